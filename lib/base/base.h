@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * base: what every room stands on and what knows nothing of SIP, packets or DPDK.
+ *
+ *   str.h    text as a span that is never NUL-terminated by assumption; checked numbers
+ *   hash.h   SipHash (keyed, 64 and 128 bits) and the lower-case base32 of our tokens
+ *   clock.h  monotonic nanoseconds
+ *   log.h    messages of the control thread (workers count, they never log)
+ *   rcu.h    immutable snapshots: one store publishes, quiescent readers free the old one
+ *
+ * Nothing here needs the EAL.
+ */
+#include "base/str.h"
+#include "base/hash.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rcu.h"

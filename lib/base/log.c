@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <syslog.h>
+
+static _Atomic int level_max = LOG_LEVEL_NOTICE;
+static bool to_syslog;
+
+void log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&level_max, (int)level, memory_order_relaxed);
+}
+
+void log_use_syslog(const char *ident)
+{
+	openlog(ident, LOG_PID, LOG_DAEMON);
+	to_syslog = true;
+}
+
+void log_message(enum log_level level, const char *fmt, ...)
+{
+	static const int priority[] = {
+		[LOG_LEVEL_ERROR] = LOG_ERR,
+		[LOG_LEVEL_WARNING] = LOG_WARNING,
+		[LOG_LEVEL_NOTICE] = LOG_NOTICE,
+		[LOG_LEVEL_INFO] = LOG_INFO,
+		[LOG_LEVEL_DEBUG] = LOG_DEBUG,
+	};
+	static const char *const prefix[] = {
+		[LOG_LEVEL_ERROR] = "siplane: ",
+		[LOG_LEVEL_WARNING] = "siplane: warning: ",
+		[LOG_LEVEL_NOTICE] = "",
+		[LOG_LEVEL_INFO] = "",
+		[LOG_LEVEL_DEBUG] = "debug: ",
+	};
+	char line[2048];
+	va_list ap;
+
+	if ((int)level > atomic_load_explicit(&level_max, memory_order_relaxed))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (to_syslog)
+		syslog(priority[level], "%s", line);
+	else
+		fprintf(stderr, "%s%s\n", prefix[level], line);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/str.h"
+
+#include <errno.h>
+
+bool str_ieq(struct str a, struct str b)
+{
+	return a.len == b.len && str_istarts(a, b);
+}
+
+bool str_istarts(struct str a, struct str prefix)
+{
+	if (a.len < prefix.len)
+		return false;
+	for (uint32_t i = 0; i < prefix.len; i++)
+		if (str_lower_char(a.s[i]) != str_lower_char(prefix.s[i]))
+			return false;
+	return true;
+}
+
+struct str str_trim(struct str a)
+{
+	while (a.len > 0 && str_is_lws(a.s[0])) {
+		a.s++;
+		a.len--;
+	}
+	while (a.len > 0 && str_is_lws(a.s[a.len - 1]))
+		a.len--;
+	return a;
+}
+
+int64_t str_find(struct str a, char c)
+{
+	const char *p = a.len != 0 ? memchr(a.s, c, a.len) : NULL;
+
+	return p != NULL ? p - a.s : -1;
+}
+
+int64_t str_find_str(struct str a, struct str needle)
+{
+	if (needle.len == 0)
+		return 0;
+	if (a.len < needle.len)
+		return -1;
+	const char *p = memmem(a.s, a.len, needle.s, needle.len);
+
+	return p != NULL ? p - a.s : -1;
+}
+
+int str_to_u64(struct str a, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (a.len == 0)
+		return -EINVAL;
+	for (uint32_t i = 0; i < a.len; i++)
+		if (!str_is_digit(a.s[i]))
+			return -EINVAL;
+	for (uint32_t i = 0; i < a.len; i++) {
+		if (__builtin_mul_overflow(v, 10, &v) ||
+			__builtin_add_overflow(v, (uint64_t)(a.s[i] - '0'), &v))
+			return -ERANGE;
+	}
+	if (v > max)
+		return -ERANGE;
+	*out = v;
+	return 0;
+}
+
+int str_to_u32(struct str a, uint32_t max, uint32_t *out)
+{
+	uint64_t v;
+	int err = str_to_u64(a, max, &v);
+
+	if (err == 0)
+		*out = (uint32_t)v;
+	return err;
+}
+
+unsigned str_from_u64(char *out, uint64_t v)
+{
+	char tmp[20];
+	unsigned n = 0;
+
+	do {
+		tmp[n++] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v != 0);
+	for (unsigned i = 0; i < n; i++)
+		out[i] = tmp[n - 1 - i];
+	return n;
+}

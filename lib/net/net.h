@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * net: Ethernet to UDP on plain bytes: addresses, frames, checksums, fragments, ICMP.
+ *
+ * It knows no mbuf and no EAL: callers pass linear bytes and lengths, all of which are hostile. net_frame_parse() checks every
+ * length before use; no byte past `len` is read. Workers call all of it; a reassembler belongs to one thread.
+ *
+ * Files: addr (text and order), frame (parse and write headers), checksum, reassemble, fragment, icmp.
+ */
+#include "base/base.h"
+
+/* ---- addr ---- */
+
+/* An IPv4 or IPv6 address, network byte order. All bytes that the family does not use are 0: compare with memcmp. */
+struct net_addr {
+	union {
+		uint8_t b[16];
+		uint32_t v4;
+		uint64_t q[2];
+	};
+	uint8_t family; /* 4, 6, or 0 for none */
+	uint8_t zero[7];
+};
+
+struct net_endpoint {
+	struct net_addr addr;
+	uint16_t port; /* host byte order */
+	uint8_t zero[6];
+};
+
+struct net_prefix {
+	struct net_addr addr; /* host bits are 0 */
+	uint8_t bits;
+};
+
+#define NET_ADDR_TEXT_MAX 46	 /* with the NUL */
+#define NET_ENDPOINT_TEXT_MAX 54 /* "[v6]:65535" with the NUL */
+
+static inline bool net_addr_equal(const struct net_addr *a, const struct net_addr *b)
+{
+	return a->family == b->family && a->q[0] == b->q[0] && a->q[1] == b->q[1];
+}
+
+static inline bool net_endpoint_equal(const struct net_endpoint *a, const struct net_endpoint *b)
+{
+	return a->port == b->port && net_addr_equal(&a->addr, &b->addr);
+}
+
+struct net_addr net_addr_v4(uint32_t network_order);
+struct net_addr net_addr_v6(const uint8_t bytes[16]);
+
+/*
+ * Reads an address: dotted quad (no leading zeros, no short forms) or RFC 4291 text, with or without brackets; no zone.
+ * RFC 5954's grammar: "[2001:db8:::1]" is refused. Returns 0 or -EINVAL.
+ */
+int net_addr_parse(struct str text, struct net_addr *out);
+/* "10.0.0.0/8", "2001:db8::/32", or a bare address. Refuses host bits. */
+int net_prefix_parse(struct str text, struct net_prefix *out);
+/* Shortest text (RFC 5952), no brackets. Writes at most NET_ADDR_TEXT_MAX with a NUL; returns the length without. */
+unsigned net_addr_format(const struct net_addr *addr, char *out);
+/* "10.0.0.1:5060" or "[2001:db8::1]:5060". */
+unsigned net_endpoint_format(const struct net_endpoint *ep, char *out);
+bool net_prefix_holds(const struct net_prefix *prefix, const struct net_addr *addr);
+
+/* Kinds of address that a SIP message is never sent to unless configured (16.4, multicast, loopback, unspecified). */
+bool net_addr_is_loopback(const struct net_addr *addr);
+bool net_addr_is_multicast(const struct net_addr *addr);   /* and limited broadcast */
+bool net_addr_is_unspecified(const struct net_addr *addr); /* 0.0.0.0/8, :: */
+bool net_addr_is_link_local(const struct net_addr *addr);
+
+/* ---- frame ---- */
+
+#define NET_ETHER_LEN 14
+#define NET_VLAN_LEN 4
+#define NET_VLAN_TAGS_MAX 2
+#define NET_IPV4_LEN 20
+#define NET_IPV6_LEN 40
+#define NET_UDP_LEN 8
+#define NET_IPV6_EXTENSIONS_MAX 8
+
+enum net_kind {
+	NET_UDP,      /* a whole UDP datagram: ports, payload set */
+	NET_FRAGMENT, /* a fragment of IPv4 or IPv6: see frag_* */
+	NET_ICMP,     /* ICMP or ICMPv6: l4_off, l4_len set */
+	NET_OTHER,    /* well formed as far as looked at, and for the kernel: ARP, TCP, ... */
+	NET_BAD	      /* see reason */
+};
+
+/* NET_BAD's reasons; the pipeline makes drop counters of them. NET_REASON(enum suffix, counter name) */
+#define NET_REASONS(NET_REASON)                                                                    \
+	NET_REASON(FRAME_SHORT, "frame_short")                                                     \
+	NET_REASON(VLAN_DEPTH, "vlan_depth")                                                       \
+	NET_REASON(IP_VERSION, "ip_version")                                                       \
+	NET_REASON(IP_HEADER, "ip_header")                                                         \
+	NET_REASON(IP_LENGTH, "ip_length")                                                         \
+	NET_REASON(IP_CHECKSUM, "ip_checksum")                                                     \
+	NET_REASON(IP_EXTENSIONS, "ip_extensions")                                                 \
+	NET_REASON(IP_ROUTING_HEADER, "ip_routing_header")                                         \
+	NET_REASON(IP_SOURCE, "ip_source")                                                         \
+	NET_REASON(FRAGMENT_SIZE, "fragment_size")                                                 \
+	NET_REASON(UDP_LENGTH, "udp_length")                                                       \
+	NET_REASON(UDP_PORT, "udp_port")                                                           \
+	NET_REASON(UDP_CHECKSUM, "udp_checksum")
+
+enum net_reason {
+	NET_REASON_NONE = 0,
+#define NET_REASON(id, name) NET_REASON_##id,
+	NET_REASONS(NET_REASON)
+#undef NET_REASON
+	NET_REASON_COUNT
+};
+
+struct net_frame {
+	enum net_kind kind;
+	enum net_reason reason;
+	uint8_t family;	     /* 4, 6, or 0 */
+	uint8_t protocol;    /* of the layer above IP */
+	uint8_t vlan_count;
+	bool multicast_mac;  /* group bit of the destination MAC */
+	uint16_t vlan[NET_VLAN_TAGS_MAX]; /* TCI, outermost first; a VID of 0 is a priority tag */
+	uint16_t ether_type; /* of the innermost */
+	uint32_t l3_off, l3_len; /* IP packet; l3_len by the IP header, at most the frame */
+	uint32_t l4_off, l4_len; /* behind IP header and extensions */
+	uint32_t payload_off, payload_len; /* of UDP, by the UDP header */
+	struct net_endpoint src, dst; /* ports of UDP only */
+	uint8_t ttl, tos;
+	uint16_t udp_checksum; /* as received, 0 = none */
+	/* NET_FRAGMENT */
+	uint32_t frag_id;
+	uint32_t frag_off; /* bytes */
+	bool frag_more;
+};
+
+/*
+ * Looks at an Ethernet frame and fills `out`. Checks version, header lengths, total length against the frame (padding behind the
+ * IP packet is no error), the IPv4 header checksum where `check_ip` is set, extension headers (bounded; routing type 0
+ * refused; an atomic fragment is taken as whole, RFC 6946), UDP length 8..IP payload, UDP destination port not 0, UDP over IPv6 without
+ * checksum (refused), multicast or own source address not judged here. Returns out->kind.
+ */
+enum net_kind net_frame_parse(const uint8_t *data, uint32_t len, bool check_ip, struct net_frame *out);
+
+/* The same for a bare IP packet at data[0] (a reassembled datagram). */
+enum net_kind net_packet_parse(const uint8_t *data, uint32_t len, struct net_frame *out);
+
+/* What a frame that we send needs. */
+struct net_header {
+	uint8_t dst_mac[6], src_mac[6];
+	uint8_t vlan_count;
+	uint16_t vlan[NET_VLAN_TAGS_MAX];
+	struct net_endpoint src, dst; /* one family */
+	uint8_t ttl;		      /* 64 where 0 */
+	uint8_t tos;
+	uint16_t ip_id; /* IPv4 */
+	bool dont_fragment;
+};
+
+/* Bytes in front of the UDP payload: Ethernet, tags, IP, UDP. */
+uint32_t net_header_length(const struct net_header *h);
+/*
+ * Writes all headers into out[0, net_header_length()), for a payload of payload_len bytes that the caller has put behind them (or
+ * will). The UDP checksum is left 0 for net_udp_checksum() or the NIC; the IPv4 header checksum is written.
+ */
+void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t *out);
+
+/* ---- checksum (RFC 1071) ---- */
+
+/* Sum of data as 16-bit words in memory order, on top of `sum`; not folded. */
+uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len);
+uint16_t net_checksum_fold(uint64_t sum);
+/* Checksum of the pseudo header, UDP header and payload; a result of 0 is returned as 0xffff (RFC 768). l4 is the UDP header. */
+uint16_t net_udp_checksum(const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len);
+/* Only the pseudo header, not complemented: what NICs with offload want in the field, and what veth and tap may leave there. */
+uint16_t net_udp_pseudo_checksum(const struct net_addr *src, const struct net_addr *dst, uint32_t l4_len);
+
+enum net_checksum { NET_CHECKSUM_GOOD, NET_CHECKSUM_BAD, NET_CHECKSUM_NONE, NET_CHECKSUM_PSEUDO };
+/*
+ * Verifies a UDP datagram that net_frame_parse() found. NONE: IPv4 without one (legal). PSEUDO: holds just the pseudo header's sum, as a
+ * sender with offload on the same host leaves it: only ports whose profile says so accept that.
+ */
+enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *frame);
+
+/* ---- reassemble ---- */
+
+/* NET_FRAGMENT's way to a whole datagram (RFC 791, RFC 8200 4.5, RFC 5722): bounded by bytes, datagrams and per source. */
+struct net_reassembler;
+
+struct net_reassembler_config {
+	uint32_t datagrams_max;		 /* under way at once */
+	uint32_t datagrams_per_source_max;
+	uint64_t bytes_max;		 /* of buffers, all datagrams together */
+	uint64_t timeout_ns;		 /* 2 s is the design's */
+};
+
+enum net_reassembly {
+	NET_REASSEMBLY_HELD,	/* taken; the datagram is not whole yet */
+	NET_REASSEMBLY_WHOLE,	/* `*packet` is the datagram as one IP packet without fragment headers */
+	NET_REASSEMBLY_DUPLICATE, /* byte for byte what we had: ignored */
+	NET_REASSEMBLY_OVERLAP, /* the datagram and this fragment are dropped (RFC 5722) */
+	NET_REASSEMBLY_TOO_BIG, /* beyond 65,535 bytes: dropped with its datagram */
+	NET_REASSEMBLY_BAD,	/* length no multiple of 8 before the last, zero length, two ends: dropped with its datagram */
+	NET_REASSEMBLY_FULL,	/* a bound is met: this fragment is dropped */
+};
+
+/* What became of a datagram's fragments: how many frames it held, this one included where it was taken. */
+struct net_reassembled {
+	const uint8_t *packet; /* valid until the next call on this reassembler */
+	uint32_t len;
+	uint32_t frames; /* frames that the datagram was made of (WHOLE), or that are dropped with it (OVERLAP, TOO_BIG, BAD) */
+};
+
+/* Allocates everything at once. NULL and errno on failure. `key` is for its hash table. */
+struct net_reassembler *net_reassembler_create(const struct net_reassembler_config *config, const struct hash_key *key);
+void net_reassembler_destroy(struct net_reassembler *r);
+/*
+ * Takes one fragment: `data` is the frame, `frame` what net_frame_parse() said of it. The key is source, destination, protocol and id.
+ * `now` in nanoseconds.
+ */
+enum net_reassembly net_reassemble(struct net_reassembler *r, const uint8_t *data, const struct net_frame *frame, uint64_t now,
+	struct net_reassembled *out);
+/* Drops what is older than the timeout; returns the number of frames that were dropped. Bounded work a call. */
+uint32_t net_reassembler_expire(struct net_reassembler *r, uint64_t now);
+/* Frames held at this moment. */
+uint64_t net_reassembler_held(const struct net_reassembler *r);
+/* The thread that owns a datagram's fragments, the same for all of them: 0..owners-1. */
+uint32_t net_fragment_owner(const struct hash_key *key, const struct net_frame *frame, uint32_t owners);
+
+/* ---- fragment ---- */
+
+/* One piece of a datagram that exceeds the MTU. */
+struct net_fragment {
+	uint32_t off;  /* of its data in the UDP datagram (UDP header first) */
+	uint32_t len;
+	bool more;
+};
+/*
+ * The n-th fragment (from 0) of a UDP datagram of l4_len bytes (UDP header included) for an MTU in bytes of IP packet, in this family. Returns false past the
+ * last. MTU below 68 (IPv4) or 1280 (IPv6) is taken as that.
+ */
+bool net_fragment_nth(uint8_t family, uint32_t mtu, uint32_t l4_len, uint32_t n, struct net_fragment *out);
+/* Bytes of Ethernet, tags, IP and (IPv6) fragment header. */
+uint32_t net_fragment_header_length(const struct net_header *h);
+/* Writes them for one fragment; its data follows. `id` is the same for all fragments of a datagram. */
+void net_fragment_header_write(const struct net_header *h, const struct net_fragment *f, uint32_t id, uint8_t *out);
+
+/* ---- icmp ---- */
+
+enum net_icmp_kind { NET_ICMP_OTHER, NET_ICMP_UNREACHABLE, NET_ICMP_TOO_BIG };
+
+/* What an ICMP error says of a UDP datagram of ours. */
+struct net_icmp {
+	enum net_icmp_kind kind;
+	uint8_t code;
+	uint32_t mtu;			/* TOO_BIG; 0 where the router did not say (RFC 1191 5) */
+	struct net_endpoint src, dst;	/* of the embedded UDP datagram: src is ours */
+	const uint8_t *embedded;	/* what is quoted of its UDP payload */
+	uint32_t embedded_len;
+};
+/*
+ * Reads an ICMP or ICMPv6 error with an embedded UDP header (RFC 792, 1191, 4443). Checks checksum and lengths. Returns false where it is anything else. The caller
+ * compares the embedded tuple with what it has sent.
+ */
+bool net_icmp_parse(const uint8_t *data, const struct net_frame *frame, struct net_icmp *out);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/base.h"
+
+static void test_str_compare(void **state)
+{
+	assert_true(str_eq(STR("abc"), str_of("abcd", 3)));
+	assert_false(str_eq(STR("abc"), STR("abd")));
+	assert_true(str_ieq(STR("CaLL-id"), STR("call-ID")));
+	/* '[' and '{' differ by the same bit as letters do, and are not letters. */
+	assert_false(str_ieq(STR("["), STR("{")));
+	assert_false(str_ieq(STR("abc"), STR("abcd")));
+	assert_true(str_istarts(STR("Z9HG4BKx"), STR("z9hG4bK")));
+	assert_true(str_eq(str_trim(STR(" \t a b\r\n ")), STR("a b")));
+	assert_int_equal(str_trim(STR(" \r\n")).len, 0);
+	assert_int_equal(str_find(STR("a:b"), ':'), 1);
+	assert_int_equal(str_find(STR_NONE, ':'), -1);
+	assert_int_equal(str_find_str(STR("hello"), STR("lo")), 3);
+	assert_int_equal(str_find_str(STR("lo"), STR("hello")), -1);
+}
+
+static void test_str_numbers(void **state)
+{
+	uint32_t v = 7;
+	uint64_t w;
+	char out[20];
+
+	assert_int_equal(str_to_u32(STR("0000070"), 70, &v), 0);
+	assert_int_equal(v, 70);
+	assert_int_equal(str_to_u32(STR("71"), 70, &v), -ERANGE);
+	assert_int_equal(v, 70);
+	assert_int_equal(str_to_u32(STR(""), 70, &v), -EINVAL);
+	assert_int_equal(str_to_u32(STR("-1"), 70, &v), -EINVAL);
+	assert_int_equal(str_to_u32(STR("1 "), 70, &v), -EINVAL);
+	assert_int_equal(str_to_u32(STR("4294967296"), UINT32_MAX, &v), -ERANGE);
+	assert_int_equal(str_to_u64(STR("18446744073709551615"), UINT64_MAX, &w), 0);
+	assert_true(w == UINT64_MAX);
+	assert_int_equal(str_to_u64(STR("18446744073709551616"), UINT64_MAX, &w), -ERANGE);
+	assert_int_equal(str_to_u64(STR("9999999999999999999999999999999999999999"), UINT64_MAX, &w), -ERANGE);
+	/* Another character is named first, however large the number before it is. */
+	assert_int_equal(str_to_u64(STR("99999999999999999999999999x"), UINT64_MAX, &w), -EINVAL);
+	assert_int_equal(str_from_u64(out, 0), 1);
+	assert_memory_equal(out, "0", 1);
+	assert_int_equal(str_from_u64(out, UINT64_MAX), 20);
+	assert_memory_equal(out, "18446744073709551615", 20);
+}
+
+/* The vectors of the SipHash paper's reference: key 00..0f, input 00..n-1. */
+static void test_siphash_vectors(void **state)
+{
+	static const struct {
+		unsigned len;
+		uint64_t want;
+	} vectors[] = {{0, 0x726fdb47dd0e0e31ULL}, {1, 0x74f839c593dc67fdULL}, {15, 0xa129ca6149be45e5ULL}};
+	struct hash_key key;
+	uint8_t in[64];
+
+	for (unsigned i = 0; i < 16; i++)
+		((uint8_t *)&key)[i] = (uint8_t)i;
+	for (unsigned i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)i;
+	for (unsigned i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
+		assert_true(hash_text(&key, str_of((char *)in, vectors[i].len)) == vectors[i].want);
+
+	/* 128 bits, empty input: a3817f04ba25a8e6 6df67214c7550293 in memory order. */
+	struct hash h;
+
+	hash_init128(&h, &key);
+	struct hash128 wide = hash_final128(&h);
+
+	assert_true(wide.lo == 0xe6a825ba047f81a3ULL);
+	assert_true(wide.hi == 0x930255c71472f66dULL);
+}
+
+static void test_hash_is_incremental_and_framed(void **state)
+{
+	struct hash_key key = {{1, 2}};
+	const char *text = "INVITE sip:bob@example.com SIP/2.0";
+	struct str all = str_c(text);
+	uint64_t want = hash_text(&key, all);
+
+	for (uint32_t cut = 0; cut <= all.len; cut++) {
+		struct hash h;
+
+		hash_init(&h, &key);
+		hash_bytes(&h, text, cut);
+		hash_bytes(&h, text + cut, all.len - cut);
+		assert_true(hash_final(&h) == want);
+	}
+	struct hash a, b;
+
+	hash_init(&a, &key);
+	hash_str(&a, STR("ab"));
+	hash_str(&a, STR("c"));
+	hash_init(&b, &key);
+	hash_str(&b, STR("a"));
+	hash_str(&b, STR("bc"));
+	assert_true(hash_final(&a) != hash_final(&b));
+	hash_init(&a, &key);
+	hash_str_lower(&a, STR("Example.COM"));
+	hash_init(&b, &key);
+	hash_str(&b, STR("example.com"));
+	assert_true(hash_final(&a) == hash_final(&b));
+}
+
+static void test_base32(void **state)
+{
+	char out[12];
+	uint64_t back;
+
+	hash_base32(out, 0xdeadbeefcafef00dULL, 60);
+	assert_true(hash_unbase32(str_of(out, 12), &back));
+	assert_true(back == (0xdeadbeefcafef00dULL & ~15ULL));
+	assert_false(hash_unbase32(STR("ab1"), &back));
+	assert_false(hash_unbase32(STR("abcdefghijklm"), &back));
+	uint64_t upper;
+
+	hash_unbase32(STR("abc"), &back);
+	hash_unbase32(STR("ABC"), &upper);
+	assert_true(upper == back);
+}
+
+static int freed;
+
+static void count_free(void *object)
+{
+	freed++;
+}
+
+static void test_rcu(void **state)
+{
+	static struct rcu rcu;
+	int object;
+
+	rcu_init(&rcu);
+	int a = rcu_register(&rcu), b = rcu_register(&rcu);
+
+	freed = 0;
+	assert_int_equal(rcu_retire(&rcu, &object, count_free), 0);
+	assert_int_equal(rcu_reclaim(&rcu), 1);
+	rcu_quiescent(&rcu, a);
+	assert_int_equal(rcu_reclaim(&rcu), 1);
+	rcu_offline(&rcu, b); /* a sleeper holds nothing up */
+	assert_int_equal(rcu_reclaim(&rcu), 0);
+	assert_int_equal(freed, 1);
+	rcu_online(&rcu, b);
+	assert_int_equal(rcu_retire(&rcu, &object, count_free), 0);
+	rcu_quiescent(&rcu, a);
+	assert_int_equal(rcu_reclaim(&rcu), 1);
+	rcu_quiescent(&rcu, b);
+	assert_int_equal(rcu_reclaim(&rcu), 0);
+	assert_int_equal(freed, 2);
+	for (int i = 0; i < RCU_RETIRED_MAX; i++)
+		assert_int_equal(rcu_retire(&rcu, &object, count_free), 0);
+	assert_int_equal(rcu_retire(&rcu, &object, count_free), -ENOSPC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_str_compare),
+		cmocka_unit_test(test_str_numbers),
+		cmocka_unit_test(test_siphash_vectors),
+		cmocka_unit_test(test_hash_is_incremental_and_framed),
+		cmocka_unit_test(test_base32),
+		cmocka_unit_test(test_rcu),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
