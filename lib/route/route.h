@@ -170,6 +170,8 @@ struct str route_text_str(const struct route_ctx *ctx, struct route_text text);
 struct route_text route_text_make(struct route_ctx *ctx, struct str s);
 /* Joins spans into the arena. */
 struct route_text route_text_join(struct route_ctx *ctx, const struct str *part, unsigned parts);
+/* The same place where `s` lies in the message, the arena or the script's constants already, else a copy in the arena. */
+struct route_text route_text_keep(struct route_ctx *ctx, struct str s);
 /* A place in the message as a text. */
 static inline struct route_text route_text_of_span(struct sip_span span)
 {
@@ -276,6 +278,11 @@ struct route_function {
 	const char *usage; /* "ds_select_dst(set, algorithm [, limit])" */
 	const char *help;  /* one sentence for the reference */
 	const char *statement; /* where it is also a statement or has a second name in the core language, e.g. "seturi"; else NULL */
+	/*
+	 * Bit n: argument n is a pattern or a format that the function reads itself. Its string literal reaches check() as written (constant, with its `$`
+	 * signs) and is not evaluated at run: v[n] is then ROUTE_NULL. An argument there that is no literal is evaluated as any other, and not constant.
+	 */
+	uint8_t raw;
 };
 
 enum route_param_type { ROUTE_PARAM_INT, ROUTE_PARAM_STR };
@@ -415,6 +422,9 @@ const struct route_config *route_script_config(const struct route_script *script
 /* A module's parameters in this script; NULL where it is not loaded. */
 const void *route_script_module_config(const struct route_script *script, const char *module);
 bool route_script_has_reply_route(const struct route_script *script);
+/* What the spaces of texts and the variables ask of a script: its constants' text (ROUTE_SPACE_CONST counts from here), and the hooks of its registry. */
+struct str route_script_text(const struct route_script *script);
+const struct route_hooks *route_script_hooks(const struct route_script *script);
 
 /* ---- running ---- */
 
