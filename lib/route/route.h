@@ -158,10 +158,17 @@ struct route_ctx {
 	char text[ROUTE_TEXT_MAX];
 };
 
-/* Prepares a context for a new message whose msg has been indexed: everything but msg, buf and origin is reset. Cheap: the
- * large arrays are not touched. */
+/* Says which script runs on which thread over which text. */
+static inline void route_ctx_bind(struct route_ctx *ctx, const struct route_script *script, struct route_thread *thread, char *buf)
+{
+	ctx->script = script;
+	ctx->thread = thread;
+	ctx->buf = buf;
+}
+/* Prepares a context for a new message whose msg has been indexed: everything but what it is bound to, msg and the facts of arrival
+ * (origin, received_ns, frames) is reset. Cheap: the large arrays are not touched. */
 void route_ctx_reset(struct route_ctx *ctx);
-/* Copies the plain data of a context, only the parts in use; `to` is bound by its next runner. */
+/* Copies the plain data of a context, only the parts in use; what `to` is bound to stays, and its next runner binds it. */
 void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from);
 
 /* The span behind a text. Good while ctx, its buf and its script live. */
