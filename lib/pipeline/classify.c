@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * classify: from Ethernet to a UDP payload for one of our listeners, or out of the fast path.
+ */
+#include "pipeline/worker.h"
+
+static void drop_frame(struct worker *w, struct rte_mbuf *m, unsigned counter)
+{
+	counter_add(w->count, counter, 1);
+	rte_pktmbuf_free(m);
+}
+
+static enum kernel_reason kernel_reason_of(const struct net_frame *f)
+{
+	if (f->family == 0)
+		return f->ether_type == RTE_ETHER_TYPE_ARP ? KERNEL_REASON_ARP : KERNEL_REASON_OTHER;
+	if (f->kind == NET_ICMP)
+		return f->family == 6 ? KERNEL_REASON_ND : KERNEL_REASON_ICMP;
+	if (f->protocol == IPPROTO_TCP)
+		return KERNEL_REASON_TCP;
+	return f->protocol == IPPROTO_UDP ? KERNEL_REASON_UDP : KERNEL_REASON_OTHER;
+}
+
+static void give_to_kernel(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
+{
+	struct kernel *k = w->p->config.kernel;
+	bool taken = k != NULL && kernel_hand(k, w->index, port->index, kernel_reason_of(f),
+					  rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m), w->now);
+
+	drop_frame(w, m, taken ? COUNTER_KERNEL : COUNTER_DROP_KERNEL_FULL);
+}
+
+/* An ICMP error about a datagram of ours also concerns us: the kernel gets it too. */
+static void learn_icmp(struct worker *w, const struct rte_mbuf *m, const struct net_frame *f)
+{
+	struct net_icmp icmp;
+	struct note note = {0};
+
+	if (!net_icmp_parse(rte_pktmbuf_mtod(m, const uint8_t *), f, &icmp) || icmp.kind == NET_ICMP_OTHER)
+		return;
+	/* Only what quotes a datagram from a listener of ours is believed. */
+	if (proxy_listener_find(w->p->config.proxy, &icmp.src, SIP_TRANSPORT_UDP) < 0)
+		return;
+	note.to = icmp.dst;
+	if (icmp.kind == NET_ICMP_TOO_BIG) {
+		note.kind = NOTE_PMTU;
+		note.mtu = icmp.mtu;
+		counter_add(w->count, COUNTER_ICMP_TOO_BIG, 1);
+	} else {
+		note.kind = NOTE_UNREACHABLE;
+		counter_add(w->count, COUNTER_ICMP_UNREACHABLE, 1);
+	}
+	crossing_note(w, &note);
+}
+
+/* Whether the UDP checksum permits to go on; counts and frees where not. */
+static bool checksum_ok(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
+{
+	if (port->rx_checksum_flags &&
+		(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		return true;
+	switch (net_udp_verify(rte_pktmbuf_mtod(m, const uint8_t *), f)) {
+	case NET_CHECKSUM_GOOD:
+	case NET_CHECKSUM_NONE:
+		return true;
+	case NET_CHECKSUM_PSEUDO:
+		if (port->rx_pseudo_checksum)
+			return true;
+		break;
+	case NET_CHECKSUM_BAD:
+		break;
+	}
+	drop_frame(w, m, COUNTER_NET + NET_REASON_UDP_CHECKSUM);
+	return false;
+}
+
+static void admit(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f, int listener,
+	uint32_t frames)
+{
+	struct message *msg = &w->msg[w->batch];
+	struct route_origin *o;
+
+	msg->m = m;
+	msg->held = NULL;
+	msg->ctx = &w->ctx[w->batch];
+	msg->text = rte_pktmbuf_mtod_offset(m, char *, f->payload_off);
+	msg->text_len = f->payload_len;
+	msg->frames = frames;
+	msg->fate = FATE_NONE;
+	msg->error = SIP_OK;
+	o = &msg->ctx->origin;
+	o->src = f->src;
+	o->dst = f->dst;
+	o->transport = SIP_TRANSPORT_UDP;
+	o->listener = (uint16_t)listener;
+	o->port = port->index;
+	o->vlan_count = f->vlan_count;
+	for (unsigned i = 0; i < f->vlan_count; i++)
+		o->vlan[i] = f->vlan[i];
+	w->batch++;
+	if (w->batch == PORT_BURST)
+		worker_finish_burst(w);
+}
+
+/* A reassembled datagram moves into a big buffer, so that the reassembler can go on. */
+static void admit_datagram(struct worker *w, struct port *port, const struct net_reassembled *r)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(w->p->config.pool_big);
+	struct net_frame f;
+	int listener;
+
+	if (m == NULL || rte_pktmbuf_tailroom(m) < r->len) {
+		counter_add(w->count, COUNTER_DROP_NO_BUFFER, r->frames);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	memcpy(rte_pktmbuf_append(m, (uint16_t)r->len), r->packet, r->len);
+	if (net_packet_parse(rte_pktmbuf_mtod(m, uint8_t *), r->len, &f) == NET_BAD) {
+		counter_add(w->count, COUNTER_NET + f.reason, r->frames);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	listener = f.kind == NET_UDP ? proxy_listener_find(w->p->config.proxy, &f.dst, SIP_TRANSPORT_UDP) : -1;
+	if (listener < 0) {
+		counter_add(w->count, COUNTER_DROP_FRAGMENT_NOT_SIP, r->frames);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	enum net_checksum sum = net_udp_verify(rte_pktmbuf_mtod(m, uint8_t *), &f);
+
+	/* A sender that leaves the sum to its device cannot do so for fragments, so no port excuses a partial one. */
+	if (sum == NET_CHECKSUM_BAD || sum == NET_CHECKSUM_PSEUDO) {
+		counter_add(w->count, COUNTER_NET + NET_REASON_UDP_CHECKSUM, r->frames);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	admit(w, port, m, &f, listener, r->frames);
+}
+
+static void take_fragment(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
+{
+	struct net_reassembled whole = {0};
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	counter_add(w->count, COUNTER_HELD_REASSEMBLY_ENTER, 1);
+	switch (net_reassemble(w->reassembler, data, f, w->now, &whole)) {
+	case NET_REASSEMBLY_HELD:
+		break;
+	case NET_REASSEMBLY_WHOLE:
+		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, whole.frames);
+		admit_datagram(w, port, &whole);
+		break;
+	case NET_REASSEMBLY_DUPLICATE:
+		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, 1);
+		counter_add(w->count, COUNTER_DROP_REASSEMBLY_DUPLICATE, 1);
+		break;
+	case NET_REASSEMBLY_OVERLAP:
+		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, whole.frames);
+		counter_add(w->count, COUNTER_DROP_REASSEMBLY_OVERLAP, whole.frames);
+		break;
+	case NET_REASSEMBLY_TOO_BIG:
+		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, whole.frames);
+		counter_add(w->count, COUNTER_DROP_REASSEMBLY_TOO_BIG, whole.frames);
+		break;
+	case NET_REASSEMBLY_BAD:
+		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, whole.frames);
+		counter_add(w->count, COUNTER_DROP_REASSEMBLY_BAD, whole.frames);
+		break;
+	case NET_REASSEMBLY_FULL:
+		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, 1);
+		counter_add(w->count, COUNTER_DROP_REASSEMBLY_FULL, 1);
+		break;
+	}
+	rte_pktmbuf_free(m);
+}
+
+/* Passes a frame to the worker that must see it. */
+static void cross(struct worker *w, struct port *port, struct rte_mbuf *m, unsigned owner)
+{
+	m->port = port->index;
+	if (rte_ring_enqueue(w->p->worker[owner].in_frames, m) != 0)
+		drop_frame(w, m, COUNTER_DROP_CROSSING_FULL);
+	else
+		counter_add(w->count, COUNTER_CROSSED, 1);
+}
+
+/* The worker for a datagram where the device has fewer queues than there are workers: those that share a queue take turns by hash. */
+static unsigned spread_owner(const struct worker *w, const struct port *port, const struct net_frame *f)
+{
+	unsigned workers = w->p->config.workers, queue = w->index % port->queues;
+	unsigned sharers = (workers - queue + port->queues - 1) / port->queues;
+	struct hash h;
+
+	hash_init(&h, &w->p->spread_key);
+	hash_bytes(&h, f->src.addr.b, 16);
+	hash_u32(&h, f->src.port);
+	return queue + port->queues * (unsigned)(hash_final(&h) % sharers);
+}
+
+static bool for_us(const struct port *port, const uint8_t *frame)
+{
+	return memcmp(frame, port->mac, 6) == 0;
+}
+
+/* One tag at most; VID 0 is a priority tag and no VLAN (IEEE 802.1Q). */
+static bool vlan_is_ours(int vid, const struct net_frame *f)
+{
+	int got = f->vlan_count > 0 ? f->vlan[0] & 0xfff : 0;
+
+	if (f->vlan_count > 1)
+		return false;
+	return got == (vid > 0 ? vid : 0);
+}
+
+static void classify_frame(struct worker *w, struct port *port, struct rte_mbuf *m, bool crossed)
+{
+	struct net_frame f;
+	int listener;
+
+	if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0) {
+		drop_frame(w, m, COUNTER_DROP_SEGMENTS);
+		return;
+	}
+	if (net_frame_parse(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m), true, &f) == NET_BAD) {
+		drop_frame(w, m, COUNTER_NET + f.reason);
+		return;
+	}
+	if (!f.multicast_mac && !for_us(port, rte_pktmbuf_mtod(m, uint8_t *))) {
+		drop_frame(w, m, COUNTER_DROP_NOT_OUR_MAC);
+		return;
+	}
+	if (for_us(port, rte_pktmbuf_mtod_offset(m, uint8_t *, 6))) {
+		drop_frame(w, m, COUNTER_DROP_OWN_MAC);
+		return;
+	}
+	if (!vlan_is_ours(w->p->config.vlan[port->index], &f)) {
+		drop_frame(w, m, COUNTER_DROP_VLAN);
+		return;
+	}
+	if (f.kind == NET_FRAGMENT && f.protocol == IPPROTO_UDP) {
+		unsigned owner = net_fragment_owner(&w->p->fragment_key, &f, w->p->config.workers);
+
+		if (owner != w->index)
+			cross(w, port, m, owner);
+		else
+			take_fragment(w, port, m, &f);
+		return;
+	}
+	if (f.kind == NET_ICMP)
+		learn_icmp(w, m, &f);
+	listener = f.kind == NET_UDP && !f.multicast_mac ?
+			   proxy_listener_find(w->p->config.proxy, &f.dst, SIP_TRANSPORT_UDP) :
+			   -1;
+	if (listener < 0) {
+		give_to_kernel(w, port, m, &f);
+		return;
+	}
+	if (!crossed && port->queues < w->p->config.workers) {
+		unsigned owner = spread_owner(w, port, &f);
+
+		if (owner != w->index) {
+			cross(w, port, m, owner);
+			return;
+		}
+	}
+	if (checksum_ok(w, port, m, &f))
+		admit(w, port, m, &f, listener, 1);
+}
+
+void classify_burst(struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed)
+{
+	for (unsigned i = 0; i < n && i < 4; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (unsigned i = 0; i < n; i++) {
+		if (i + 4 < n)
+			rte_prefetch0(rte_pktmbuf_mtod(m[i + 4], void *));
+		classify_frame(w, port, m[i], crossed);
+	}
+}

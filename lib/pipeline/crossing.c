@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * crossing: messages that leave their burst to wait, and come back; the control thread's side of it.
+ */
+#include "pipeline/worker.h"
+
+/* ---- workers ---- */
+
+static bool to_control(struct worker *w, struct held *h)
+{
+	if (rte_ring_enqueue(w->p->to_control, h) == 0)
+		return true;
+	slab_put(w->p->slab, h);
+	return false;
+}
+
+void crossing_wait_name(struct worker *w, struct message *msg)
+{
+	struct held *h = msg->held;
+
+	if (h != NULL) {
+		/* It came back and needs another name: the place and its context are the message's already. */
+		msg->held = NULL;
+	} else {
+		h = slab_get(w->p->slab, msg->text_len);
+		if (h == NULL) {
+			message_drop(w, msg, COUNTER_DROP_HELD_FULL);
+			return;
+		}
+		memcpy(held_text(h), msg->text, msg->text_len);
+		h->text_len = msg->text_len;
+		route_ctx_copy(&h->ctx, msg->ctx);
+		h->ctx.script = msg->ctx->script;
+		route_script_ref(h->ctx.script);
+		h->deadline = w->now + PIPELINE_NAME_WAIT_NS;
+	}
+	h->why = HELD_NAME;
+	h->worker = (uint16_t)w->index;
+	h->frames = msg->frames;
+	counter_add(w->count, COUNTER_HELD_NAME_ENTER, msg->frames);
+	msg->fate = FATE_GONE;
+	const struct route_script *script = h->ctx.script;
+
+	if (!to_control(w, h)) {
+		counter_add(w->count, COUNTER_HELD_NAME_LEAVE, msg->frames);
+		counter_add(w->count, COUNTER_DROP_HELD_FULL, msg->frames);
+		route_script_unref(script);
+	}
+}
+
+void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, const struct kernel_hop *hop,
+	enum tx_kind kind, uint32_t frames)
+{
+	struct held *h = slab_get(w->p->slab, rte_pktmbuf_data_len(m));
+	bool counts = kind == TX_FORWARDED || kind == TX_ANSWERED;
+
+	if (h != NULL) {
+		memcpy(held_text(h), rte_pktmbuf_mtod(m, const char *), rte_pktmbuf_data_len(m));
+		h->text_len = rte_pktmbuf_data_len(m);
+		h->why = HELD_NEIGHBOUR;
+		h->worker = (uint16_t)w->index;
+		h->frames = counts ? frames : 0;
+		h->deadline = w->now + PIPELINE_NEIGHBOUR_WAIT_NS;
+		h->to = *to;
+		h->hop = *hop;
+		h->kind = kind;
+		counter_add(w->count, COUNTER_HELD_NEIGHBOUR_ENTER, h->frames);
+		if (!to_control(w, h)) {
+			counter_add(w->count, COUNTER_HELD_NEIGHBOUR_LEAVE, counts ? frames : 0);
+			h = NULL;
+		}
+	}
+	if (h == NULL && counts)
+		counter_add(w->count, COUNTER_DROP_HELD_FULL, frames);
+	rte_pktmbuf_free(m);
+}
+
+static void send_held(struct worker *w, struct held *h)
+{
+	bool big = h->text_len > PORT_MBUF_ROOM;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(big ? w->p->config.pool_big : w->p->config.pool);
+
+	counter_add(w->count, COUNTER_HELD_NEIGHBOUR_LEAVE, h->frames);
+	if (m == NULL) {
+		counter_add(w->count, COUNTER_DROP_NO_BUFFER, h->frames);
+	} else {
+		memcpy(rte_pktmbuf_append(m, (uint16_t)h->text_len), held_text(h), h->text_len);
+		transmit_message(w, m, &h->to, h->kind, h->frames);
+	}
+	slab_put(w->p->slab, h);
+}
+
+void crossing_resume(struct worker *w, struct held *h)
+{
+	struct message *msg;
+
+	if (h->why == HELD_NEIGHBOUR) {
+		send_held(w, h);
+		return;
+	}
+	counter_add(w->count, COUNTER_HELD_NAME_LEAVE, h->frames);
+	msg = &w->msg[w->batch++];
+	*msg = (struct message){
+		.held = h, .ctx = &h->ctx, .text = held_text(h), .text_len = h->text_len, .frames = h->frames};
+	h->ctx.buf = held_text(h);
+	h->ctx.thread = &w->thread;
+	if (h->failed)
+		message_drop(w, msg, COUNTER_DROP_NAME_TIMEOUT);
+	if (w->batch == PORT_BURST)
+		worker_finish_burst(w);
+}
+
+void crossing_note(struct worker *w, const struct note *note)
+{
+	/* Notes are hints: when the control thread is behind, the next packet brings another. */
+	(void)rte_ring_enqueue_elem(w->p->notes, note, sizeof(*note));
+}
+
+/* ---- control thread ---- */
+
+static struct counters *control_count(struct pipeline *p)
+{
+	return &p->count[p->config.workers];
+}
+
+/* Back to its worker; a ring there that is full is tried again by the caller. */
+static bool back_to_worker(struct pipeline *p, struct held *h)
+{
+	return rte_ring_enqueue(p->worker[h->worker].in_held, h) == 0;
+}
+
+static void lose(struct pipeline *p, struct held *h, unsigned leave, unsigned drop)
+{
+	counter_add(control_count(p), leave, h->frames);
+	counter_add(control_count(p), drop, h->frames);
+	if (h->why == HELD_NAME)
+		route_script_unref(h->ctx.script);
+	slab_put(p->slab, h);
+}
+
+struct name_wait {
+	struct pipeline *p;
+	struct held *h;
+};
+
+static void name_done(void *arg, enum resolve_answer answer)
+{
+	struct name_wait *wait = arg;
+	struct pipeline *p = wait->p;
+	struct held *h = wait->h;
+
+	free(wait);
+	p->name_count--;
+	/* A failed name resumes too: the script's forward() then says no. */
+	if (!back_to_worker(p, h))
+		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
+}
+
+static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
+{
+	struct name_wait *wait = malloc(sizeof(*wait));
+	enum resolve_kind kind = RESOLVE_ADDRESS;
+	struct str name;
+
+	h->ctx.buf = held_text(h);
+	name = route_text_str(&h->ctx, h->ctx.wait);
+	if (h->ctx.wait_srv)
+		kind = RESOLVE_SIP_UDP;
+	if (wait == NULL || now >= h->deadline) {
+		free(wait);
+		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_NAME_TIMEOUT);
+		return;
+	}
+	*wait = (struct name_wait){p, h};
+	p->name_count++;
+	if (resolve_ask(p->config.resolver, kind, name, name_done, wait) != 0) {
+		p->name_count--;
+		free(wait);
+		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
+	}
+}
+
+static void hop_of(struct pipeline *p, const struct net_addr *to, struct kernel_hop *hop)
+{
+	if (p->config.hop_find != NULL)
+		p->config.hop_find(p->config.hop_arg, to, hop);
+	else
+		kernel_hop_find(kernel_hops(p->config.kernel), to, hop);
+}
+
+static unsigned waiting_for(const struct pipeline *p, const struct net_addr *via)
+{
+	unsigned n = 0;
+
+	for (const struct held *h = p->neighbours; h != NULL; h = h->next)
+		n += net_addr_equal(&h->hop.via, via);
+	return n;
+}
+
+static void begin_neighbour(struct pipeline *p, struct held *h)
+{
+	struct held **end = &p->neighbours;
+
+	if (waiting_for(p, &h->hop.via) >= PIPELINE_HELD_PER_HOP) {
+		lose(p, h, COUNTER_HELD_NEIGHBOUR_LEAVE, COUNTER_DROP_HELD_FULL);
+		return;
+	}
+	if (p->config.kernel != NULL)
+		(void)kernel_resolve(p->config.kernel, &h->hop);
+	while (*end != NULL)
+		end = &(*end)->next;
+	h->next = NULL;
+	*end = h;
+	p->neighbour_count++;
+}
+
+/* Lets go of those whose neighbour is known, in their order, and drops those that have waited too long. */
+static unsigned neighbours_poll(struct pipeline *p, uint64_t now)
+{
+	struct held **at = &p->neighbours, *h;
+	unsigned done = 0;
+
+	while ((h = *at) != NULL) {
+		struct kernel_hop hop = {.state = KERNEL_HOP_NO_ROUTE};
+
+		hop_of(p, &h->to.dst.addr, &hop);
+		if (hop.state == KERNEL_HOP_UNRESOLVED && now < h->deadline) {
+			at = &h->next;
+			continue;
+		}
+		*at = h->next;
+		if (hop.state == KERNEL_HOP_READY) {
+			if (!back_to_worker(p, h)) {
+				*at = h;
+				break;
+			}
+		} else {
+			lose(p, h, COUNTER_HELD_NEIGHBOUR_LEAVE, COUNTER_DROP_NEIGHBOUR_TIMEOUT);
+		}
+		p->neighbour_count--;
+		done++;
+	}
+	return done;
+}
+
+static unsigned notes_poll(struct pipeline *p, uint64_t now)
+{
+	struct note note;
+	unsigned n = 0;
+
+	while (n < PORT_BURST && rte_ring_dequeue_elem(p->notes, &note, sizeof(note)) == 0) {
+		if (note.kind == NOTE_PMTU && p->config.kernel != NULL)
+			kernel_pmtu(p->config.kernel, &note.to.addr, note.mtu, now);
+		n++;
+	}
+	return n;
+}
+
+void pipeline_hops_changed(struct pipeline *p)
+{
+	neighbours_poll(p, clock_now_ns());
+}
+
+unsigned pipeline_control_poll(struct pipeline *p, uint64_t now)
+{
+	unsigned n = 0;
+	void *h;
+
+	while (n < PORT_BURST && rte_ring_dequeue(p->to_control, &h) == 0) {
+		struct held *held = h;
+
+		if (held->why == HELD_NAME)
+			begin_name(p, held, now);
+		else
+			begin_neighbour(p, held);
+		n++;
+	}
+	if (p->neighbours != NULL)
+		n += neighbours_poll(p, now);
+	n += notes_poll(p, now);
+	for (unsigned i = 0; i < p->config.workers; i++)
+		n += route_xlog_drain(p->xlog[i], now, p->config.xlog_rate);
+	return n;
+}
+
+unsigned pipeline_held(const struct pipeline *p)
+{
+	return slab_used(p->slab);
+}
+
+void pipeline_transmit(struct pipeline *p, uint16_t port, const uint8_t *frame, uint32_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(p->config.pool_control);
+	struct worker *owner = p->worker[0].at[port].queue >= 0 ? &p->worker[0] : p->worker[0].at[port].transmitter;
+
+	if (m == NULL || rte_pktmbuf_tailroom(m) < len) {
+		rte_pktmbuf_free(m);
+		counter_add(control_count(p), COUNTER_TX_DROPPED, 1);
+		return;
+	}
+	memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
+	tx_mark(m, TX_KERNEL, 0);
+	m->port = port;
+	if (rte_ring_enqueue(owner->in_tx, m) != 0) {
+		counter_add(control_count(p), COUNTER_TX_DROPPED, 1);
+		rte_pktmbuf_free(m);
+	}
+}

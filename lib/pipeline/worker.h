@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * What the stages share: a worker's state and a message on its way. Private to the room.
+ */
+#include <rte_ring.h>
+
+#include "pipeline/pipeline.h"
+
+/* A message within one burst. */
+struct message {
+	struct rte_mbuf *m;   /* received buffer, freed when the burst ends; NULL for a resumed one */
+	struct held *held;    /* the slab it comes back in, given back when the burst ends; or NULL */
+	struct route_ctx *ctx; /* of the burst's array, or the slab's */
+	char *text;
+	uint32_t text_len;
+	uint32_t frames;
+	enum message_fate {
+		FATE_NONE = 0, /* on its way */
+		FATE_REQUEST,  /* to be written as the proxy's request */
+		FATE_RESPONSE,
+		FATE_REPLY,    /* our reply to it */
+		FATE_GONE      /* counted, handed over or held */
+	} fate;
+	enum sip_error error;
+};
+
+/* Frames that wait for the end of the burst to be sent on one port, with what to count then. */
+struct outgoing {
+	struct rte_mbuf *m[PORT_BURST];
+	uint16_t count;
+};
+
+/* What is counted when a frame has been taken by its device; carried in mbuf->hash.usr. */
+enum tx_kind { TX_NOTHING = 0, TX_FORWARDED, TX_ANSWERED, TX_OWN, TX_KERNEL };
+
+static inline void tx_mark(struct rte_mbuf *m, enum tx_kind kind, uint32_t frames)
+{
+	m->hash.usr = (uint32_t)kind << 24 | frames;
+}
+
+struct worker {
+	_Alignas(64) struct pipeline *p;
+	struct counters *count;
+	unsigned index;
+	int reader; /* RCU */
+	struct route_thread thread;
+	uint64_t now;
+
+	/* snapshots of this burst */
+	struct route_script *script;
+	const struct kernel_hops *hops;
+
+	/* receive */
+	uint16_t ports; /* in poll order */
+	struct {
+		struct port *port;
+		int queue; /* -1: none of its own */
+		struct worker *transmitter; /* who owns the queue that we send by */
+	} at[PORT_MAX];
+
+	/* from other threads */
+	struct rte_ring *in_frames; /* mbufs to classify: fragments, spread packets */
+	struct rte_ring *in_held;   /* struct held: go on */
+	struct rte_ring *in_tx;	    /* mbufs to send; mbuf->port is our index of the port */
+
+	struct net_reassembler *reassembler;
+	struct access_rate *reply_rate;
+	uint64_t reassembly_at; /* next expiry */
+
+	struct outgoing out[PORT_MAX];
+	unsigned batch;
+	struct message msg[PORT_BURST];
+	struct route_ctx *ctx; /* PORT_BURST of them */
+};
+
+/* Why a message waits. */
+enum held_why { HELD_NAME, HELD_NEIGHBOUR };
+
+/* A message that left its burst: its text and context, or, for a neighbour, the text as it will be sent. */
+struct held {
+	struct held *next;
+	enum held_why why;
+	uint16_t worker; /* who goes on with it */
+	bool big, failed;
+	uint32_t frames;
+	uint64_t deadline;
+	/* HELD_NEIGHBOUR: what transmit needs */
+	struct proxy_out to;
+	enum tx_kind kind;
+	struct kernel_hop hop;
+	uint32_t text_len;
+	struct route_ctx ctx; /* HELD_NAME */
+	/* text follows */
+};
+
+/* A worker's word to the control thread that is no message. */
+struct note {
+	enum { NOTE_PMTU, NOTE_UNREACHABLE } kind;
+	uint32_t mtu;
+	struct net_endpoint to;
+};
+
+struct pipeline {
+	struct pipeline_config config;
+	struct worker *worker;
+	struct counters *count; /* one block a worker, and the control thread's last */
+	_Atomic(struct route_script *) script;
+	struct hash_key fragment_key, spread_key;
+	struct slab *slab;
+	struct rte_ring *to_control;	/* struct held */
+	struct rte_ring *notes;		/* struct note */
+	struct held *neighbours;	/* waiting, control thread's */
+	unsigned neighbour_count, name_count;
+	struct route_xlog **xlog;
+};
+
+/* ---- stages, in a packet's order ---- */
+
+/* classify: frames of one port; puts SIP messages into w->msg, at most as many as there is room. Consumes all mbufs. */
+void classify_burst(struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed);
+/* index, route, rewrite: all messages of w->msg. */
+void index_burst(struct worker *w);
+void route_burst(struct worker *w);
+void rewrite_burst(struct worker *w);
+/* Runs the three over what has been classified, frees the buffers and empties w->msg. */
+void worker_finish_burst(struct worker *w);
+
+/* transmit: a written message whose text begins at m's data; consumes m. */
+void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, enum tx_kind kind, uint32_t frames);
+/* A whole frame to a port; consumes m. */
+void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m);
+/* Sends what waits in w->out. */
+void transmit_flush(struct worker *w);
+
+/* route: what a message that goes no further counts as. */
+void message_drop(struct worker *w, struct message *msg, unsigned counter);
+/* A script's verdict becomes a fate; also for resumed messages. */
+void route_judge(struct worker *w, struct message *msg, enum route_verdict verdict);
+
+/* ---- crossing ---- */
+
+struct slab;
+struct slab *slab_create(uint32_t small, uint32_t big);
+void slab_destroy(struct slab *s);
+/* A held with room for `len` bytes of text; NULL when there is none. Any thread. */
+struct held *slab_get(struct slab *s, uint32_t len);
+void slab_put(struct slab *s, struct held *h);
+unsigned slab_used(const struct slab *s);
+static inline char *held_text(struct held *h)
+{
+	return (char *)(h + 1);
+}
+
+/* Takes a message out of its burst until a name is known. */
+void crossing_wait_name(struct worker *w, struct message *msg);
+/* Copies a written message until a neighbour's MAC is known; consumes m. */
+void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, const struct kernel_hop *hop,
+	enum tx_kind kind, uint32_t frames);
+/* What came back: resumes or sends it. */
+void crossing_resume(struct worker *w, struct held *h);
+void crossing_note(struct worker *w, const struct note *note);
