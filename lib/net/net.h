@@ -6,7 +6,7 @@
  * It knows no mbuf and no EAL: callers pass linear bytes and lengths, all of which are hostile. net_frame_parse() checks every
  * length before use; no byte past `len` is read. Workers call all of it; a reassembler belongs to one thread.
  *
- * Files: addr (text and order), frame (parse and write headers), checksum, reassemble, fragment, icmp.
+ * Files: addr (text and order), frame (parse), write (headers), checksum, reassemble, fragment, icmp; wire.h is theirs alone.
  */
 #include "base/base.h"
 
@@ -47,6 +47,9 @@ static inline bool net_endpoint_equal(const struct net_endpoint *a, const struct
 	return a->port == b->port && net_addr_equal(&a->addr, &b->addr);
 }
 
+/* A total order, the same on every node: family, then bytes. Below, at or above 0 as memcmp. */
+int net_addr_compare(const struct net_addr *a, const struct net_addr *b);
+
 struct net_addr net_addr_v4(uint32_t network_order);
 struct net_addr net_addr_v6(const uint8_t bytes[16]);
 
@@ -68,6 +71,8 @@ bool net_addr_is_loopback(const struct net_addr *addr);
 bool net_addr_is_multicast(const struct net_addr *addr);   /* and limited broadcast */
 bool net_addr_is_unspecified(const struct net_addr *addr); /* 0.0.0.0/8, :: */
 bool net_addr_is_link_local(const struct net_addr *addr);
+/* ::ffff:0:0/96, which is for APIs and not for wires: such a source is refused. */
+bool net_addr_is_v4_mapped(const struct net_addr *addr);
 
 /* ---- frame ---- */
 
@@ -78,12 +83,14 @@ bool net_addr_is_link_local(const struct net_addr *addr);
 #define NET_IPV6_LEN 40
 #define NET_UDP_LEN 8
 #define NET_IPV6_EXTENSIONS_MAX 8
+#define NET_MTU_MIN_IPV4 68   /* RFC 791 3.2 */
+#define NET_MTU_MIN_IPV6 1280 /* RFC 8200 5 */
 
 enum net_kind {
 	NET_UDP,      /* a whole UDP datagram: ports, payload set */
-	NET_FRAGMENT, /* a fragment of IPv4 or IPv6: see frag_* */
+	NET_FRAGMENT, /* a fragment of what may be UDP: see frag_*; l4_off, l4_len are its share of the datagram */
 	NET_ICMP,     /* ICMP or ICMPv6: l4_off, l4_len set */
-	NET_OTHER,    /* well formed as far as looked at, and for the kernel: ARP, TCP, ... */
+	NET_OTHER,    /* well formed as far as looked at, and for the kernel: ARP, TCP, fragments of ping, ... */
 	NET_BAD	      /* see reason */
 };
 
@@ -119,6 +126,7 @@ struct net_frame {
 	uint8_t vlan_count;
 	bool multicast_mac;  /* group bit of the destination MAC */
 	uint16_t vlan[NET_VLAN_TAGS_MAX]; /* TCI, outermost first; a VID of 0 is a priority tag */
+	uint16_t vlan_type[NET_VLAN_TAGS_MAX]; /* 0x8100 or 0x88a8; copy both to net_header to answer with the same tags */
 	uint16_t ether_type; /* of the innermost */
 	uint32_t l3_off, l3_len; /* IP packet; l3_len by the IP header, at most the frame */
 	uint32_t l4_off, l4_len; /* behind IP header and extensions */
@@ -130,13 +138,17 @@ struct net_frame {
 	uint32_t frag_id;
 	uint32_t frag_off; /* bytes */
 	bool frag_more;
+	uint32_t frag_next_off; /* IPv6: the byte that names the fragment header; also of an atomic fragment */
 };
 
 /*
  * Looks at an Ethernet frame and fills `out`. Checks version, header lengths, total length against the frame (padding behind the
  * IP packet is no error), the IPv4 header checksum where `check_ip` is set, extension headers (bounded; routing type 0
  * refused; an atomic fragment is taken as whole, RFC 6946), UDP length 8..IP payload, UDP destination port not 0, UDP over IPv6 without
- * checksum (refused), multicast or own source address not judged here. Returns out->kind.
+ * checksum (refused). IP_SOURCE: the source is a group, broadcast, loopback, IPv4-mapped, or (but for a DHCP client) unspecified; a group as
+ * destination or our own address as source is not judged here. IP_ROUTING_HEADER is also IPv4's source route. FRAGMENT_SIZE: a fragment that is empty, no
+ * multiple of 8 before the last, or beyond 65,535. RFC 7112: an IPv6 first fragment without the UDP header is refused
+ * (IP_EXTENSIONS). AH and ESP are the kernel's. Returns out->kind.
  */
 enum net_kind net_frame_parse(const uint8_t *data, uint32_t len, bool check_ip, struct net_frame *out);
 
@@ -148,6 +160,7 @@ struct net_header {
 	uint8_t dst_mac[6], src_mac[6];
 	uint8_t vlan_count;
 	uint16_t vlan[NET_VLAN_TAGS_MAX];
+	uint16_t vlan_type[NET_VLAN_TAGS_MAX]; /* 0: 0x8100, and 0x88a8 for the outer of two */
 	struct net_endpoint src, dst; /* one family */
 	uint8_t ttl;		      /* 64 where 0 */
 	uint8_t tos;
@@ -162,13 +175,19 @@ uint32_t net_header_length(const struct net_header *h);
  * will). The UDP checksum is left 0 for net_udp_checksum() or the NIC; the IPv4 header checksum is written.
  */
 void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t *out);
+/* Writes only the UDP header's 8 bytes, checksum 0: the first bytes of a datagram that is to be fragmented. */
+void net_udp_write(const struct net_header *h, uint32_t payload_len, uint8_t *out);
 
-/* ---- checksum (RFC 1071) ---- */
+/*
+ * ---- checksum (RFC 1071) ----
+ *
+ * All 16-bit results are in memory order: store them with memcpy, no byte swap. 22 ns for 900 bytes on the machine that it was written on.
+ */
 
-/* Sum of data as 16-bit words in memory order, on top of `sum`; not folded. */
+/* Sum of data as 16-bit words in memory order, on top of `sum`; not folded. Pieces before the last have an even length. */
 uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len);
 uint16_t net_checksum_fold(uint64_t sum);
-/* Checksum of the pseudo header, UDP header and payload; a result of 0 is returned as 0xffff (RFC 768). l4 is the UDP header. */
+/* Checksum of the pseudo header, UDP header and payload; a result of 0 is returned as 0xffff (RFC 768). l4 is the UDP header, l4_len at least 8. */
 uint16_t net_udp_checksum(const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len);
 /* Only the pseudo header, not complemented: what NICs with offload want in the field, and what veth and tap may leave there. */
 uint16_t net_udp_pseudo_checksum(const struct net_addr *src, const struct net_addr *dst, uint32_t l4_len);

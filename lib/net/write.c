@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "net/wire.h"
+
+uint32_t wire_write_ether(const struct net_header *h, uint8_t *out)
+{
+	uint32_t n = 12;
+
+	memcpy(out, h->dst_mac, 6);
+	memcpy(out + 6, h->src_mac, 6);
+	for (unsigned i = 0; i < h->vlan_count && i < NET_VLAN_TAGS_MAX; i++) {
+		uint16_t type = h->vlan_type[i];
+
+		/* IEEE 802.1Q: the outer one of two tags is a service tag. */
+		if (type == 0)
+			type = i + 1 < h->vlan_count ? WIRE_ETHER_QINQ : WIRE_ETHER_VLAN;
+		wire_put16(out + n, type);
+		wire_put16(out + n + 2, h->vlan[i]);
+		n += NET_VLAN_LEN;
+	}
+	wire_put16(out + n, h->dst.addr.family == 6 ? WIRE_ETHER_IPV6 : WIRE_ETHER_IPV4);
+	return n + 2;
+}
+
+uint32_t wire_write_ipv4(
+	const struct net_header *h, uint32_t l4_len, uint16_t id, uint16_t fragment, uint8_t *out)
+{
+	uint16_t sum;
+
+	out[0] = 0x45;
+	out[1] = h->tos;
+	wire_put16(out + 2, NET_IPV4_LEN + l4_len);
+	wire_put16(out + 4, id);
+	wire_put16(out + 6, fragment);
+	out[8] = h->ttl != 0 ? h->ttl : WIRE_TTL;
+	out[9] = WIRE_UDP;
+	out[10] = out[11] = 0;
+	memcpy(out + 12, h->src.addr.b, 4);
+	memcpy(out + 16, h->dst.addr.b, 4);
+	sum = net_checksum_fold(net_checksum_add(0, out, NET_IPV4_LEN));
+	memcpy(out + 10, &sum, 2);
+	return NET_IPV4_LEN;
+}
+
+uint32_t wire_write_ipv6(
+	const struct net_header *h, uint32_t payload_len, uint8_t next_header, uint8_t *out)
+{
+	wire_put32(out, 0x60000000U | (uint32_t)h->tos << 20);
+	wire_put16(out + 4, payload_len);
+	out[6] = next_header;
+	out[7] = h->ttl != 0 ? h->ttl : WIRE_TTL;
+	memcpy(out + 8, h->src.addr.b, 16);
+	memcpy(out + 24, h->dst.addr.b, 16);
+	return NET_IPV6_LEN;
+}
+
+void net_udp_write(const struct net_header *h, uint32_t payload_len, uint8_t *out)
+{
+	wire_put16(out, h->src.port);
+	wire_put16(out + 2, h->dst.port);
+	wire_put16(out + 4, NET_UDP_LEN + payload_len);
+	out[6] = out[7] = 0;
+}
+
+static uint32_t link_length(const struct net_header *h)
+{
+	uint32_t tags = h->vlan_count < NET_VLAN_TAGS_MAX ? h->vlan_count : NET_VLAN_TAGS_MAX;
+
+	return NET_ETHER_LEN + tags * NET_VLAN_LEN;
+}
+
+uint32_t net_header_length(const struct net_header *h)
+{
+	return link_length(h) + (h->dst.addr.family == 6 ? NET_IPV6_LEN : NET_IPV4_LEN) +
+	       NET_UDP_LEN;
+}
+
+void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t *out)
+{
+	uint32_t n = wire_write_ether(h, out), l4_len = NET_UDP_LEN + payload_len;
+
+	if (h->dst.addr.family == 6)
+		n += wire_write_ipv6(h, l4_len, WIRE_UDP, out + n);
+	else
+		n += wire_write_ipv4(h, l4_len, h->ip_id,
+			h->dont_fragment ? WIRE_IPV4_DONT_FRAGMENT : 0, out + n);
+	net_udp_write(h, payload_len, out + n);
+}
