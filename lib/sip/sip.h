@@ -14,8 +14,9 @@
  *
  * Limits are the SIP_..._MAX below; what exceeds one is refused with its sip_error, never cut.
  *
- * Files: scan (vector search for line ends), msg (index, check), header (names), uri, via, address (From, To,
- * Contact, Route, Record-Route), value (CSeq, Max-Forwards, numbers, lists), edit.
+ * Files: scan (vector search for line ends, one file an instruction set), msg (index), start_line, header and name (names by
+ * perfect hash), check, parsed (what is parsed on first use), value (lists), token (character classes), uri, via, address
+ * (From, To, Contact, Route, Record-Route), edit.
  */
 #include "base/base.h"
 
@@ -25,6 +26,7 @@
 #define SIP_HEADER_NAME_MAX 255	 /* bytes of a header field name */
 #define SIP_VALUES_MAX 128	 /* values looked at in one list of values (Via, Route, ...) */
 #define SIP_CSEQ_MAX 2147483647U /* RFC 3261 8.1.1.5: less than 2**31 */
+#define SIP_MAX_FORWARDS_MAX 255 /* RFC 3261 20.22 */
 
 #define SIP_DEFAULT_PORT 5060
 #define SIPS_DEFAULT_PORT 5061
@@ -171,10 +173,15 @@ struct sip_header {
 	uint32_t value_len; /* without LWS at the end; folds inside are left as they are */
 	uint8_t name_len;
 	uint8_t id;   /* enum sip_header_id */
-	uint8_t next; /* the next header with the same id, SIP_HEADER_NONE after the last; unset for OTHER */
+	uint8_t next; /* the next header with the same id, SIP_HEADER_NONE after the last */
 	uint8_t flags;
 };
 #define SIP_HEADER_NONE 0xff
+/*
+ * In sip_header.flags: the line is malformed (name, bare CR or LF, NUL). It stays in the index with an empty name and id
+ * OTHER, so that lines are adjacent, but it is never taken for the header it may pretend to be.
+ */
+#define SIP_HEADER_BAD 1
 
 /* What has been parsed lazily and is remembered: bits of sip_msg.parsed and, where it failed, sip_msg.broken. */
 #define SIP_PARSED_URI (1u << 0)
@@ -215,20 +222,36 @@ struct sip_msg {
 /* ---- msg ---- */
 
 /*
- * Indexes the datagram buf[0, len). Leading CRLFs are skipped (RFC 3261 7.5). On an error the view still holds
- * what stood before it, so that a reply can be built when the headers that a reply needs are among it
- * (sip_msg_can_reply()). RFC 3261 7, 18.3. Costs one pass up to the blank line.
+ * Indexes the datagram buf[0, len). Leading CRLFs are skipped (RFC 3261 7.5): start_line.off is where the message begins, and
+ * who forwards it leaves out what stands before. RFC 3261 7, 18.3. Costs one pass up to the blank line.
+ *
+ * One framing rule for everybody: a line ends with CRLF and nothing else. A CR or LF without its partner, or a NUL
+ * outside a quoted-pair, anywhere before the blank line is an error.
+ *
+ * Returns the first error. After it the view still holds the rest that is sound, so that a reply can be built where the headers
+ * that it needs are sound (sip_msg_can_reply()); a malformed line is kept as SIP_HEADER_BAD. Lines are always adjacent:
+ * header[0].name is `headers`, header[i + 1].name is the end of line i, and the last one ends at headers_end. Only
+ * SIP_ERROR_EMPTY and SIP_ERROR_NOT_SIP leave nothing: such a datagram is dropped, never answered.
  */
 enum sip_error sip_msg_index(struct sip_msg *msg, const char *buf, uint32_t len);
 
 /*
- * What any message must fulfil before it is routed (RFC 3261 8.1.1, 16.3 step 1, 18.3, 20): mandatory headers,
- * none of the single ones twice, To, From, Via, CSeq, Call-ID, Content-Length well formed, CSeq method = method, the
- * Request-URI's syntax, body not shorter than said; trims what trails the body. Sets msg->broken bits.
+ * What any message must fulfil before it is routed (RFC 3261 8.1.1, 16.3 step 1, 18.3, 20), to be asked after an index
+ * without error: mandatory headers, none of rule ONCE (header.def) twice, To, From, Via, CSeq, Call-ID, Content-Length
+ * well formed, CSeq method = method, body not shorter than said; of a request also Max-Forwards, the first Route, Record-Route
+ * and Contact, and the Request-URI. Trims what trails the body (len, body_len). Sets msg->broken bits. What a proxy does
+ * not act on (Date, Expires, Warning, ...) it does not look at.
+ *
+ * Returns the first error. SIP_ERROR_URI_SCHEME (416) comes last, when all else is well: who routes URIs of such schemes
+ * may take it for SIP_OK.
  */
 enum sip_error sip_msg_check(struct sip_msg *msg, const char *buf);
 
-/* Whether a reply can be built: Via, From, To, Call-ID and CSeq were found, and it is a request but no ACK. */
+/*
+ * Whether a reply can be built: it is a request but no ACK, and has a Via and a CSeq, by which its sender knows the reply
+ * (RFC 3261 17.1.3). From, To or Call-ID may be missing: RFC 4475 3.3.1 wants a 400 for that too, and a reply carries then
+ * what there was.
+ */
 bool sip_msg_can_reply(const struct sip_msg *msg);
 
 static inline bool sip_msg_has(const struct sip_msg *msg, enum sip_header_id id)

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sip/start_line.h"
+
+#include "sip/token.h"
+
+static struct sip_span span(uint32_t from, uint32_t to)
+{
+	return (struct sip_span){from, to - from};
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Whether buf[from, to) begins with "SIP/" in any case. */
+static bool begins_sip(const char *buf, uint32_t from, uint32_t to)
+{
+	return to - from >= 4 && str_lower_char(buf[from]) == 's' &&
+		str_lower_char(buf[from + 1]) == 'i' && str_lower_char(buf[from + 2]) == 'p' &&
+		buf[from + 3] == '/';
+}
+
+/* SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, which compares without case; only 2.0 is ours (505). */
+static enum sip_error check_version(const char *buf, struct sip_span version)
+{
+	uint32_t at = version.off + 4, end = version.off + version.len, digits = at;
+
+	if (version.len == 7 && memcmp(buf + at, "2.0", 3) == 0)
+		return SIP_OK;
+	while (at < end && str_is_digit(buf[at]))
+		at++;
+	if (at == digits || at == end || buf[at] != '.')
+		return SIP_ERROR_START_LINE;
+	digits = ++at;
+	while (at < end && str_is_digit(buf[at]))
+		at++;
+	return at == end && at > digits ? SIP_ERROR_VERSION : SIP_ERROR_START_LINE;
+}
+
+/* Status-Line = SIP-Version SP 3DIGIT SP Reason-Phrase; the last SP may be missing (RFC 4475 3.1.1.13). */
+static enum sip_error parse_status_line(
+	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
+{
+	uint32_t at = from, digits;
+	uint32_t status;
+
+	msg->is_response = true;
+	while (at < to && buf[at] != ' ')
+		at++;
+	msg->version = span(from, at);
+
+	enum sip_error error = check_version(buf, msg->version);
+
+	if (error != SIP_OK)
+		return error;
+	digits = at < to ? ++at : at;
+	while (at < to && str_is_digit(buf[at]))
+		at++;
+	if (at == digits || (at < to && buf[at] != ' '))
+		return SIP_ERROR_START_LINE;
+	if (at - digits != 3 || str_to_u32(str_of(buf + digits, 3), 699, &status) != 0 || status < 100)
+		return SIP_ERROR_STATUS;
+	msg->status = (uint16_t)status;
+	if (at < to)
+		msg->reason = span(at + 1, to);
+	return SIP_OK;
+}
+
+/* What stands between the first space and the version. */
+static enum sip_error check_uri_text(const char *buf, struct sip_span uri)
+{
+	const char *p = buf + uri.off;
+
+	if (uri.len == 0 || is_blank(p[0]) || is_blank(p[uri.len - 1]))
+		return SIP_ERROR_START_LINE;
+	if (memchr(p, ' ', uri.len) != NULL || memchr(p, '\t', uri.len) != NULL)
+		return SIP_ERROR_URI;
+	return SIP_OK;
+}
+
+/*
+ * Request-Line = Method SP Request-URI SP SIP-Version. Extra spaces are refused: RFC 4475 3.1.2.8 to 3.1.2.10 allow that,
+ * and whoever is lenient here has to mend what he forwards.
+ */
+static enum sip_error parse_request_line(
+	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
+{
+	uint32_t end = to, version, at = from;
+
+	while (end > from && is_blank(buf[end - 1]))
+		end--;
+	version = end;
+	while (version > from && !is_blank(buf[version - 1]))
+		version--;
+	if (version == from || !begins_sip(buf, version, end))
+		return SIP_ERROR_NOT_SIP;
+	while (!is_blank(buf[at]))
+		at++;
+	msg->method_text = span(from, at);
+	msg->method = (uint8_t)sip_method_of(str_of(buf + from, at - from));
+	msg->version = span(version, end);
+	if (at == from || at + 1 >= version || end != to || buf[at] != ' ' ||
+		buf[version - 1] != ' ')
+		return SIP_ERROR_START_LINE;
+	msg->uri_text = span(at + 1, version - 1);
+	if (msg->method == SIP_METHOD_OTHER && !sip_chars_are(buf + from, at - from, SIP_CHAR_TOKEN))
+		return SIP_ERROR_METHOD_SYNTAX;
+
+	enum sip_error error = check_uri_text(buf, msg->uri_text);
+
+	return error != SIP_OK ? error : check_version(buf, msg->version);
+}
+
+enum sip_error sip_start_line(struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
+{
+	msg->start_line = span(from, to);
+	if (begins_sip(buf, from, to))
+		return parse_status_line(msg, buf, from, to);
+	return parse_request_line(msg, buf, from, to);
+}
