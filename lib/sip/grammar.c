@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sip/grammar.h"
+
+#define DIGIT(c) ((c) >= '0' && (c) <= '9')
+#define ALPHA(c) (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z'))
+#define ALNUM(c) (DIGIT(c) || ALPHA(c))
+#define HEX(c) (DIGIT(c) || ((c) >= 'a' && (c) <= 'f') || ((c) >= 'A' && (c) <= 'F'))
+#define VISIBLE(c) ((c) > 0x20 && (c) != 0x7f)
+#define TOKEN(c) \
+	(ALNUM(c) || (c) == '-' || (c) == '.' || (c) == '!' || (c) == '%' || (c) == '*' || \
+		(c) == '_' || (c) == '+' || (c) == '`' || (c) == '\'' || (c) == '~')
+#define HOST(c) (ALNUM(c) || (c) == '-' || (c) == '.' || (c) == '_')
+#define URI(c) (VISIBLE(c) && (c) != '"' && (c) != '<' && (c) != '>')
+/* Wider than gen-value, since branches and tags in the wild hold '=', '@' or '/'; it ends where the
+ * list does. */
+#define VALUE(c) (URI(c) && (c) != ',' && (c) != ';' && (c) != '(' && (c) != ')')
+#define QUOTED(c) \
+	((VISIBLE(c) && (c) != '"' && (c) != '\\') || (c) == ' ' || (c) == '\t' || (c) == '\r' || \
+		(c) == '\n')
+#define SCHEME(c) (ALNUM(c) || (c) == '+' || (c) == '-' || (c) == '.')
+
+#define CLASS(c) \
+	((TOKEN(c) ? SIP_TEXT_TOKEN : 0) | (HOST(c) ? SIP_TEXT_HOST : 0) | \
+		(URI(c) ? SIP_TEXT_URI : 0) | (VALUE(c) ? SIP_TEXT_VALUE : 0) | \
+		(HEX(c) ? SIP_TEXT_HEX : 0) | (ALNUM(c) ? SIP_TEXT_ALNUM : 0) | \
+		(QUOTED(c) ? SIP_TEXT_QUOTED : 0) | (SCHEME(c) ? SIP_TEXT_SCHEME : 0))
+#define CLASS4(c) CLASS(c), CLASS((c) + 1), CLASS((c) + 2), CLASS((c) + 3)
+#define CLASS16(c) CLASS4(c), CLASS4((c) + 4), CLASS4((c) + 8), CLASS4((c) + 12)
+#define CLASS64(c) CLASS16(c), CLASS16((c) + 16), CLASS16((c) + 32), CLASS16((c) + 48)
+
+const uint8_t sip_text_class[256] = {CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)};
+
+int sip_quoted_end(const char *buf, uint32_t at, uint32_t end, uint32_t *after)
+{
+	for (at++; at < end; at++) {
+		if (sip_text_is(buf[at], SIP_TEXT_QUOTED))
+			continue;
+		if (buf[at] == '"') {
+			*after = at + 1;
+			return 0;
+		}
+		/* quoted-pair: anything but CR and LF, a NUL too (RFC 3261 25.1) */
+		if (buf[at] != '\\' || ++at == end || buf[at] == '\r' || buf[at] == '\n')
+			return -EINVAL;
+	}
+	return -EINVAL;
+}
+
+int sip_comment_end(const char *buf, uint32_t at, uint32_t end, uint32_t *after)
+{
+	uint32_t depth = 0;
+
+	for (; at < end; at++) {
+		char c = buf[at];
+
+		if (c == '(') {
+			depth++;
+		} else if (c == ')') {
+			if (--depth == 0) {
+				*after = at + 1;
+				return 0;
+			}
+		} else if (c == '\\') {
+			if (++at == end || buf[at] == '\r' || buf[at] == '\n')
+				return -EINVAL;
+		} else if (c != '"' && !sip_text_is(c, SIP_TEXT_QUOTED)) {
+			return -EINVAL;
+		}
+	}
+	return -EINVAL;
+}
+
+static bool ip4_read(struct str text, uint8_t out[4])
+{
+	uint32_t at = 0;
+
+	for (unsigned part = 0; part < 4; part++) {
+		uint32_t begin = at, value = 0;
+
+		if (part != 0) {
+			if (at == text.len || text.s[at] != '.')
+				return false;
+			begin = ++at;
+		}
+		while (at < text.len && at - begin < 3 && str_is_digit(text.s[at]))
+			value = value * 10 + (uint32_t)(text.s[at++] - '0');
+		/* A leading zero is octal to some readers and decimal to others. */
+		if (at == begin || value > 255 || (at - begin > 1 && text.s[begin] == '0'))
+			return false;
+		out[part] = (uint8_t)value;
+	}
+	return at == text.len;
+}
+
+bool sip_ip6_read(struct str text, uint8_t out[16])
+{
+	uint8_t bytes[16];
+	unsigned have = 0;
+	int gap = -1;
+	uint32_t at = 0;
+
+	if (text.len >= 2 && text.s[0] == ':' && text.s[1] == ':') {
+		gap = 0;
+		at = 2;
+	}
+	while (at < text.len) {
+		uint32_t begin = at, value = 0;
+
+		while (at < text.len && at - begin < 4 && sip_text_is(text.s[at], SIP_TEXT_HEX))
+			value = value << 4 | sip_hex(text.s[at++]);
+		if (at == begin)
+			return false;
+		if (at < text.len && text.s[at] == '.') {
+			if (have > 12 ||
+				!ip4_read(str_of(text.s + begin, text.len - begin), bytes + have))
+				return false;
+			have += 4;
+			at = text.len;
+			break;
+		}
+		if (have == 16)
+			return false;
+		bytes[have++] = (uint8_t)(value >> 8);
+		bytes[have++] = (uint8_t)value;
+		if (at == text.len)
+			break;
+		if (text.s[at++] != ':' || at == text.len)
+			return false;
+		if (text.s[at] == ':') {
+			if (gap >= 0)
+				return false;
+			gap = (int)have;
+			at++;
+		}
+	}
+	if (gap < 0 ? have != 16 : have > 14)
+		return false;
+	if (gap < 0)
+		gap = 16;
+	memset(out, 0, 16);
+	memcpy(out, bytes, (unsigned)gap < have ? (unsigned)gap : have);
+	if ((unsigned)gap < have)
+		memcpy(out + 16 - (have - (unsigned)gap), bytes + gap, have - (unsigned)gap);
+	return true;
+}
+
+bool sip_address_text_valid(struct str text)
+{
+	uint8_t bytes[16];
+
+	if (text.len > 2 && text.s[0] == '[' && text.s[text.len - 1] == ']')
+		return sip_ip6_read(str_of(text.s + 1, text.len - 2), bytes);
+	return ip4_read(text, bytes) || sip_ip6_read(text, bytes);
+}
+
+/* Labels of letters, digits, '-' and '_', that neither begin nor end with '-'; one '.' may end the
+ * name. */
+static bool name_valid(struct str name)
+{
+	uint32_t label = 0;
+	bool digits = true;
+
+	for (uint32_t i = 0; i <= name.len; i++) {
+		if (i < name.len && name.s[i] != '.') {
+			if (i == label)
+				digits = true;
+			digits = digits && str_is_digit(name.s[i]);
+			continue;
+		}
+		if (i == label)
+			return i == name.len && i > 0 && !digits;
+		if (name.s[label] == '-' || name.s[i - 1] == '-')
+			return false;
+		label = i + 1;
+	}
+	return !digits;
+}
+
+int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *out)
+{
+	uint32_t begin = at;
+	uint8_t bytes[16];
+	struct str text;
+
+	if (at == end)
+		return -EINVAL;
+	out->ip6 = buf[at] == '[';
+	if (out->ip6) {
+		begin = ++at;
+		while (at < end &&
+			(sip_text_is(buf[at], SIP_TEXT_HEX) || buf[at] == ':' || buf[at] == '.'))
+			at++;
+		if (at == end || buf[at] != ']' ||
+			!sip_ip6_read(str_of(buf + begin, at - begin), bytes))
+			return -EINVAL;
+		out->text = sip_span_of(begin, at);
+		out->after = at + 1;
+		return 0;
+	}
+	at = sip_skip(buf, at, end, SIP_TEXT_HOST);
+	text = str_of(buf + begin, at - begin);
+	if (text.len == 0 || text.len > SIP_HOST_MAX)
+		return -EINVAL;
+	if (!name_valid(text) && !ip4_read(text, bytes))
+		return -EINVAL;
+	out->text = sip_span_of(begin, at);
+	out->after = at;
+	return 0;
+}
+
+bool sip_host_valid(const char *buf, struct sip_span in)
+{
+	struct sip_host host;
+
+	return sip_host_read(buf, in.off, in.off + in.len, &host) == 0 &&
+	       host.after == in.off + in.len;
+}
+
+int sip_port_read(const char *buf, uint32_t at, uint32_t end, uint16_t *port, uint32_t *after)
+{
+	uint32_t begin = at, value = 0;
+
+	for (; at < end && str_is_digit(buf[at]); at++) {
+		value = value * 10 + (uint32_t)(buf[at] - '0');
+		if (value > UINT16_MAX)
+			return -EINVAL;
+	}
+	if (at == begin || value == 0)
+		return -EINVAL;
+	*port = (uint16_t)value;
+	*after = at;
+	return 0;
+}
+
+int sip_header_param_read(const char *buf, uint32_t *at, uint32_t end, struct sip_param *out)
+{
+	uint32_t p = sip_skip_lws(buf, *at + 1, end);
+	uint32_t name = p, after;
+	int err;
+
+	p = sip_skip(buf, p, end, SIP_TEXT_TOKEN);
+	if (p == name)
+		return -EINVAL;
+	out->name = sip_span_of(name, p);
+	out->value = (struct sip_span){0, 0};
+	out->has_value = false;
+	after = p;
+	p = sip_skip_lws(buf, p, end);
+	if (p < end && buf[p] == '=') {
+		uint32_t value = sip_skip_lws(buf, p + 1, end);
+
+		out->has_value = true;
+		/* An empty value ends right behind its '=', so that `whole` holds no LWS at its
+		 * end. */
+		after = p + 1;
+		if (value < end && buf[value] == '"') {
+			err = sip_quoted_end(buf, value, end, &after);
+			if (err != 0)
+				return err;
+			out->value = sip_span_of(value, after);
+		} else if (value < end && sip_text_is(buf[value], SIP_TEXT_VALUE)) {
+			after = sip_skip(buf, value, end, SIP_TEXT_VALUE);
+			out->value = sip_span_of(value, after);
+		} else {
+			out->value = sip_span_of(after, after);
+		}
+	}
+	out->whole = sip_span_of(*at, after);
+	*at = after;
+	return 0;
+}
+
+int sip_value_next(const char *buf, uint32_t at, uint32_t end, uint32_t *next)
+{
+	*next = 0;
+	if (at == end)
+		return 0;
+	if (buf[at] != ',')
+		return -EINVAL;
+	at = sip_skip_lws(buf, at + 1, end);
+	if (at == end)
+		return -EINVAL;
+	*next = at;
+	return 0;
+}

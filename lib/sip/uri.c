@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * URIs (RFC 3261 19.1.1, RFC 3966). Taken is what 25.1 allows, and in user, parameters and headers
+ * also those octets that can't be mistaken for a delimiter though 25.1 wants them escaped
+ * ("sip:*31#0049@host", UTF-8): peers send them, and nothing here is ever unescaped into a message.
+ * Refused are spaces, controls, '"', '<', '>', a second
+ * '@', and a '%' without two hexadecimal digits.
+ */
+#include "sip/grammar.h"
+#include "sip/uri.h"
+
+#define TTL_MAX 255
+
+static const struct {
+	enum sip_transport transport;
+	struct str name;
+} transports[] = {
+	{SIP_TRANSPORT_UDP, {"UDP", 3}},
+	{SIP_TRANSPORT_TCP, {"TCP", 3}},
+	{SIP_TRANSPORT_TLS, {"TLS", 3}},
+	{SIP_TRANSPORT_SCTP, {"SCTP", 4}},
+	{SIP_TRANSPORT_WS, {"WS", 2}},
+	{SIP_TRANSPORT_WSS, {"WSS", 3}},
+};
+
+enum sip_transport sip_transport_of(struct str token)
+{
+	if (token.len == 0)
+		return SIP_TRANSPORT_NONE;
+	for (unsigned i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
+		if (str_ieq(token, transports[i].name))
+			return transports[i].transport;
+	return SIP_TRANSPORT_OTHER;
+}
+
+struct str sip_transport_name(enum sip_transport transport)
+{
+	for (unsigned i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
+		if (transports[i].transport == transport)
+			return transports[i].name;
+	return STR("");
+}
+
+/* Whether all of [at, end) may stand in a URI and each '%' leads two hexadecimal digits. */
+static bool text_valid(const char *buf, uint32_t at, uint32_t end)
+{
+	for (; at < end; at++) {
+		if (!sip_text_is(buf[at], SIP_TEXT_URI) || buf[at] == '@')
+			return false;
+		if (buf[at] != '%')
+			continue;
+		if (end - at < 3 || !sip_text_is(buf[at + 1], SIP_TEXT_HEX) ||
+			!sip_text_is(buf[at + 2], SIP_TEXT_HEX))
+			return false;
+		at += 2;
+	}
+	return true;
+}
+
+struct sip_uri_char sip_uri_char_next(struct str text, uint32_t *at)
+{
+	char c = text.s[(*at)++];
+
+	/* A lone '%' can't come here from a parsed URI, but the span may be anybody's. */
+	if (c != '%' || text.len - *at < 2 || !sip_text_is(text.s[*at], SIP_TEXT_HEX) ||
+		!sip_text_is(text.s[*at + 1], SIP_TEXT_HEX))
+		return (struct sip_uri_char){c, false};
+	c = (char)(sip_hex(text.s[*at]) << 4 | sip_hex(text.s[*at + 1]));
+	*at += 2;
+	return (struct sip_uri_char){c, c != '\0' && strchr(";/?:@&=+$,", c) != NULL};
+}
+
+bool sip_uri_text_equal(struct str a, struct str b, bool ignore_case)
+{
+	uint32_t i = 0, j = 0;
+
+	while (i < a.len && j < b.len) {
+		struct sip_uri_char x = sip_uri_char_next(a, &i), y = sip_uri_char_next(b, &j);
+
+		if (ignore_case) {
+			x.c = str_lower_char(x.c);
+			y.c = str_lower_char(y.c);
+		}
+		if (x.c != y.c || x.escaped != y.escaped)
+			return false;
+	}
+	return i == a.len && j == b.len;
+}
+
+bool sip_uri_param_next(const char *buf, uint32_t *at, uint32_t end, struct sip_param *out)
+{
+	while (*at < end) {
+		uint32_t begin = *at, name_end;
+		const char *semicolon = memchr(buf + begin, ';', end - begin);
+		uint32_t after = semicolon != NULL ? (uint32_t)(semicolon - buf) : end;
+		const char *equal = memchr(buf + begin, '=', after - begin);
+
+		*at = semicolon != NULL ? after + 1 : end;
+		if (after == begin)
+			continue;
+		name_end = equal != NULL ? (uint32_t)(equal - buf) : after;
+		out->name = sip_span_of(begin, name_end);
+		out->has_value = equal != NULL;
+		out->value = sip_span_of(equal != NULL ? name_end + 1 : after, after);
+		out->whole = sip_span_of(begin, after);
+		return true;
+	}
+	return false;
+}
+
+static bool param_is(const char *buf, const struct sip_param *param, struct str name)
+{
+	/* The shortest spelling of a name is the name: most parameters end here. */
+	return param->name.len >= name.len &&
+	       sip_uri_text_equal(sip_text(buf, param->name), name, true);
+}
+
+/* Notes the parameters that routing looks at. Those may stand once only: two readers could take
+ * different ones. */
+static int parse_params(const char *buf, struct sip_uri *uri)
+{
+	uint32_t at = uri->params.off, end = at + uri->params.len;
+	struct sip_param param;
+	bool has_ttl = false;
+	uint32_t ttl;
+
+	while (sip_uri_param_next(buf, &at, end, &param)) {
+		if (param.name.len == 0)
+			return -EINVAL;
+		if (param_is(buf, &param, STR("lr"))) {
+			uri->lr = true;
+		} else if (param_is(buf, &param, STR("transport"))) {
+			if (uri->transport != SIP_TRANSPORT_NONE || param.value.len == 0)
+				return -EINVAL;
+			uri->transport = sip_uri_transport_of(sip_text(buf, param.value));
+		} else if (param_is(buf, &param, STR("maddr"))) {
+			if (uri->has_maddr || !sip_host_valid(buf, param.value))
+				return -EINVAL;
+			uri->has_maddr = true;
+			uri->maddr = param.value;
+		} else if (param_is(buf, &param, STR("ttl"))) {
+			if (has_ttl || str_to_u32(sip_text(buf, param.value), TTL_MAX, &ttl) != 0)
+				return -EINVAL;
+			has_ttl = true;
+		}
+	}
+	return 0;
+}
+
+enum sip_transport sip_uri_transport_of(struct str value)
+{
+	for (unsigned i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
+		if (sip_uri_text_equal(value, transports[i].name, true))
+			return transports[i].transport;
+	return SIP_TRANSPORT_OTHER;
+}
+
+/* user[:password]; an '@' follows. */
+static int parse_userinfo(const char *buf, uint32_t at, uint32_t end, struct sip_uri *uri)
+{
+	const char *colon = memchr(buf + at, ':', end - at);
+	uint32_t user_end = colon != NULL ? (uint32_t)(colon - buf) : end;
+
+	if (user_end == at || !text_valid(buf, at, end))
+		return -EINVAL;
+	uri->user = sip_span_of(at, user_end);
+	if (colon != NULL)
+		uri->password = sip_span_of(user_end + 1, end);
+	return 0;
+}
+
+static int parse_sip(const char *buf, uint32_t at, uint32_t end, struct sip_uri *uri)
+{
+	/* '@' is reserved to this one place, so the first one ends the user even behind ';' or '?'
+	 * (RFC 4475 3.1.1.5). */
+	const char *sign = memchr(buf + at, '@', end - at);
+	struct sip_host host;
+	uint32_t begin;
+	int err;
+
+	if (sign != NULL) {
+		err = parse_userinfo(buf, at, (uint32_t)(sign - buf), uri);
+		if (err != 0)
+			return err;
+		at = (uint32_t)(sign - buf) + 1;
+	}
+	begin = at;
+	err = sip_host_read(buf, at, end, &host);
+	if (err != 0)
+		return err;
+	uri->host = host.text;
+	uri->host_is_ip6 = host.ip6;
+	at = host.after;
+	if (at < end && buf[at] == ':') {
+		err = sip_port_read(buf, at + 1, end, &uri->port, &at);
+		if (err != 0)
+			return err;
+	}
+	uri->hostport = sip_span_of(begin, at);
+	if (at == end)
+		return 0;
+	if ((buf[at] != ';' && buf[at] != '?') || !text_valid(buf, at, end))
+		return -EINVAL;
+	if (buf[at] == ';') {
+		const char *question = memchr(buf + at, '?', end - at);
+		uint32_t params_end = question != NULL ? (uint32_t)(question - buf) : end;
+
+		uri->params = sip_span_of(at + 1, params_end);
+		at = params_end;
+		err = parse_params(buf, uri);
+		if (err != 0)
+			return err;
+	}
+	if (at < end)
+		uri->headers = sip_span_of(at + 1, end);
+	return 0;
+}
+
+static int parse_tel(const char *buf, uint32_t at, uint32_t end, struct sip_uri *uri)
+{
+	const char *semicolon = memchr(buf + at, ';', end - at);
+	uint32_t number_end = semicolon != NULL ? (uint32_t)(semicolon - buf) : end;
+
+	if (number_end == at)
+		return -EINVAL;
+	uri->user = sip_span_of(at, number_end);
+	if (semicolon != NULL)
+		uri->params = sip_span_of(number_end + 1, end);
+	return 0;
+}
+
+static enum sip_scheme scheme_of(struct str text)
+{
+	if (str_ieq(text, STR("sip")))
+		return SIP_SCHEME_SIP;
+	if (str_ieq(text, STR("sips")))
+		return SIP_SCHEME_SIPS;
+	if (str_ieq(text, STR("tel")))
+		return SIP_SCHEME_TEL;
+	return SIP_SCHEME_OTHER;
+}
+
+int sip_uri_parse(const char *buf, struct sip_span in, struct sip_uri *out)
+{
+	uint32_t at = in.off, end = in.off + in.len, colon;
+
+	memset(out, 0, sizeof(*out));
+	colon = sip_skip(buf, at, end, SIP_TEXT_SCHEME);
+	if (colon == at || colon >= end || buf[colon] != ':' || !str_is_alpha(buf[at]))
+		return -EINVAL;
+	out->all = in;
+	out->scheme_text = sip_span_of(at, colon);
+	out->opaque = sip_span_of(colon + 1, end);
+	out->scheme = scheme_of(sip_text(buf, out->scheme_text));
+	if (out->opaque.len == 0)
+		return -EINVAL;
+	if (out->scheme == SIP_SCHEME_SIP || out->scheme == SIP_SCHEME_SIPS)
+		return parse_sip(buf, colon + 1, end, out);
+	if (sip_skip(buf, colon + 1, end, SIP_TEXT_URI) != end)
+		return -EINVAL;
+	return out->scheme == SIP_SCHEME_TEL ? parse_tel(buf, colon + 1, end, out) : 0;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <dirent.h>
+
+#include "input.h"
+
+struct uri_row {
+	const char *text;
+	enum sip_scheme scheme;
+	const char *user, *password, *host;
+	uint16_t port;
+	const char *params, *headers;
+	enum sip_transport transport;
+	bool lr;
+	const char *maddr;
+};
+
+#define SIP SIP_SCHEME_SIP
+#define SIPS SIP_SCHEME_SIPS
+
+static const struct uri_row good[] = {
+	{"sip:a", SIP, "", "", "a"},
+	{"sip:alice@atlanta.com", SIP, "alice", "", "atlanta.com"},
+	{"SIPS:alice:secret@atlanta.com:5061;transport=tcp", SIPS, "alice", "secret", "atlanta.com",
+		5061, "transport=tcp", "", SIP_TRANSPORT_TCP},
+	{"sip:alice:@h", SIP, "alice", "", "h"},
+	{"sip:+1-212-555-1212:1234@gateway.com;user=phone", SIP, "+1-212-555-1212", "1234",
+		"gateway.com", 0, "user=phone"},
+	/* reserved characters in the user part: RFC 3261 25.1, RFC 4475 3.1.1.5 and 3.1.1.3 */
+	{"sip:user;par=u%40example.net@example.com", SIP, "user;par=u%40example.net", "",
+		"example.com"},
+	{"sip:sips%3Auser%40example.com@example.net", SIP, "sips%3Auser%40example.com", "",
+		"example.net"},
+	{"sip:a?b/c,d&e=f+g$h;i@h", SIP, "a?b/c,d&e=f+g$h;i", "", "h"},
+	{"sip:null-%00-null@example.com", SIP, "null-%00-null", "", "example.com"},
+	/* sent unescaped by telephones */
+	{"sip:*31#0049123@h", SIP, "*31#0049123", "", "h"},
+	{"sip:j\xc3\xbcrgen@h", SIP, "j\xc3\xbcrgen", "", "h"},
+	/* hosts */
+	{"sip:192.0.2.4:5070", SIP, "", "", "192.0.2.4", 5070},
+	{"sip:u@[2001:db8::10]:5070;lr", SIP, "u", "", "2001:db8::10", 5070, "lr", "", 0, true},
+	{"sip:[2001:db8::10:5070]", SIP, "", "", "2001:db8::10:5070"},
+	{"sip:[::]", SIP, "", "", "::"},
+	{"sip:[::1]", SIP, "", "", "::1"},
+	{"sip:[1::]", SIP, "", "", "1::"},
+	{"sip:[1:2:3:4:5:6:7:8]", SIP, "", "", "1:2:3:4:5:6:7:8"},
+	{"sip:[1:2:3:4:5:6:7::]", SIP, "", "", "1:2:3:4:5:6:7::"},
+	{"sip:[::ffff:192.0.2.2]", SIP, "", "", "::ffff:192.0.2.2"},
+	{"sip:[2001:db8::192.0.2.1]", SIP, "", "", "2001:db8::192.0.2.1"},
+	{"sip:host_1.example.com.", SIP, "", "", "host_1.example.com."},
+	{"sip:1a2b3c4d", SIP, "", "", "1a2b3c4d"},
+	{"sip:h:00005060", SIP, "", "", "h", 5060},
+	/* parameters and headers */
+	{"sip:h;transport=UDP;lr=on;maddr=239.255.255.1;ttl=15?subject=x&to=y", SIP, "", "", "h", 0,
+		"transport=UDP;lr=on;maddr=239.255.255.1;ttl=15", "subject=x&to=y",
+		SIP_TRANSPORT_UDP, true, "239.255.255.1"},
+	{"sip:h?a=b;c?d", SIP, "", "", "h", 0, "", "a=b;c?d"},
+	{"sip:h;Transport=WsS", SIP, "", "", "h", 0, "Transport=WsS", "", SIP_TRANSPORT_WSS},
+	{"sip:h;transport=dccp", SIP, "", "", "h", 0, "transport=dccp", "", SIP_TRANSPORT_OTHER},
+	{"sip:h;maddr=[2001:db8::1]", SIP, "", "", "h", 0, "maddr=[2001:db8::1]", "", 0, false,
+		"[2001:db8::1]"},
+	{"sip:h;p[]/:&+$=v[]/:&+$", SIP, "", "", "h", 0, "p[]/:&+$=v[]/:&+$"},
+	{"sip:h;a;;b;", SIP, "", "", "h", 0, "a;;b;"},
+	{"sip:h;notlr;xlr=1", SIP, "", "", "h", 0, "notlr;xlr=1"},
+	/* names and values of parameters may be escaped: RFC 4475 3.1.1.3 */
+	{"sip:cal%6Cer@h;%6C%72;n%61me=v%61lue%25%34%31", SIP, "cal%6Cer", "", "h", 0,
+		"%6C%72;n%61me=v%61lue%25%34%31", "", 0, true},
+	{"sip:h;%74ransport=%74cp", SIP, "", "", "h", 0, "%74ransport=%74cp", "",
+		SIP_TRANSPORT_TCP},
+	/* tel: RFC 3966 */
+	{"tel:+1-201-555-0123", SIP_SCHEME_TEL, "+1-201-555-0123", "", ""},
+	{"TEL:7042;phone-context=example.com", SIP_SCHEME_TEL, "7042", "", "", 0,
+		"phone-context=example.com"},
+	/* others */
+	{"urn:service:sos", SIP_SCHEME_OTHER, "", "", ""},
+	{"nobodyKnowsThisScheme:totallyopaquecontent", SIP_SCHEME_OTHER, "", "", ""},
+	{"http://www.example.com", SIP_SCHEME_OTHER, "", "", ""},
+	{"sip+x-1.2:%", SIP_SCHEME_OTHER, "", "", ""},
+};
+
+static const char *bad[] = {
+	"",
+	":",
+	"si",
+	"sip",
+	"sip:",
+	"sips:",
+	"tel:",
+	"tel:;x",
+	"urn:",
+	"1sip:h",
+	"+x:h",
+	" sip:h",
+	"sip :h",
+	/* empty parts */
+	"sip:@host",
+	"sip::@h",
+	"sip::pw@h",
+	"sip:a@",
+	"sip::5070",
+	"sip:;lr",
+	"sip:?a=b",
+	"sip:a@;lr",
+	"sip:;=x",
+	/* '%' */
+	"sip:%@h",
+	"sip:%4@h",
+	"sip:%zz@h",
+	"sip:a%4",
+	"sip:h;a=%",
+	"sip:h;a=%4",
+	"sip:h?a=%4g",
+	"sip:h;%a",
+	"sip:%41h",
+	"sip:a:%0@h",
+	/* delimiters and controls */
+	"<sip:h>",
+	"sip:h>",
+	"sip:a b@h",
+	"sip:h; lr",
+	"sip:h ",
+	"sip:a\"b@h",
+	"sip:a<b@h",
+	"sip:h;a=\"b\"",
+	"sip:h\r\n",
+	"sip:a\r\nVia: x@h",
+	"sip:h;a=\x7f",
+	"sip:a\tb@h",
+	"urn:a b",
+	"tel:1 2",
+	"sip:a@b@c",
+	"sip:@@q;s_'",
+	/* hosts */
+	"sip:2",
+	"sip:1.2.3",
+	"sip:1.2.3.4.5",
+	"sip:256.1.1.1",
+	"sip:010.1.1.1",
+	"sip:1.2.3.4.",
+	"sip:a.1",
+	"sip:-a",
+	"sip:a-",
+	"sip:a..b",
+	"sip:.a",
+	"sip:.",
+	"sip:a.-b.c",
+	"sip:2001:db8::10",
+	"sip:[]",
+	"sip:[:]",
+	"sip:[::1",
+	"sip:[::1]]",
+	"sip:[::1]x",
+	"sip:[fe80::1%25eth0]",
+	"sip:[2001:db8:::192.0.2.1]",
+	"sip:[:::]",
+	"sip:[1:2:3:4:5:6:7]",
+	"sip:[1:2:3:4:5:6:7:8:9]",
+	"sip:[1::2::3]",
+	"sip:[1:2:3:4:5:6:7:8::]",
+	"sip:[12345::]",
+	"sip:[::1.2.3]",
+	"sip:[::1.2.3.256]",
+	"sip:[1.2.3.4::]",
+	"sip:[1:2:3:4:5:6:7:1.2.3.4]",
+	"sip:[1:]",
+	"sip:[::1]:",
+	"sip:[1.2.3.4]",
+	"sip:[::192.000.002.001]",
+	"sip:ex$ample.com",
+	/* ports */
+	"sip:h:",
+	"sip:h:0",
+	"sip:h:65536",
+	"sip:h:99999999999999999999",
+	"sip:h:5060x",
+	"sip:h:-1",
+	"sip:h::5060",
+	"sip:h:+5060",
+	"sip:h: 5060",
+	/* parameters that route */
+	"sip:h;maddr",
+	"sip:h;maddr=",
+	"sip:h;maddr=1.2.3.4.5",
+	"sip:h;maddr=a;maddr=b",
+	"sip:h;transport",
+	"sip:h;transport=",
+	"sip:h;transport=udp;transport=tcp",
+	"sip:h;ttl=256",
+	"sip:h;ttl=x",
+	"sip:h;ttl=1;ttl=2",
+	"sip:h;=v",
+};
+
+static int parse(const char *text, char **copy, struct sip_uri *uri)
+{
+	struct str in = str_c(text);
+
+	*copy = input_copy(in);
+	return sip_uri_parse(*copy, (struct sip_span){0, in.len}, uri);
+}
+
+static void test_parts_of_good_uris(void **state)
+{
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		const struct uri_row *row = &good[i];
+		struct str in = str_c(row->text);
+		struct sip_uri uri;
+		char *buf;
+
+		if (parse(row->text, &buf, &uri) != 0)
+			fail_msg("%s: refused", row->text);
+		input_expect("all", in, buf, uri.all, row->text);
+		input_expect("user", in, buf, uri.user, row->user);
+		input_expect("password", in, buf, uri.password, row->password);
+		input_expect("host", in, buf, uri.host, row->host);
+		input_expect("params", in, buf, uri.params, row->params != NULL ? row->params : "");
+		input_expect(
+			"headers", in, buf, uri.headers, row->headers != NULL ? row->headers : "");
+		input_expect("maddr", in, buf, uri.maddr, row->maddr != NULL ? row->maddr : "");
+		if (uri.scheme != row->scheme || uri.port != row->port || uri.lr != row->lr ||
+			uri.transport != row->transport || uri.has_maddr != (row->maddr != NULL))
+			fail_msg("%s: scheme %d, port %u, lr %d, transport %d", row->text,
+				uri.scheme, uri.port, uri.lr, uri.transport);
+		assert_int_equal(uri.host_is_ip6, strchr(row->host, ':') != NULL);
+		free(buf);
+	}
+}
+
+static void test_malformed_uris_are_refused(void **state)
+{
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct sip_uri uri;
+		char *buf;
+
+		if (parse(bad[i], &buf, &uri) != -EINVAL)
+			fail_msg("'%s' is taken", bad[i]);
+		free(buf);
+	}
+}
+
+static void test_hostport_is_as_written(void **state)
+{
+	struct sip_uri uri;
+	char *buf;
+
+	assert_int_equal(parse("sip:u@[2001:db8::1]:5070;a", &buf, &uri), 0);
+	input_expect(
+		"hostport", STR("[2001:db8::1]:5070"), buf, uri.hostport, "[2001:db8::1]:5070");
+	input_expect("opaque", STR("v6"), buf, uri.opaque, "u@[2001:db8::1]:5070;a");
+	input_expect("scheme", STR("v6"), buf, uri.scheme_text, "sip");
+	free(buf);
+}
+
+static void test_nul_and_every_control_is_refused(void **state)
+{
+	for (unsigned c = 0; c < 0x21; c++) {
+		char text[] = "sip:uXser@h;paX=b?hX=d";
+
+		for (char *x = strchr(text, 'X'); x != NULL; x = strchr(x + 1, 'X')) {
+			char *buf = input_copy(str_c(text));
+			struct sip_uri uri;
+
+			buf[x - text] = (char)c;
+			assert_int_equal(
+				sip_uri_parse(buf, (struct sip_span){0, sizeof(text) - 1}, &uri),
+				-EINVAL);
+			free(buf);
+		}
+	}
+}
+
+/* RFC 3261 19.1.4 with its own examples; 1: equal, 0: not. */
+static const struct {
+	int equal;
+	const char *a, *b;
+} pairs[] = {
+	{1, "sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"},
+	{1, "sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"},
+	{1, "sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"},
+	{1, "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+		"sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com"},
+	{1, "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+		"sip:alice@atlanta.com?priority=urgent&subject=project%20x"},
+	{0, "SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"},
+	{0, "sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"},
+	{0, "sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"},
+	{0, "sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"},
+	{0, "sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"},
+	{0, "sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"},
+	{0, "sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"},
+	{0, "sip:a@h", "sips:a@h"},
+	{0, "sip:a@h", "sip:h"},
+	{0, "sip:a@h", "sip:a:b@h"},
+	{0, "sip:a:b@h", "sip:a:B@h"},
+	{0, "sip:a%3Bb@h", "sip:a;b@h"},
+	{1, "sip:a%3bb@h", "sip:a%3Bb@h"},
+	{1, "sip:h;x=%41", "sip:h;X=a"},
+	{0, "sip:h;user=phone", "sip:h"},
+	{0, "sip:h", "sip:h;maddr=1.2.3.4"},
+	{0, "sip:h;ttl=1", "sip:h"},
+	{0, "sip:h;method=INVITE", "sip:h"},
+	{0, "sip:h?a=b&a=b", "sip:h?a=b&c=d"},
+	{0, "sip:h?a=b&a=b", "sip:h?a=b"},
+	{1, "sip:h?A=b", "sip:h?a=b"},
+	{0, "sip:h?a=b", "sip:h?a=B"},
+	{1, "sip:[2001:DB8::1]", "sip:[2001:db8:0:0:0:0:0:1]"},
+	{1, "sip:[::ffff:192.0.2.1]", "sip:[::ffff:c000:201]"},
+	{0, "sip:[2001:db8::1]", "sip:[2001:db8::2]"},
+	{1, "tel:+1-201-555-0123", "tel:+12015550123"},
+	{0, "tel:+12015550123", "tel:12015550123"},
+	{0, "tel:7042;phone-context=a.com", "tel:7042"},
+	{1, "tel:7042;a=1;phone-context=a.com", "TEL:70-42;phone-context=A.com;a=1"},
+	{1, "URN:service:sos", "urn:service:sos"},
+	{0, "urn:service:sos", "urn:service:SOS"},
+};
+
+static void test_equality_follows_rfc3261_19_1_4(void **state)
+{
+	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct sip_uri a, b;
+		char *x, *y;
+
+		assert_int_equal(parse(pairs[i].a, &x, &a), 0);
+		assert_int_equal(parse(pairs[i].b, &y, &b), 0);
+		if (sip_uri_equal(x, &a, y, &b) != pairs[i].equal ||
+			sip_uri_equal(y, &b, x, &a) != pairs[i].equal)
+			fail_msg("%s and %s: not %d", pairs[i].a, pairs[i].b, pairs[i].equal);
+		assert_true(sip_uri_equal(x, &a, x, &a));
+		free(x);
+		free(y);
+	}
+}
+
+static const struct {
+	const char *params, *name, *value, *whole;
+} finds[] = {
+	{"a=1;b", "a", "1", "a=1"},
+	{"a=1;b", "B", "", ";b"},
+	{";a=1;b", "a", "1", ";a=1"},
+	{";a=1;b", "c", NULL, NULL},
+	{"; a = 1 ;\r\n b", "a", "1", "; a = 1"},
+	{"; a = 1 ;\r\n b", "b", "", ";\r\n b"},
+	{";x=\"a;tag=2\";tag=1", "tag", "1", ";tag=1"},
+	{";x=\"a\\\";tag=2\";tag=1", "tag", "1", ";tag=1"},
+	{";x=\"a;tag=2", "tag", NULL, NULL},
+	{";x=\"v\"", "x", "\"v\"", ";x=\"v\""},
+	{";tagg=1;ta=2;tag=3", "tag", "3", ";tag=3"},
+	{";a=", "a", "", ";a="},
+	{";;a=b=c;", "a", "b=c", ";a=b=c"},
+	{";a=1;a=2", "a", "1", ";a=1"},
+	{"", "a", NULL, NULL},
+	{";", "a", NULL, NULL},
+};
+
+static void test_parameters_are_found_by_name(void **state)
+{
+	for (unsigned i = 0; i < sizeof(finds) / sizeof(finds[0]); i++) {
+		struct str in = str_c(finds[i].params);
+		char *buf = input_copy(in);
+		struct sip_span value = {0}, whole = {0}, all = {0, in.len};
+		bool found = sip_param_find(buf, all, str_c(finds[i].name), &value, &whole);
+
+		if (found != (finds[i].value != NULL))
+			fail_msg("'%s': %s", finds[i].params, finds[i].name);
+		assert_int_equal(sip_param_find(buf, all, str_c(finds[i].name), NULL, NULL), found);
+		if (found) {
+			input_expect("value", in, buf, value, finds[i].value);
+			input_expect("whole", in, buf, whole, finds[i].whole);
+		}
+		free(buf);
+	}
+}
+
+static void test_a_uri_parameter_is_found_with_the_semicolon_before_it(void **state)
+{
+	struct sip_span value, whole;
+	struct sip_uri uri;
+	char *buf;
+
+	assert_int_equal(parse("sip:h;a=1;b", &buf, &uri), 0);
+	assert_true(sip_param_find(buf, uri.params, STR("a"), &value, &whole));
+	input_expect("whole", STR("a"), buf, whole, ";a=1");
+	free(buf);
+}
+
+static void test_transport_names_go_both_ways(void **state)
+{
+	for (int t = SIP_TRANSPORT_UDP; t < SIP_TRANSPORT_OTHER; t++) {
+		assert_true(sip_transport_name(t).len > 0);
+		assert_int_equal(sip_transport_of(sip_transport_name(t)), t);
+	}
+	assert_int_equal(sip_transport_of(STR("tLs")), SIP_TRANSPORT_TLS);
+	assert_int_equal(sip_transport_of(STR("")), SIP_TRANSPORT_NONE);
+	assert_int_equal(sip_transport_of(STR("UD")), SIP_TRANSPORT_OTHER);
+	assert_int_equal(sip_transport_of(STR("TLS-SCTP")), SIP_TRANSPORT_OTHER);
+	assert_int_equal(sip_transport_name(SIP_TRANSPORT_NONE).len, 0);
+	assert_int_equal(sip_transport_name(SIP_TRANSPORT_OTHER).len, 0);
+}
+
+/* What holds for whatever is taken: the parts are inside, in order, and every cut of it ends in
+ * bounds. */
+static unsigned taken;
+
+static void check_any(struct str text)
+{
+	for (uint32_t len = text.len; len > 0; len--) {
+		char *buf = input_copy(str_of(text.s, len));
+		struct sip_uri uri;
+
+		if (sip_uri_parse(buf, (struct sip_span){0, len}, &uri) == 0) {
+			taken += len == text.len;
+			assert_int_equal(uri.all.len, len);
+			assert_int_equal(uri.opaque.off + uri.opaque.len, len);
+			if (uri.scheme == SIP_SCHEME_SIP || uri.scheme == SIP_SCHEME_SIPS) {
+				assert_true(uri.host.len > 0);
+				assert_true(uri.hostport.off >= uri.user.off + uri.user.len);
+				assert_true(uri.params.off == 0 ||
+					    uri.params.off > uri.hostport.off + uri.hostport.len);
+				assert_true(sip_uri_equal(buf, &uri, buf, &uri));
+			}
+		}
+		free(buf);
+	}
+}
+
+static void test_osip_urls_stay_in_bounds_at_every_length(void **state)
+{
+	taken = 0;
+	if (input_shared_lines("corpus/osip-res/urls.txt", check_any) < 0)
+		skip();
+	assert_true(taken >= 30);
+}
+
+static void test_pjsip_seeds_stay_in_bounds_at_every_length(void **state)
+{
+	static const char *dirs[] = {"corpus/pjsip-fuzz-seeds/uri/fuzz-uri_seed_corpus",
+		"corpus/pjsip-fuzz-seeds/url/fuzz-url_seed_corpus"};
+	const char *root = getenv("SIPLANE_SHARED");
+	unsigned files = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		char path[4096];
+		struct dirent *entry;
+		DIR *dir;
+
+		snprintf(path, sizeof(path), "%s/%s",
+			root != NULL ? root : SOURCE_ROOT "/../shared", dirs[i]);
+		dir = opendir(path);
+		while (dir != NULL && (entry = readdir(dir)) != NULL) {
+			size_t len = 0;
+			char *data;
+
+			snprintf(path, sizeof(path), "%s/%.255s", dirs[i], entry->d_name);
+			data = entry->d_name[0] != '.' ? input_shared(path, &len) : NULL;
+			if (data != NULL) {
+				check_any(str_of(data, len));
+				files++;
+			}
+			free(data);
+		}
+		if (dir != NULL)
+			closedir(dir);
+	}
+	if (files == 0)
+		skip();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parts_of_good_uris),
+		cmocka_unit_test(test_malformed_uris_are_refused),
+		cmocka_unit_test(test_hostport_is_as_written),
+		cmocka_unit_test(test_nul_and_every_control_is_refused),
+		cmocka_unit_test(test_equality_follows_rfc3261_19_1_4),
+		cmocka_unit_test(test_parameters_are_found_by_name),
+		cmocka_unit_test(test_a_uri_parameter_is_found_with_the_semicolon_before_it),
+		cmocka_unit_test(test_transport_names_go_both_ways),
+		cmocka_unit_test(test_osip_urls_stay_in_bounds_at_every_length),
+		cmocka_unit_test(test_pjsip_seeds_stay_in_bounds_at_every_length),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
