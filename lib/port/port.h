@@ -37,6 +37,8 @@ struct port_eal {
  * -errno and says in `error` what is wrong and which command mends it.
  */
 int port_eal_start(const struct port_eal *config, char *error, size_t error_size);
+/* Ends the EAL and removes its run-time folder. All ports are closed before. */
+void port_eal_stop(void);
 
 /* ---- pools ---- */
 
@@ -59,6 +61,12 @@ struct port_config {
 	struct rte_mempool *pool;
 };
 
+/*
+ * Bytes of data room that this port's pool must have: by its MTU, and by its profile (net_af_packet gets whole datagrams, since its driver lets
+ * the kernel put IPv4 fragments together before we see them). At most PORT_MBUF_BIG_ROOM.
+ */
+unsigned port_mbuf_room(const struct port_config *config);
+
 struct port {
 	char name[32];
 	char driver[32];
@@ -76,7 +84,7 @@ struct port {
 	bool rx_pseudo_checksum;   /* peers on this host leave pseudo-header sums: accept them (profile) */
 	bool rx_set_port;	   /* mbuf->port is not set by the driver (net_ring) */
 	uint32_t link_mbps;	   /* 0: unknown */
-	char description[128];	   /* for the start-up table: "net_ice 25G up, 6 queues, rss ipv4-udp, checksum offload" */
+	char description[192];	   /* for the start-up table: "net_ice 25G up, 6 queues, rss ipv4-udp, checksum offload" */
 };
 
 /*
