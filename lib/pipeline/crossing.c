@@ -113,7 +113,7 @@ void crossing_resume(struct worker *w, struct held *h)
 void crossing_note(struct worker *w, const struct note *note)
 {
 	/* Notes are hints: when the control thread is behind, the next packet brings another. */
-	(void)rte_ring_enqueue_elem(w->p->notes, note, sizeof(*note));
+	(void)rte_ring_enqueue_elem(w->p->notes, (void *)(uintptr_t)note, sizeof(*note));
 }
 
 /* ---- control thread ---- */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Stage 3: the threads, each looping over its jobs; signals; the idle policy.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_pause.h>
+
+#include "siplane.h"
+
+/* A thread that shares its CPU with a worker looks at control's jobs this often. */
+#define CONTROL_EVERY_NS (100 * CLOCK_NS_PER_US)
+/* Control alone on its CPU never spins. */
+#define CONTROL_SLEEP_NS (200 * CLOCK_NS_PER_US)
+/* idle = sleep: passes without work before a thread sleeps, and how long at most. */
+#define IDLE_PASSES 64
+#define IDLE_SLEEP_MIN_NS (20 * CLOCK_NS_PER_US)
+#define IDLE_SLEEP_MAX_NS (500 * CLOCK_NS_PER_US)
+/* SIGTERM: how long what is under way may take to leave. */
+#define DRAIN_NS CLOCK_NS_PER_S
+#define DRAIN_QUIET_NS (20 * CLOCK_NS_PER_MS)
+
+static volatile sig_atomic_t want_stop, want_reload, want_stats;
+static _Atomic bool stopping;
+
+struct job {
+	struct app *app;
+	const struct layout_thread *thread;
+	bool sleeps;
+};
+
+static void on_signal(int sig)
+{
+	if (sig == SIGHUP)
+		want_reload = 1;
+	else if (sig == SIGUSR1)
+		want_stats = 1;
+	else
+		want_stop = 1;
+}
+
+static void handle_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void nap(struct job *j, uint64_t ns)
+{
+	struct timespec ts = {.tv_nsec = (long)ns};
+
+	for (unsigned i = 0; i < j->thread->workers; i++)
+		pipeline_worker_sleep(j->app->pipeline, j->thread->worker[i], true);
+	nanosleep(&ts, NULL);
+	for (unsigned i = 0; i < j->thread->workers; i++)
+		pipeline_worker_sleep(j->app->pipeline, j->thread->worker[i], false);
+}
+
+/* The control thread's share of signals; returns whether to go on. */
+static bool obey(struct app *app, uint64_t now, unsigned busy, uint64_t *drain_until, uint64_t *busy_at)
+{
+	if (want_reload) {
+		want_reload = 0;
+		control_reload(&app->control);
+	}
+	if (want_stats) {
+		want_stats = 0;
+		control_print_stats(&app->control);
+	}
+	if (!want_stop)
+		return true;
+	if (*drain_until == 0) {
+		*drain_until = now + DRAIN_NS;
+		*busy_at = now;
+	}
+	if (busy > 0)
+		*busy_at = now;
+	return now < *drain_until && (pipeline_held(app->pipeline) > 0 || now - *busy_at < DRAIN_QUIET_NS);
+}
+
+static int loop(void *arg)
+{
+	struct job *j = arg;
+	struct app *app = j->app;
+	uint64_t control_at = 0, drain_until = 0, busy_at = 0;
+	unsigned idle = 0;
+
+	while (!atomic_load_explicit(&stopping, memory_order_relaxed)) {
+		unsigned n = 0;
+
+		for (unsigned i = 0; i < j->thread->workers; i++)
+			n += pipeline_worker_poll(app->pipeline, j->thread->worker[i]);
+		if (j->thread->control) {
+			uint64_t now = clock_now_ns();
+
+			if (now >= control_at || j->thread->workers == 0) {
+				n += control_poll(&app->control, now);
+				control_at = now + CONTROL_EVERY_NS;
+			}
+			if (!obey(app, now, n, &drain_until, &busy_at))
+				atomic_store(&stopping, true);
+		}
+		idle = n > 0 ? 0 : idle + 1;
+		if (j->thread->workers == 0) {
+			if (n == 0)
+				nap(j, CONTROL_SLEEP_NS);
+		} else if (!j->sleeps) {
+			if (n == 0)
+				rte_pause();
+		} else if (idle > IDLE_PASSES) {
+			uint64_t ns = IDLE_SLEEP_MIN_NS * (idle - IDLE_PASSES);
+
+			nap(j, ns < IDLE_SLEEP_MAX_NS ? ns : IDLE_SLEEP_MAX_NS);
+		}
+	}
+	for (unsigned i = 0; i < j->thread->workers; i++)
+		pipeline_worker_sleep(app->pipeline, j->thread->worker[i], true);
+	return 0;
+}
+
+int run(struct app *app)
+{
+	static struct job job[LAYOUT_THREADS_MAX];
+	const struct route_config *config = route_script_config(app->script);
+	unsigned lcore, i = 1;
+
+	app->control = (struct control){
+		.path = app->options.config,
+		.registry = &app->registry,
+		.script = app->script,
+		.rcu = app->rcu,
+		.proxy = app->proxy,
+		.access = app->access,
+		.dispatch = app->dispatch,
+		.resolver = app->resolver,
+		.kernel = app->kernel,
+		.pipeline = app->pipeline,
+		.port = app->port,
+		.ports = app->ports,
+		.started_ns = clock_now_ns(),
+		.generation = 1,
+		.apply = listeners_apply,
+		.apply_arg = app,
+	};
+	handle_signals();
+	if (control_telemetry_register(&app->control) != 0)
+		log_warning("telemetry commands could not be registered");
+	for (unsigned t = 0; t < app->layout.threads; t++)
+		job[t] = (struct job){app, &app->layout.thread[t], config->idle == ROUTE_IDLE_SLEEP};
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		if (i < app->layout.threads)
+			rte_eal_remote_launch(loop, &job[i++], lcore);
+	}
+	printf("ready\n");
+	fflush(stdout);
+	loop(&job[0]);
+	rte_eal_mp_wait_lcore();
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * The program siplane: options, the layout of threads, start-up in stages, the loops. Private to app/siplane.
+ */
+#include "control/control.h"
+
+/* ---- options ---- */
+
+enum mode { MODE_RUN, MODE_CHECK, MODE_EXPLAIN, MODE_REFERENCE };
+
+struct options {
+	enum mode mode;
+	const char *config;
+	const char *profiles; /* drivers-config/profiles */
+	bool debug;
+};
+
+/* Reads the command line. Returns 0, or the exit status + 1 with which to leave now (--help, --version, wrong usage). */
+int options_parse(int argc, char **argv, struct options *out);
+
+/* ---- layout: which jobs run on which CPU ---- */
+
+#define LAYOUT_THREADS_MAX 128
+
+/* One thread: an lcore on a CPU that runs the control loop, or workers, or both. */
+struct layout_thread {
+	int cpu;
+	bool control;
+	unsigned workers;
+	uint16_t worker[PIPELINE_WORKERS_MAX];
+};
+
+struct layout {
+	unsigned threads; /* the first is the main lcore and runs control */
+	unsigned workers;
+	struct layout_thread thread[LAYOUT_THREADS_MAX];
+};
+
+/*
+ * Jobs that name the same CPU share a thread. What the configuration leaves out: control on the first CPU that the process may use, workers on the others, all on one where there
+ * is only one. 0 or -EINVAL with a sentence.
+ */
+int layout_make(const struct route_config *config, struct layout *out, char *error, size_t error_size);
+
+/* ---- rooms ---- */
+
+struct app {
+	struct options options;
+	struct rcu *rcu;
+	struct resolver *resolver;
+	struct proxy *proxy;
+	struct access *access;
+	struct dispatch *dispatch;
+	struct route_registry registry;
+	struct route_script *script;
+	struct layout layout;
+	struct port port[PORT_MAX];
+	unsigned ports;
+	struct kernel *kernel;
+	struct pipeline *pipeline;
+	struct control control;
+	struct net_endpoint placeholder[PROXY_LISTENERS_MAX];
+	unsigned placeholders;
+	uint8_t reader; /* RCU number of the control thread */
+	const struct route_config *config; /* whose listeners are current */
+};
+
+/* Stage 1, no device touched: rooms and the configuration. Errors are printed. 0 or -errno. */
+int rooms_create(struct app *app);
+void rooms_destroy(struct app *app);
+/* Listeners from the configuration and the addresses that the ports have; publishes them and opens placeholders. */
+int listeners_apply(void *arg, const struct route_config *config, char *error, size_t error_size);
+/* The same without devices, for checks on paper: addresses are the configuration's, or documentation ones. */
+int listeners_on_paper(struct app *app);
+/* The line of the start-up table. */
+void listeners_print(const struct app *app);
+
+/* Stage 2: EAL, pools, ports, kernel, pipeline. Stage 3: threads; returns when the process was told to end. */
+int start(struct app *app);
+int run(struct app *app);
+void stop(struct app *app);
+
+/* `siplane -c`: what a load cannot see: an INVITE, its CANCEL and the ACK of its failure, run through the script on paper. Returns the number of warnings. */
+unsigned paper_check(struct app *app);

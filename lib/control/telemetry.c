@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <rte_telemetry.h>
+
+#include "control/control.h"
+
+/* DPDK's callbacks carry no argument. */
+static struct control *current;
+
+static int stats(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	uint64_t sum[COUNTER_COUNT];
+	struct counter_balance b;
+
+	pipeline_counters(current->pipeline, sum);
+	b = counter_balance(sum);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "in", b.in);
+	rte_tel_data_add_dict_u64(d, "done", b.done);
+	rte_tel_data_add_dict_u64(d, "dropped", b.dropped);
+	rte_tel_data_add_dict_u64(d, "held", b.held);
+	rte_tel_data_add_dict_int(d, "exact", b.exact);
+	rte_tel_data_add_dict_u64(d, "waiting", pipeline_held(current->pipeline));
+	for (unsigned id = 0; id < COUNTER_COUNT; id++) {
+		char name[RTE_TEL_MAX_STRING_LEN];
+
+		if (counter_name(id) == NULL || (sum[id] == 0 && counter_kind(id) == COUNTER_DROP))
+			continue;
+		/* Telemetry takes letters, digits, _ and / in a name. */
+		snprintf(name, sizeof(name), "%s%s", counter_kind(id) == COUNTER_DROP ? "drop/" : "",
+			counter_name(id));
+		rte_tel_data_add_dict_u64(d, name, sum[id]);
+	}
+	return 0;
+}
+
+static int ports(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (unsigned i = 0; i < current->ports; i++) {
+		struct rte_tel_data *port = rte_tel_data_alloc();
+		struct port_losses losses = {0};
+
+		if (port == NULL)
+			return -ENOMEM;
+		port_losses(&current->port[i], &losses);
+		rte_tel_data_start_dict(port);
+		rte_tel_data_add_dict_string(port, "driver", current->port[i].driver);
+		rte_tel_data_add_dict_int(port, "queues", current->port[i].queues);
+		rte_tel_data_add_dict_int(port, "mtu", current->port[i].mtu);
+		rte_tel_data_add_dict_int(port, "link_up", port_link_up(&current->port[i]));
+		rte_tel_data_add_dict_u64(port, "rx_missed", losses.rx_missed);
+		rte_tel_data_add_dict_u64(port, "rx_errors", losses.rx_errors);
+		rte_tel_data_add_dict_u64(port, "rx_nombuf", losses.rx_nombuf);
+		rte_tel_data_add_dict_u64(port, "tx_errors", losses.tx_errors);
+		rte_tel_data_add_dict_container(d, current->port[i].name, port, 0);
+	}
+	return 0;
+}
+
+static void add_destination(void *arg, const struct dispatch_info *info)
+{
+	struct rte_tel_data *row = rte_tel_data_alloc();
+	char name[24];
+
+	if (row == NULL)
+		return;
+	rte_tel_data_start_dict(row);
+	rte_tel_data_add_dict_u64(row, "set", info->set);
+	rte_tel_data_add_dict_string(row, "destination", info->uri);
+	rte_tel_data_add_dict_string(row, "state", info->state);
+	rte_tel_data_add_dict_string(row, "health", info->health);
+	rte_tel_data_add_dict_u64(row, "weight", info->weight);
+	rte_tel_data_add_dict_u64(row, "selected", info->selected);
+	snprintf(name, sizeof(name), "%u", info->id);
+	rte_tel_data_add_dict_container(arg, name, row, 0);
+}
+
+static int dispatcher(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	pthread_mutex_lock(&current->reading);
+	dispatch_list(current->dispatch, add_destination, d);
+	pthread_mutex_unlock(&current->reading);
+	return 0;
+}
+
+int control_telemetry_register(struct control *c)
+{
+	int err;
+
+	current = c;
+	pthread_mutex_init(&c->reading, NULL);
+	err = rte_telemetry_register_cmd("/siplane/stats", stats,
+		"Counters and the equation: in = done + dropped + held. No parameters.");
+	if (err == 0)
+		err = rte_telemetry_register_cmd("/siplane/ports", ports, "Ports with the device's own losses. No parameters.");
+	if (err == 0)
+		err = rte_telemetry_register_cmd("/siplane/dispatcher", dispatcher,
+			"Destinations with state, health and times chosen. No parameters.");
+	return err;
+}

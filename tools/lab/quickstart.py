@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The second half of tools/quickstart: calls through siplane, and a table of what became of them."""
+import argparse
+import json
+import pathlib
+import signal
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import CORE4, CORE6, DRIVERS, EDGE4, EDGE6, ROOT, Lab, LabError, run  # noqa: E402
+
+SIPP = ROOT / "tools/lab/sipp"
+
+
+def parse():
+    p = argparse.ArgumentParser(prog="tools/quickstart")
+    p.add_argument("--calls", type=int, default=200)
+    p.add_argument("--rate", type=int, default=50)
+    p.add_argument("--driver", choices=DRIVERS, default="tap")
+    p.add_argument("--ipv6", action="store_true")
+    p.add_argument("--json", action="store_true")
+    p.add_argument("--keep", action="store_true")
+    p.add_argument("--stop", metavar="NAME")
+    a = p.parse_args()
+    if a.calls < 1 or a.rate < 1:
+        p.error("--calls and --rate want at least 1")
+    return a
+
+
+def config(lab, args):
+    """conf/quickstart.cfg with what the options choose."""
+    defines = []
+    if args.driver != "tap":
+        defines.append(f"#!define WITH_{args.driver.upper()}\n")
+    if args.ipv6:
+        defines.append("#!define WITH_IPV6\n")
+    path = lab.dir / "siplane.cfg"
+    path.write_text("".join(defines) + f'include_file "{ROOT}/conf/quickstart.cfg"\n')
+    return path
+
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * p / 100))] if values else None
+
+
+def setup_times(lab, name):
+    """Milliseconds from INVITE to 200, one a call, as sipp wrote them."""
+    times = []
+    for path in lab.dir.glob("*_rtt.csv"):
+        for line in path.read_text().splitlines()[1:]:
+            times.append(float(line.split(";")[1]))
+    return times
+
+
+def place_calls(lab, args):
+    core, edge = (CORE6, EDGE6) if args.ipv6 else (CORE4, EDGE4)
+    backends = [lab.sipp(f"b{i + 1}", SIPP / "uas.xml", "-i", core.format(11 + i), "-p", "5060", "-mi", core.format(11 + i))
+                for i in range(lab.backends)]
+    time.sleep(0.3)
+    target, me = edge.format(1), edge.format(2)
+    if args.ipv6:
+        target = f"[{target}]"
+    caller = lab.sipp("caller", SIPP / "uac.xml", f"{target}:5060", "-i", me, "-mi", me, "-p", "5080", "-s", "alice",
+                      "-m", args.calls, "-r", args.rate, "-l", max(1000, 4 * args.rate), "-d", "100",
+                      "-trace_rtt", "-rtt_freq", "1", "-timeout", f"{args.calls // args.rate + 60}s", "-timeout_error")
+    begun = time.monotonic()
+    while caller.poll() is None:
+        time.sleep(0.1)
+        if sys.stderr.isatty() and time.monotonic() - begun > 2:
+            done = lab.sipp_stats(caller).get("SuccessfulCall(C)", "0")
+            print(f"\r{done} of {args.calls} calls", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    stats = lab.sipp_stats(caller)
+    time.sleep(1.2)  # the backends' next line of statistics
+    served = []
+    for b in backends:
+        served.append(int(lab.sipp_stats(b).get("TotalCallCreated", "0") or 0))
+        if not args.keep:
+            lab.end(b)
+    ok = int(stats.get("SuccessfulCall(C)", "0") or 0)
+    times = setup_times(lab, caller.lab_name)
+    return {"calls": args.calls, "ok": ok, "failed": args.calls - ok,
+            "per_backend": {core.format(11 + i): n for i, n in enumerate(served)},
+            "setup_ms_p50": percentile(times, 50), "setup_ms_p99": percentile(times, 99)}
+
+
+def table(result, args, stats):
+    print(f"{'driver':<14}{args.driver}, IPv{6 if args.ipv6 else 4}")
+    print(f"{'calls':<14}{result['calls']}")
+    print(f"{'failed':<14}{result['failed']}")
+    for backend, n in result["per_backend"].items():
+        print(f"{'backend':<14}{backend}  {n} calls")
+    if result["setup_ms_p50"] is not None:
+        print(f"{'set-up time':<14}p50 {result['setup_ms_p50']:.1f} ms, p99 {result['setup_ms_p99']:.1f} ms")
+    exact = "exact" if stats["exact"] else "NOT EXACT"
+    print(f"{'frames':<14}{stats['in']} in = {stats['done']} done + {stats['dropped']} dropped + {stats['held']} held ({exact})")
+
+
+def by_hand(lab, args, kept):
+    edge = EDGE6 if args.ipv6 else EDGE4
+    target = f"[{edge.format(1)}]" if args.ipv6 else edge.format(1)
+    print("\nGo on by hand" + ("" if kept else " (with --keep)") + ":")
+    print(f"  ip netns exec {lab.ns('caller')} sipp -sf tools/lab/sipp/uac.xml {target}:5060 -i {edge.format(2)} -p 5081 -m 1")
+    print(f"  ip netns exec {lab.ns('caller')} ping {edge.format(1)}")
+    print(f"  ip netns exec {lab.ns('dut')} ss -uln")
+    if kept:
+        print(f"  kill -USR1 {lab.siplane.pid}          the counters, in {lab.dir}/siplane.log")
+        print(f"  tools/quickstart --stop {lab.name}    ends it all")
+
+
+def stop(name):
+    """Ends what --keep left: the processes in its namespaces, by pid, then the namespaces."""
+    spaces = [line.split()[0] for line in run("ip", "netns", "list").stdout.splitlines()
+              if line.split() and line.split()[0].startswith(name + "-")]
+    if not spaces:
+        print(f"tools/quickstart: nothing named {name} is running", file=sys.stderr)
+        return 1
+    for ns in spaces:
+        for pid in run("ip", "netns", "pids", ns, check=False).stdout.split():
+            run("kill", pid, check=False)
+    time.sleep(1.5)
+    for ns in spaces:
+        run("ip", "netns", "del", ns, check=False)
+    print(f"stopped {name}")
+    return 0
+
+
+def main():
+    args = parse()
+    if args.stop:
+        return stop(args.stop)
+    for sig in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sig, lambda *_: sys.exit(1))
+    lab = Lab(driver=args.driver)
+    kept = False
+    try:
+        lab.open()
+        print(f"starting siplane on {args.driver} ...", file=sys.stderr)
+        lab.start_siplane(config(lab, args))
+        print(f"placing {args.calls} calls, {args.rate} a second ...", file=sys.stderr)
+        result = place_calls(lab, args)
+        stats = lab.settle()
+        table(result, args, stats)
+        good = result["failed"] == 0 and bool(stats["exact"])
+        if not good:
+            print("\n" + lab.log()[-2000:], file=sys.stderr)
+            for err in lab.dir.glob("*.err"):
+                print(err.read_text(errors="replace")[:1500], file=sys.stderr)
+        kept = args.keep
+        by_hand(lab, args, kept)
+        if args.json:
+            print(json.dumps(result))
+        return 0 if good else 1
+    except LabError as e:
+        print(f"tools/quickstart: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    finally:
+        if not kept:
+            lab.close()
+
+
+sys.exit(main())
