@@ -201,43 +201,58 @@ enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *fr
 
 /* ---- reassemble ---- */
 
-/* NET_FRAGMENT's way to a whole datagram (RFC 791, RFC 8200 4.5, RFC 5722): bounded by bytes, datagrams and per source. */
+/*
+ * NET_FRAGMENT's way to a whole datagram (RFC 791 3.2, RFC 8200 4.5, RFC 5722, RFC 6946). What comes out is one linear IP packet for
+ * net_packet_parse(); any number of fragments, down to 8 bytes each, in any order, up to 65,535 bytes.
+ *
+ * All memory is taken at creation: bytes_max, and about 3 KB a datagram. Bounds are kept by dropping the oldest: of the same source where
+ * datagrams_per_source_max is met (an IPv6 source is its /64), of all where datagrams_max or bytes_max is. So a flood of halves shortens the time
+ * that others have, and shuts nobody out.
+ *
+ * Every frame that is handed in is afterwards held, or part of a whole datagram, or reported as dropped, once:
+ * frames in = net_reassembler_held() + the sums of `frames` and `evicted` + what net_reassembler_expire() returned.
+ */
 struct net_reassembler;
 
+#define NET_REASSEMBLER_DATAGRAMS_MAX (1U << 20)
+
 struct net_reassembler_config {
-	uint32_t datagrams_max;		 /* under way at once */
+	uint32_t datagrams_max; /* under way at once */
 	uint32_t datagrams_per_source_max;
-	uint64_t bytes_max;		 /* of buffers, all datagrams together */
-	uint64_t timeout_ns;		 /* 2 s is the design's */
+	uint64_t bytes_max;  /* of buffers, all datagrams together; a datagram takes them in steps of 1 KB */
+	uint64_t timeout_ns; /* from the first fragment that came; 2 s is the design's */
 };
 
 enum net_reassembly {
-	NET_REASSEMBLY_HELD,	/* taken; the datagram is not whole yet */
-	NET_REASSEMBLY_WHOLE,	/* `*packet` is the datagram as one IP packet without fragment headers */
-	NET_REASSEMBLY_DUPLICATE, /* byte for byte what we had: ignored */
-	NET_REASSEMBLY_OVERLAP, /* the datagram and this fragment are dropped (RFC 5722) */
-	NET_REASSEMBLY_TOO_BIG, /* beyond 65,535 bytes: dropped with its datagram */
-	NET_REASSEMBLY_BAD,	/* length no multiple of 8 before the last, zero length, two ends: dropped with its datagram */
-	NET_REASSEMBLY_FULL,	/* a bound is met: this fragment is dropped */
+	NET_REASSEMBLY_HELD,	  /* taken; the datagram is not whole yet */
+	NET_REASSEMBLY_WHOLE,	  /* `packet` is the datagram as one IP packet without fragment headers */
+	NET_REASSEMBLY_DUPLICATE, /* the bounds and bytes of one that we have: this frame is ignored */
+	NET_REASSEMBLY_OVERLAP,	  /* the datagram and this fragment are dropped (RFC 5722) */
+	NET_REASSEMBLY_TOO_BIG,	  /* beyond 65,535 bytes: dropped with its datagram */
+	NET_REASSEMBLY_BAD,	  /* two ends, data behind the end, headers above 256 bytes: dropped with its datagram */
+	NET_REASSEMBLY_FULL,	  /* bytes_max is too small for this datagram alone: dropped with it */
 };
 
-/* What became of a datagram's fragments: how many frames it held, this one included where it was taken. */
+/* What became of frames by one call. */
 struct net_reassembled {
-	const uint8_t *packet; /* valid until the next call on this reassembler */
+	const uint8_t *packet; /* WHOLE: valid until the next call on this reassembler */
 	uint32_t len;
-	uint32_t frames; /* frames that the datagram was made of (WHOLE), or that are dropped with it (OVERLAP, TOO_BIG, BAD) */
+	/* Frames that left by the verdict, this one included: WHOLE, those of the datagram; HELD, 0; DUPLICATE, 1; otherwise those dropped. */
+	uint32_t frames;
+	/* Frames of older datagrams that were dropped to make room, or because their time was over. With any verdict. */
+	uint32_t evicted;
 };
 
-/* Allocates everything at once. NULL and errno on failure. `key` is for its hash table. */
+/* NULL and errno (EINVAL, ENOMEM) on failure. `key` is for its hash tables. */
 struct net_reassembler *net_reassembler_create(const struct net_reassembler_config *config, const struct hash_key *key);
 void net_reassembler_destroy(struct net_reassembler *r);
 /*
- * Takes one fragment: `data` is the frame, `frame` what net_frame_parse() said of it. The key is source, destination, protocol and id.
- * `now` in nanoseconds.
+ * Takes one fragment: `data` is the frame, `frame` what net_frame_parse() said of it (NET_FRAGMENT). The key is source, destination and id, and for IPv4
+ * the protocol. `now` in nanoseconds, never less than before.
  */
 enum net_reassembly net_reassemble(struct net_reassembler *r, const uint8_t *data, const struct net_frame *frame, uint64_t now,
 	struct net_reassembled *out);
-/* Drops what is older than the timeout; returns the number of frames that were dropped. Bounded work a call. */
+/* Drops what is older than the timeout, at most 32 datagrams a call; returns the number of frames that were dropped. */
 uint32_t net_reassembler_expire(struct net_reassembler *r, uint64_t now);
 /* Frames held at this moment. */
 uint64_t net_reassembler_held(const struct net_reassembler *r);
@@ -248,35 +263,42 @@ uint32_t net_fragment_owner(const struct hash_key *key, const struct net_frame *
 
 /* One piece of a datagram that exceeds the MTU. */
 struct net_fragment {
-	uint32_t off;  /* of its data in the UDP datagram (UDP header first) */
+	uint32_t off; /* of its data in the UDP datagram (UDP header first) */
 	uint32_t len;
 	bool more;
 };
 /*
- * The n-th fragment (from 0) of a UDP datagram of l4_len bytes (UDP header included) for an MTU in bytes of IP packet, in this family. Returns false past the
- * last. MTU below 68 (IPv4) or 1280 (IPv6) is taken as that.
+ * The n-th fragment (from 0) of a UDP datagram of l4_len bytes (UDP header and its checksum included) for an MTU in bytes of IP packet, in this family.
+ * Returns false past the last. MTU below NET_MTU_MIN_* is taken as that. Only for what exceeds the MTU: an IPv6 packet gets a fragment header in any
+ * case.
  */
 bool net_fragment_nth(uint8_t family, uint32_t mtu, uint32_t l4_len, uint32_t n, struct net_fragment *out);
 /* Bytes of Ethernet, tags, IP and (IPv6) fragment header. */
 uint32_t net_fragment_header_length(const struct net_header *h);
-/* Writes them for one fragment; its data follows. `id` is the same for all fragments of a datagram. */
+/* Writes them for one fragment; its data follows. `id` is the same for all fragments of a datagram, IPv4 takes its lower 16 bits. */
 void net_fragment_header_write(const struct net_header *h, const struct net_fragment *f, uint32_t id, uint8_t *out);
 
 /* ---- icmp ---- */
 
-enum net_icmp_kind { NET_ICMP_OTHER, NET_ICMP_UNREACHABLE, NET_ICMP_TOO_BIG };
+enum net_icmp_kind {
+	NET_ICMP_OTHER,	      /* another error, time exceeded or parameter problem: worth a counter */
+	NET_ICMP_UNREACHABLE, /* destination unreachable but for the next */
+	NET_ICMP_TOO_BIG      /* fragmentation needed, packet too big */
+};
 
 /* What an ICMP error says of a UDP datagram of ours. */
 struct net_icmp {
 	enum net_icmp_kind kind;
 	uint8_t code;
-	uint32_t mtu;			/* TOO_BIG; 0 where the router did not say (RFC 1191 5) */
-	struct net_endpoint src, dst;	/* of the embedded UDP datagram: src is ours */
-	const uint8_t *embedded;	/* what is quoted of its UDP payload */
+	uint32_t mtu; /* TOO_BIG; at least NET_MTU_MIN_*, 0 where the router did not say (RFC 1191 5) */
+	struct net_endpoint src, dst; /* of the embedded UDP datagram: src is ours */
+	const uint8_t *embedded;      /* what is quoted of its UDP payload */
 	uint32_t embedded_len;
 };
 /*
- * Reads an ICMP or ICMPv6 error with an embedded UDP header (RFC 792, 1191, 4443). Checks checksum and lengths. Returns false where it is anything else. The caller
- * compares the embedded tuple with what it has sent.
+ * Reads an ICMP or ICMPv6 error with an embedded UDP header (RFC 792, 1191, 4443, 4884). Checks the checksum, the lengths, that what is quoted was sent
+ * from the address that the error came to, and that an MTU is below the size of the packet that it refuses (RFC 5927 7): more than the quote can't be
+ * checked here. The caller compares the embedded tuple and, as far as it is quoted, the branch with what it has sent, limits the rate, and keeps a
+ * floor of its own under the path MTU. Returns false where it is anything else.
  */
 bool net_icmp_parse(const uint8_t *data, const struct net_frame *frame, struct net_icmp *out);
