@@ -56,5 +56,8 @@ void route_format_free(struct route_format *format);
 bool route_format_is_constant(const struct route_format *format);
 /* Evaluates into the arena (or straight from the message where it is a single variable). False where ctx->failure is set. */
 bool route_format_eval(struct route_ctx *ctx, const struct route_format *format, struct route_value *out);
+/*
+ * A literal `$$` stands for a dollar sign, an absent value reads "<null>" among other parts, and a $var that nothing was assigned to reads 0.
+ */
 /* For `$var(x)` inside formats: the slot of a name, made on first use; -1 when there are too many. Provided by the checker of the script being loaded. */
 int route_var_slot(struct str name);

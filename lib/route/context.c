@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The context of one message: reset, copy to another core, and the text that a run makes. */
+#include "route/route.h"
+
+void route_ctx_reset(struct route_ctx *ctx)
+{
+	/* From `uri` to the end of the scratch rectangles all is small and zero by default. */
+	const size_t begin = offsetof(struct route_ctx, uri);
+	const size_t end = offsetof(struct route_ctx, pc);
+
+	memset((char *)ctx + begin, 0, end - begin);
+	ctx->du_target.listener = -1;
+	ctx->du_target.destination = -1;
+	ctx->socket = -1;
+	ctx->result.target.listener = -1;
+	ctx->result.target.destination = -1;
+
+	ctx->pc = 0;
+	ctx->steps = 0;
+	ctx->sp = 0;
+	ctx->calls = 0;
+	ctx->failure = ROUTE_FAILURE_NONE;
+	ctx->in = 0;
+	ctx->rc = 0;
+	ctx->stopped_at = 0;
+	ctx->wait = ROUTE_TEXT_NONE;
+	ctx->var_set = 0;
+	ctx->text_len = 0;
+	sip_edits_reset(&ctx->edits);
+}
+
+/* Copies bytes [begin, end) of the two contexts. */
+static inline void copy_range(struct route_ctx *to, const struct route_ctx *from, size_t begin, size_t end)
+{
+	memcpy((char *)to + begin, (const char *)from + begin, end - begin);
+}
+
+void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from)
+{
+	copy_range(to, from, offsetof(struct route_ctx, origin), offsetof(struct route_ctx, call_pc));
+	memcpy(to->call_pc, from->call_pc, from->calls * sizeof(from->call_pc[0]));
+	to->var_set = from->var_set;
+	if (from->var_set != 0) {
+		unsigned used = 64 - (unsigned)__builtin_clzll(from->var_set);
+
+		memcpy(to->var, from->var, used * sizeof(from->var[0]));
+	}
+	memcpy(to->stack, from->stack, from->sp * sizeof(from->stack[0]));
+
+	to->text_len = from->text_len;
+	memcpy(to->text, from->text, from->text_len);
+
+	memcpy(&to->msg, &from->msg, offsetof(struct sip_msg, header));
+	memcpy(to->msg.header, from->msg.header, from->msg.header_count * sizeof(from->msg.header[0]));
+
+	to->edits.count = from->edits.count;
+	to->edits.text_len = from->edits.text_len;
+	to->edits.overflow = from->edits.overflow;
+	memcpy(to->edits.edit, from->edits.edit, from->edits.count * sizeof(from->edits.edit[0]));
+	memcpy(to->edits.text, from->edits.text, from->edits.text_len);
+}
+
+struct str route_text_str(const struct route_ctx *ctx, struct route_text text)
+{
+	switch (text.space) {
+	case ROUTE_SPACE_MSG:
+		return str_of(ctx->buf + text.off, text.len);
+	case ROUTE_SPACE_ARENA:
+		return str_of(ctx->text + text.off, text.len);
+	case ROUTE_SPACE_CONST:
+		return str_of(route_script_text(ctx->script).s + text.off, text.len);
+	default:
+		return STR_NONE;
+	}
+}
+
+struct route_text route_text_join(struct route_ctx *ctx, const struct str *part, unsigned parts)
+{
+	uint32_t at = ctx->text_len;
+
+	for (unsigned i = 0; i < parts; i++) {
+		if (part[i].len > ROUTE_TEXT_MAX - at) {
+			ctx->failure = ROUTE_FAILURE_TEXT_FULL;
+			return ROUTE_TEXT_NONE;
+		}
+		if (part[i].len != 0)
+			memcpy(ctx->text + at, part[i].s, part[i].len);
+		at += part[i].len;
+	}
+	struct route_text made = {ctx->text_len, at - ctx->text_len, ROUTE_SPACE_ARENA};
+
+	ctx->text_len = at;
+	return made;
+}
+
+struct route_text route_text_make(struct route_ctx *ctx, struct str s)
+{
+	return route_text_join(ctx, &s, 1);
+}
+
+/* Whether s lies in [base, base + len), and where. Compared as numbers: s may belong to any object. */
+static inline bool inside(struct str s, const char *base, uint32_t len, uint32_t *off)
+{
+	uintptr_t p = (uintptr_t)s.s, b = (uintptr_t)base;
+
+	if (base == NULL || p < b || p - b > len || s.len > len - (p - b))
+		return false;
+	*off = (uint32_t)(p - b);
+	return true;
+}
+
+struct route_text route_text_keep(struct route_ctx *ctx, struct str s)
+{
+	uint32_t off;
+
+	if (inside(s, ctx->buf, ctx->msg.len, &off))
+		return (struct route_text){off, s.len, ROUTE_SPACE_MSG};
+	if (inside(s, ctx->text, ctx->text_len, &off))
+		return (struct route_text){off, s.len, ROUTE_SPACE_ARENA};
+	if (ctx->script != NULL) {
+		struct str constants = route_script_text(ctx->script);
+
+		if (inside(s, constants.s, constants.len, &off))
+			return (struct route_text){off, s.len, ROUTE_SPACE_CONST};
+	}
+	return route_text_make(ctx, s);
+}
+
+struct str route_ctx_uri(const struct route_ctx *ctx)
+{
+	if (ctx->uri.space != ROUTE_SPACE_NONE)
+		return route_text_str(ctx, ctx->uri);
+	return sip_text(ctx->buf, ctx->msg.uri_text);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/* Inside lib/route: the functions behind the tables of the modules that this room brings, and what several of them use. */
+#include "route/value.h"
+
+#define FUNCTION_RUN(name) int32_t name(struct route_ctx *ctx, const struct route_args *args)
+#define FUNCTION_CHECK(name)                                                                       \
+	int name(void *room, const void *config, const struct route_arg *arg, unsigned n,          \
+		const struct route_place *place, struct route_report *report, void **data)
+
+static inline int32_t truth(bool yes)
+{
+	return yes ? ROUTE_TRUE : ROUTE_FALSE;
+}
+
+/* ---- function_core.c ---- */
+FUNCTION_RUN(run_sethost);
+FUNCTION_RUN(run_sethostport);
+FUNCTION_RUN(run_setport);
+FUNCTION_RUN(run_setuser);
+FUNCTION_RUN(run_setuserpass);
+FUNCTION_RUN(run_seturi);
+FUNCTION_RUN(run_reverturi);
+FUNCTION_RUN(run_prefix);
+FUNCTION_RUN(run_strip);
+FUNCTION_RUN(run_strip_tail);
+FUNCTION_CHECK(check_count);
+FUNCTION_RUN(run_setdsturi);
+FUNCTION_RUN(run_resetdsturi);
+FUNCTION_RUN(run_isdsturiset);
+FUNCTION_RUN(run_setflag);
+FUNCTION_RUN(run_resetflag);
+FUNCTION_RUN(run_isflagset);
+FUNCTION_RUN(run_setbflag);
+FUNCTION_RUN(run_resetbflag);
+FUNCTION_RUN(run_isbflagset);
+FUNCTION_CHECK(check_flag);
+
+/* ---- function_uri.c: what OpenSER has in siputils and uri ---- */
+FUNCTION_RUN(run_has_totag);
+FUNCTION_RUN(run_uri_param);
+FUNCTION_RUN(run_is_uri);
+FUNCTION_RUN(run_is_tel_number);
+FUNCTION_RUN(run_is_numeric);
+FUNCTION_RUN(run_is_request);
+FUNCTION_RUN(run_is_reply);
+FUNCTION_RUN(run_cmp_uri);
+
+/* ---- function_header.c ---- */
+FUNCTION_RUN(run_append_hf);
+FUNCTION_RUN(run_insert_hf);
+FUNCTION_CHECK(check_add_hf);
+void free_add_hf(void *data);
+FUNCTION_RUN(run_append_to_reply);
+FUNCTION_RUN(run_remove_hf);
+FUNCTION_CHECK(check_remove_hf);
+FUNCTION_RUN(run_is_present_hf);
+FUNCTION_CHECK(check_name);
+FUNCTION_RUN(run_remove_hf_re);
+FUNCTION_RUN(run_is_present_hf_re);
+
+/* ---- function_textops.c ---- */
+FUNCTION_RUN(run_is_method);
+FUNCTION_CHECK(check_is_method);
+FUNCTION_RUN(run_has_body);
+FUNCTION_CHECK(check_has_body);
+FUNCTION_RUN(run_cmp_str);
+FUNCTION_RUN(run_cmp_istr);
+FUNCTION_RUN(run_starts_with);
+FUNCTION_RUN(run_in_list);
+FUNCTION_CHECK(check_in_list);
+
+/* ---- function_search.c: patterns on the message ---- */
+FUNCTION_RUN(run_search);
+FUNCTION_RUN(run_search_body);
+FUNCTION_RUN(run_search_append);
+FUNCTION_RUN(run_replace);
+FUNCTION_RUN(run_replace_all);
+FUNCTION_RUN(run_replace_body);
+FUNCTION_RUN(run_replace_body_all);
+FUNCTION_CHECK(check_pattern);
+void free_pattern(void *data);
+/* For patterns that are held against a header name: data is the struct route_regex itself. */
+FUNCTION_CHECK(check_name_pattern);
+void free_name_pattern(void *data);
+
+/* ---- function_subst.c: "/pattern/replacement/flags" ---- */
+FUNCTION_RUN(run_subst);
+FUNCTION_RUN(run_subst_body);
+FUNCTION_RUN(run_subst_uri);
+FUNCTION_RUN(run_subst_user);
+FUNCTION_CHECK(check_subst);
+void free_subst(void *data);
+
+/* ---- xlog.c ---- */
+FUNCTION_RUN(run_log);
+FUNCTION_CHECK(check_log);
+
+/* ---- edit.c ---- */
+
+/*
+ * Replaces `old`, which lies in the message, by `text`, and keeps Content-Length true. False where that would overlap an earlier change, reach
+ * over the end of the headers, or find no room.
+ */
+bool edit_text(struct route_ctx *ctx, struct str old, struct str text);
+/* Whether no byte of text ends a line. */
+bool text_stays_in_line(struct str text);
+/* Whether text is one or more whole header lines, each ended by CRLF but perhaps the last (RFC 3261 7.3, 25.1). */
+bool header_lines_are_whole(struct str text);
