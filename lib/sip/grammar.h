@@ -16,8 +16,9 @@
 #define SIP_TEXT_TOKEN (1u << 0) /* token */
 #define SIP_TEXT_HOST \
 	(1u << 1) /* letters, digits, '-', '.', and '_', which names of containers have */
-#define SIP_TEXT_URI (1u << 2) /* anywhere in a URI: visible and non-ASCII, without '"', '<', '>' \
-				*/
+#define SIP_TEXT_URI \
+	(1u << 2) /* anywhere in a URI: visible and non-ASCII, without '"', '<', '>' \
+		   */
 #define SIP_TEXT_VALUE (1u << 3) /* an unquoted value of a header parameter */
 #define SIP_TEXT_HEX (1u << 4)
 #define SIP_TEXT_ALNUM (1u << 5)

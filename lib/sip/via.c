@@ -66,9 +66,7 @@ static int take_branch(const char *buf, const struct sip_param *param, struct si
 	if (sip_present(via->branch) || !param->has_value || (text.len > 0 && text.s[0] == '"'))
 		return -EINVAL;
 	via->branch = param->value;
-	/* The bare cookie promises an identifier and has none (RFC 4475 3.3.10): matched as RFC
-	 * 2543's. */
-	via->has_magic = text.len > magic_cookie.len && str_istarts(text, magic_cookie);
+	via->has_magic = str_istarts(text, magic_cookie);
 	return 0;
 }
 
