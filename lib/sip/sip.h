@@ -124,7 +124,8 @@ struct sip_uri {
 
 /*
  * RFC 3261 20.42, RFC 3581. One Via value. `value` spans the value without surrounding LWS or commas, and `next`
- * is the offset at which the following value of the same header line begins, 0 where this is the last.
+ * is the offset at which the following value of the same header line begins, 0 where this is the last. A comment at the
+ * end (RFC 2543) is part of `value` and of nothing else.
  */
 struct sip_via {
 	enum sip_transport transport;
@@ -137,9 +138,9 @@ struct sip_via {
 	struct sip_span value;
 	struct sip_span sent_by; /* host and port as written */
 	struct sip_span host;	 /* without brackets */
-	struct sip_span params;	 /* from the first ';' to the end of the value; empty where none */
-	struct sip_span branch;
-	struct sip_span received;
+	struct sip_span params;	 /* from the first ';' to the end of the last one; empty where none */
+	struct sip_span branch; /* may be present and empty (RFC 2543) */
+	struct sip_span received; /* an address, with brackets if it came so (RFC 5118 4.5) */
 	struct sip_span maddr;
 	struct sip_span rport_param;	/* ";rport" or ";rport=5060" as it stands, with its ';' */
 	struct sip_span received_param; /* likewise */
@@ -302,7 +303,10 @@ bool sip_msg_max_forwards(struct sip_msg *msg, const char *buf);
 
 /* ---- uri ---- */
 
-/* Parses the URI that fills `in`. Returns 0 or -EINVAL; unknown schemes are SIP_SCHEME_OTHER and not an error. */
+/*
+ * Parses the URI that fills `in`. Returns 0 or -EINVAL; unknown schemes are SIP_SCHEME_OTHER and not an error. Nothing is
+ * unescaped; `transport` and `lr` are recognised through escapes. `maddr` and `transport` may stand once only.
+ */
 int sip_uri_parse(const char *buf, struct sip_span in, struct sip_uri *out);
 
 /*
@@ -313,7 +317,10 @@ int sip_uri_parse(const char *buf, struct sip_span in, struct sip_uri *out);
 bool sip_param_find(const char *buf, struct sip_span params, struct str name, struct sip_span *value,
 	struct sip_span *whole);
 
-/* Whether two SIP URIs are equal by RFC 3261 19.1.4. Any buffers. */
+/*
+ * Whether two SIP URIs are equal by RFC 3261 19.1.4, IPv6 hosts by address (RFC 5954), tel by RFC 3966 4. Other schemes are
+ * compared octet by octet. Not transitive. Any buffers.
+ */
 bool sip_uri_equal(const char *buf_a, const struct sip_uri *a, const char *buf_b, const struct sip_uri *b);
 
 enum sip_transport sip_transport_of(struct str token);
@@ -322,9 +329,16 @@ struct str sip_transport_name(enum sip_transport transport);
 
 /* ---- via, address: one value at `off`; `end` bounds the header's value ---- */
 
-/* Parses the Via value that begins at `in.off` (LWS skipped) inside `in`. Returns 0 or -EINVAL. */
+/*
+ * Parses the Via value that begins at `in.off` (LWS skipped) inside `in`. Returns 0 or -EINVAL. Leaves `header` 0. Any
+ * protocol name and version is taken: the start line says 505. Refused are also a second branch, received, rport, maddr or
+ * token, a received that is no address, and a comma with nothing behind it.
+ */
 int sip_via_parse(const char *buf, struct sip_span in, struct sip_via *out);
-/* The same for name-addr values. A `;tag` is looked for. */
+/*
+ * The same for name-addr values. A `;tag` is looked for. The URI's text has a scheme and no character that no URI has;
+ * sip_uri_parse() says whether it is well formed. From and To are no lists: their caller refuses `next` != 0.
+ */
 int sip_address_parse(const char *buf, struct sip_span in, struct sip_address *out);
 
 /* ---- values ---- */
@@ -377,7 +391,13 @@ static inline void sip_edits_reset(struct sip_edits *edits)
 #define SIP_EDIT_NORMAL 50 /* what the script inserts */
 #define SIP_EDIT_LAST 100  /* what the script appends */
 
-/* Adds a change. Returns 0, or -ENOSPC (and overflow) where a bound is met. Deletes that overlap are merged at output. */
+/*
+ * Adds a change. Returns 0, or -ENOSPC (and overflow) where a bound is met. Deletes that overlap are merged at output.
+ *
+ * A delete takes with it what other edits, earlier or later, put strictly inside its bytes: a header line can go whatever was
+ * done to it, and new values belong on lines of their own. The text of a replacement stands behind all inserts at its
+ * offset; of several for the same bytes the last one counts, and a larger delete takes it. Offsets past the end are the end.
+ */
 int sip_edit_replace(struct sip_edits *edits, uint32_t off, uint32_t del, struct str text);
 int sip_edit_insert(struct sip_edits *edits, uint32_t off, uint16_t order, struct str text);
 int sip_edit_delete(struct sip_edits *edits, uint32_t off, uint32_t del);
@@ -387,12 +407,13 @@ int sip_edit_insert_parts(struct sip_edits *edits, uint32_t off, uint16_t order,
 
 /*
  * Takes out one value (from sip_list_next() or a struct sip_via/sip_address `value`) of header line `h`: the whole line
- * where it is its only value, else the value and one comma.
+ * where it is its only value, else the value and one comma. Values that other calls took out count as gone, so all may go, in
+ * any order. Returns 0, -ENOSPC as above, or -EINVAL where no value of the line begins at value.off (nothing is changed).
  */
 int sip_edit_delete_value(struct sip_edits *edits, const struct sip_msg *msg, const char *buf,
 	const struct sip_header *h, struct sip_span value);
 
-/* Bytes that sip_edit_apply() will write. Sorts the edits. */
+/* Bytes that sip_edit_apply() will write. Sorts the edits, which changes nothing that they mean. */
 uint32_t sip_edit_length(struct sip_edits *edits, uint32_t len);
 
 /*
