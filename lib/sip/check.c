@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whether an indexed message may be routed. The measure is RFC 3261 16.3 step 1: what the proxy works with has to be well
- * formed; "any other components, well-formed or not, SHOULD be ignored and remain unchanged", so a bad Date or
- * Expires refuses nothing here.
+ * Whether an indexed message may be routed. The measure is RFC 3261 16.3 step 1: what the proxy
+ * works with has to be well formed; "any other components, well-formed or not, SHOULD be ignored
+ * and remain unchanged", so a bad Date or Expires refuses nothing here.
  */
 #include "sip/sip.h"
 
@@ -13,7 +13,7 @@
 #define SINGLE 0
 #define MULTI 0
 static const uint64_t once_ids =
-#define SIP_HEADER(id, name, compact, rule) (uint64_t)rule << SIP_HEADER_##id |
+#define SIP_HEADER(id, name, compact, rule) (uint64_t) rule << SIP_HEADER_##id |
 #include "sip/header.def"
 #undef SIP_HEADER
 	0;
@@ -46,15 +46,15 @@ static enum sip_error check_present(const struct sip_msg *msg)
 }
 
 /*
- * Call-ID is compared octet by octet and never taken apart, so what matters is that it is one word. RFC 3261's `word` is
- * narrower, but base64 with its '=' is met in the field.
+ * Call-ID is compared octet by octet and never taken apart, so what matters is that it is one word.
+ * RFC 3261's `word` is narrower, but base64 with its '=' is met in the field.
  */
 static enum sip_error check_call_id(const struct sip_msg *msg, const char *buf)
 {
 	struct sip_span value = sip_msg_value(msg, SIP_HEADER_CALL_ID);
 
-	return sip_chars_are(buf + value.off, value.len, SIP_CHAR_WORD) ? SIP_OK :
-									 SIP_ERROR_CALL_ID;
+	return sip_chars_are(buf + value.off, value.len, SIP_CHAR_WORD) ? SIP_OK
+									: SIP_ERROR_CALL_ID;
 }
 
 static enum sip_error check_cseq(struct sip_msg *msg, const char *buf)
@@ -64,14 +64,16 @@ static enum sip_error check_cseq(struct sip_msg *msg, const char *buf)
 	if (msg->is_response ||
 		str_eq(sip_text(buf, msg->cseq_method_text), sip_text(buf, msg->method_text)))
 		return SIP_OK;
-	/* RFC 4475 3.1.2.18: for an unknown method 501 "has better future-proof characteristics". */
-	return msg->method == SIP_METHOD_OTHER ? SIP_ERROR_CSEQ_METHOD_UNKNOWN :
-						 SIP_ERROR_CSEQ_METHOD;
+	/* RFC 4475 3.1.2.18: for an unknown method 501 "has better future-proof characteristics".
+	 */
+	return msg->method == SIP_METHOD_OTHER ? SIP_ERROR_CSEQ_METHOD_UNKNOWN
+					       : SIP_ERROR_CSEQ_METHOD;
 }
 
 /*
- * The Via that a reply or the response goes by: of a request the topmost, of a response also the one below ours. A branch
- * that is nothing but the magic cookie names no transaction (RFC 4475 3.2.1: 400, "preferably statelessly").
+ * The Via that a reply or the response goes by: of a request the topmost, of a response also the
+ * one below ours. A branch that is nothing but the magic cookie names no transaction (RFC
+ * 4475 3.2.1: 400, "preferably statelessly").
  */
 static enum sip_error check_via(struct sip_msg *msg, const char *buf)
 {
@@ -85,12 +87,13 @@ static enum sip_error check_via(struct sip_msg *msg, const char *buf)
 	return SIP_OK;
 }
 
-/* RFC 3261 20: a URI that holds a comma, question mark or semicolon has to stand in angle brackets. */
+/* RFC 3261 20: a URI that holds a comma, question mark or semicolon has to stand in angle brackets.
+ */
 static bool address_ok(const struct sip_address *address, const char *buf)
 {
 	return address != NULL &&
-		(address->brackets || address->star ||
-			memchr(buf + address->uri.off, '?', address->uri.len) == NULL);
+	       (address->brackets || address->star ||
+		       memchr(buf + address->uri.off, '?', address->uri.len) == NULL);
 }
 
 static bool first_address_ok(const struct sip_msg *msg, const char *buf, enum sip_header_id id)
@@ -100,7 +103,7 @@ static bool first_address_ok(const struct sip_msg *msg, const char *buf, enum si
 	if (!sip_msg_has(msg, id))
 		return true;
 	return sip_address_parse(buf, sip_msg_value(msg, id), &address) == 0 &&
-		address_ok(&address, buf) && (!address.star || id == SIP_HEADER_CONTACT);
+	       address_ok(&address, buf) && (!address.star || id == SIP_HEADER_CONTACT);
 }
 
 static enum sip_error check_request_headers(struct sip_msg *msg, const char *buf)
@@ -143,9 +146,8 @@ static bool uri_text_ok(const char *buf, struct sip_span uri)
 	if (!sip_chars_are(p, uri.len, SIP_CHAR_URI))
 		return false;
 	for (uint32_t i = 0; i < uri.len; i++)
-		if (p[i] == '%' &&
-			(uri.len - i < 3 || !sip_char_is(p[i + 1], SIP_CHAR_HEX) ||
-				!sip_char_is(p[i + 2], SIP_CHAR_HEX)))
+		if (p[i] == '%' && (uri.len - i < 3 || !sip_char_is(p[i + 1], SIP_CHAR_HEX) ||
+					   !sip_char_is(p[i + 2], SIP_CHAR_HEX)))
 			return false;
 	return true;
 }
@@ -188,6 +190,6 @@ enum sip_error sip_msg_check(struct sip_msg *msg, const char *buf)
 bool sip_msg_can_reply(const struct sip_msg *msg)
 {
 	return !msg->is_response && msg->method != SIP_METHOD_NONE &&
-		msg->method != SIP_METHOD_ACK && sip_msg_has(msg, SIP_HEADER_VIA) &&
-		sip_msg_has(msg, SIP_HEADER_CSEQ);
+	       msg->method != SIP_METHOD_ACK && sip_msg_has(msg, SIP_HEADER_VIA) &&
+	       sip_msg_has(msg, SIP_HEADER_CSEQ);
 }

@@ -9,10 +9,10 @@ struct indexer {
 	struct sip_msg *msg;
 	const char *buf;
 	uint32_t len;
-	uint32_t line;	      /* where the line that is being looked at begins */
-	bool odd;	      /* lines must be looked through for bare CR, bare LF and NUL */
+	uint32_t line; /* where the line that is being looked at begins */
+	bool odd;      /* lines must be looked through for bare CR, bare LF and NUL */
 	bool have_start_line;
-	bool stopped; /* what follows is not indexed */
+	bool stopped;         /* what follows is not indexed */
 	enum sip_error error; /* the first one */
 };
 
@@ -43,8 +43,9 @@ static void note_error(struct indexer *x, enum sip_error error)
 }
 
 /*
- * What is odd in buf[from, to), a line without its CRLF: a CR or LF that has no partner, or a NUL that is not the second
- * half of a quoted-pair inside a quoted string (RFC 3261 25.1; RFC 4475 3.1.1.2 has one that is).
+ * What is odd in buf[from, to), a line without its CRLF: a CR or LF that has no partner, or a NUL
+ * that is not the second half of a quoted-pair inside a quoted string (RFC 3261 25.1; RFC
+ * 4475 3.1.1.2 has one that is).
  */
 static enum sip_error check_odd_line(const char *buf, uint32_t from, uint32_t to)
 {
@@ -66,103 +67,99 @@ static enum sip_error check_odd_line(const char *buf, uint32_t from, uint32_t to
 	return SIP_OK;
 }
 
-/* Appends a header line to the index and to the chain of its id. */
-static inline void append(struct sip_msg *msg, struct sip_header header)
-{
-	uint8_t at = (uint8_t)msg->header_count++, id = header.id;
-	bool again = (msg->present >> id & 1) != 0;
-	uint8_t before = again ? msg->last[id] : at;
-
-	msg->header[at] = header;
-	/* Without a branch: the first one of its id links itself, which the next line undoes. */
-	msg->header[before].next = at;
-	msg->header[at].next = SIP_HEADER_NONE;
-	msg->first[id] = again ? msg->first[id] : at;
-	msg->last[id] = at;
-	msg->present |= 1ULL << id;
-}
-
-/* A line that cannot be trusted: it keeps its place, so that lines stay adjacent, but no name finds it. */
-static void append_bad(struct indexer *x, uint32_t to, enum sip_error error)
+static enum sip_header_id bad_line(
+	struct indexer *x, uint32_t line, uint32_t to, enum sip_error error, struct sip_header *out)
 {
 	note_error(x, error);
-	append(x->msg, (struct sip_header){.name = x->line,
-			       .value = x->line,
-			       .value_len = to - x->line,
-			       .id = SIP_HEADER_OTHER,
-			       .flags = SIP_HEADER_BAD});
+	*out = (struct sip_header){
+		.name = line, .value = line, .value_len = to - line, .flags = SIP_HEADER_BAD};
+	return SIP_HEADER_OTHER;
 }
 
-/* The line's first 32 bytes; zeros where the message ends before that. */
-static inline void load_line(const struct indexer *x, __m128i *low, __m128i *high)
+/* A value with LWS at an end of buf[value, to). */
+static __attribute__((noinline)) void trim_value(
+	const char *buf, struct sip_header *out, uint32_t value, uint32_t to)
 {
-	const char *p = x->buf + x->line;
-	char copy[SIP_NAME_KNOWN_MAX];
-
-	if (__builtin_expect(x->len - x->line < SIP_NAME_KNOWN_MAX, 0)) {
-		memset(copy, 0, sizeof(copy));
-		memcpy(copy, p, x->len - x->line);
-		p = copy;
-	}
-	*low = _mm_loadu_si128((const __m128i *)p);
-	*high = _mm_loadu_si128((const __m128i *)(p + 16));
-}
-
-/* The offset of the first colon in [x->line, to), or `to`. */
-static inline uint32_t find_colon(const struct indexer *x, __m128i low, __m128i high, uint32_t to)
-{
-	const __m128i is_colon = _mm_set1_epi8(':');
-	uint32_t mask = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(low, is_colon)) |
-		(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(high, is_colon)) << 16;
-
-	if (__builtin_expect(mask != 0, 1)) {
-		uint32_t at = x->line + (uint32_t)__builtin_ctz(mask);
-
-		return at < to ? at : to;
-	}
-	const char *p = memchr(x->buf + x->line, ':', to - x->line);
-
-	return p != NULL ? (uint32_t)(p - x->buf) : to;
-}
-
-/* The header line [x->line, to), without its CRLF but with its folds. */
-static inline void header_line(struct indexer *x, uint32_t to)
-{
-	const char *buf = x->buf;
-	__m128i low, high;
-	uint32_t line = x->line, colon, name_end, value;
-	enum sip_header_id id = SIP_HEADER_OTHER;
-
-	if (__builtin_expect(x->odd, 0)) {
-		enum sip_error error = check_odd_line(buf, line, to);
-
-		if (error != SIP_OK) {
-			append_bad(x, to, error);
-			return;
-		}
-	}
-	load_line(x, &low, &high);
-	colon = name_end = find_colon(x, low, high, to);
-	while (name_end > line && (buf[name_end - 1] == ' ' || buf[name_end - 1] == '\t'))
-		name_end--;
-	if (__builtin_expect(colon != to && name_end - line <= SIP_NAME_KNOWN_MAX, 1))
-		id = sip_name_classify(low, high, name_end - line);
-	if (id == SIP_HEADER_OTHER &&
-		(colon == to || name_end - line > SIP_HEADER_NAME_MAX ||
-			!sip_chars_are(buf + line, name_end - line, SIP_CHAR_TOKEN))) {
-		append_bad(x, to, SIP_ERROR_HEADER_NAME);
-		return;
-	}
-	value = colon + 1;
 	while (value < to && str_is_lws(buf[value]))
 		value++;
 	while (to > value && str_is_lws(buf[to - 1]))
 		to--;
-	append(x->msg, (struct sip_header){.name = line,
-			       .value = value,
-			       .value_len = to - value,
-			       .name_len = (uint8_t)(name_end - line),
-			       .id = (uint8_t)id});
+	out->value = value;
+	out->value_len = to - value;
+}
+
+/*
+ * Any header line [line, to), without its CRLF but with its folds (RFC 3261 7.3.1). Fills all of
+ * *out but `id` and `next` and returns the id, as the caller links the line.
+ */
+static __attribute__((noinline)) enum sip_header_id any_line(
+	struct indexer *x, uint32_t line, uint32_t to, struct sip_header *out)
+{
+	const char *buf = x->buf;
+	enum sip_error odd = x->odd ? check_odd_line(buf, line, to) : SIP_OK;
+
+	if (odd != SIP_OK)
+		return bad_line(x, line, to, odd, out);
+
+	const char *colon = memchr(buf + line, ':', to - line);
+
+	if (colon == NULL)
+		return bad_line(x, line, to, SIP_ERROR_HEADER_NAME, out);
+
+	uint32_t end = (uint32_t)(colon - buf);
+
+	/* HCOLON allows blanks before the colon: who looks for a name must find it nonetheless. */
+	while (end > line && (buf[end - 1] == ' ' || buf[end - 1] == '\t'))
+		end--;
+
+	enum sip_header_id id = sip_header_of(str_of(buf + line, end - line));
+
+	if (id == SIP_HEADER_OTHER &&
+		(end - line > SIP_HEADER_NAME_MAX ||
+			!sip_chars_are(buf + line, end - line, SIP_CHAR_TOKEN)))
+		return bad_line(x, line, to, SIP_ERROR_HEADER_NAME, out);
+	out->name = line;
+	out->name_len = (uint8_t)(end - line);
+	out->flags = 0;
+	trim_value(buf, out, (uint32_t)(colon - buf) + 1, to);
+	return id;
+}
+
+/*
+ * The same for the usual line, of which nothing is odd: a known name of less than 16 bytes, its
+ * colon, one space or none, and a value without LWS at its ends. There is a CR at `to`.
+ */
+static inline enum sip_header_id usual_line(
+	struct indexer *x, uint32_t line, uint32_t to, struct sip_header *out)
+{
+	const char *buf = x->buf;
+
+	if (__builtin_expect(x->len - line < SIP_NAME_SHORT, 0))
+		return any_line(x, line, to, out);
+
+	__m128i text = _mm_loadu_si128((const __m128i *)(buf + line));
+	uint32_t colons = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(':')));
+	uint32_t len = (uint32_t)__builtin_ctz(colons | 1U << SIP_NAME_SHORT);
+
+	if (__builtin_expect(len - 1 >= SIP_NAME_SHORT - 1 || line + len >= to, 0))
+		return any_line(x, line, to, out);
+
+	enum sip_header_id id = sip_name_short(text, len);
+	uint32_t value = line + len + 1;
+
+	if (__builtin_expect(id == SIP_HEADER_OTHER, 0))
+		return any_line(x, line, to, out);
+	value += buf[value] == ' ';
+	out->name = line;
+	out->name_len = (uint8_t)len;
+	out->flags = 0;
+	if (__builtin_expect((uint8_t)buf[value] <= ' ' || (uint8_t)buf[to - 1] <= ' ', 0)) {
+		trim_value(buf, out, value, to);
+		return id;
+	}
+	out->value = value;
+	out->value_len = to - value;
+	return id;
 }
 
 static void start_line(struct indexer *x, uint32_t to)
@@ -186,39 +183,84 @@ static void start_line(struct indexer *x, uint32_t to)
 	note_error(x, odd != SIP_OK ? odd : error);
 }
 
+/* Whether the line that ended before `at` goes on there. */
 static inline bool is_fold(const struct indexer *x, uint32_t at)
 {
 	return at < x->len && (x->buf[at] == ' ' || x->buf[at] == '\t');
 }
 
-/* Takes the lines that one round of the scanner found. Returns whether to go on. */
-static bool take_lines(struct indexer *x, const struct sip_scan *scan)
+/* The start line ends at this LF. */
+static void take_start_line(struct indexer *x, uint32_t lf)
 {
-	for (uint32_t i = 0; i < scan->count; i++) {
-		uint32_t lf = scan->lf[i];
+	start_line(x, lf - 1);
+	x->line = x->msg->headers = lf + 1;
+	if (is_fold(x, lf + 1))
+		note_error(x, SIP_ERROR_FOLD);
+}
 
-		if (__builtin_expect(x->odd, 0) && x->buf[lf - 1] != '\r')
+/* Looks among the line ends for that of the start line; returns how many it took. */
+static uint32_t find_start_line(struct indexer *x, const struct sip_scan *scan)
+{
+	uint32_t i = 0;
+
+	while (!x->have_start_line && i < scan->count) {
+		if (x->buf[scan->lf[i] - 1] == '\r')
+			take_start_line(x, scan->lf[i]);
+		i++;
+	}
+	return i;
+}
+
+/*
+ * Takes the header lines that end at the LFs from the i-th on of this round. `odd` is known when
+ * this is compiled: the loop for messages of which nothing is odd shall not pay for the others.
+ */
+static inline __attribute__((always_inline)) void take_lines(
+	struct indexer *x, const struct sip_scan *scan, uint32_t i, const bool odd)
+{
+	struct sip_msg *msg = x->msg;
+	const char *buf = x->buf;
+	const uint32_t last = x->len - 1;
+	uint32_t line = x->line, count = msg->header_count;
+	uint64_t present = msg->present;
+
+	for (const uint32_t end = scan->count; i < end; i++) {
+		uint32_t lf = scan->lf[i];
+		/* Where nothing follows, this is the LF itself, which is no fold. */
+		char next = buf[lf + (lf < last)];
+
+		if (odd && buf[lf - 1] != '\r')
 			continue;
-		if (__builtin_expect(!x->have_start_line, 0)) {
-			start_line(x, lf - 1);
-			if (x->stopped)
-				return false;
-			x->line = x->msg->headers = lf + 1;
-			if (is_fold(x, lf + 1))
-				note_error(x, SIP_ERROR_FOLD);
+		if (__builtin_expect(next == ' ', 0))
 			continue;
-		}
-		if (is_fold(x, lf + 1))
+		if (__builtin_expect(next == '\t', 0))
 			continue;
-		if (x->msg->header_count == SIP_MSG_HEADERS_MAX) {
+		if (__builtin_expect(count == SIP_MSG_HEADERS_MAX, 0)) {
 			note_error(x, SIP_ERROR_HEADERS_MAX);
 			x->stopped = true;
-			return false;
+			break;
 		}
-		header_line(x, lf - 1);
-		x->line = lf + 1;
+
+		struct sip_header *header = &msg->header[count];
+		unsigned id = odd ? any_line(x, line, lf - 1, header)
+				  : usual_line(x, line, lf - 1, header);
+		bool again = (present >> id & 1) != 0;
+		uint8_t before = again ? msg->last[id] : (uint8_t)count;
+
+		/* Without a branch: the first of its id links itself, which the next line undoes.
+		 */
+		msg->header[before].next = (uint8_t)count;
+		header->next = SIP_HEADER_NONE;
+		header->id = (uint8_t)id;
+		msg->first[id] = again ? msg->first[id] : (uint8_t)count;
+		msg->last[id] = (uint8_t)count;
+		present |= 1ULL << id;
+		count++;
+		line = lf + 1;
 	}
-	return true;
+	x->line = line;
+	msg->header_count = (uint16_t)count;
+	msg->present = present;
 }
 
 /* After the last line: where the headers end and the body begins. */
@@ -245,7 +287,7 @@ enum sip_error sip_msg_index(struct sip_msg *msg, const char *buf, uint32_t len)
 {
 	struct indexer x = {.msg = msg, .buf = buf, .len = len};
 	struct sip_scan scan;
-	uint32_t start = 0;
+	uint32_t start = 0, i;
 
 	reset(msg, len);
 	while (start + 1 < len && buf[start] == '\r' && buf[start + 1] == '\n')
@@ -265,7 +307,14 @@ enum sip_error sip_msg_index(struct sip_msg *msg, const char *buf, uint32_t len)
 	do {
 		sip_scan_run(&scan);
 		x.odd = scan.odd;
-	} while (take_lines(&x, &scan) && scan.blank == 0 && scan.at < len);
+		i = x.have_start_line ? 0 : find_start_line(&x, &scan);
+		if (x.stopped)
+			break;
+		if (__builtin_expect(x.odd, 0))
+			take_lines(&x, &scan, i, true);
+		else
+			take_lines(&x, &scan, i, false);
+	} while (!x.stopped && scan.blank == 0 && scan.at < len);
 	finish(&x, &scan);
 	return x.error;
 }
@@ -281,8 +330,8 @@ const struct sip_header *sip_msg_header(
 
 struct sip_span sip_msg_value(const struct sip_msg *msg, enum sip_header_id id)
 {
-	return sip_msg_has(msg, id) ? sip_header_value(&msg->header[msg->first[id]]) :
-				      (struct sip_span){0, 0};
+	return sip_msg_has(msg, id) ? sip_header_value(&msg->header[msg->first[id]])
+				    : (struct sip_span){0, 0};
 }
 
 const struct sip_header *sip_msg_header_named(
@@ -291,8 +340,9 @@ const struct sip_header *sip_msg_header_named(
 	enum sip_header_id id = sip_header_of(name);
 
 	SIP_MSG_FOREACH (msg, id, h)
-		if (id != SIP_HEADER_OTHER || (h->name_len == name.len && name.len != 0 &&
-						      str_ieq(str_of(buf + h->name, name.len), name)))
+		if (id != SIP_HEADER_OTHER ||
+			(h->name_len == name.len && name.len != 0 &&
+				str_ieq(str_of(buf + h->name, name.len), name)))
 			return h;
 	return NULL;
 }

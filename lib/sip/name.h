@@ -1,78 +1,68 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * Header names by perfect hash: the name's first 32 bytes in two vector registers, lower-cased and cut at its length, one
- * multiplication, one slot, one compare. The multiplier is searched before main() from header.def, so that a row
- * added there needs nothing else. Private to this room.
+ * Header names by perfect hash: over the name's first eight bytes and its length, one
+ * multiplication, one slot, one compare. The multiplier is searched before main() from header.def,
+ * so that a row added there needs nothing else; it cannot be found only where two names of equal
+ * length begin with the same eight bytes. Private to this room.
  */
 #include <nmmintrin.h>
 
 #include "sip/sip.h"
 
-#define SIP_NAME_BITS 9			  /* slots of the table: 2 to this */
-#define SIP_NAME_KNOWN_MAX 32		  /* no known name is longer */
+#define SIP_NAME_BITS 9                             /* slots of the table: 2 to this */
+#define SIP_NAME_SHORT 16                           /* names up to here are compared in one step */
+#define SIP_NAME_KNOWN_MAX 32                       /* no known name is longer */
 #define SIP_NAME_ENTRIES_MAX (2 * SIP_HEADER_COUNT) /* long and compact forms */
 
+/* A name, and the bits of it that count: not the one that tells case in a letter, and none behind
+ * its end. */
 struct sip_name_entry {
-	__m128i low, high; /* lower-cased name, zeros behind it */
-	uint32_t len;
+	__m128i text[2];
+	__m128i mask[2];
+};
+
+struct sip_name_slot {
+	uint8_t entry;
+	uint8_t len; /* 0: free, since no name is empty */
 	uint8_t id;
+	uint8_t unused;
 };
 
 struct sip_name_table {
 	uint64_t multiplier;
-	uint8_t slot[1 << SIP_NAME_BITS]; /* index of its entry; 0: the empty entry */
+	struct sip_name_slot slot[1 << SIP_NAME_BITS];
 	struct sip_name_entry entry[SIP_NAME_ENTRIES_MAX];
 };
 
 extern struct sip_name_table sip_name_table;
 
-/* 16 bytes of ff, 16 of 00, so that a load at 16 - n gives n bytes of ff. */
-extern const uint8_t sip_name_cut[48];
-
-static inline __m128i sip_name_lower(__m128i text)
+/* `first` holds the first eight bytes from where the name begins, whatever follows it; len is not
+ * 0. */
+static inline unsigned sip_name_hash(uint64_t first, uint32_t len, uint64_t multiplier)
 {
-	/* Bytes from 0x80 on are negative and so never in the range. */
-	__m128i upper = _mm_and_si128(_mm_cmpgt_epi8(text, _mm_set1_epi8('A' - 1)),
-		_mm_cmplt_epi8(text, _mm_set1_epi8('Z' + 1)));
+	/* Bits that are behind the name, 0 if none; as arithmetic, since a branch on the length is
+	 * never predicted. */
+	uint32_t behind = (64 - 8 * len) & (uint32_t)((int32_t)(len - 8) >> 31);
 
-	return _mm_or_si128(text, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
+	first = (first | 0x2020202020202020ULL) << behind;
+	return (unsigned)(((first + len) * multiplier) >> (64 - SIP_NAME_BITS));
 }
 
-static inline unsigned sip_name_hash(__m128i low, __m128i high, uint64_t multiplier)
+/* The bits in which 16 bytes of text differ from half h of an entry, case apart. */
+static inline __m128i sip_name_differs(const struct sip_name_entry *entry, unsigned h, __m128i text)
 {
-	uint64_t a = (uint64_t)_mm_cvtsi128_si64(low), b = (uint64_t)_mm_extract_epi64(low, 1);
-	uint64_t c = (uint64_t)_mm_cvtsi128_si64(high);
-
-	return (unsigned)(((a + 3 * b + 5 * c) * multiplier) >> (64 - SIP_NAME_BITS));
+	return _mm_and_si128(_mm_xor_si128(text, entry->text[h]), entry->mask[h]);
 }
 
-/* Cuts the 32 bytes of `low` and `high` at len and lowers their case. */
-static inline void sip_name_prepare(__m128i *low, __m128i *high, uint32_t len)
+/* The header field whose name is the first len bytes (1 to SIP_NAME_SHORT) of `text`, OTHER where
+ * none is. */
+static inline enum sip_header_id sip_name_short(__m128i text, uint32_t len)
 {
-	uint32_t in_low = len < 16 ? len : 16, in_high = len - in_low;
-	__m128i cut_low = _mm_loadu_si128((const __m128i *)(sip_name_cut + 16 - in_low));
-	__m128i cut_high = _mm_loadu_si128((const __m128i *)(sip_name_cut + 16 - in_high));
+	const struct sip_name_slot *slot = &sip_name_table.slot[sip_name_hash(
+		(uint64_t)_mm_cvtsi128_si64(text), len, sip_name_table.multiplier)];
+	__m128i differs = sip_name_differs(&sip_name_table.entry[slot->entry], 0, text);
 
-	*low = sip_name_lower(_mm_and_si128(*low, cut_low));
-	*high = sip_name_lower(_mm_and_si128(*high, cut_high));
-}
-
-/*
- * The header field whose name is the first len (at most 32) bytes of `low` and `high`, which hold what was loaded from
- * the text.
- */
-static inline enum sip_header_id sip_name_classify(__m128i low, __m128i high, uint32_t len)
-{
-	sip_name_prepare(&low, &high, len);
-
-	unsigned slot = sip_name_table.slot[sip_name_hash(low, high, sip_name_table.multiplier)];
-	const struct sip_name_entry *entry = &sip_name_table.entry[slot];
-	__m128i differs = _mm_or_si128(
-		_mm_xor_si128(low, entry->low), _mm_xor_si128(high, entry->high));
-
-	/* The length too, or else "Via" with a NUL behind it would be Via. */
-	return _mm_testz_si128(differs, differs) && entry->len == len ?
-		(enum sip_header_id)entry->id :
-		SIP_HEADER_OTHER;
+	return slot->len == len && _mm_testz_si128(differs, differs) ? (enum sip_header_id)slot->id
+								     : SIP_HEADER_OTHER;
 }

@@ -22,10 +22,10 @@ static bool cpu_has(const char *name)
 {
 	if (strcmp(name, "avx512") == 0)
 		return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi") &&
-			__builtin_cpu_supports("popcnt");
+		       __builtin_cpu_supports("popcnt");
 	if (strcmp(name, "avx2") == 0)
 		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-			__builtin_cpu_supports("popcnt");
+		       __builtin_cpu_supports("popcnt");
 	if (strcmp(name, "sse42") == 0)
 		return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
 	return true;

@@ -16,4 +16,5 @@ static inline void block_masks(const char *p, uint64_t *lf, uint64_t *odd)
 }
 
 #define SCAN sip_scan_avx512
+#define SCAN_LEAVE() _mm256_zeroupper()
 #include "sip/scan_block.h"

@@ -17,8 +17,8 @@ static inline void block_masks(const char *p, uint64_t *lf, uint64_t *odd)
 		__m128i line = _mm_cmpeq_epi8(v, is_lf);
 
 		lines |= (uint64_t)(uint32_t)_mm_movemask_epi8(line) << (16 * i);
-		bits[i] = _mm_or_si128(_mm_xor_si128(line, _mm_cmpeq_epi8(prev, is_cr)),
-			_mm_cmpeq_epi8(v, zero));
+		bits[i] = _mm_or_si128(
+			_mm_xor_si128(line, _mm_cmpeq_epi8(prev, is_cr)), _mm_cmpeq_epi8(v, zero));
 		strange = _mm_or_si128(strange, bits[i]);
 	}
 	*lf = lines;
@@ -29,4 +29,5 @@ static inline void block_masks(const char *p, uint64_t *lf, uint64_t *odd)
 }
 
 #define SCAN sip_scan_sse42
+#define SCAN_LEAVE() ((void)0)
 #include "sip/scan_block.h"

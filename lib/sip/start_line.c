@@ -17,11 +17,12 @@ static bool is_blank(char c)
 static bool begins_sip(const char *buf, uint32_t from, uint32_t to)
 {
 	return to - from >= 4 && str_lower_char(buf[from]) == 's' &&
-		str_lower_char(buf[from + 1]) == 'i' && str_lower_char(buf[from + 2]) == 'p' &&
-		buf[from + 3] == '/';
+	       str_lower_char(buf[from + 1]) == 'i' && str_lower_char(buf[from + 2]) == 'p' &&
+	       buf[from + 3] == '/';
 }
 
-/* SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, which compares without case; only 2.0 is ours (505). */
+/* SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, which compares without case; only 2.0 is ours (505).
+ */
 static enum sip_error check_version(const char *buf, struct sip_span version)
 {
 	uint32_t at = version.off + 4, end = version.off + version.len, digits = at;
@@ -38,7 +39,8 @@ static enum sip_error check_version(const char *buf, struct sip_span version)
 	return at == end && at > digits ? SIP_ERROR_VERSION : SIP_ERROR_START_LINE;
 }
 
-/* Status-Line = SIP-Version SP 3DIGIT SP Reason-Phrase; the last SP may be missing (RFC 4475 3.1.1.13). */
+/* Status-Line = SIP-Version SP 3DIGIT SP Reason-Phrase; the last SP may be missing (RFC
+ * 4475 3.1.1.13). */
 static enum sip_error parse_status_line(
 	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
@@ -59,7 +61,8 @@ static enum sip_error parse_status_line(
 		at++;
 	if (at == digits || (at < to && buf[at] != ' '))
 		return SIP_ERROR_START_LINE;
-	if (at - digits != 3 || str_to_u32(str_of(buf + digits, 3), 699, &status) != 0 || status < 100)
+	if (at - digits != 3 || str_to_u32(str_of(buf + digits, 3), 699, &status) != 0 ||
+		status < 100)
 		return SIP_ERROR_STATUS;
 	msg->status = (uint16_t)status;
 	if (at < to)
@@ -80,8 +83,8 @@ static enum sip_error check_uri_text(const char *buf, struct sip_span uri)
 }
 
 /*
- * Request-Line = Method SP Request-URI SP SIP-Version. Extra spaces are refused: RFC 4475 3.1.2.8 to 3.1.2.10 allow that,
- * and whoever is lenient here has to mend what he forwards.
+ * Request-Line = Method SP Request-URI SP SIP-Version. Extra spaces are refused: RFC 4475 3.1.2.8
+ * to 3.1.2.10 allow that, and whoever is lenient here has to mend what he forwards.
  */
 static enum sip_error parse_request_line(
 	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
@@ -91,6 +94,8 @@ static enum sip_error parse_request_line(
 	while (end > from && is_blank(buf[end - 1]))
 		end--;
 	version = end;
+	if (end - from >= 8 && memcmp(buf + end - 8, " SIP/2.0", 8) == 0)
+		version = end - 7;
 	while (version > from && !is_blank(buf[version - 1]))
 		version--;
 	if (version == from || !begins_sip(buf, version, end))
@@ -104,7 +109,8 @@ static enum sip_error parse_request_line(
 		buf[version - 1] != ' ')
 		return SIP_ERROR_START_LINE;
 	msg->uri_text = span(at + 1, version - 1);
-	if (msg->method == SIP_METHOD_OTHER && !sip_chars_are(buf + from, at - from, SIP_CHAR_TOKEN))
+	if (msg->method == SIP_METHOD_OTHER &&
+		!sip_chars_are(buf + from, at - from, SIP_CHAR_TOKEN))
 		return SIP_ERROR_METHOD_SYNTAX;
 
 	enum sip_error error = check_uri_text(buf, msg->uri_text);

@@ -7,8 +7,8 @@
 #define H SIP_CHAR_HEX
 
 /*
- * Request-URI: RFC 3986 without delims and unwise ("<>\"\\^`{|}"), space, controls and what is not ASCII. '#' is let
- * through, since telephones dial it unescaped.
+ * Request-URI: RFC 3986 without delims and unwise ("<>\"\\^`{|}"), space, controls and what is not
+ * ASCII. '#' is let through, since telephones dial it unescaped.
  */
 const uint8_t sip_char_class[256] = {
 	['a' ... 'f'] = T | U | W | H,

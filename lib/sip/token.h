@@ -4,9 +4,9 @@
 #include "base/base.h"
 
 #define SIP_CHAR_TOKEN 1u /* token */
-#define SIP_CHAR_URI 2u	  /* may stand in a Request-URI: what no URI may hold is left out */
+#define SIP_CHAR_URI 2u   /* may stand in a Request-URI: what no URI may hold is left out */
 #define SIP_CHAR_WORD 4u  /* printable without space: what we take in a Call-ID */
-#define SIP_CHAR_HEX 8u	  /* HEXDIG */
+#define SIP_CHAR_HEX 8u   /* HEXDIG */
 
 extern const uint8_t sip_char_class[256];
 

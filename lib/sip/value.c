@@ -2,7 +2,8 @@
 /* Comma-separated lists (RFC 3261 7.3.1). */
 #include "sip/sip.h"
 
-/* The end of the quoted string that begins at p (on its first quote), or `end` where it is not closed. */
+/* The end of the quoted string that begins at p (on its first quote), or `end` where it is not
+ * closed. */
 static const char *skip_quoted(const char *p, const char *end)
 {
 	for (p++; p < end; p++) {
@@ -14,7 +15,8 @@ static const char *skip_quoted(const char *p, const char *end)
 	return end;
 }
 
-/* The end of the comment that begins at p, or p + 1 where it is not closed: then it was a mere parenthesis. */
+/* The end of the comment that begins at p, or p + 1 where it is not closed: then it was a mere
+ * parenthesis. */
 static const char *skip_comment(const char *p, const char *end)
 {
 	unsigned depth = 0;
@@ -51,7 +53,8 @@ static const char *value_end(const char *p, const char *end)
 		} else if (*p == '(' && comments) {
 			const char *after = skip_comment(p, end);
 
-			/* Not closed: nor is any further one looked for, or the work would be quadratic. */
+			/* Not closed: nor is any further one looked for, or the work would be
+			 * quadratic. */
 			comments = after != p + 1;
 			p = after;
 		} else {
