@@ -3,16 +3,36 @@
 /*
  * dispatch: sets of destinations and the choice among them.
  *
- * OpenSER module "dispatcher": ds_select_dst, ds_select_domain, ds_next_dst, ds_next_domain, ds_is_from_list, ds_mark_dst; list_file in Kamailio's format (`setid uri flags priority
- * attrs`); algorithms under Kamailio's numbers.
+ * OpenSER module "dispatcher": ds_select_dst, ds_select_domain, ds_select, ds_next_dst,
+ * ds_next_domain, ds_is_from_list, ds_is_active, ds_list_exist, ds_mark_dst; list_file in
+ * Kamailio's format (`setid uri flags priority attrs`); algorithms under Kamailio's numbers.
  *
- * Hash algorithms (0, 1, 2, 3, 7) are pure functions on a weighted Maglev table built from the configured set; a destination that is down is skipped along the key's own
- * permutation, so that nobody else moves. Choices that are not pure (4, 6, 8 among equals, 9, 11) and keys that a planned change of the table moved are remembered
- * for the transaction in a pin table that every worker reads, keyed with the transaction key of lib/proxy: a retransmission, the CANCEL and the ACK of a failure go where the INVITE went. (RFC 3261 16.11)
+ * Hash algorithms (0, 1, 2, 3, 7) are pure functions on a weighted Maglev table built from the
+ * configured set; a destination that is down is skipped along the key's own permutation, so that
+ * nobody else moves. Serial (8) is the same with the list's order for a permutation. What is not
+ * pure is remembered for the transaction in a table of pins that every worker reads, keyed with the
+ * transaction key of lib/proxy, so that a retransmission, the CANCEL and the ACK of a failure go
+ * where the INVITE went (RFC 3261 16.11):
  *
- * Threads: lists and tables are built by the control thread and read by all; verdicts on health are one atomic store.
+ *   4, 6, 9, 11		always
+ *   0-3, 7, 8		where the first choice is down, and where a planned change moves the key
  *
- * Files: list (file to set), maglev, select (algorithms), pin, generation (a planned change), health, dispatcher (functions).
+ * A planned change (a reload that adds, removes, disables or re-weights) leaves the former table in
+ * force beside the new one. An INVITE that nobody remembers goes by the table that was current
+ * 64*T1 ago: it may be a retransmission. A CANCEL or ACK that nobody remembers goes by the oldest
+ * table in force: its INVITE came before the change. A table leaves when no INVITE of its time can
+ * be under way (Timer C and 64*T1). So a removed destination still gets new calls for 32 seconds
+ * unless it is down: a death moves its keys at once. With several changes in a row the rules are
+ * the same, up to 16 of one set within that time; the next is refused with a sentence.
+ *
+ * Threads: lists and tables are built by the control thread and read by all; verdicts on health are
+ * one atomic store. A choice takes no lock and no memory and writes no shared line but a pin's.
+ *
+ * Costs (1,000 destinations, one core of a small VM): see tests/unit/dispatch, test_select.
+ *
+ * Files: list (file to destinations), maglev (tables), set (one version of a set), identity (ids,
+ * health), generation (a planned change), pin, select (algorithms), dispatcher (functions),
+ * dispatch (the room).
  */
 #include "proxy/proxy.h"
 #include "resolve/resolve.h"
@@ -27,11 +47,23 @@ struct dispatch;
 struct dispatch_config {
 	struct rcu *rcu;
 	struct resolver *resolver; /* names in lists */
-	struct proxy *proxy;	   /* transaction keys */
-	uint32_t pins;		   /* transactions remembered at most; 0: 1 Mi */
-	uint64_t (*now_ns)(void);  /* clock_now_ns, or a test's */
+	struct proxy *proxy;       /* transaction keys, listeners */
+	/*
+	 * Tests may bring their own key of the transaction that ctx's request belongs to, and index
+	 * of the listener that is bound to an endpoint, or -1. NULL: proxy_transaction_key() and
+	 * proxy_listener_find().
+	 */
+	struct hash128 (*transaction_key)(void *arg, struct route_ctx *ctx);
+	int (*find_listener)(
+		void *arg, const struct net_endpoint *ep, enum sip_transport transport);
+	void *arg;
+	uint32_t pins;            /* transactions remembered at most; 0: 1 Mi */
+	uint64_t (*now_ns)(void); /* NULL: clock_now_ns; or a test's */
 };
+
+/* Control thread. NULL and errno on failure. */
 struct dispatch *dispatch_create(const struct dispatch_config *config);
+/* When no reader is left. */
 void dispatch_destroy(struct dispatch *d);
 
 extern const struct route_module dispatch_module; /* "dispatcher"; room: struct dispatch * */
@@ -47,10 +79,39 @@ struct dispatch_info {
 	uint64_t selected;  /* times chosen, all threads */
 };
 /* Visits all destinations of the current generation. Control thread. */
-void dispatch_list(struct dispatch *d, void (*visit)(void *arg, const struct dispatch_info *info), void *arg);
-/* A verdict: one atomic store, seen by every worker at its next choice. Any thread. 0 or -ENOENT. */
+void dispatch_list(
+	struct dispatch *d, void (*visit)(void *arg, const struct dispatch_info *info), void *arg);
+/* A verdict: one atomic store, seen by every worker at its next choice. Any thread. 0 or -ENOENT.
+ */
 int dispatch_set_up(struct dispatch *d, uint32_t id, bool up);
 /* Whether an address is a destination of set `set` (0: of any). Any RCU reader. */
-bool dispatch_is_destination(const struct dispatch *d, uint32_t set, const struct net_endpoint *ep, bool with_port);
-/* Drops a planned change's old generation whose time is over; pins that have expired. Control thread, once a second. */
+bool dispatch_is_destination(
+	const struct dispatch *d, uint32_t set, const struct net_endpoint *ep, bool with_port);
+/* Drops a planned change's old generation whose time is over; pins that have expired. Control
+ * thread, once a second. */
 void dispatch_tick(struct dispatch *d, uint64_t now_ns);
+
+/* What is counted, by worker, without a shared line. DISPATCH_COUNTER(enum suffix, counter name) */
+#define DISPATCH_COUNTERS(DISPATCH_COUNTER) \
+	DISPATCH_COUNTER(SELECTED, "dispatch_selected") /* choices that gave a destination */ \
+	DISPATCH_COUNTER( \
+		NONE, "dispatch_none") /* no destination: set unknown, empty or all down */ \
+	DISPATCH_COUNTER(PIN_FULL, "dispatch_pin_full") /* no room to remember the choice */ \
+	DISPATCH_COUNTER(PINNED, "dispatch_pinned")     /* choices remembered */ \
+	DISPATCH_COUNTER(FOLLOWED, "dispatch_followed") /* choices that followed a pin */ \
+	DISPATCH_COUNTER( \
+		SKIPPED, "dispatch_skipped") /* choices that passed a destination that is down */
+
+enum dispatch_counter {
+#define DISPATCH_COUNTER(id, name) DISPATCH_COUNTER_##id,
+	DISPATCH_COUNTERS(DISPATCH_COUNTER)
+#undef DISPATCH_COUNTER
+		DISPATCH_COUNTER_COUNT
+};
+
+/* The sum of a counter over all workers. Any thread. */
+uint64_t dispatch_counter(const struct dispatch *d, enum dispatch_counter counter);
+const char *dispatch_counter_name(enum dispatch_counter counter);
+/* Pins that stand, bytes of all tables. Control thread; a walk over all of them. */
+uint64_t dispatch_pins(const struct dispatch *d);
+size_t dispatch_bytes(const struct dispatch *d);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The room: made, listed, ticked, taken down. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dispatch/internal.h"
+
+static struct hash128 key_of_proxy(void *arg, struct route_ctx *ctx)
+{
+	return proxy_transaction_key(((struct dispatch *)arg)->config.proxy, ctx);
+}
+
+static int listener_of_proxy(void *arg, const struct net_endpoint *ep, enum sip_transport transport)
+{
+	return proxy_listener_find(((struct dispatch *)arg)->config.proxy, ep, transport);
+}
+
+static void *aligned_zero(size_t size)
+{
+	void *p = NULL;
+
+	size = (size + 63) & ~(size_t)63;
+	if (posix_memalign(&p, 64, size) != 0) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return memset(p, 0, size);
+}
+
+struct dispatch *dispatch_create(const struct dispatch_config *config)
+{
+	struct dispatch *d = aligned_zero(sizeof(*d));
+	struct dispatch_view *view = calloc(1, sizeof(*view));
+
+	if (d == NULL || view == NULL)
+		goto fail;
+	d->config = *config;
+	d->now_ns = config->now_ns != NULL ? config->now_ns : clock_now_ns;
+	if (config->transaction_key == NULL || config->find_listener == NULL) {
+		d->config.transaction_key = key_of_proxy;
+		d->config.find_listener = listener_of_proxy;
+		d->config.arg = d;
+	}
+	d->pins = pin_create(config->pins);
+	/* Pages that no worker touches are never there. */
+	d->worker = calloc(DISPATCH_WORKERS_MAX + 1, sizeof(*d->worker));
+	if (d->pins == NULL || d->worker == NULL)
+		goto fail;
+	d->worker_memory = d->worker;
+	d->worker = (struct dispatch_worker *)(((uintptr_t)d->worker + 63) & ~(uintptr_t)63);
+	view->d = d;
+	atomic_store_explicit(&d->view, view, memory_order_release);
+	return d;
+fail:
+	if (d != NULL) {
+		pin_destroy(d->pins);
+		free(d->worker);
+	}
+	free(view);
+	free(d);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void dispatch_destroy(struct dispatch *d)
+{
+	if (d == NULL)
+		return;
+	/* Views that were retired lead back here when they are freed. */
+	rcu_reclaim(d->config.rcu);
+	dispatch_generation_fini(d);
+	rcu_reclaim(d->config.rcu);
+	for (unsigned i = 1; i < DISPATCH_IDS; i++)
+		free(d->identity[i].target);
+	pin_destroy(d->pins);
+	free(d->worker_memory);
+	free(d);
+}
+
+static uint64_t selected(const struct dispatch *d, uint16_t id)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < DISPATCH_WORKERS_MAX; i++)
+		sum += atomic_load_explicit(&d->worker[i].selected[id], memory_order_relaxed);
+	return sum - d->identity[id].selected_base;
+}
+
+void dispatch_list(
+	struct dispatch *d, void (*visit)(void *arg, const struct dispatch_info *info), void *arg)
+{
+	static const char *const state[] = {
+		[DISPATCH_ENABLED] = "enabled",
+		[DISPATCH_DISABLED] = "disabled",
+		[DISPATCH_DRAIN] = "drain",
+	};
+	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
+
+	for (unsigned i = 0; i < view->chains; i++) {
+		const struct dispatch_set *s = view->chain[i].version[view->chain[i].count - 1];
+
+		for (unsigned j = 0; j < s->members; j++) {
+			const struct dispatch_member *m = &s->member[j];
+			const struct dispatch_target *t = d->identity[m->id].target;
+			struct dispatch_info info = {.set = s->set,
+				.id = m->id,
+				.uri = t->uri,
+				.ep = t->ep,
+				.weight = m->weight,
+				.priority = m->priority > 0 ? (uint32_t)m->priority : 0,
+				.state = state[m->state],
+				.health = dispatch_is_up(d, m->id) ? "up" : "down",
+				.selected = selected(d, m->id)};
+
+			visit(arg, &info);
+		}
+	}
+}
+
+void dispatch_tick(struct dispatch *d, uint64_t now_ns)
+{
+	dispatch_generation_tick(d, now_ns);
+	dispatch_identity_release(d, now_ns);
+	pin_sweep(d->pins, now_ns);
+}
+
+uint64_t dispatch_counter(const struct dispatch *d, enum dispatch_counter counter)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < DISPATCH_WORKERS_MAX; i++)
+		sum += atomic_load_explicit(&d->worker[i].count[counter], memory_order_relaxed);
+	return sum;
+}
+
+const char *dispatch_counter_name(enum dispatch_counter counter)
+{
+	static const char *const name[] = {
+#define DISPATCH_COUNTER(id, text) [DISPATCH_COUNTER_##id] = text,
+		DISPATCH_COUNTERS(DISPATCH_COUNTER)
+#undef DISPATCH_COUNTER
+	};
+
+	return (unsigned)counter < DISPATCH_COUNTER_COUNT ? name[counter] : "";
+}
+
+uint64_t dispatch_pins(const struct dispatch *d)
+{
+	return pin_count(d->pins, d->now_ns());
+}
+
+static size_t set_bytes(const struct dispatch_set *s)
+{
+	size_t n = sizeof(*s) + s->members * sizeof(*s->member) + s->count * sizeof(*s->order);
+
+	if (s->maglev != NULL)
+		n += sizeof(*s->maglev) + s->maglev->size * sizeof(s->maglev->slot[0]);
+	if (s->cycle != NULL)
+		n += sizeof(*s->cycle) + s->cycle->len * sizeof(s->cycle->id[0]);
+	if (s->rcycle != NULL && s->rcycle != s->cycle)
+		n += sizeof(*s->rcycle) + s->rcycle->len * sizeof(s->rcycle->id[0]);
+	return n;
+}
+
+size_t dispatch_bytes(const struct dispatch *d)
+{
+	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
+	size_t n = sizeof(*d) + sizeof(*view) + pin_bytes(d->pins);
+
+	for (unsigned i = 0; i < view->chains; i++)
+		for (unsigned j = 0; j < view->chain[i].count; j++)
+			n += set_bytes(view->chain[i].version[j]);
+	if (view->addresses != NULL)
+		n += sizeof(*view->addresses) +
+		     view->addresses->count * sizeof(view->addresses->at[0]);
+	for (unsigned i = 1; i < DISPATCH_IDS; i++)
+		n += d->identity[i].target != NULL ? sizeof(*d->identity[i].target) : 0;
+	return n;
+}
+
+/* ---- who is asked for by address ---- */
+
+static bool address_below(
+	const struct dispatch_address *a, const struct net_addr *addr, uint16_t port)
+{
+	int order = memcmp(&a->addr, addr, sizeof(*addr));
+
+	return order != 0 ? order < 0 : a->port < port;
+}
+
+static unsigned lower_bound(
+	const struct dispatch_addresses *a, const struct net_addr *addr, uint16_t port)
+{
+	unsigned low = 0, high = a->count;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (address_below(&a->at[middle], addr, port))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool address_matches(
+	const struct dispatch *d, const struct dispatch_address *a, const struct dispatch_query *q)
+{
+	if (!q->any_set && a->set != q->set)
+		return false;
+	if (q->active && !dispatch_is_up(d, a->id))
+		return false;
+	if (q->socket != NULL) {
+		const struct dispatch_target *t = dispatch_target_at(d, a->id);
+
+		if (t != NULL && t->socket_transport != SIP_TRANSPORT_NONE &&
+			!net_endpoint_equal(&t->socket, q->socket))
+			return false;
+	}
+	return true;
+}
+
+/* Those of the address with this port; any: with whatever port. */
+static bool scan(const struct dispatch *d, const struct dispatch_addresses *a,
+	const struct dispatch_query *q, uint16_t port, bool any)
+{
+	for (unsigned i = lower_bound(a, &q->ep.addr, any ? 0 : port); i < a->count; i++) {
+		if (!net_addr_equal(&a->at[i].addr, &q->ep.addr) || (!any && a->at[i].port != port))
+			return false;
+		if (address_matches(d, &a->at[i], q))
+			return true;
+	}
+	return false;
+}
+
+bool dispatch_find(const struct dispatch *d, const struct dispatch_query *q)
+{
+	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
+
+	if (view->addresses == NULL)
+		return false;
+	if (!q->with_port)
+		return scan(d, view->addresses, q, 0, true);
+	/* Port 0 in the table: the list gave none. */
+	return scan(d, view->addresses, q, 0, false) ||
+	       scan(d, view->addresses, q, q->ep.port, false);
+}
+
+bool dispatch_is_destination(
+	const struct dispatch *d, uint32_t set, const struct net_endpoint *ep, bool with_port)
+{
+	struct dispatch_query q = {
+		.set = set, .any_set = set == 0, .ep = *ep, .with_port = with_port};
+
+	return dispatch_find(d, &q);
+}

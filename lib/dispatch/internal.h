@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/* What the files of this room share. */
+#include "dispatch/dispatch.h"
+#include "route/variable.h"
+
+#define DISPATCH_URI_MAX 255   /* bytes of a destination's URI */
+#define DISPATCH_DUID_MAX 63   /* bytes of a duid */
+#define DISPATCH_SOCKET_MAX 63 /* bytes of a socket attribute */
+
+/*
+ * Ids of destinations. An id stands for one (set, duid, URI, address, socket) and outlives reloads.
+ * The ids of removed destinations stay taken until no pin can name them any more, so there are more
+ * ids than destinations. Id 0 is none.
+ */
+#define DISPATCH_ID_BITS 13
+#define DISPATCH_IDS (1u << DISPATCH_ID_BITS)
+
+/* RFC 3261 17: 64 * T1, how long a request is retransmitted. */
+#define DISPATCH_RETRANSMIT_NS (32 * CLOCK_NS_PER_S)
+/* Timer C (over 3 minutes, RFC 3261 16.6 step 11), and 64 * T1 in which the final answer's ACK may
+ * still come. */
+#define DISPATCH_INVITE_NS (180 * CLOCK_NS_PER_S + DISPATCH_RETRANSMIT_NS)
+/* What clocks of workers may lag behind the control thread's, and a pin's unit of time. */
+#define DISPATCH_SLACK_NS (3 * CLOCK_NS_PER_S)
+
+#define DISPATCH_WORKERS_MAX RCU_READERS_MAX
+#define DISPATCH_VERSIONS_MAX 16 /* of one set, within DISPATCH_INVITE_NS */
+#define DISPATCH_CHAINS_MAX (2 * DISPATCH_SETS_MAX)
+#define DISPATCH_TRIES_MAX 40 /* destinations that one message may try */
+
+/* Kamailio's numbers. */
+enum dispatch_algorithm {
+	DISPATCH_CALL_ID = 0,
+	DISPATCH_FROM_URI = 1,
+	DISPATCH_TO_URI = 2,
+	DISPATCH_REQUEST_URI = 3,
+	DISPATCH_ROUND_ROBIN = 4,
+	DISPATCH_RANDOM = 6,
+	DISPATCH_VARIABLE = 7,
+	DISPATCH_SERIAL = 8,
+	DISPATCH_WEIGHT = 9,
+	DISPATCH_RELATIVE_WEIGHT = 11,
+};
+
+/* ---- list ---- */
+
+enum dispatch_state { DISPATCH_ENABLED = 0, DISPATCH_DISABLED, DISPATCH_DRAIN };
+
+/* One destination as the list names it, names resolved. */
+struct dispatch_spec {
+	uint32_t set, line;
+	int64_t priority;
+	uint32_t weight, rweight;
+	uint8_t state; /* enum dispatch_state */
+	bool down;     /* Kamailio's inactive bit: starts as down */
+	bool any_port; /* the list gave no port: requests from it match with any */
+	bool by_name;  /* the address came from DNS */
+	struct net_endpoint ep;
+	char uri[DISPATCH_URI_MAX + 1];
+	char duid[DISPATCH_DUID_MAX + 1];
+	char socket[DISPATCH_SOCKET_MAX + 1];
+};
+
+struct dispatch_specs {
+	struct dispatch_spec *spec;
+	unsigned count;
+};
+
+/* Reads list_file. 0, or -errno after route_error(). */
+int dispatch_list_read(const char *path, struct resolver *resolver, struct route_report *report,
+	struct dispatch_specs *out);
+/* The same from memory; `name` stands for the file in messages. */
+int dispatch_list_parse(const char *name, struct str text, struct resolver *resolver,
+	struct route_report *report, struct dispatch_specs *out);
+/* Of set and stable name (see set.c): what may stand once in a list. */
+struct hash128 dispatch_stable_hash(const struct dispatch_spec *spec);
+/* "udp:10.0.0.5:5060", "10.0.0.5:5060", "10.0.0.5": a socket attribute. 0 or -EINVAL. */
+int dispatch_socket_parse(struct str text, struct net_endpoint *out);
+void dispatch_specs_free(struct dispatch_specs *specs);
+
+/* ---- maglev ---- */
+
+struct maglev_target {
+	struct str identity; /* what its permutation is made of */
+	uint32_t weight;     /* 0: no slots */
+	uint16_t id;         /* what its slots hold */
+};
+
+struct maglev {
+	uint32_t size; /* a prime */
+	uint16_t slot[];
+};
+
+/* The table's size for n targets: 65,537, or the next prime above 100 * n. */
+uint32_t maglev_size(unsigned n);
+/*
+ * Builds the table. `target` is sorted by identity on return; the result depends on nothing else
+ * than identities and weights. NULL where nothing has a weight, or for want of memory (errno
+ * ENOMEM).
+ */
+struct maglev *maglev_build(struct maglev_target *target, unsigned n);
+
+/*
+ * A key's way through a table: its slot, then on by a step of its own. The size is prime, so the
+ * way visits every slot, and the order in which it meets the targets is the key's own permutation
+ * of them.
+ */
+struct maglev_walk {
+	uint32_t at, step;
+};
+
+static inline struct maglev_walk maglev_begin(const struct maglev *m, uint64_t hash)
+{
+	return (struct maglev_walk){
+		.at = (uint32_t)(((hash >> 32) * m->size) >> 32),
+		.step = 1 + (uint32_t)(((hash & 0xffffffffu) * (m->size - 1)) >> 32),
+	};
+}
+
+static inline uint16_t maglev_next(const struct maglev *m, struct maglev_walk *w)
+{
+	uint16_t id = m->slot[w->at];
+
+	w->at += w->step;
+	if (w->at >= m->size)
+		w->at -= m->size;
+	return id;
+}
+
+/* Splits `total` by weights: whole shares that add up to it, each within one of exact, and at least
+ * one where the weight is not 0. */
+void maglev_quotas(const uint32_t *weight, unsigned n, uint32_t total, uint32_t *quota);
+/*
+ * An order of turns: target i `quota[i]` times, evenly spread. Writes sum(quota) indexes at `turn`.
+ * 0 or -ENOMEM.
+ */
+int maglev_turns(const uint32_t *quota, unsigned n, uint16_t *turn);
+
+/* A cycle of ids for round-robin by weight: len entries. */
+struct dispatch_cycle {
+	uint32_t len;
+	uint16_t id[];
+};
+#define DISPATCH_CYCLE_MAX 65536 /* longer ones are rounded */
+struct dispatch_cycle *dispatch_cycle_build(const struct maglev_target *target, unsigned n);
+
+/* ---- identities and health ---- */
+
+/* What an id stands for; immutable while the id is taken. */
+struct dispatch_target {
+	uint32_t set;
+	uint16_t id;
+	bool any_port;
+	uint8_t socket_transport; /* enum sip_transport; NONE: no socket attribute */
+	struct net_endpoint ep;
+	struct net_endpoint socket;
+	uint16_t uri_len;
+	uint8_t hostport_len;
+	char uri[DISPATCH_URI_MAX + 1];
+	char hostport[NET_ENDPOINT_TEXT_MAX]; /* what ds_select_domain writes */
+	struct hash128 identity;
+};
+
+/* ---- a set ---- */
+
+struct dispatch_member {
+	uint16_t id;
+	uint8_t state;
+	uint32_t weight, rweight;
+	int64_t priority;
+};
+
+/* One version of a set. Immutable; `refs` belongs to the control thread. */
+struct dispatch_set {
+	uint32_t set;
+	uint32_t refs;
+	struct hash128 digest; /* of all that it was made of */
+	uint64_t salt;         /* of hash_key */
+	unsigned members;      /* by descending priority, then as in the list */
+	struct dispatch_member *member;
+	unsigned count;                /* of those that may be chosen */
+	uint16_t *order;               /* their ids, in the order of member */
+	struct maglev *maglev;         /* NULL: empty */
+	struct dispatch_cycle *cycle;  /* by weight */
+	struct dispatch_cycle *rcycle; /* by rweight; may be the same as cycle */
+	uint16_t fallback;             /* use_default: chosen where nothing else is up; 0: none */
+};
+
+/* The versions of a set that a message under way may have met, oldest first. */
+struct dispatch_chain {
+	uint32_t set;
+	uint32_t count;
+	uint64_t since[DISPATCH_VERSIONS_MAX]; /* when each was published; 0: at the start */
+	struct dispatch_set *version[DISPATCH_VERSIONS_MAX];
+};
+
+/* Who is asked for by address. */
+struct dispatch_address {
+	struct net_addr addr;
+	uint16_t port; /* 0: any */
+	uint16_t id;
+	uint32_t set;
+};
+
+struct dispatch_addresses {
+	uint32_t refs;
+	unsigned count;
+	struct dispatch_address at[];
+};
+
+/* What workers read: one snapshot. */
+struct dispatch_view {
+	struct dispatch *d;
+	struct dispatch_view *next; /* of those that wait to be retired */
+	struct dispatch_addresses *addresses;
+	unsigned chains; /* sorted by set */
+	struct dispatch_chain chain[DISPATCH_CHAINS_MAX];
+};
+
+/* ---- pins ---- */
+
+struct pin_table;
+
+struct pin_table *pin_create(uint32_t pins);
+void pin_destroy(struct pin_table *t);
+/* The id that a transaction is bound to, or 0. Any thread. */
+uint16_t pin_find(const struct pin_table *t, struct hash128 key, uint64_t now_ns);
+/*
+ * Binds a transaction to `id` until now + life, unless it is bound already. Returns the id that it
+ * is bound to, or 0 where there is no room. Any thread; lock-free.
+ */
+uint16_t pin_put(
+	struct pin_table *t, struct hash128 key, uint16_t id, uint64_t now_ns, uint64_t life_ns);
+/* Forgets a binding to `id`. Any thread. */
+void pin_drop(struct pin_table *t, struct hash128 key, uint16_t id);
+/* Control thread: clears what has expired, a part of the table in proportion to the time since the
+ * last call. */
+void pin_sweep(struct pin_table *t, uint64_t now_ns);
+/* Pins that stand now: a walk over the table. Control thread. */
+uint64_t pin_count(const struct pin_table *t, uint64_t now_ns);
+size_t pin_bytes(const struct pin_table *t);
+
+/* ---- the room ---- */
+
+struct dispatch_worker {
+	_Alignas(64) _Atomic uint64_t count[DISPATCH_COUNTER_COUNT];
+	uint32_t cursor[DISPATCH_CHAINS_MAX][2]; /* round-robin by weight, by rweight */
+	_Atomic uint64_t selected[DISPATCH_IDS];
+};
+
+/* Health of a destination: bits of dispatch.health[id]. */
+#define DISPATCH_HEALTH_DOWN 1
+
+struct dispatch_identity {
+	struct dispatch_target *target; /* of the id; NULL: free */
+	uint32_t refs;                  /* sets that hold it */
+	uint64_t release_ns;            /* refs 0: free from then on */
+	uint64_t selected_base;         /* counts of the id's former life */
+	bool listed_down;               /* the list said so when it was last read */
+};
+
+struct dispatch {
+	struct dispatch_config config;
+	uint64_t (*now_ns)(void);
+	/* read by workers */
+	_Atomic(struct dispatch_view *) view;
+	struct pin_table *pins;
+	struct dispatch_worker *worker; /* DISPATCH_WORKERS_MAX */
+	void *worker_memory;
+	_Alignas(64) _Atomic uint64_t
+		disturbed_until; /* until then a pin may exist for a key whose table is calm */
+	_Atomic(const struct dispatch_target *) target[DISPATCH_IDS];
+	_Alignas(64) _Atomic uint8_t health[DISPATCH_IDS];
+	/* control thread only */
+	_Alignas(64) struct dispatch_identity identity[DISPATCH_IDS];
+	struct dispatch_view *unretired;
+	uint16_t index[2 *
+		       DISPATCH_IDS]; /* ids by identity: open addressing, made anew by each load */
+};
+
+static inline bool dispatch_is_up(const struct dispatch *d, uint16_t id)
+{
+	return (atomic_load_explicit(&d->health[id], memory_order_acquire) &
+		       DISPATCH_HEALTH_DOWN) == 0;
+}
+
+static inline const struct dispatch_target *dispatch_target_at(
+	const struct dispatch *d, uint16_t id)
+{
+	return atomic_load_explicit(&d->target[id], memory_order_acquire);
+}
+
+static inline void dispatch_count(struct dispatch_worker *w, enum dispatch_counter counter)
+{
+	uint64_t v = atomic_load_explicit(&w->count[counter], memory_order_relaxed);
+
+	atomic_store_explicit(&w->count[counter], v + 1, memory_order_relaxed);
+}
+
+static inline void dispatch_selected(struct dispatch_worker *w, uint16_t id)
+{
+	uint64_t v = atomic_load_explicit(&w->selected[id], memory_order_relaxed);
+
+	atomic_store_explicit(&w->selected[id], v + 1, memory_order_relaxed);
+	dispatch_count(w, DISPATCH_COUNTER_SELECTED);
+}
+
+/* Until `until_ns` every choice looks at the pins. Any thread. */
+void dispatch_disturb(struct dispatch *d, uint64_t until_ns);
+/* A name of the list for a set: its 128 bits are what ids are kept by. */
+struct hash128 dispatch_identity_of(const struct dispatch_spec *spec);
+/* Makes the index anew; ids whose time is over are freed first. Control thread. */
+void dispatch_identity_index(struct dispatch *d, uint64_t now_ns);
+/* The id of a destination, known or new, with one reference more. 0 where there is none left.
+ * Control thread. */
+uint16_t dispatch_identity_take(struct dispatch *d, const struct dispatch_spec *spec);
+void dispatch_identity_put(struct dispatch *d, uint16_t id, uint64_t now_ns);
+/* Frees the ids whose time is over. */
+void dispatch_identity_release(struct dispatch *d, uint64_t now_ns);
+
+/* ---- generation ---- */
+
+struct dispatch_options {
+	uint64_t salt;
+	bool use_default;
+};
+
+struct dispatch_prepared;
+
+/*
+ * Makes sets of a list, sharing with the current view what has not changed. Nothing is published.
+ * 0, or -errno after route_error().
+ */
+int dispatch_generation_prepare(struct dispatch *d, const char *name,
+	const struct dispatch_specs *specs, const struct dispatch_options *options,
+	struct route_report *report, struct dispatch_prepared **out);
+void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *prepared);
+void dispatch_generation_discard(struct dispatch *d, struct dispatch_prepared *prepared);
+/* Drops versions whose time is over. */
+void dispatch_generation_tick(struct dispatch *d, uint64_t now_ns);
+/* Frees everything; no reader is left. */
+void dispatch_generation_fini(struct dispatch *d);
+/* The chain of a set, or NULL. */
+const struct dispatch_chain *dispatch_chain_find(const struct dispatch_view *view, uint32_t set);
+
+/* ---- set (building and letting go) ---- */
+
+/* Builds one version from the specs of one set, in the order of the list. Takes references on ids.
+ * NULL: errno. */
+struct dispatch_set *dispatch_set_build(struct dispatch *d, uint32_t set,
+	const struct dispatch_spec *const *spec, unsigned n,
+	const struct dispatch_options *options);
+/* What a version is made of, for comparison. */
+struct hash128 dispatch_set_digest(uint32_t set, const struct dispatch_spec *const *spec,
+	unsigned n, const struct dispatch_options *options);
+void dispatch_set_unref(struct dispatch *d, struct dispatch_set *set, uint64_t now_ns);
+
+/* ---- who is asked for by address ---- */
+
+struct dispatch_query {
+	uint32_t set;
+	bool any_set, with_port, active;
+	struct net_endpoint ep;
+	const struct net_endpoint *socket; /* NULL: any */
+};
+/* RCU readers. */
+bool dispatch_find(const struct dispatch *d, const struct dispatch_query *query);
+
+/* ---- select ---- */
+
+/* How a message counts for the rules of a planned change. */
+enum dispatch_class {
+	DISPATCH_CLASS_INVITE,
+	DISPATCH_CLASS_FOLLOWS /* CANCEL, ACK */,
+	DISPATCH_CLASS_OTHER
+};
+
+/* One choice, and all that it depends on. */
+struct dispatch_choice {
+	uint32_t set;
+	uint8_t algorithm;
+	uint8_t klass;
+	uint64_t hash;                            /* of the key: 0-3, 7 */
+	struct hash128 (*transaction)(void *arg); /* called where a pin may matter */
+	void *arg;
+	struct route_thread *thread;
+	uint64_t now_ns;
+};
+
+/* Whether an algorithm depends on nothing but message, table and health. */
+bool dispatch_algorithm_is_pure(unsigned algorithm);
+/* NULL where the number is one of ours, else why it is refused. */
+const char *dispatch_algorithm_refused(int64_t algorithm);
+/* The id of the destination, or 0 where there is none. RCU readers; nothing is locked. */
+uint16_t dispatch_choose(struct dispatch *d, const struct dispatch_choice *choice);
+/* The next destination after those in tried[0, n), or 0. Pure: by c->hash, or by the list's order
+ * for serial. */
+uint16_t dispatch_choose_next(
+	struct dispatch *d, const struct dispatch_choice *c, const uint16_t *tried, unsigned n);
+
+/* Text into key: the hash of the algorithms 0-3 and 7. Begin, then base/hash.h. */
+uint64_t dispatch_hash_text(struct str text);
+void dispatch_hash_begin(struct hash *h);
+
+/* ---- key ---- */
+
+/*
+ * The key that an algorithm hashes. False where the message has no such thing. `format`: of
+ * hash_pvar, for 7. Algorithms that hash nothing get what ds_next_dst walks on by.
+ */
+bool dispatch_key(struct route_ctx *ctx, unsigned algorithm, bool user_only,
+	const struct route_format *format, uint64_t *hash);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pins: which destination a transaction is bound to, readable by every worker.
+ *
+ * A bucket is two cache lines: a head and 15 slots, each one 64-bit word (tag of the key, expiry,
+ * id). A pin is written by one compare-and-swap of the head, which moves from what the writer saw
+ * *before* it looked for the key to the new word; what stood in the head was copied to a free slot
+ * first. So of two workers that bind one transaction at the same time one fails, looks again, and
+ * finds what the other wrote: there is never a second binding, whatever expires meanwhile. Readers
+ * look at the head first, then at the slots: a word leaves the head only when its copy stands.
+ *
+ * 60 bits of the key decide: 17 or more choose the bucket, 41 are the tag.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "dispatch/internal.h"
+
+#define PIN_DEFAULT (1u << 20)
+#define PIN_MIN 64
+#define PIN_MAX (1u << 28)
+#define BUCKET_WORDS 16 /* the head and 15 slots */
+#define SLACK_FACTOR 3  /* words for each pin, so that a bucket is hardly ever full */
+
+#define UNIT_SHIFT 30 /* time in units of 2^30 ns, about 1.07 s */
+#define EXPIRY_BITS 10
+#define EXPIRY_MASK ((1u << EXPIRY_BITS) - 1)
+#define TAG_SHIFT (EXPIRY_BITS + DISPATCH_ID_BITS)
+#define LIFE_MAX_UNITS 400 /* expiries are compared in a circle of 1,024 units */
+
+#define SWEEP_NS (32 * CLOCK_NS_PER_S) /* the whole table is swept in this time */
+#define RETRIES_MAX 1024 /* races lost in a row on one bucket: then it counts as full */
+
+struct bucket {
+	_Alignas(128) _Atomic uint64_t word[BUCKET_WORDS];
+};
+
+struct pin_table {
+	struct bucket *bucket;
+	uint64_t buckets; /* a power of two */
+	size_t bytes;
+	uint64_t swept_ns;
+	uint64_t sweep_at;
+};
+
+struct pin_table *pin_create(uint32_t pins)
+{
+	struct pin_table *t = calloc(1, sizeof(*t));
+	uint64_t words;
+
+	if (t == NULL)
+		return NULL;
+	if (pins == 0)
+		pins = PIN_DEFAULT;
+	if (pins < PIN_MIN)
+		pins = PIN_MIN;
+	if (pins > PIN_MAX)
+		pins = PIN_MAX;
+	words = (uint64_t)pins * SLACK_FACTOR;
+	t->buckets = 1;
+	while (t->buckets * BUCKET_WORDS < words)
+		t->buckets *= 2;
+	t->bytes = t->buckets * sizeof(struct bucket);
+	/* Untouched pages cost nothing. */
+	t->bucket =
+		mmap(NULL, t->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (t->bucket == MAP_FAILED) {
+		free(t);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return t;
+}
+
+void pin_destroy(struct pin_table *t)
+{
+	if (t == NULL)
+		return;
+	munmap(t->bucket, t->bytes);
+	free(t);
+}
+
+size_t pin_bytes(const struct pin_table *t)
+{
+	return t->bytes;
+}
+
+static inline uint32_t units(uint64_t ns)
+{
+	return (uint32_t)(ns >> UNIT_SHIFT) & EXPIRY_MASK;
+}
+
+static inline uint16_t word_id(uint64_t word)
+{
+	return (uint16_t)(word >> EXPIRY_BITS & (DISPATCH_IDS - 1));
+}
+
+/* Free, or its time is over. */
+static inline bool is_over(uint64_t word, uint32_t now)
+{
+	/* How far the expiry lies ahead, in the circle: more than half of it is the past. */
+	return word == 0 || (((uint32_t)word - now) & EXPIRY_MASK) > EXPIRY_MASK / 2;
+}
+
+static inline uint64_t tag_of(struct hash128 key)
+{
+	return key.hi >> TAG_SHIFT;
+}
+
+static inline struct bucket *bucket_of(const struct pin_table *t, struct hash128 key)
+{
+	return &t->bucket[key.lo & (t->buckets - 1)];
+}
+
+/* The word of a key among the slots and the head as read before, or 0. */
+static inline uint64_t find(const struct bucket *b, uint64_t head, uint64_t tag, uint32_t now)
+{
+	if (head >> TAG_SHIFT == tag && !is_over(head, now))
+		return head;
+	for (unsigned i = 1; i < BUCKET_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(&b->word[i], memory_order_acquire);
+
+		if (word >> TAG_SHIFT == tag && !is_over(word, now))
+			return word;
+	}
+	return 0;
+}
+
+uint16_t pin_find(const struct pin_table *t, struct hash128 key, uint64_t now_ns)
+{
+	const struct bucket *b = bucket_of(t, key);
+	uint64_t head = atomic_load_explicit(&b->word[0], memory_order_acquire);
+
+	return word_id(find(b, head, tag_of(key), units(now_ns)));
+}
+
+/* Makes sure that a word stands in a slot. False where there is none free. */
+static bool copy_to_slot(struct bucket *b, uint64_t copy, uint32_t now)
+{
+	for (unsigned i = 1; i < BUCKET_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(&b->word[i], memory_order_relaxed);
+
+		if (is_over(word, now) &&
+			atomic_compare_exchange_strong_explicit(&b->word[i], &word, copy,
+				memory_order_release, memory_order_relaxed))
+			return true;
+		if (word == copy)
+			return true;
+	}
+	return false;
+}
+
+uint16_t pin_put(
+	struct pin_table *t, struct hash128 key, uint16_t id, uint64_t now_ns, uint64_t life_ns)
+{
+	struct bucket *b = bucket_of(t, key);
+	uint64_t tag = tag_of(key), word, life = (life_ns >> UNIT_SHIFT) + 1;
+	uint32_t now = units(now_ns);
+
+	if (life > LIFE_MAX_UNITS)
+		life = LIFE_MAX_UNITS;
+	word = tag << TAG_SHIFT | (uint64_t)id << EXPIRY_BITS | ((now + life) & EXPIRY_MASK);
+	for (unsigned i = 0; i < RETRIES_MAX; i++) {
+		uint64_t head = atomic_load_explicit(&b->word[0], memory_order_acquire);
+		uint64_t found = find(b, head, tag, now);
+
+		if (found != 0)
+			return word_id(found);
+		if (!is_over(head, now) && !copy_to_slot(b, head, now))
+			return 0;
+		if (atomic_compare_exchange_strong_explicit(
+			    &b->word[0], &head, word, memory_order_acq_rel, memory_order_relaxed))
+			return id;
+	}
+	return 0;
+}
+
+void pin_drop(struct pin_table *t, struct hash128 key, uint16_t id)
+{
+	struct bucket *b = bucket_of(t, key);
+	uint64_t tag = tag_of(key);
+
+	for (unsigned i = 0; i < BUCKET_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(&b->word[i], memory_order_acquire);
+
+		if (word >> TAG_SHIFT == tag && word_id(word) == id)
+			atomic_compare_exchange_strong_explicit(
+				&b->word[i], &word, 0, memory_order_acq_rel, memory_order_relaxed);
+	}
+}
+
+static void sweep_bucket(struct bucket *b, uint32_t now)
+{
+	for (unsigned i = 0; i < BUCKET_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(&b->word[i], memory_order_relaxed);
+
+		if (word != 0 && is_over(word, now))
+			atomic_compare_exchange_strong_explicit(
+				&b->word[i], &word, 0, memory_order_relaxed, memory_order_relaxed);
+	}
+}
+
+void pin_sweep(struct pin_table *t, uint64_t now_ns)
+{
+	uint64_t past = now_ns - t->swept_ns, n;
+
+	if (t->swept_ns != 0 && now_ns <= t->swept_ns)
+		return;
+	n = t->swept_ns == 0 || past >= SWEEP_NS
+		    ? t->buckets
+		    : (uint64_t)((double)t->buckets * (double)past / (double)SWEEP_NS) + 1;
+	t->swept_ns = now_ns;
+	for (uint64_t i = 0; i < n; i++) {
+		sweep_bucket(&t->bucket[t->sweep_at], units(now_ns));
+		t->sweep_at = (t->sweep_at + 1) & (t->buckets - 1);
+	}
+}
+
+uint64_t pin_count(const struct pin_table *t, uint64_t now_ns)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < t->buckets; i++) {
+		uint64_t head = atomic_load_explicit(&t->bucket[i].word[0], memory_order_relaxed);
+		bool head_copied = is_over(head, units(now_ns));
+
+		for (unsigned j = 1; j < BUCKET_WORDS; j++) {
+			uint64_t word =
+				atomic_load_explicit(&t->bucket[i].word[j], memory_order_relaxed);
+
+			n += !is_over(word, units(now_ns));
+			head_copied = head_copied || word == head;
+		}
+		n += !head_copied;
+	}
+	return n;
+}
