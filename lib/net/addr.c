@@ -220,7 +220,9 @@ bool net_addr_is_v4_mapped(const struct net_addr *a)
 
 static unsigned format_v6(const struct net_addr *a, char *out)
 {
-	/* RFC 5952 5: a prefix that is known to hold an IPv4 address is written with a dotted quad.
+	/*
+	 * RFC 5952 5: a prefix that is known to hold an IPv4 address is written with a dotted quad.
+	 *
 	 */
 	bool mixed = net_addr_is_v4_mapped(a);
 	unsigned groups = mixed ? 6 : 8, n = 0, run, run_length;

@@ -25,8 +25,10 @@ static bool source_is_impossible(const struct net_addr *src)
 	       net_addr_is_v4_mapped(src);
 }
 
-/* RFC 768. An unspecified source can't be answered; only a DHCP client has one, and the kernel
- * serves those. */
+/*
+ * RFC 768. An unspecified source can't be answered; only a DHCP client has one, and the kernel
+ * serves those.
+ */
 static enum net_kind parse_udp(const uint8_t *data, struct net_frame *f)
 {
 	const uint8_t *udp = data + f->l4_off;
@@ -287,8 +289,10 @@ static enum net_kind parse_ipv6(
 	f->dst.addr = net_addr_v6(ip + 24);
 	if (source_is_impossible(&f->src.addr))
 		return bad(f, NET_REASON_IP_SOURCE);
-	/* A payload of 0 with hop-by-hop options is a jumbogram (RFC 2675), which no link of ours
-	 * carries. */
+	/*
+	 * A payload of 0 with hop-by-hop options is a jumbogram (RFC 2675), which no link of ours
+	 * carries.
+	 */
 	if (payload == 0 && ip[6] == WIRE_IPV6_HOP_BY_HOP)
 		return bad(f, NET_REASON_IP_LENGTH);
 	w.next = ip[6];

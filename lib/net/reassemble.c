@@ -429,8 +429,10 @@ static bool is_duplicate(const struct net_reassembler *r, const struct slot *s, 
 
 /* ---- one fragment ---- */
 
-/* What RFC 791 and RFC 8200 4.5 ask of one fragment beside those that have come. HELD: it may be
- * stored. */
+/*
+ * What RFC 791 and RFC 8200 4.5 ask of one fragment beside those that have come. HELD: it may be
+ * stored.
+ */
 static enum net_reassembly judge(const struct net_reassembler *r, const struct slot *s,
 	const uint8_t *data, const struct net_frame *f)
 {
@@ -499,7 +501,9 @@ static void store(
 	if (!f->frag_more)
 		s->length = end;
 	if (f->frag_off == 0) {
-		/* IPv6: all in front of the fragment header (RFC 8200 4.5, "unfragmentable part").
+		/*
+		 * IPv6: all in front of the fragment header (RFC 8200 4.5, "unfragmentable part").
+		 *
 		 */
 		s->header_len = f->l4_off - f->l3_off;
 		if (f->family == 6)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
-/* What the files of this room share: numbers of the protocols, and bytes in network order. Not for
- * other rooms. */
+/*
+ * What the files of this room share: numbers of the protocols, and bytes in network order. Not for
+ * other rooms.
+ */
 #include "net/net.h"
 
 #include <endian.h>

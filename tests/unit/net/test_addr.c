@@ -22,8 +22,10 @@ static void test_addresses_are_read_and_written_shortest(void **state)
 		{"1::", "1::"},
 		{"[2001:DB8::1]", "2001:db8::1"},
 		{"2001:0db8:0000:0000:0000:0000:0000:0001", "2001:db8::1"},
-		/* RFC 5952 4.2.2: one zero group stays; 4.2.3: the longest run, the first of
-		   equals. */
+		/*
+		 * RFC 5952 4.2.2: one zero group stays; 4.2.3: the longest run, the first of
+		 * 		   equals.
+		 */
 		{"2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"},
 		{"2001:0:0:1:0:0:0:1", "2001:0:0:1::1"},
 		{"2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},

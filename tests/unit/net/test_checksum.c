@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "unit.h"
 
-/* RFC 1071 4.1 as it stands there: 16-bit words, one after the other. The result in memory order.
+/*
+ * RFC 1071 4.1 as it stands there: 16-bit words, one after the other. The result in memory order.
+ *
  */
 static uint16_t plain(const uint8_t *p, uint32_t len)
 {
@@ -194,8 +196,10 @@ static void test_none_pseudo_and_bad_are_told_apart(void **state)
 		memcpy(frame + front - 2, &sum, 2);
 		assert_int_equal(net_frame_parse(frame, front + 9, true, &f), NET_UDP);
 		assert_int_equal(net_udp_verify(frame, &f), NET_CHECKSUM_PSEUDO);
-		/* What a NIC does with it: complement the sum over the datagram with the field as
-		 * it is. */
+		/*
+		 * What a NIC does with it: complement the sum over the datagram with the field as
+		 * it is.
+		 */
 		sum = net_checksum_fold(net_checksum_add(0, frame + f.l4_off, NET_UDP_LEN + 9));
 		assert_int_equal(sum, net_udp_checksum(&h.src.addr, &h.dst.addr, frame + f.l4_off,
 					      NET_UDP_LEN + 9));

@@ -43,8 +43,10 @@ static struct bytes fragment_frame(
 	return b;
 }
 
-/* Every MTU and length: the pieces are in order, without a gap, within the MTU, in units of 8, and
- * as large as may be. */
+/*
+ * Every MTU and length: the pieces are in order, without a gap, within the MTU, in units of 8, and
+ * as large as may be.
+ */
 static void test_pieces_cover_the_datagram_within_the_mtu(void **state)
 {
 	uint64_t seed = 17;

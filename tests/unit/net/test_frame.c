@@ -148,7 +148,7 @@ static const struct row rows[] = {
 		V6 "60 00 00 00 00 1c 3c 40 " A6 "3c 00 01 04 00*4 11 00 01 04 00*4 " UDP),
 	GOOD("8 headers",
 		V6 "60 00 00 00 00 4c 3c 40 " A6 "3c 00 00*6 3c 00 00*6 3c 00 00*6 3c 00 00*6 3c "
-						 "00 00*6 3c 00 00*6 3c 00 00*6 11 00 00*6 " UDP),
+		   "00 00*6 3c 00 00*6 3c 00 00*6 11 00 00*6 " UDP),
 	BAD("9 headers", IP_EXTENSIONS,
 		V6 "60 00 00 00 00 54 3c 40 " A6
 		   "3c 00 00*6 3c 00 00*6 3c 00 00*6 3c 00 00*6 3c 00 00*6 3c 00 00*6 3c 00 00*6 "
@@ -397,8 +397,10 @@ static void test_fields_are_those_of_the_frame(void **state)
 	bytes_free(&b);
 }
 
-/* What is written reads back, at every number of tags, in both families, up to the largest
- * datagram. */
+/*
+ * What is written reads back, at every number of tags, in both families, up to the largest
+ * datagram.
+ */
 static void test_written_headers_read_back(void **state)
 {
 	static uint8_t frame[66000];

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
-/* What the tests of lib/net share: cmocka, frames as text, and bytes that end where their block
- * ends. */
+/*
+ * What the tests of lib/net share: cmocka, frames as text, and bytes that end where their block
+ * ends.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
