@@ -6,7 +6,6 @@
 
 #include "route/value.h"
 
-#define FORMAT_PARTS_MAX 128
 /* What an absent value reads as within a text, as in Kamailio. */
 #define NULL_TEXT STR("<null>")
 

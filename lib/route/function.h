@@ -92,9 +92,10 @@ FUNCTION_RUN(run_subst_user);
 FUNCTION_CHECK(check_subst);
 void free_subst(void *data);
 
-/* ---- xlog.c ---- */
+/* ---- function_xlog.c ---- */
 FUNCTION_RUN(run_log);
 FUNCTION_CHECK(check_log);
+void free_log(void *data);
 
 /* ---- edit.c ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tables of the modules that this room brings: the core, textops, pv, xlog. */
+/* The tables of the modules that this room brings: the core and textops; those of xlog and pv stand with their functions. */
 #include <stdlib.h>
 
 #include "route/function.h"
@@ -195,6 +195,16 @@ static const struct route_function core_functions[] = {
 		.check = check_flag,
 		.usage = "isbflagset(flag [, branch])",
 		.help = "True where the flag of the branch is set."},
+	{.name = "log",
+		.args_min = 1,
+		.args_max = 2,
+		.in = ROUTE_IN_ANY,
+		.run = run_log,
+		.check = check_log,
+		.free_data = free_log,
+		.raw = RAW(0) | RAW(1),
+		.usage = "log([level,] text)",
+		.help = "Writes text as it stands to the log; level as for xlog()."},
 	/* from siputils and uri */
 	{.name = "has_totag",
 		.in = ROUTE_IN_ANY,

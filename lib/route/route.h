@@ -25,7 +25,7 @@
 #define ROUTE_STACK_MAX 64	/* values on the VM's stack */
 #define ROUTE_CALLS_MAX 32	/* depth of route(X) */
 #define ROUTE_STEPS_MAX 65536	/* instructions of one run: what exceeds it is a loop */
-#define ROUTE_MODULES_MAX 32
+#define ROUTE_MODULES_MAX 64
 #define ROUTE_ARGS_MAX 8
 
 /* ---- text and values ---- */
@@ -199,6 +199,7 @@ struct route_thread {
 	uint64_t random; /* state of route_random() */
 	void *regex;	 /* match data and JIT stack */
 	struct route_xlog *xlog; /* lines for the control thread; may be NULL */
+	bool has_state; /* a slow lcore: functions of ROUTE_PATH_SLOW that have a run() run here */
 };
 /* Control thread, at start. Returns 0 or -errno. */
 int route_thread_init(struct route_thread *thread, uint32_t index);
@@ -206,11 +207,21 @@ void route_thread_fini(struct route_thread *thread);
 /* A number for load balancing, not for secrets (xorshift). */
 uint64_t route_random(struct route_thread *thread);
 
-/* xlog: the worker stores format and values; the control thread formats and writes the lines, at most `per_second` of them. */
+/*
+ * xlog: the worker stores the line's number and its values; the control thread puts the text together and writes it. One each worker: a ring of
+ * bytes (a power of two, 8 KiB at least). What does not fit is lost and counted; nothing ever waits.
+ */
 struct route_xlog *route_xlog_create(uint32_t bytes);
 void route_xlog_destroy(struct route_xlog *xlog);
-/* Control thread: writes what is there; returns the number of lines. Lines over the rate are counted and said once a second. */
+/*
+ * Control thread: writes what is there, at most `per_second` lines (0: without limit); returns the number of lines. Those over the rate and those lost are
+ * said once a second. Call it at least every few milliseconds, and in any case within a minute of a script's end.
+ */
 unsigned route_xlog_drain(struct route_xlog *xlog, uint64_t now_ns, uint32_t per_second);
+/* Lines above `level` need not be stored, since the log would not show them. At first all are. Any thread. */
+void route_xlog_set_level(struct route_xlog *xlog, enum log_level level);
+/* Lines that found the ring full, ever. Any thread. */
+uint64_t route_xlog_lost(const struct route_xlog *xlog);
 
 /* ---- modules and functions ---- */
 

@@ -80,6 +80,9 @@ bool uri_text_is_clean(struct str text);
 
 /* ---- format.c ---- */
 
+#define FORMAT_PARTS_MAX 128 /* of one string: literals and variables */
+
+
 /*
  * As route_format_eval(), for text that goes into header lines: a folded value is unfolded, and one that holds any other CR, LF or NUL makes
  * `*clean` false. A value that ends the format may end with the CRLF of its line.
