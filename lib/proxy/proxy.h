@@ -1,25 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * proxy: what a stateless proxy does with a message (RFC 3261 16, 16.11, 18), and the keyed tokens that make it safe.
+ * proxy: what a stateless proxy does with a message (RFC 3261 16, 16.11, 18), and the keyed tokens
+ * that make it safe.
  *
- * Everything that goes into a message here is a keyed function of what came in, so that a retransmission, the CANCEL and the ACK of a failure leave with the same branch to the same
- * place on any worker, any node that shares the secret file, and after a restart:
+ * Everything that goes into a message here is a keyed function of what came in, so that a
+ * retransmission, the CANCEL and the ACK of a failure leave with the same branch to the same place
+ * on any worker, any node that shares the secret file, and after a restart:
  *
  *   transaction key = PRF(branch key; branch and sent-by of the top Via as received)
  *   our branch      = magic cookie + transaction key
- *   Via token       = MAC(branch; next Via; Call-ID; CSeq) with key id, node, class, listener, as Via parameter
- *   To tag          of our own replies = MAC(transaction key)
- *   Record-Route token = MAC(Call-ID; From tag of the request that made the dialog)
+ *   Via token       = MAC(branch; next Via; Call-ID; CSeq) with key id, node, class, listener, as
+ * Via parameter To tag          of our own replies = MAC(transaction key) Record-Route token =
+ * MAC(Call-ID; From tag of the request that made the dialog)
  *
- * A worker's pass over a request: proxy_request_receive(), the script (which calls forward(), sl_send_reply(), ...), proxy_request_write() or proxy_reply_write(). Over a response:
+ * A worker's pass over a request: proxy_request_receive(), the script (which calls forward(),
+ * sl_send_reply(), ...), proxy_request_write() or proxy_reply_write(). Over a response:
  * proxy_response_receive(), the script's reply_route, proxy_response_write().
  *
- * OpenSER modules exported: sl, rr, maxfwd, sanity, siputils and the core's forward(), force_rport(), force_send_socket(), ...
+ * OpenSER modules exported: sl, rr, maxfwd, sanity, siputils and the core's forward(),
+ * force_rport(), force_send_socket(), ...
  *
- * Threads: keys and listeners are immutable snapshots, published by the control thread. All else runs on workers and keeps its data in the route_ctx.
+ * Threads: keys and listeners are immutable snapshots, published by the control thread. All else
+ * runs on workers and keeps its data in the route_ctx.
  *
- * Files: secret (file), token, listener, record_route, forward, response, reply, receive (16.3), module_* (functions), keepalive (CRLF, STUN).
+ * Files: secret (file), token, listener, record_route, forward, response, reply, receive (16.3),
+ * module_* (functions), keepalive (CRLF, STUN).
  */
 #include "net/net.h"
 #include "resolve/resolve.h"
@@ -32,34 +38,61 @@
 struct proxy;
 
 /* Drop reasons and other outcomes. PROXY_REASON(enum suffix, counter name) */
-#define PROXY_REASONS(PROXY_REASON)                                                                \
-	PROXY_REASON(ACK_OWN_REPLY, "ack_own_reply")	 /* ACK to a reply of our own: absorbed */  \
-	PROXY_REASON(VIA_NOT_OURS, "via_not_ours")	 /* response: top Via is not ours */       \
-	PROXY_REASON(VIA_MAC, "via_mac")		 /* response: token missing or wrong */    \
-	PROXY_REASON(VIA_NONE_BELOW, "via_none_below")	 /* response: nobody to send it to */      \
-	PROXY_REASON(RESPONSE_TARGET, "response_target") /* its target is no unicast address or not over UDP */ \
-	PROXY_REASON(ACK_UNROUTABLE, "ack_unroutable")	 /* an ACK that would have got an error reply */ \
-	PROXY_REASON(REPLY_TARGET, "reply_target")	 /* our reply would go to a forbidden address */ \
-	PROXY_REASON(REPLY_RATE, "reply_rate")		 /* too many error replies to this source */ \
-	PROXY_REASON(REPLY_SIZE, "reply_size")		 /* reply would be over 1.5 times its request */ \
-	PROXY_REASON(TOO_LARGE, "too_large_out")	 /* response would exceed SIP_MSG_UDP_OUT_MAX */
+#define PROXY_REASONS(PROXY_REASON) \
+	PROXY_REASON(ACK_OWN_REPLY, "ack_own_reply")   /* ACK to a reply of our own: absorbed */ \
+	PROXY_REASON(VIA_NOT_OURS, "via_not_ours")     /* response: top Via is not ours */ \
+	PROXY_REASON(VIA_MAC, "via_mac")               /* response: token missing or wrong */ \
+	PROXY_REASON(VIA_NONE_BELOW, "via_none_below") /* response: nobody to send it to */ \
+	PROXY_REASON(RESPONSE_TARGET, \
+		"response_target") /* its target is no unicast address or not over UDP */ \
+	PROXY_REASON( \
+		ACK_UNROUTABLE, "ack_unroutable")  /* an ACK that would have got an error reply */ \
+	PROXY_REASON(REPLY_TARGET, "reply_target") /* our reply would go to a forbidden address */ \
+	PROXY_REASON(REPLY_RATE, "reply_rate")     /* too many error replies to this source */ \
+	PROXY_REASON(REPLY_SIZE, "reply_size")     /* reply would be over 1.5 times its request */ \
+	PROXY_REASON(TOO_LARGE, "too_large_out")   /* response would exceed SIP_MSG_UDP_OUT_MAX */
 
 enum proxy_reason {
 	PROXY_REASON_NONE = 0,
 #define PROXY_REASON(id, name) PROXY_REASON_##id,
 	PROXY_REASONS(PROXY_REASON)
 #undef PROXY_REASON
-	PROXY_REASON_COUNT
+		PROXY_REASON_COUNT
+};
+
+/*
+ * Why forward() returned false; the negative value that the script sees as $rc is -1 minus the
+ * enum's. The reply with this status is left in ctx->result (TWICE apart), so that a script that
+ * does not look still answers. PROXY_REFUSAL(enum suffix, counter name, status, reason)
+ */
+#define PROXY_REFUSALS(PROXY_REFUSAL) \
+	PROXY_REFUSAL(URI, "refused_uri", 400, "Malformed Next Hop") \
+	PROXY_REFUSAL(TRANSPORT, "refused_transport", 480, "Transport Not Available") \
+	PROXY_REFUSAL(SIPS, "refused_sips", 416, "Unsupported URI Scheme") \
+	PROXY_REFUSAL(UNRESOLVED, "refused_unresolved", 478, "Unresolvable Destination") \
+	PROXY_REFUSAL(ADDRESS, "refused_address", 403, "Destination Not Allowed") \
+	PROXY_REFUSAL(NO_LISTENER, "refused_no_listener", 500, "No Listener For Destination") \
+	PROXY_REFUSAL(NO_ROUTE, "refused_no_route", 404, "Not Found") \
+	PROXY_REFUSAL(ROUTE_TOKEN, "refused_route_token", 403, "Route Not Allowed") \
+	PROXY_REFUSAL(MAX_FORWARDS, "refused_max_forwards", 483, "Too Many Hops") \
+	PROXY_REFUSAL(TWICE, "refused_twice", 500, "Server Internal Error")
+
+enum proxy_refusal {
+	PROXY_REFUSAL_NONE = 0,
+#define PROXY_REFUSAL(id, name, status, reason) PROXY_REFUSAL_##id,
+	PROXY_REFUSALS(PROXY_REFUSAL)
+#undef PROXY_REFUSAL
+		PROXY_REFUSAL_COUNT
 };
 
 /* ---- set-up, control thread ---- */
 
 struct proxy_listener {
 	struct net_endpoint ep;
-	uint8_t transport;	 /* enum sip_transport */
-	uint16_t port;		 /* index of the NIC port it is on */
+	uint8_t transport;        /* enum sip_transport */
+	uint16_t port;            /* index of the NIC port it is on */
 	char advertise_host[256]; /* empty: the address itself */
-	uint16_t advertise_port; /* 0: ep.port */
+	uint16_t advertise_port;  /* 0: ep.port */
 	char name[32];
 };
 
@@ -74,25 +107,34 @@ struct proxy_config {
 	unsigned listeners;
 	const struct proxy_alias *alias;
 	unsigned aliases;
-	bool mhomed;	    /* choose the listener by route, not the receiving one */
+	bool mhomed;        /* choose the listener by route, not the receiving one */
 	bool require_token; /* default true: in-dialog routing needs our Record-Route token */
 	uint32_t token_trusted_group; /* address group exempt from it; 0: none */
 	bool (*is_trusted)(void *arg, uint32_t group, const struct net_addr *src, uint16_t port);
 	void *is_trusted_arg;
-	char server[128];   /* Server header of our replies; empty: none */
-	uint16_t node;	    /* node number within a group that shares the secret */
-	/* The source address that the kernel would use toward an address, and the NIC port's index; false: no route. NULL in tests: the first listener of the family. */
-	bool (*route)(void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port);
+	char server[128]; /* Server header of our replies; empty: none */
+	uint16_t node;    /* node number within a group that shares the secret */
+	/* The source address that the kernel would use toward an address, and the NIC port's index;
+	 * false: no route. NULL in tests: the first listener of the family. */
+	bool (*route)(
+		void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port);
 	void *route_arg;
 };
 
 struct proxy *proxy_create(struct rcu *rcu, struct resolver *resolver);
 void proxy_destroy(struct proxy *p);
 /*
- * Reads the secret file, creating it with mode 0600 and new keys where it is missing. `path` NULL: keys of this process only (a warning is the caller's). 0 or -errno, a sentence in `error`. Also
+ * Reads the secret file, creating it with mode 0600 and new keys where it is missing. `path` NULL:
+ * keys of this process only (a warning is the caller's). 0 or -errno, a sentence in `error`. Also
  * reloads: retired keys go on verifying.
  */
 int proxy_secret_load(struct proxy *p, const char *path, char *error, size_t error_size);
+/*
+ * Rolls the MAC keys of a secret file: the one announced last (`next`) signs from the next load on,
+ * a new one is announced, the old one verifies on. Every node of the group loads the file between
+ * two rolls. 0 or -errno, a sentence in `error`.
+ */
+int proxy_secret_roll(const char *path, char *error, size_t error_size);
 /* Publishes listeners, aliases, settings. 0 or -errno. */
 int proxy_configure(struct proxy *p, const struct proxy_config *config);
 /* Fills registry->hooks. */
@@ -100,8 +142,10 @@ void proxy_hooks(struct proxy *p, struct route_hooks *hooks);
 /* Adds the modules of this room to a registry. */
 int proxy_register(struct proxy *p, struct route_registry *registry);
 
-/* Index of the listener bound to exactly this endpoint and transport, or -1. Any RCU reader: classify asks it for each datagram. */
-int proxy_listener_find(const struct proxy *p, const struct net_endpoint *ep, enum sip_transport transport);
+/* Index of the listener bound to exactly this endpoint and transport, or -1. Any RCU reader:
+ * classify asks it for each datagram. */
+int proxy_listener_find(
+	const struct proxy *p, const struct net_endpoint *ep, enum sip_transport transport);
 const struct proxy_listener *proxy_listener_at(const struct proxy *p, unsigned index);
 unsigned proxy_listener_count(const struct proxy *p);
 
@@ -114,13 +158,23 @@ enum proxy_verdict {
 };
 
 /*
- * Before the script (RFC 3261 16.3 and our own rules): absorbs the ACK to a reply of ours, 416 and 420 (Proxy-Require), Max-Forwards 0 (483; OPTIONS gets its 200). Takes
- * the verdict of sip_msg_check() as `error`: a malformed request is answered where it may be.
+ * Before the script (RFC 3261 16.3 and our own rules): absorbs the ACK to a reply of ours, 416 and
+ * 420 (Proxy-Require), Max-Forwards 0 (483; OPTIONS gets its 200). Takes the verdict of
+ * sip_msg_check() as `error`: a malformed request is answered where it may be, else dropped with
+ * PROXY_REASON_NONE: the error has a counter of its own.
  */
-enum proxy_verdict proxy_request_receive(struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason);
+enum proxy_verdict proxy_request_receive(
+	struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason);
 
 /* The transaction key of the request in ctx (see above), computed once. RFC 3261 17.2.3, 16.11. */
 struct hash128 proxy_transaction_key(struct proxy *p, struct route_ctx *ctx);
+
+/* Why the last forward() of this run returned false. */
+enum proxy_refusal proxy_refusal(const struct route_ctx *ctx);
+const char *proxy_refusal_name(enum proxy_refusal refusal);
+/* The source has proven that it receives at its address (it answered a challenge): replies may be
+ * larger than 1.5 times the request. */
+void proxy_source_verified(struct route_ctx *ctx);
 
 /* Where a message that we write goes. */
 struct proxy_out {
@@ -130,30 +184,41 @@ struct proxy_out {
 };
 
 /*
- * Writes the request as forward() decided: Request-URI, Via with branch and token, received and rport on the Via below, Max-Forwards, Record-Routes, Route handling, and the
- * script's edits. Returns the bytes written to out, or a negative status code (-500, -513, -482): the request gets that reply instead. (RFC 3261 16.6)
+ * Writes the request as forward() decided: Request-URI, Via with branch and token, received and
+ * rport on the Via below, Max-Forwards, Record-Routes, Route handling, and the script's edits.
+ * Returns the bytes written to out, or a negative status code (-500, -513, -482): the request gets
+ * that reply instead, or is written again into a larger buffer. (RFC 3261 16.6)
  */
-int64_t proxy_request_write(struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
+int64_t proxy_request_write(
+	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
 
 /*
- * Writes our reply (ctx->result.status, reason, headers) to the request in ctx (RFC 3261 8.2.6, 18.2.2, RFC 3581). Returns the bytes written, or a
- * negative enum proxy_reason: nothing may be sent.
+ * Writes our reply (ctx->result.status, reason, headers) to the request in ctx (RFC
+ * 3261 8.2.6, 18.2.2, RFC 3581). Returns the bytes written, or a negative enum proxy_reason:
+ * nothing may be sent.
  */
-int64_t proxy_reply_write(struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
+int64_t proxy_reply_write(
+	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
 
 /* Sets ctx->result to a reply, replacing what was there. */
 void proxy_reply_set(struct route_ctx *ctx, uint16_t status, struct str reason);
 
 /* ---- workers: a response (RFC 3261 16.7, 18.1.2) ---- */
 
-enum proxy_verdict proxy_response_receive(struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason);
+enum proxy_verdict proxy_response_receive(
+	struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason);
+/* The owner of the stateful transaction that a received response belongs to, -1 where it was
+ * forwarded without state. */
+int proxy_response_owner(const struct route_ctx *ctx);
 /* Writes it without our Via, with the script's edits. Bytes, or a negative enum proxy_reason. */
-int64_t proxy_response_write(struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
+int64_t proxy_response_write(
+	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
 
 /* ---- workers: what is not SIP and is answered all the same ---- */
 
 /*
- * CRLF keep-alives (RFC 5626 4.4.1: CRLFCRLF gets CRLF) and STUN binding requests (RFC 5389, XOR-MAPPED-ADDRESS). Returns the bytes of the answer in out (room for 128), 0 where the datagram is
- * a keep-alive that wants none, -1 where it is neither.
+ * CRLF keep-alives (RFC 5626 4.4.1: CRLFCRLF gets CRLF) and STUN binding requests (RFC 5389,
+ * XOR-MAPPED-ADDRESS). Returns the bytes of the answer in out (room for 128), 0 where the datagram
+ * is a keep-alive that wants none, -1 where it is neither.
  */
 int proxy_keepalive(const struct net_endpoint *src, const char *buf, uint32_t len, char *out);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where a request goes (RFC 3261 16.5, 16.6 steps 6 and 7, RFC 3263): the next hop's URI, its
+ * address, whether we may send there, and from which listener.
+ */
+#include "proxy/internal.h"
+
+/* What a name or an address became. */
+struct hop {
+	struct net_endpoint ep;
+	int listener;
+};
+
+static const struct {
+	const char *name;
+	uint16_t status;
+	const char *reason;
+} refusals[PROXY_REFUSAL_COUNT] = {[PROXY_REFUSAL_NONE] = {"", 500, "Server Internal Error"},
+#define PROXY_REFUSAL(id, counter, code, text) [PROXY_REFUSAL_##id] = {counter, code, text},
+	PROXY_REFUSALS(PROXY_REFUSAL)
+#undef PROXY_REFUSAL
+};
+
+const char *proxy_refusal_name(enum proxy_refusal refusal)
+{
+	return (unsigned)refusal < PROXY_REFUSAL_COUNT ? refusals[refusal].name : "";
+}
+
+enum proxy_refusal proxy_refusal(const struct route_ctx *ctx)
+{
+	return (enum proxy_refusal)((const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY])
+		->refusal;
+}
+
+int32_t proxy_forward_refuse(struct route_ctx *ctx, enum proxy_refusal refusal)
+{
+	proxy_state(ctx)->refusal = (uint8_t)refusal;
+	/* A script that goes on without looking still gives the caller an answer; whatever it
+	 * decides later replaces it. */
+	if (refusal != PROXY_REFUSAL_TWICE)
+		proxy_reply_set(ctx, refusals[refusal].status, str_c(refusals[refusal].reason));
+	return -1 - (int32_t)refusal;
+}
+
+/* Picks the listener and says whether it may send there. */
+static enum proxy_refusal hop_check(
+	const struct sockets *s, struct route_ctx *ctx, int wanted, struct hop *hop)
+{
+	struct proxy_state *state = proxy_state(ctx);
+
+	if (wanted < 0 && ctx->socket >= 0)
+		wanted = ctx->socket;
+	if (wanted < 0 && state->route_listener != 0 &&
+		s->socket[state->route_listener - 1].listener.ep.addr.family == hop->ep.addr.family)
+		wanted = state->route_listener - 1;
+	hop->listener = proxy_sockets_choose(s, ctx->origin.listener, wanted, &hop->ep.addr);
+	if (hop->listener < 0)
+		return PROXY_REFUSAL_NO_LISTENER;
+	return proxy_sockets_may_send(&s->socket[hop->listener], &hop->ep) ? PROXY_REFUSAL_NONE
+									   : PROXY_REFUSAL_ADDRESS;
+}
+
+/* The first address of a name, in its fixed order, that one of our listeners can reach. */
+static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
+	struct str host, uint16_t port, struct hop *hop)
+{
+	enum resolve_kind kind = port != 0 ? RESOLVE_ADDRESS : RESOLVE_SIP_UDP;
+	const struct resolve_addresses *found;
+	enum proxy_refusal refusal = PROXY_REFUSAL_UNRESOLVED;
+
+	memset(hop, 0, sizeof(*hop));
+	if (net_addr_parse(host, &hop->ep.addr) == 0) {
+		hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
+		refusal = hop_check(s, ctx, -1, hop);
+		return refusal == PROXY_REFUSAL_NONE ? ROUTE_TRUE
+						     : proxy_forward_refuse(ctx, refusal);
+	}
+	if (p->resolver == NULL || host.len == 0 || host.len > RESOLVE_NAME_MAX)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_UNRESOLVED);
+	switch (resolve_find(resolver_snapshot(p->resolver), kind, host, &found)) {
+	case RESOLVE_MISSING:
+		ctx->wait = route_text_make(ctx, host);
+		if (ctx->wait.space == ROUTE_SPACE_NONE)
+			return proxy_forward_refuse(ctx, PROXY_REFUSAL_UNRESOLVED);
+		ctx->wait_srv = kind == RESOLVE_SIP_UDP;
+		return ROUTE_PENDING;
+	case RESOLVE_FOUND:
+		for (unsigned i = 0; i < found->count; i++) {
+			hop->ep = found->ep[i];
+			if (port != 0 || hop->ep.port == 0)
+				hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
+			refusal = hop_check(s, ctx, -1, hop);
+			if (refusal == PROXY_REFUSAL_NONE)
+				return ROUTE_TRUE;
+		}
+		break;
+	case RESOLVE_FAILED:
+		break;
+	}
+	return proxy_forward_refuse(ctx, refusal);
+}
+
+static int32_t set_target(struct route_ctx *ctx, const struct hop *hop, int32_t destination)
+{
+	struct route_result *result = &ctx->result;
+
+	result->target.ep = hop->ep;
+	result->target.transport = SIP_TRANSPORT_UDP;
+	result->target.listener = (int16_t)hop->listener;
+	result->target.destination = destination;
+	result->target.valid = true;
+	result->forward = true;
+	result->reply = false;
+	proxy_state(ctx)->refusal = PROXY_REFUSAL_NONE;
+	return ROUTE_TRUE;
+}
+
+/* What holds for any way to forward. */
+static enum proxy_refusal may_forward(struct proxy *p, struct route_ctx *ctx)
+{
+	const struct proxy_state *state = proxy_state(ctx);
+	struct sip_uri uri;
+	struct str text;
+
+	if (ctx->msg.is_response || ctx->result.forward)
+		return PROXY_REFUSAL_TWICE;
+	/* A provisional reply gives way: a stateless proxy sends none (16.11). */
+	if (ctx->result.reply && (state->flags & STATE_REPLIED) != 0 && ctx->result.status >= 200)
+		return PROXY_REFUSAL_TWICE;
+	if (sip_msg_max_forwards(&ctx->msg, ctx->buf) && ctx->msg.max_forwards == 0)
+		return PROXY_REFUSAL_MAX_FORWARDS;
+	/* 16.4 comes before any choice, whether or not the script has called loose_route(). */
+	proxy_route_set_preprocess(p, ctx);
+	text = route_ctx_uri(ctx);
+	if (sip_uri_parse(text.s, (struct sip_span){0, text.len}, &uri) != 0)
+		return PROXY_REFUSAL_URI;
+	/* sips wants TLS on every hop: never less. */
+	return uri.scheme == SIP_SCHEME_SIPS ? PROXY_REFUSAL_SIPS : PROXY_REFUSAL_NONE;
+}
+
+/* Resolves one next-hop URI. */
+static int32_t resolve_uri(struct proxy *p, struct route_ctx *ctx, struct str text, struct hop *hop)
+{
+	struct sip_uri uri;
+
+	if (sip_uri_parse(text.s, (struct sip_span){0, text.len}, &uri) != 0)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);
+	if (uri.scheme == SIP_SCHEME_SIPS)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_SIPS);
+	if (uri.scheme != SIP_SCHEME_SIP)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_NO_ROUTE);
+	if (uri.transport != SIP_TRANSPORT_NONE && uri.transport != SIP_TRANSPORT_UDP)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
+	return resolve_host(p, ctx, proxy_sockets(p),
+		sip_text(text.s, uri.has_maddr ? uri.maddr : uri.host), uri.port, hop);
+}
+
+int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri)
+{
+	enum proxy_refusal refusal = may_forward(p, ctx);
+	struct hop hop;
+	int32_t ret;
+
+	if (refusal != PROXY_REFUSAL_NONE)
+		return proxy_forward_refuse(ctx, refusal);
+	ret = resolve_uri(p, ctx, uri, &hop);
+	return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
+}
+
+int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port)
+{
+	enum proxy_refusal refusal = may_forward(p, ctx);
+	struct hop hop;
+	int32_t ret;
+
+	if (refusal != PROXY_REFUSAL_NONE)
+		return proxy_forward_refuse(ctx, refusal);
+	ret = resolve_host(p, ctx, proxy_sockets(p), host, port, &hop);
+	return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
+}
+
+/* $du: by its address where who set it knows that. */
+static int32_t forward_du(struct proxy *p, struct route_ctx *ctx)
+{
+	const struct route_target *target = &ctx->du_target;
+	enum proxy_refusal refusal;
+	struct hop hop;
+	int32_t ret;
+
+	if (!target->valid) {
+		ret = resolve_uri(p, ctx, route_text_str(ctx, ctx->du), &hop);
+		return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
+	}
+	if (target->transport != SIP_TRANSPORT_NONE && target->transport != SIP_TRANSPORT_UDP)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
+	hop.ep = target->ep;
+	/* The script's own choice of a socket goes before the destination's. */
+	refusal = hop_check(
+		proxy_sockets(p), ctx, ctx->socket >= 0 ? ctx->socket : target->listener, &hop);
+	if (refusal != PROXY_REFUSAL_NONE)
+		return proxy_forward_refuse(ctx, refusal);
+	return set_target(ctx, &hop, target->destination);
+}
+
+int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	enum proxy_refusal refusal = may_forward(p, ctx);
+	struct route_value_at next;
+	bool has_next;
+	struct hop hop;
+	int32_t ret;
+
+	if (refusal != PROXY_REFUSAL_NONE)
+		return proxy_forward_refuse(ctx, refusal);
+	if (ctx->du.space != ROUTE_SPACE_NONE || ctx->du_target.valid)
+		return forward_du(p, ctx);
+	has_next = sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE) && proxy_route_set_remains(ctx);
+	if (!has_next) {
+		ret = resolve_uri(p, ctx, route_ctx_uri(ctx), &hop);
+		return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
+	}
+	/* Whose Routes we do not know gets no relay by them. */
+	if ((state->flags & STATE_ROUTE_VALID) == 0 && !proxy_sockets_trusts(proxy_sockets(p), ctx))
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_ROUTE_TOKEN);
+	if (!proxy_route_set_at(ctx, state->pop, false, &next))
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);
+	ret = resolve_uri(p, ctx, sip_text(ctx->buf, next.uri.all), &hop);
+	if (ret != ROUTE_TRUE)
+		return ret;
+	if (!next.uri.lr)
+		state->flags |= STATE_STRICT_NEXT;
+	return set_target(ctx, &hop, -1);
+}

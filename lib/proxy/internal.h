@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * What the files of this room share. Nothing outside the room includes it, tests of the room apart.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "proxy/proxy.h"
+
+#define BRANCH_COOKIE "z9hG4bK"
+#define BRANCH_COOKIE_LEN 7
+#define BRANCH_LEN 16        /* base32 characters of the transaction key in our branch: 80 bits */
+#define TOKEN_MAC_LEN 12     /* base32 characters of a MAC: 60 bits */
+#define TOKEN_LISTENER_LEN 8 /* 40 bits */
+#define TOKEN_NODE_LEN 4     /* 20 bits, of which 16 are used */
+#define TOKEN_OWNER_LEN 2    /* 10 bits, stateful class only */
+#define TOKEN_LEN_MAX (2 + TOKEN_NODE_LEN + TOKEN_LISTENER_LEN + TOKEN_OWNER_LEN + TOKEN_MAC_LEN)
+#define ROUTE_TOKEN_LEN (1 + TOKEN_MAC_LEN)
+#define TAG_LEN TOKEN_MAC_LEN
+#define HOST_MAX 256 /* with a NUL */
+#define SOCKET_TEXT_MAX 320
+#define MAX_FORWARDS_DEFAULT 70
+#define PARAMS_TEXT_MAX 1024 /* parameters that a script adds to our Record-Route */
+
+/* ---- text that is being written ---- */
+
+struct text {
+	char *s;
+	uint32_t len, room;
+	bool full; /* something did not fit; nothing is written past that */
+};
+
+static inline void text_put(struct text *t, struct str s)
+{
+	if (t->full || s.len > t->room - t->len) {
+		t->full = true;
+		return;
+	}
+	if (s.len != 0)
+		memcpy(t->s + t->len, s.s, s.len);
+	t->len += s.len;
+}
+
+static inline void text_number(struct text *t, uint64_t v)
+{
+	char digits[20];
+
+	text_put(t, (struct str){digits, str_from_u64(digits, v)});
+}
+
+#define text_lit(t, lit) text_put((t), STR(lit))
+
+/* ---- keys ---- */
+
+struct mac_key {
+	char id;               /* a base32 character */
+	struct hash_key key;   /* as in the file */
+	struct hash_key via;   /* derived: Via tokens */
+	struct hash_key route; /* derived: Record-Route tokens */
+};
+
+/* Immutable once published. */
+struct keys {
+	struct hash_key branch;      /* as in the file */
+	struct hash_key transaction; /* derived: transaction keys */
+	struct hash_key tag;         /* derived: To tags */
+	unsigned count;              /* of mac; the first signs */
+	struct mac_key mac[PROXY_KEYS_MAX];
+	int8_t by_id[32]; /* base32 digit to index in mac, -1 none */
+};
+
+/* Fills what is derived. */
+void proxy_keys_derive(struct keys *keys);
+/* The value of a base32 character in either case, -1 for another. */
+int proxy_base32_digit(char c);
+
+/* secret.c. Reads (and may create) the file. 0 or -errno, a sentence in error. */
+int proxy_secret_read(const char *path, struct keys *keys, char *error, size_t error_size);
+int proxy_secret_random(struct keys *keys);
+
+/* ---- listeners ---- */
+
+struct socket {
+	struct proxy_listener listener;
+	uint64_t id; /* stable hash of address, port, transport: the top 40 bits */
+	bool loopback;
+	uint16_t via_len, sip_len;
+	char id_text[TOKEN_LISTENER_LEN];
+	char via[SOCKET_TEXT_MAX]; /* "Via: SIP/2.0/UDP host:port;branch=z9hG4bK" */
+	char sip[SOCKET_TEXT_MAX]; /* "sip:host:port" for Record-Route, with ;transport= unless UDP
+				    */
+};
+
+/* A host that is us. */
+struct name {
+	uint16_t host_len;
+	uint16_t port;     /* 0: any */
+	uint8_t transport; /* NONE: any */
+	int16_t next;
+	int16_t socket;      /* index of its listener, -1 for an alias */
+	char host[HOST_MAX]; /* lower case; addresses in their shortest form, no brackets */
+};
+
+#define NAMES_MAX (2 * PROXY_LISTENERS_MAX + PROXY_ALIASES_MAX)
+#define BUCKETS 1024 /* of each table; a power of two */
+
+/* Immutable once published. */
+struct sockets {
+	bool mhomed, require_token;
+	uint32_t token_trusted_group;
+	bool (*is_trusted)(void *arg, uint32_t group, const struct net_addr *src, uint16_t port);
+	void *is_trusted_arg;
+	bool (*route)(
+		void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port);
+	void *route_arg;
+	uint16_t node;
+	char node_text[TOKEN_NODE_LEN];
+	char server[128 + 12]; /* "Server: ...\r\n" */
+	uint16_t server_len;
+	unsigned count, names;
+	int16_t by_endpoint[BUCKETS]; /* open addressing */
+	int16_t by_name[BUCKETS];     /* chains by name.next */
+	struct name name[NAMES_MAX];
+	struct socket socket[];
+};
+
+struct proxy {
+	struct rcu *rcu;
+	struct resolver *resolver;
+	_Atomic(struct keys *) keys;
+	_Atomic(struct sockets *) sockets;
+};
+
+static inline const struct keys *proxy_keys(const struct proxy *p)
+{
+	return atomic_load_explicit(&p->keys, memory_order_acquire);
+}
+
+static inline const struct sockets *proxy_sockets(const struct proxy *p)
+{
+	return atomic_load_explicit(&p->sockets, memory_order_acquire);
+}
+
+/* Retires through RCU, or frees at once where there is none. */
+void proxy_retire(struct proxy *p, void *object);
+
+/* Whether host:port over a transport is us: a listener, an advertised name or an alias. port 0,
+ * transport NONE: any. */
+bool proxy_sockets_is_myself(
+	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport);
+/* The listener that host:port means, -1 where none (an alias has no listener of its own). */
+int proxy_sockets_named(const struct sockets *s, struct str host, uint16_t port);
+int proxy_sockets_at_endpoint(
+	const struct sockets *s, const struct net_endpoint *ep, enum sip_transport transport);
+int proxy_sockets_by_id(const struct sockets *s, uint64_t id);
+/* "udp:10.0.0.5:5060", "10.0.0.5:5060", "10.0.0.5" or a listener's name. -1 where there is none. */
+int proxy_sockets_find(const struct sockets *s, struct str text);
+/*
+ * The listener to send from to `to`: `wanted` where it is not -1 and of the right family, else by
+ * route, staying on the one that received the message where that can be. -1: none fits.
+ */
+int proxy_sockets_choose(
+	const struct sockets *s, unsigned received, int wanted, const struct net_addr *to);
+/* Whether anything may be sent to `ep` from a listener: unicast, with a port, loopback only from a
+ * loopback listener. */
+bool proxy_sockets_may_send(const struct socket *from, const struct net_endpoint *ep);
+/* Whether the source of ctx needs no Record-Route token. */
+bool proxy_sockets_trusts(const struct sockets *s, const struct route_ctx *ctx);
+uint64_t proxy_listener_id(const struct net_endpoint *ep, uint8_t transport);
+
+/* ---- the state of one message ---- */
+
+enum state_flag {
+	STATE_KEY = 1 << 0,            /* key is computed */
+	STATE_ROUTE_SEEN = 1 << 1,     /* 16.4 is done */
+	STATE_ROUTE_OURS = 1 << 2,     /* top Route (or the R-URI) was ours: own_params is set */
+	STATE_ROUTE_VALID = 1 << 3,    /* ... with a valid token, or exempt */
+	STATE_DOWNSTREAM = 1 << 4,     /* the token is of the From tag: the caller's direction */
+	STATE_UPSTREAM = 1 << 5,       /* ... of the To tag */
+	STATE_POP_LAST = 1 << 6,       /* the last Route value became the R-URI */
+	STATE_STRICT_NEXT = 1 << 7,    /* the next hop is a strict router: 16.6 step 6 */
+	STATE_RR = 1 << 8,             /* record_route() */
+	STATE_RR_PRESET = 1 << 9,      /* with the addresses in rr_host */
+	STATE_RR_ADVERTISED = 1 << 10, /* with rr_host[0] instead of the listeners' addresses */
+	STATE_RR_FTAG = 1 << 11,
+	STATE_RR_LR_ON = 1 << 12,
+	STATE_RR_SINGLE = 1 << 13,
+	STATE_RR_USER = 1 << 14,
+	STATE_RPORT = 1 << 15,        /* force_rport() */
+	STATE_LOCAL_RPORT = 1 << 16,  /* add_local_rport() */
+	STATE_MAX_FORWARDS = 1 << 17, /* max_forwards is what leaves */
+	STATE_VERIFIED = 1 << 19,     /* the source has proven that it receives at its address */
+	STATE_REPLIED = 1 << 20,      /* the script chose the reply */
+	STATE_WRITTEN = 1 << 22, /* our edits are in ctx->edits: a second attempt at writing only
+				    applies them */
+	STATE_OWNER = 1 << 21,   /* response of a stateful transaction: owner is set */
+};
+
+/* Lives in ctx->scratch[ROUTE_SCRATCH_PROXY]; plain data, zero at reset. */
+struct proxy_state {
+	struct hash128 key;
+	uint32_t flags;
+	uint16_t pop; /* Route values taken from the top */
+	uint16_t out; /* listener that the message leaves from, once written */
+	uint16_t
+		route_listener; /* listener of the second half of a double Record-Route, plus one */
+	uint16_t owner;
+	uint8_t max_forwards;
+	uint8_t refusal; /* enum proxy_refusal */
+	struct route_text rr_params;
+	struct route_text rr_host[2];
+	struct sip_span own_params; /* parameters of our own Route's URI, in the message */
+};
+static_assert(sizeof(struct proxy_state) <= ROUTE_SCRATCH_BYTES, "proxy_state fits its scratch");
+
+static inline struct proxy_state *proxy_state(struct route_ctx *ctx)
+{
+	return (struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+}
+
+/* ---- tokens (token.c) ---- */
+
+/* What a Via token says beside its MAC. */
+struct via_token {
+	bool stateful;
+	uint16_t owner; /* stateful: below 1024 */
+	uint16_t node;
+	uint64_t listener; /* top 40 bits */
+};
+
+/* The parts of the Via below ours that a token binds, as they stand (or will stand) in it. */
+struct via_bound {
+	struct str host, branch, received, maddr;
+	uint16_t port, rport;
+};
+
+/* Writes our branch's 16 characters. */
+void proxy_branch_write(char *out, struct hash128 key);
+/* Writes the token (at most TOKEN_LEN_MAX); returns its length. `branch`: the 16 characters. */
+unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *token,
+	const char *branch, const struct via_bound *next, struct str call_id, uint32_t cseq,
+	struct str method, char *out);
+/* Verifies a token of any letter case against parsed values. */
+bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
+	const struct via_bound *next, struct str call_id, uint32_t cseq, struct str method,
+	struct via_token *out);
+
+void proxy_route_token_write(
+	const struct keys *keys, struct str call_id, struct str tag, char *out);
+bool proxy_route_token_verify(
+	const struct keys *keys, struct str text, struct str call_id, struct str tag);
+
+/* To tag of our own replies. */
+void proxy_tag_write(const struct keys *keys, struct hash128 key, char *out);
+
+/* ---- received and rport (via.c) ---- */
+
+/* Changes to the client's Via: RFC 3261 18.2.1, RFC 3581 4. In the order of their offsets. */
+struct via_stamp {
+	unsigned changes;
+	struct {
+		uint32_t off, del;
+		uint8_t len;
+		char text[2 * NET_ADDR_TEXT_MAX];
+	} change[2];
+	char received[NET_ADDR_TEXT_MAX];
+	uint8_t received_len; /* 0: none is written */
+	uint16_t rport;       /* 0: none is written */
+};
+void proxy_via_stamp(const struct route_ctx *ctx, const struct sip_via *via, bool force_rport,
+	struct via_stamp *out);
+/* Where the reply to a request with this top Via goes: 18.2.2, RFC 3581. */
+void proxy_via_reply_target(const struct route_ctx *ctx, const struct sip_via *via,
+	bool force_rport, struct net_endpoint *out);
+
+/* ---- Route (route_set.c) ---- */
+
+/* One value of the Route headers. */
+struct route_value_at {
+	struct sip_address address;
+	struct sip_uri uri;
+	struct sip_span value;
+};
+/* The n-th Route value (from 0), and with last the last one whatever n is. False: none, or
+ * malformed. */
+bool proxy_route_set_at(
+	const struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out);
+/* Whether a Route value remains after what 16.4 takes away. */
+bool proxy_route_set_remains(const struct route_ctx *ctx);
+/* 16.4, once a message. */
+void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx);
+/* Edits that leave of the Route headers what 16.4 and 16.6 step 6 want. */
+void proxy_route_set_write(struct route_ctx *ctx);
+/* Whether a URI is us. */
+bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri);
+
+/* Adds our Record-Route at `off`. */
+void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, unsigned out_listener);
+
+/* ---- forward.c ---- */
+
+/* The value of forward() and its kin: ROUTE_TRUE, ROUTE_PENDING, or negative with state->refusal.
+ */
+int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri);
+int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port);
+int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx);
+/* Says why and leaves an error reply in ctx->result. Returns the value for the script. */
+int32_t proxy_forward_refuse(struct route_ctx *ctx, enum proxy_refusal refusal);
+
+/* ---- reply.c ---- */
+
+/* The 200 for an OPTIONS that ends here (RFC 3261 11.2). */
+void proxy_reply_options(struct route_ctx *ctx, struct str headers);
+/* A reason phrase for a status that has none. */
+struct str proxy_reply_phrase(uint16_t status);
+
+/* ---- modules ---- */
+
+/* Text of an argument; a number is written into `digits`. */
+static inline struct str arg_text(const struct route_value *v, char digits[24])
+{
+	if (v->type == ROUTE_STR)
+		return v->s;
+	if (v->type != ROUTE_INT)
+		return STR_NONE;
+	digits[0] = '-';
+	return (struct str){v->i < 0 ? digits : digits + 1,
+		str_from_u64(digits + 1, v->i < 0 ? 0 - (uint64_t)v->i : (uint64_t)v->i) +
+			(v->i < 0)};
+}
+
+/* Number of an argument, which scripts write with or without quotes. */
+static inline bool arg_number(const struct route_value *v, int64_t max, int64_t *out)
+{
+	uint64_t u;
+
+	if (v->type == ROUTE_INT)
+		*out = v->i;
+	else if (v->type == ROUTE_STR && str_to_u64(str_trim(v->s), (uint64_t)max, &u) == 0)
+		*out = (int64_t)u;
+	else
+		return false;
+	return *out >= 0 && *out <= max;
+}
+
+#define MODULE_RUN(name) static int32_t name(struct route_ctx *ctx, const struct route_args *args)
+#define MODULE_CHECK(name) \
+	static int name(void *room, const void *config, const struct route_arg *arg, unsigned n, \
+		const struct route_place *place, struct route_report *report, void **data)
+
+/* Functions of the core language: they join the core's own table. */
+extern const struct route_function proxy_core_functions[];
+extern const struct route_module proxy_sl_module, proxy_rr_module, proxy_maxfwd_module,
+	proxy_siputils_module, proxy_sanity_module;

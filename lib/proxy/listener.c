@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Listeners, aliases and settings as one immutable snapshot, and the questions that workers ask it:
+ * is this us, which listener is that, which one does a message leave from.
+ */
+#include "proxy/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The listener id is no secret, only the same everywhere: a key of our own choice. */
+static const struct hash_key id_key = {{0x73697020706c616eULL, 0x6c697374656e6572ULL}};
+
+#define ID_MASK (~(uint64_t)0 << (64 - 5 * TOKEN_LISTENER_LEN))
+
+struct proxy *proxy_create(struct rcu *rcu, struct resolver *resolver)
+{
+	struct proxy *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->rcu = rcu;
+	p->resolver = resolver;
+	return p;
+}
+
+void proxy_destroy(struct proxy *p)
+{
+	if (p == NULL)
+		return;
+	free(atomic_load_explicit(&p->keys, memory_order_relaxed));
+	free(atomic_load_explicit(&p->sockets, memory_order_relaxed));
+	free(p);
+}
+
+void proxy_retire(struct proxy *p, void *object)
+{
+	/* Where too many wait, some reader is stuck: leaking one snapshot is better than freeing it
+	 * under a reader. */
+	if (p->rcu == NULL)
+		free(object);
+	else
+		(void)rcu_retire(p->rcu, object, free);
+}
+
+uint64_t proxy_listener_id(const struct net_endpoint *ep, uint8_t transport)
+{
+	struct hash h;
+
+	hash_init(&h, &id_key);
+	hash_bytes(&h, ep->addr.b, sizeof(ep->addr.b));
+	hash_u32(&h, ep->addr.family);
+	hash_u32(&h, ep->port);
+	hash_u32(&h, transport);
+	return hash_final(&h) & ID_MASK;
+}
+
+static uint32_t endpoint_slot(const struct net_endpoint *ep)
+{
+	uint64_t v = (ep->addr.q[0] ^ ep->addr.q[1] * 3 ^ (uint64_t)ep->port << 40) *
+		     0x9e3779b97f4a7c15ULL;
+
+	return (uint32_t)(v >> 54) & (BUCKETS - 1);
+}
+
+static uint32_t name_slot(struct str host)
+{
+	uint32_t v = 2166136261u;
+
+	for (uint32_t i = 0; i < host.len; i++)
+		v = (v ^ (uint8_t)host.s[i]) * 16777619u;
+	return (v ^ v >> 16) & (BUCKETS - 1);
+}
+
+/* The form in which hosts are compared: lower case, no final dot, addresses at their shortest. 0:
+ * no host we could be. */
+static uint32_t host_canonical(struct str host, char *out)
+{
+	struct net_addr addr;
+
+	if (host.len != 0 && (host.s[0] == '[' || memchr(host.s, ':', host.len) != NULL))
+		return net_addr_parse(host, &addr) == 0 ? net_addr_format(&addr, out) : 0;
+	if (host.len != 0 && host.s[host.len - 1] == '.')
+		host.len--;
+	if (host.len >= HOST_MAX)
+		return 0;
+	for (uint32_t i = 0; i < host.len; i++)
+		out[i] = str_lower_char(host.s[i]);
+	return host.len;
+}
+
+static const struct name *name_next(const struct sockets *s, int16_t *at, struct str host)
+{
+	while (*at >= 0) {
+		const struct name *n = &s->name[*at];
+
+		*at = n->next;
+		if (n->host_len == host.len && memcmp(n->host, host.s, host.len) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+bool proxy_sockets_is_myself(
+	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport)
+{
+	char canonical[HOST_MAX];
+	struct str key = {canonical, host_canonical(host, canonical)};
+	const struct name *n;
+	int16_t at;
+
+	if (key.len == 0)
+		return false;
+	at = s->by_name[name_slot(key)];
+	while ((n = name_next(s, &at, key)) != NULL) {
+		if ((port == 0 || n->port == 0 || n->port == port) &&
+			(transport == SIP_TRANSPORT_NONE || n->transport == SIP_TRANSPORT_NONE ||
+				n->transport == transport))
+			return true;
+	}
+	return false;
+}
+
+int proxy_sockets_named(const struct sockets *s, struct str host, uint16_t port)
+{
+	char canonical[HOST_MAX];
+	struct str key = {canonical, host_canonical(host, canonical)};
+	const struct name *n;
+	int16_t at;
+
+	if (key.len == 0)
+		return -1;
+	at = s->by_name[name_slot(key)];
+	while ((n = name_next(s, &at, key)) != NULL) {
+		if (n->socket >= 0 && n->port == port)
+			return n->socket;
+	}
+	return -1;
+}
+
+int proxy_sockets_at_endpoint(
+	const struct sockets *s, const struct net_endpoint *ep, enum sip_transport transport)
+{
+	for (uint32_t slot = endpoint_slot(ep);; slot = (slot + 1) & (BUCKETS - 1)) {
+		int16_t i = s->by_endpoint[slot];
+
+		if (i < 0)
+			return -1;
+		if (s->socket[i].listener.transport == transport &&
+			net_endpoint_equal(&s->socket[i].listener.ep, ep))
+			return i;
+	}
+}
+
+int proxy_sockets_by_id(const struct sockets *s, uint64_t id)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		if (s->socket[i].id == id)
+			return (int)i;
+	}
+	return -1;
+}
+
+int proxy_sockets_find(const struct sockets *s, struct str text)
+{
+	enum sip_transport transport = SIP_TRANSPORT_UDP;
+	uint32_t port = SIP_DEFAULT_PORT;
+	struct net_endpoint ep = {0};
+	int64_t colon;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		if (text.len != 0 && str_eq(text, str_c(s->socket[i].listener.name)))
+			return (int)i;
+	}
+	colon = str_find(text, ':');
+	if (colon > 0 && str_is_alpha(text.s[0])) {
+		enum sip_transport said = sip_transport_of((struct str){text.s, (uint32_t)colon});
+
+		if (said != SIP_TRANSPORT_NONE && said != SIP_TRANSPORT_OTHER) {
+			transport = said;
+			text.s += colon + 1;
+			text.len -= (uint32_t)colon + 1;
+		}
+	}
+	/* The port is what follows the last colon, unless that colon belongs to an IPv6 address. */
+	for (uint32_t i = text.len; i-- > 0 && text.s[i] != ']';) {
+		if (text.s[i] != ':')
+			continue;
+		if (memchr(text.s, ':', i) != NULL && text.s[0] != '[')
+			break;
+		if (str_to_u32((struct str){text.s + i + 1, text.len - i - 1}, 65535, &port) != 0)
+			return -1;
+		text.len = i;
+		break;
+	}
+	ep.port = (uint16_t)port;
+	if (net_addr_parse(text, &ep.addr) != 0)
+		return proxy_sockets_named(s, text, ep.port);
+	return proxy_sockets_at_endpoint(s, &ep, transport);
+}
+
+static int same_port(
+	const struct sockets *s, const struct socket *received, const struct net_addr *to)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct proxy_listener *l = &s->socket[i].listener;
+
+		if (l->ep.addr.family == to->family && l->transport == SIP_TRANSPORT_UDP &&
+			(received == NULL || l->ep.port == received->listener.ep.port))
+			return (int)i;
+	}
+	return received != NULL ? same_port(s, NULL, to) : -1;
+}
+
+static int by_route(const struct sockets *s, const struct socket *received,
+	const struct net_addr *source, uint16_t port)
+{
+	int best = -1, best_score = -1;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct proxy_listener *l = &s->socket[i].listener;
+		int score = 0;
+
+		if (l->port != port || l->ep.addr.family != source->family ||
+			l->transport != SIP_TRANSPORT_UDP)
+			continue;
+		if (net_addr_equal(&l->ep.addr, source))
+			score += 4;
+		if (received != NULL && l->ep.port == received->listener.ep.port)
+			score += 2;
+		if (received == &s->socket[i])
+			score += s->mhomed ? 1 : 8;
+		if (score > best_score) {
+			best = (int)i;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+int proxy_sockets_choose(
+	const struct sockets *s, unsigned received, int wanted, const struct net_addr *to)
+{
+	const struct socket *from = received < s->count ? &s->socket[received] : NULL;
+	struct net_addr source;
+	uint16_t port;
+
+	if (wanted >= 0)
+		return (unsigned)wanted < s->count &&
+				       s->socket[wanted].listener.ep.addr.family == to->family &&
+				       s->socket[wanted].listener.transport == SIP_TRANSPORT_UDP
+			       ? wanted
+			       : -1;
+	if (from != NULL && from->listener.transport != SIP_TRANSPORT_UDP)
+		from = NULL;
+	for (unsigned i = 0; i < s->count; i++) {
+		/* A spiral: from the listener it came by where that is of the family, else from the
+		 * one it goes to. */
+		if (net_addr_equal(&s->socket[i].listener.ep.addr, to) &&
+			s->socket[i].listener.transport == SIP_TRANSPORT_UDP)
+			return from != NULL && from->listener.ep.addr.family == to->family
+				       ? (int)received
+				       : (int)i;
+	}
+	if (s->route != NULL)
+		return s->route(s->route_arg, to, &source, &port) ? by_route(s, from, &source, port)
+								  : -1;
+	if (from != NULL && from->listener.ep.addr.family == to->family)
+		return (int)received;
+	return same_port(s, from, to);
+}
+
+bool proxy_sockets_may_send(const struct socket *from, const struct net_endpoint *ep)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	const struct net_addr *addr = &ep->addr;
+
+	if (ep->port == 0 || (addr->family != 4 && addr->family != 6))
+		return false;
+	if (net_addr_is_multicast(addr) || net_addr_is_unspecified(addr))
+		return false;
+	if (addr->family == 6 && memcmp(addr->b, mapped, sizeof(mapped)) == 0)
+		return false;
+	if (addr->family == 4 && addr->b[0] >= 240)
+		return false;
+	return !net_addr_is_loopback(addr) || from->loopback;
+}
+
+bool proxy_sockets_trusts(const struct sockets *s, const struct route_ctx *ctx)
+{
+	if (!s->require_token)
+		return true;
+	return s->token_trusted_group != 0 && s->is_trusted != NULL &&
+	       s->is_trusted(s->is_trusted_arg, s->token_trusted_group, &ctx->origin.src.addr,
+		       ctx->origin.src.port);
+}
+
+/* ---- building a snapshot ---- */
+
+static void add_name(
+	struct sockets *s, struct str host, uint16_t port, uint8_t transport, int socket)
+{
+	struct name *n = &s->name[s->names];
+	uint32_t slot;
+
+	n->host_len = (uint16_t)host_canonical(host, n->host);
+	if (n->host_len == 0)
+		return;
+	slot = name_slot((struct str){n->host, n->host_len});
+	n->port = port;
+	n->transport = transport;
+	n->socket = (int16_t)socket;
+	n->next = s->by_name[slot];
+	s->by_name[slot] = (int16_t)s->names++;
+}
+
+static void put_host(struct text *t, struct str host)
+{
+	bool brackets = host.len != 0 && host.s[0] != '[' && memchr(host.s, ':', host.len) != NULL;
+
+	if (brackets)
+		text_lit(t, "[");
+	text_put(t, host);
+	if (brackets)
+		text_lit(t, "]");
+}
+
+static bool host_is_plain(const char *host, size_t size)
+{
+	size_t len = strnlen(host, size);
+
+	if (len == size)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		char c = host[i];
+
+		if (!str_is_alpha(c) && !str_is_digit(c) && strchr(".-_:[]", c) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static int socket_init(struct sockets *s, unsigned index, const struct proxy_listener *listener)
+{
+	struct socket *k = &s->socket[index];
+	struct text via = {k->via, 0, sizeof(k->via), false},
+		    sip = {k->sip, 0, sizeof(k->sip), false};
+	struct str transport = sip_transport_name(listener->transport);
+	char literal[NET_ADDR_TEXT_MAX];
+	struct str host;
+	uint16_t port;
+
+	if (!host_is_plain(listener->advertise_host, sizeof(listener->advertise_host)) ||
+		transport.len == 0 || listener->ep.port == 0 ||
+		(listener->ep.addr.family != 4 && listener->ep.addr.family != 6))
+		return -EINVAL;
+	k->listener = *listener;
+	k->id = proxy_listener_id(&listener->ep, listener->transport);
+	k->loopback = net_addr_is_loopback(&listener->ep.addr);
+	hash_base32(k->id_text, k->id, 5 * TOKEN_LISTENER_LEN);
+	host = (struct str){literal, net_addr_format(&listener->ep.addr, literal)};
+	add_name(s, host, listener->ep.port, listener->transport, (int)index);
+	port = listener->advertise_port != 0 ? listener->advertise_port : listener->ep.port;
+	if (listener->advertise_host[0] != 0)
+		host = str_c(listener->advertise_host);
+	if (listener->advertise_host[0] != 0 || port != listener->ep.port)
+		add_name(s, host, port, listener->transport, (int)index);
+
+	text_lit(&via, "Via: SIP/2.0/");
+	text_put(&via, transport);
+	text_lit(&via, " ");
+	put_host(&via, host);
+	text_lit(&via, ":");
+	text_number(&via, port);
+	text_lit(&via, ";branch=" BRANCH_COOKIE);
+	k->via_len = (uint16_t)via.len;
+
+	text_lit(&sip, "sip:");
+	put_host(&sip, host);
+	text_lit(&sip, ":");
+	text_number(&sip, port);
+	if (listener->transport != SIP_TRANSPORT_UDP) {
+		text_lit(&sip, ";transport=");
+		for (uint32_t i = 0; i < transport.len; i++) {
+			char c = str_lower_char(transport.s[i]);
+
+			text_put(&sip, (struct str){&c, 1});
+		}
+	}
+	k->sip_len = (uint16_t)sip.len;
+	return via.full || sip.full ? -EINVAL : 0;
+}
+
+static int endpoint_add(struct sockets *s, unsigned index)
+{
+	const struct proxy_listener *l = &s->socket[index].listener;
+	uint32_t slot = endpoint_slot(&l->ep);
+
+	if (proxy_sockets_at_endpoint(s, &l->ep, l->transport) >= 0)
+		return -EEXIST;
+	while (s->by_endpoint[slot] >= 0)
+		slot = (slot + 1) & (BUCKETS - 1);
+	s->by_endpoint[slot] = (int16_t)index;
+	return 0;
+}
+
+static int settings_init(struct sockets *s, const struct proxy_config *config)
+{
+	size_t server = strnlen(config->server, sizeof(config->server));
+
+	s->mhomed = config->mhomed;
+	s->require_token = config->require_token;
+	s->token_trusted_group = config->token_trusted_group;
+	s->is_trusted = config->is_trusted;
+	s->is_trusted_arg = config->is_trusted_arg;
+	s->route = config->route;
+	s->route_arg = config->route_arg;
+	s->node = config->node;
+	hash_base32(s->node_text, (uint64_t)config->node << 48, 5 * TOKEN_NODE_LEN);
+	if (server == sizeof(config->server) || memchr(config->server, '\n', server) != NULL ||
+		memchr(config->server, '\r', server) != NULL)
+		return -EINVAL;
+	if (server != 0)
+		s->server_len = (uint16_t)snprintf(
+			s->server, sizeof(s->server), "Server: %s\r\n", config->server);
+	memset(s->by_endpoint, -1, sizeof(s->by_endpoint));
+	memset(s->by_name, -1, sizeof(s->by_name));
+	return 0;
+}
+
+int proxy_configure(struct proxy *p, const struct proxy_config *config)
+{
+	struct sockets *old = atomic_load_explicit(&p->sockets, memory_order_relaxed), *s;
+	int ret;
+
+	if (config->listeners > PROXY_LISTENERS_MAX || config->aliases > PROXY_ALIASES_MAX)
+		return -E2BIG;
+	s = calloc(1, sizeof(*s) + config->listeners * sizeof(s->socket[0]));
+	if (s == NULL)
+		return -ENOMEM;
+	ret = settings_init(s, config);
+	for (unsigned i = 0; i < config->listeners && ret == 0; i++) {
+		ret = socket_init(s, i, &config->listener[i]);
+		if (ret == 0)
+			ret = endpoint_add(s, i);
+		s->count++;
+	}
+	for (unsigned i = 0; i < config->aliases && ret == 0; i++) {
+		const struct proxy_alias *alias = &config->alias[i];
+
+		if (!host_is_plain(alias->host, sizeof(alias->host)) || alias->host[0] == 0)
+			ret = -EINVAL;
+		else
+			add_name(s, str_c(alias->host), alias->port, alias->transport, -1);
+	}
+	if (ret != 0) {
+		free(s);
+		return ret;
+	}
+	atomic_store_explicit(&p->sockets, s, memory_order_release);
+	if (old != NULL)
+		proxy_retire(p, old);
+	return 0;
+}
+
+/* ---- for the rooms around ---- */
+
+int proxy_listener_find(
+	const struct proxy *p, const struct net_endpoint *ep, enum sip_transport transport)
+{
+	const struct sockets *s = proxy_sockets(p);
+
+	return s != NULL ? proxy_sockets_at_endpoint(s, ep, transport) : -1;
+}
+
+const struct proxy_listener *proxy_listener_at(const struct proxy *p, unsigned index)
+{
+	const struct sockets *s = proxy_sockets(p);
+
+	return s != NULL && index < s->count ? &s->socket[index].listener : NULL;
+}
+
+unsigned proxy_listener_count(const struct proxy *p)
+{
+	const struct sockets *s = proxy_sockets(p);
+
+	return s != NULL ? s->count : 0;
+}
+
+static bool hook_is_myself(void *room, struct str host, uint16_t port, enum sip_transport transport)
+{
+	const struct sockets *s = proxy_sockets(room);
+
+	return s != NULL && proxy_sockets_is_myself(s, host, port, transport);
+}
+
+static int hook_find_listener(void *room, struct str text)
+{
+	const struct sockets *s = proxy_sockets(room);
+
+	return s != NULL ? proxy_sockets_find(s, text) : -1;
+}
+
+static unsigned hook_listener_text(void *room, unsigned listener, char *out, unsigned size)
+{
+	const struct proxy_listener *l = proxy_listener_at(room, listener);
+	struct text t = {out, 0, size, false};
+	char endpoint[NET_ENDPOINT_TEXT_MAX];
+	struct str transport;
+
+	if (l == NULL)
+		return 0;
+	transport = sip_transport_name(l->transport);
+	for (uint32_t i = 0; i < transport.len; i++) {
+		char c = str_lower_char(transport.s[i]);
+
+		text_put(&t, (struct str){&c, 1});
+	}
+	text_lit(&t, ":");
+	text_put(&t, (struct str){endpoint, net_endpoint_format(&l->ep, endpoint)});
+	return t.full ? 0 : t.len;
+}
+
+void proxy_hooks(struct proxy *p, struct route_hooks *hooks)
+{
+	hooks->room = p;
+	hooks->is_myself = hook_is_myself;
+	hooks->find_listener = hook_find_listener;
+	hooks->listener_text = hook_listener_text;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* OpenSER module "siputils", as far as it asks the proxy; what asks the message alone is in the
+ * language's own tables. */
+#include "proxy/internal.h"
+
+struct siputils_config {
+	const char *accept, *encoding, *language, *supported;
+};
+
+MODULE_CHECK(check_config)
+{
+	*data = (void *)(uintptr_t)config;
+	return 0;
+}
+
+/* RFC 3261 11.2: an OPTIONS to us and to nobody's user. */
+MODULE_RUN(run_options_reply)
+{
+	static const struct siputils_config initial = {"*/*", "", "en", ""};
+	const struct siputils_config *config = args->data != NULL ? args->data : &initial;
+	const struct sockets *s = proxy_sockets(args->room);
+	struct str uri_text = route_ctx_uri(ctx);
+	struct sip_uri uri;
+	char headers[768];
+	struct text t = {headers, 0, sizeof(headers), false};
+
+	if (ctx->msg.method != SIP_METHOD_OPTIONS || ctx->result.forward ||
+		sip_uri_parse(uri_text.s, (struct sip_span){0, uri_text.len}, &uri) != 0 ||
+		uri.user.len != 0 || !proxy_uri_is_myself(s, uri_text.s, &uri))
+		return ROUTE_FALSE;
+	text_lit(&t, "Accept: ");
+	text_put(&t, str_c(config->accept));
+	text_lit(&t, "\r\nAccept-Encoding: ");
+	text_put(&t, str_c(config->encoding));
+	text_lit(&t, "\r\nAccept-Language: ");
+	text_put(&t, str_c(config->language));
+	text_lit(&t, "\r\nSupported: ");
+	text_put(&t, str_c(config->supported));
+	text_lit(&t, "\r\n");
+	proxy_reply_options(ctx, t.full ? STR_NONE : (struct str){t.s, t.len});
+	proxy_state(ctx)->flags |= STATE_REPLIED;
+	return ROUTE_TRUE;
+}
+
+/* A request with one Via comes from who made it. */
+MODULE_RUN(run_is_first_hop)
+{
+	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
+
+	if (ctx->msg.is_response)
+		return ROUTE_FALSE;
+	return via != NULL && via->next == 0 &&
+			       ctx->msg.first[SIP_HEADER_VIA] == ctx->msg.last[SIP_HEADER_VIA]
+		       ? ROUTE_TRUE
+		       : ROUTE_FALSE;
+}
+
+static const struct route_function functions[] = {
+	{.name = "options_reply",
+		.in = ROUTE_IN_REQUEST,
+		.run = run_options_reply,
+		.check = check_config,
+		.usage = "options_reply()",
+		.help = "Answers an OPTIONS to us without a user with 200 and what we support; "
+			"else false."},
+	{.name = "is_first_hop",
+		.in = ROUTE_IN_ANY,
+		.run = run_is_first_hop,
+		.usage = "is_first_hop()",
+		.help = "True where the request has one Via: it comes from who made it."},
+	{.name = NULL},
+};
+
+#define TEXT(name_text, field, value, text) \
+	{ \
+		.name = name_text, .type = ROUTE_PARAM_STR, \
+		.offset = offsetof(struct siputils_config, field), .initial = value, .help = text \
+	}
+
+static const struct route_param params[] = {
+	TEXT("options_accept", accept, "*/*", "Accept of options_reply()."),
+	TEXT("options_accept_encoding", encoding, "", "Accept-Encoding of options_reply()."),
+	TEXT("options_accept_language", language, "en", "Accept-Language of options_reply()."),
+	TEXT("options_support", supported, "", "Supported of options_reply()."),
+	{.name = NULL},
+};
+
+static bool stays_in_line(const char *text)
+{
+	return text == NULL || strpbrk(text, "\r\n") == NULL;
+}
+
+static int prepare(void *room, const void *config, struct route_report *report, void **prepared)
+{
+	const struct siputils_config *c = config;
+	static const struct route_place nowhere = {.file = "siputils", .length = 1};
+
+	*prepared = NULL;
+	if (stays_in_line(c->accept) && stays_in_line(c->encoding) && stays_in_line(c->language) &&
+		stays_in_line(c->supported))
+		return 0;
+	route_error(report, &nowhere, "a parameter of siputils stays on one line");
+	return -EINVAL;
+}
+
+const struct route_module proxy_siputils_module = {.name = "siputils",
+	.functions = functions,
+	.params = params,
+	.config_size = sizeof(struct siputils_config),
+	.prepare = prepare};

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* OpenSER module "sl": replies without state. */
+#include "proxy/internal.h"
+
+/* A reason phrase may hold anything but what would end its line. */
+static bool reason_ok(struct str reason)
+{
+	for (uint32_t i = 0; i < reason.len; i++) {
+		if ((unsigned char)reason.s[i] < ' ' && reason.s[i] != '\t')
+			return false;
+	}
+	return true;
+}
+
+/* A decision to forward stands; a reply replaces an earlier one. */
+static int32_t reply(struct route_ctx *ctx, int64_t status, struct str reason)
+{
+	if (status < 100 || status > 699 || !reason_ok(reason) || ctx->result.forward)
+		return ROUTE_FALSE;
+	proxy_reply_set(ctx, (uint16_t)status, reason);
+	proxy_state(ctx)->flags |= STATE_REPLIED;
+	return ROUTE_TRUE;
+}
+
+MODULE_RUN(run_reply)
+{
+	char digits[24];
+	int64_t status;
+
+	if (!arg_number(&args->v[0], 699, &status))
+		return ROUTE_FALSE;
+	return reply(ctx, status, args->n > 1 ? arg_text(&args->v[1], digits) : STR_NONE);
+}
+
+/* What the last forward() failed for, else 500. */
+MODULE_RUN(run_reply_error)
+{
+	if (ctx->result.reply && proxy_state(ctx)->refusal != PROXY_REFUSAL_NONE) {
+		proxy_state(ctx)->flags |= STATE_REPLIED;
+		return ROUTE_TRUE;
+	}
+	return reply(ctx, 500, STR_NONE);
+}
+
+MODULE_CHECK(check_reply)
+{
+	int64_t status;
+
+	if (arg[0].constant && (!arg_number(&arg[0].value, 699, &status) || status < 100)) {
+		route_error(report, &arg[0].place, "a status is a number from 100 to 699");
+		return -EINVAL;
+	}
+	if (n > 1 && arg[1].constant && arg[1].value.type == ROUTE_STR &&
+		!reason_ok(arg[1].value.s)) {
+		route_error(report, &arg[1].place, "a reason phrase stays on its line");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+#define REPLY_IN (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE)
+
+static const struct route_function functions[] = {
+	{.name = "sl_send_reply",
+		.args_min = 1,
+		.args_max = 2,
+		.in = REPLY_IN,
+		.run = run_reply,
+		.check = check_reply,
+		.usage = "sl_send_reply(status [, reason])",
+		.help = "Answers the request without state."},
+	{.name = "send_reply",
+		.args_min = 1,
+		.args_max = 2,
+		.in = REPLY_IN,
+		.run = run_reply,
+		.check = check_reply,
+		.usage = "send_reply(status [, reason])",
+		.help = "Answers the request; without a transaction the same as sl_send_reply()."},
+	{.name = "sl_reply_error",
+		.in = REPLY_IN,
+		.run = run_reply_error,
+		.usage = "sl_reply_error()",
+		.help = "Answers with what the last forward() failed for, else with 500."},
+	{.name = NULL},
+};
+
+static const struct route_param params[] = {
+	{.name = "bind_tm",
+		.type = ROUTE_PARAM_INT,
+		.accepted_only = true,
+		.help = "Known from Kamailio."},
+	{.name = "enable_stats",
+		.type = ROUTE_PARAM_INT,
+		.accepted_only = true,
+		.help = "Counters are always on."},
+	{.name = "default_code",
+		.type = ROUTE_PARAM_INT,
+		.accepted_only = true,
+		.help = "Known from Kamailio."},
+	{.name = "default_reason",
+		.type = ROUTE_PARAM_STR,
+		.accepted_only = true,
+		.help = "Known from Kamailio."},
+	{.name = NULL},
+};
+
+const struct route_module proxy_sl_module = {
+	.name = "sl", .functions = functions, .params = params};

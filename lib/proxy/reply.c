@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Replies of our own (RFC 3261 8.2.6, 16.11, 18.2.2): without state, so that every retransmission
+ * of the request gets the same one. The To tag is a keyed function of the transaction, by which the
+ * ACK is known again.
+ */
+#include "proxy/internal.h"
+
+/* What a reply may do without, in the order in which it goes where the reply is too long for an
+ * unproven source. */
+enum optional { OPTIONAL_SERVER, OPTIONAL_TIMESTAMP, OPTIONAL_SCRIPT, OPTIONAL_COUNT };
+
+static const struct {
+	uint16_t status;
+	const char *phrase;
+} phrases[] = {
+	{100, "Trying"},
+	{180, "Ringing"},
+	{181, "Call Is Being Forwarded"},
+	{182, "Queued"},
+	{183, "Session Progress"},
+	{200, "OK"},
+	{202, "Accepted"},
+	{300, "Multiple Choices"},
+	{301, "Moved Permanently"},
+	{302, "Moved Temporarily"},
+	{305, "Use Proxy"},
+	{380, "Alternative Service"},
+	{400, "Bad Request"},
+	{401, "Unauthorized"},
+	{402, "Payment Required"},
+	{403, "Forbidden"},
+	{404, "Not Found"},
+	{405, "Method Not Allowed"},
+	{406, "Not Acceptable"},
+	{407, "Proxy Authentication Required"},
+	{408, "Request Timeout"},
+	{410, "Gone"},
+	{413, "Request Entity Too Large"},
+	{414, "Request-URI Too Long"},
+	{415, "Unsupported Media Type"},
+	{416, "Unsupported URI Scheme"},
+	{420, "Bad Extension"},
+	{421, "Extension Required"},
+	{423, "Interval Too Brief"},
+	{480, "Temporarily Unavailable"},
+	{481, "Call/Transaction Does Not Exist"},
+	{482, "Loop Detected"},
+	{483, "Too Many Hops"},
+	{484, "Address Incomplete"},
+	{485, "Ambiguous"},
+	{486, "Busy Here"},
+	{487, "Request Terminated"},
+	{488, "Not Acceptable Here"},
+	{491, "Request Pending"},
+	{493, "Undecipherable"},
+	{500, "Server Internal Error"},
+	{501, "Not Implemented"},
+	{502, "Bad Gateway"},
+	{503, "Service Unavailable"},
+	{504, "Server Time-out"},
+	{505, "Version Not Supported"},
+	{513, "Message Too Large"},
+	{600, "Busy Everywhere"},
+	{603, "Decline"},
+	{604, "Does Not Exist Anywhere"},
+	{606, "Not Acceptable"},
+};
+
+struct str proxy_reply_phrase(uint16_t status)
+{
+	for (unsigned i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
+		if (phrases[i].status == status)
+			return str_c(phrases[i].phrase);
+	}
+	return STR("Unnamed");
+}
+
+void proxy_reply_set(struct route_ctx *ctx, uint16_t status, struct str reason)
+{
+	uint8_t failure = ctx->failure;
+
+	ctx->result.forward = false;
+	ctx->result.reply = true;
+	ctx->result.status = status;
+	ctx->result.reason = ROUTE_TEXT_NONE;
+	if (reason.len != 0 && !str_eq(reason, proxy_reply_phrase(status)))
+		ctx->result.reason = route_text_keep(ctx, reason);
+	ctx->failure = failure; /* a full arena costs the phrase, not the reply */
+}
+
+void proxy_source_verified(struct route_ctx *ctx)
+{
+	proxy_state(ctx)->flags |= STATE_VERIFIED;
+}
+
+void proxy_reply_options(struct route_ctx *ctx, struct str headers)
+{
+	uint8_t failure = ctx->failure;
+
+	proxy_reply_set(ctx, 200, STR_NONE);
+	if (headers.len != 0) {
+		struct str part[] = {route_text_str(ctx, ctx->result.headers), headers};
+
+		ctx->result.headers = route_text_join(ctx, part, 2);
+		ctx->failure = failure;
+	}
+}
+
+/* The Vias as they came, the topmost with what we learned of its sender. */
+static void put_vias(struct text *t, const struct route_ctx *ctx, const struct sip_via *top,
+	const struct via_stamp *stamp)
+{
+	bool first = true;
+
+	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_VIA, h) {
+		struct sip_span rest = sip_header_value(h);
+		uint32_t end = rest.off + rest.len;
+
+		text_lit(t, "Via: ");
+		for (unsigned i = 0; first && top != NULL && i < stamp->changes; i++) {
+			text_put(t,
+				(struct str){ctx->buf + rest.off, stamp->change[i].off - rest.off});
+			text_put(t, (struct str){stamp->change[i].text, stamp->change[i].len});
+			rest.off = stamp->change[i].off + stamp->change[i].del;
+		}
+		text_put(t, (struct str){ctx->buf + rest.off, end - rest.off});
+		text_lit(t, "\r\n");
+		first = false;
+	}
+}
+
+static void put_header(struct text *t, const struct route_ctx *ctx, enum sip_header_id id)
+{
+	if (!sip_msg_has(&ctx->msg, id))
+		return;
+	text_put(t, sip_header_name(id));
+	text_lit(t, ": ");
+	text_put(t, sip_text(ctx->buf, sip_msg_value(&ctx->msg, id)));
+	text_lit(t, "\r\n");
+}
+
+static void put_all(
+	struct text *t, const struct route_ctx *ctx, enum sip_header_id id, struct str name)
+{
+	SIP_MSG_FOREACH (&ctx->msg, id, h) {
+		text_put(t, name);
+		text_lit(t, ": ");
+		text_put(t, sip_text(ctx->buf, sip_header_value(h)));
+		text_lit(t, "\r\n");
+	}
+}
+
+/* 8.2.6.2: every reply but 100 has a To tag. Where To is malformed nothing can be added to it. */
+static void put_to(struct text *t, struct proxy *p, struct route_ctx *ctx)
+{
+	const struct sip_address *to = sip_msg_to(&ctx->msg, ctx->buf);
+	char tag[TAG_LEN];
+
+	if (to == NULL || to->tag.len != 0 || ctx->result.status == 100) {
+		put_header(t, ctx, SIP_HEADER_TO);
+		return;
+	}
+	proxy_tag_write(proxy_keys(p), proxy_transaction_key(p, ctx), tag);
+	text_lit(t, "To: ");
+	text_put(t, sip_text(ctx->buf, to->value));
+	text_lit(t, ";tag=");
+	text_put(t, (struct str){tag, TAG_LEN});
+	text_lit(t, "\r\n");
+}
+
+static void put_reply(struct text *t, struct proxy *p, struct route_ctx *ctx,
+	const struct sip_via *top, const struct via_stamp *stamp, unsigned dropped)
+{
+	const struct sockets *s = proxy_sockets(p);
+	const struct route_result *r = &ctx->result;
+	struct str reason = route_text_str(ctx, r->reason),
+		   headers = route_text_str(ctx, r->headers);
+
+	text_lit(t, "SIP/2.0 ");
+	text_number(t, r->status);
+	text_lit(t, " ");
+	text_put(t, reason.len != 0 ? reason : proxy_reply_phrase(r->status));
+	text_lit(t, "\r\n");
+	put_vias(t, ctx, top, stamp);
+	put_header(t, ctx, SIP_HEADER_FROM);
+	put_to(t, p, ctx);
+	put_header(t, ctx, SIP_HEADER_CALL_ID);
+	put_header(t, ctx, SIP_HEADER_CSEQ);
+	/* 12.1.1: only what makes a dialog carries the route set. */
+	if (r->status > 100 && r->status < 300)
+		put_all(t, ctx, SIP_HEADER_RECORD_ROUTE, STR("Record-Route"));
+	if (r->status == 100 && dropped <= OPTIONAL_TIMESTAMP)
+		put_header(t, ctx, SIP_HEADER_TIMESTAMP); /* 8.2.6.1 */
+	if (r->status == 420)
+		put_all(t, ctx, SIP_HEADER_PROXY_REQUIRE,
+			STR("Unsupported")); /* we know no extension of this kind */
+	if (dropped <= OPTIONAL_SCRIPT)
+		text_put(t, headers);
+	if (dropped <= OPTIONAL_SERVER)
+		text_put(t, (struct str){s->server, s->server_len});
+	text_lit(t, "Content-Length: 0\r\n\r\n");
+}
+
+/* Challenges may be longer than what they answer; the caller limits their rate by source. */
+static bool may_be_long(const struct route_ctx *ctx)
+{
+	const struct proxy_state *state =
+		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+
+	return (state->flags & STATE_VERIFIED) != 0 || ctx->result.status == 401 ||
+	       ctx->result.status == 407;
+}
+
+int64_t proxy_reply_write(
+	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to)
+{
+	const struct sockets *s = proxy_sockets(p);
+	const struct proxy_state *state = proxy_state(ctx);
+	const struct sip_via *top = sip_msg_via(&ctx->msg, ctx->buf, 0);
+	bool force_rport = (state->flags & STATE_RPORT) != 0;
+	struct via_stamp stamp;
+	struct net_endpoint dst;
+	uint32_t request_len = ctx->msg.len - ctx->msg.start_line.off, limit = room;
+	struct text t;
+
+	if (ctx->msg.is_response || ctx->msg.method == SIP_METHOD_ACK)
+		return -(int64_t)PROXY_REASON_ACK_UNROUTABLE;
+	if (s == NULL || proxy_keys(p) == NULL || top == NULL || ctx->origin.listener >= s->count)
+		return -(int64_t)PROXY_REASON_REPLY_TARGET;
+	proxy_via_reply_target(ctx, top, force_rport, &dst);
+	if (dst.addr.family != s->socket[ctx->origin.listener].listener.ep.addr.family ||
+		!proxy_sockets_may_send(&s->socket[ctx->origin.listener], &dst))
+		return -(int64_t)PROXY_REASON_REPLY_TARGET;
+	proxy_via_stamp(ctx, top, force_rport, &stamp);
+	if (!may_be_long(ctx) && limit > request_len + request_len / 2)
+		limit = request_len + request_len / 2;
+	if (limit > SIP_MSG_UDP_OUT_MAX)
+		limit = SIP_MSG_UDP_OUT_MAX;
+	for (unsigned dropped = 0; dropped <= OPTIONAL_COUNT; dropped++) {
+		t = (struct text){out, 0, limit, false};
+		put_reply(&t, p, ctx, top, &stamp, dropped);
+		if (!t.full)
+			break;
+	}
+	if (t.full)
+		return -(int64_t)PROXY_REASON_REPLY_SIZE;
+	to->dst = dst;
+	to->listener = ctx->origin.listener;
+	to->destination = -1;
+	return t.len;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Responses (RFC 3261 16.7 steps 1 to 3 and 9, 16.11, 18.1.2): ours by the top Via and its token,
+ * or dropped; then to where the Via below says, from the listener that received the request.
+ */
+#include "proxy/internal.h"
+
+static struct via_bound bound_of(const char *buf, const struct sip_via *via)
+{
+	return (struct via_bound){
+		.host = sip_text(buf, via->host),
+		.branch = sip_text(buf, via->branch),
+		.received = sip_text(buf, via->received),
+		.maddr = sip_text(buf, via->maddr),
+		.port = via->port,
+		.rport = via->rport,
+	};
+}
+
+/* 18.2.2 and RFC 3581 4. What we wrote into `received` and `rport` is covered by the token. */
+static bool response_address(const char *buf, const struct sip_via *via, struct net_endpoint *out)
+{
+	uint16_t sent_by_port = via->port != 0 ? via->port : SIP_DEFAULT_PORT;
+
+	memset(out, 0, sizeof(*out));
+	out->port = sent_by_port;
+	if (sip_present(via->maddr) && net_addr_parse(sip_text(buf, via->maddr), &out->addr) == 0)
+		return true;
+	if (sip_present(via->received)) {
+		if (via->rport != 0)
+			out->port = via->rport;
+		return net_addr_parse(sip_text(buf, via->received), &out->addr) == 0;
+	}
+	/* Without `received` the host was the source's address itself. */
+	return net_addr_parse(sip_text(buf, via->host), &out->addr) == 0;
+}
+
+/* The listener that received the request; where that is another node's, the one that the response
+ * came by. */
+static int response_listener(const struct sockets *s, const struct route_ctx *ctx,
+	const struct via_token *token, const struct net_addr *to)
+{
+	int listener = proxy_sockets_by_id(s, token->listener);
+
+	if (listener >= 0 && s->socket[listener].listener.ep.addr.family == to->family)
+		return listener;
+	return proxy_sockets_choose(s, ctx->origin.listener, -1, to);
+}
+
+enum proxy_verdict proxy_response_receive(
+	struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason)
+{
+	const struct sockets *s = proxy_sockets(p);
+	const struct keys *keys = proxy_keys(p);
+	struct proxy_state *state = proxy_state(ctx);
+	struct route_target *target = &ctx->result.target;
+	const struct sip_via *top, *next;
+	struct via_token token;
+	struct via_bound bound;
+	int listener;
+
+	*reason = PROXY_REASON_NONE;
+	if (error != SIP_OK)
+		return PROXY_DROP; /* counted under the error's own name */
+	top = sip_msg_via(&ctx->msg, ctx->buf, 0);
+	*reason = PROXY_REASON_VIA_NOT_OURS;
+	if (keys == NULL || s == NULL || top == NULL ||
+		!proxy_sockets_is_myself(s, sip_text(ctx->buf, top->host),
+			top->port != 0 ? top->port : SIP_DEFAULT_PORT, top->transport))
+		return PROXY_DROP;
+	next = sip_msg_via(&ctx->msg, ctx->buf, 1);
+	*reason = PROXY_REASON_VIA_NONE_BELOW;
+	if (next == NULL)
+		return PROXY_DROP;
+	*reason = PROXY_REASON_VIA_MAC;
+	bound = bound_of(ctx->buf, next);
+	if (!sip_msg_cseq(&ctx->msg, ctx->buf) ||
+		!proxy_via_token_verify(keys, sip_text(ctx->buf, top->token),
+			sip_text(ctx->buf, top->branch), &bound,
+			sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)),
+			ctx->msg.cseq_number, sip_text(ctx->buf, ctx->msg.cseq_method_text),
+			&token))
+		return PROXY_DROP;
+	*reason = PROXY_REASON_RESPONSE_TARGET;
+	if (!response_address(ctx->buf, next, &target->ep))
+		return PROXY_DROP;
+	listener = response_listener(s, ctx, &token, &target->ep.addr);
+	if (listener < 0 || s->socket[listener].listener.transport != SIP_TRANSPORT_UDP ||
+		!proxy_sockets_may_send(&s->socket[listener], &target->ep))
+		return PROXY_DROP;
+	*reason = PROXY_REASON_NONE;
+	target->transport = SIP_TRANSPORT_UDP;
+	target->listener = (int16_t)listener;
+	target->destination = -1;
+	target->valid = true;
+	if (token.stateful) {
+		state->flags |= STATE_OWNER;
+		state->owner = token.owner;
+	}
+	ctx->result.forward = true;
+	return PROXY_GO;
+}
+
+int proxy_response_owner(const struct route_ctx *ctx)
+{
+	const struct proxy_state *state =
+		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+
+	return (state->flags & STATE_OWNER) != 0 ? state->owner : -1;
+}
+
+int64_t proxy_response_write(
+	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to)
+{
+	const struct route_target *target = &ctx->result.target;
+	const struct sip_via *top = sip_msg_via(&ctx->msg, ctx->buf, 0);
+	struct proxy_state *state = proxy_state(ctx);
+	int64_t len;
+
+	if (!target->valid || top == NULL)
+		return -(int64_t)PROXY_REASON_RESPONSE_TARGET;
+	if ((state->flags & STATE_WRITTEN) == 0) {
+		sip_edit_delete_value(&ctx->edits, &ctx->msg, ctx->buf,
+			&ctx->msg.header[top->header], top->value);
+		if (ctx->msg.start_line.off != 0)
+			sip_edit_delete(&ctx->edits, 0, ctx->msg.start_line.off);
+		state->flags |= STATE_WRITTEN;
+	}
+	len = sip_edit_apply(&ctx->edits, ctx->buf, ctx->msg.len, out,
+		room < SIP_MSG_UDP_OUT_MAX ? room : SIP_MSG_UDP_OUT_MAX);
+	if (len < 0)
+		return -(int64_t)PROXY_REASON_TOO_LARGE;
+	to->dst = target->ep;
+	to->listener = (uint16_t)target->listener;
+	to->destination = -1;
+	return len;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * RFC 3261 16.4, and the Route headers that leave (16.6 step 6): which Route values are ours,
+ * whether their token is valid, what a strict router did to the message, and what the next hop
+ * wants.
+ */
+#include "proxy/internal.h"
+
+static bool parse_value(
+	const struct route_ctx *ctx, struct sip_span value, struct route_value_at *out)
+{
+	out->value = value;
+	return sip_address_parse(ctx->buf, value, &out->address) == 0 && !out->address.star &&
+	       sip_uri_parse(ctx->buf, out->address.uri, &out->uri) == 0;
+}
+
+bool proxy_route_set_at(
+	const struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out)
+{
+	struct sip_span value, found = {0, 0};
+	unsigned i = 0;
+
+	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_ROUTE, h) {
+		uint32_t at = 0;
+
+		while (sip_list_next(ctx->buf, sip_header_value(h), &at, &value)) {
+			found = value;
+			if (!last && i == n)
+				return parse_value(ctx, value, out);
+			if (++i > SIP_VALUES_MAX)
+				return false;
+		}
+	}
+	return last && i != 0 && parse_value(ctx, found, out);
+}
+
+static unsigned count_values(const struct route_ctx *ctx)
+{
+	struct sip_span value;
+	unsigned n = 0;
+
+	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_ROUTE, h) {
+		uint32_t at = 0;
+
+		while (n <= SIP_VALUES_MAX &&
+			sip_list_next(ctx->buf, sip_header_value(h), &at, &value))
+			n++;
+	}
+	return n;
+}
+
+bool proxy_route_set_remains(const struct route_ctx *ctx)
+{
+	const struct proxy_state *state =
+		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+	unsigned gone = state->pop + ((state->flags & STATE_POP_LAST) != 0);
+
+	return count_values(ctx) > gone;
+}
+
+static uint16_t default_port(const struct sip_uri *uri)
+{
+	if (uri->port != 0)
+		return uri->port;
+	return uri->scheme == SIP_SCHEME_SIPS || uri->transport == SIP_TRANSPORT_TLS
+		       ? SIPS_DEFAULT_PORT
+		       : SIP_DEFAULT_PORT;
+}
+
+bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri)
+{
+	if (uri->scheme != SIP_SCHEME_SIP && uri->scheme != SIP_SCHEME_SIPS)
+		return false;
+	return proxy_sockets_is_myself(
+		s, sip_text(buf, uri->host), default_port(uri), uri->transport);
+}
+
+/*
+ * Whether a URI of ours carries a token of this dialog: its tag is the From or the To tag of a
+ * request that has a To tag. A dialog that an RFC 2543 client made has an empty tag on one side.
+ */
+static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct sip_uri *uri)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	const struct keys *keys = proxy_keys(p);
+	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf),
+				 *to = sip_msg_to(&ctx->msg, ctx->buf);
+	struct str call_id = sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)),
+		   token;
+	struct sip_span value;
+
+	if (from == NULL || to == NULL ||
+		!sip_param_find(ctx->buf, uri->params, STR(SIP_VIA_TOKEN_PARAM), &value, NULL))
+		return false;
+	token = sip_text(ctx->buf, value);
+	if (to->tag.len != 0 &&
+		proxy_route_token_verify(keys, token, call_id, sip_text(ctx->buf, from->tag))) {
+		state->flags |= STATE_DOWNSTREAM;
+		return true;
+	}
+	if ((to->tag.len != 0 || from->tag.len != 0) &&
+		proxy_route_token_verify(keys, token, call_id, sip_text(ctx->buf, to->tag))) {
+		state->flags |= STATE_UPSTREAM;
+		return true;
+	}
+	return false;
+}
+
+/* Notes a URI of ours: its parameters are what check_route_param() and is_direction() look at. */
+static void take_ours(struct route_ctx *ctx, const struct sip_uri *uri)
+{
+	struct proxy_state *state = proxy_state(ctx);
+
+	if ((state->flags & STATE_ROUTE_OURS) == 0)
+		state->own_params = uri->params;
+	state->flags |= STATE_ROUTE_OURS;
+}
+
+/* The second half of a double Record-Route says which listener faces the other side. */
+static void pop_second_half(const struct sockets *s, struct route_ctx *ctx)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	struct route_value_at next;
+	int listener;
+
+	if (!proxy_route_set_at(ctx, state->pop, false, &next) ||
+		!proxy_uri_is_myself(s, ctx->buf, &next.uri) ||
+		!sip_param_find(ctx->buf, next.uri.params, STR("r2"), NULL, NULL))
+		return;
+	state->pop++;
+	listener =
+		proxy_sockets_named(s, sip_text(ctx->buf, next.uri.host), default_port(&next.uri));
+	if (listener >= 0)
+		state->route_listener = (uint16_t)(listener + 1);
+}
+
+/* A strict router put our Record-Route value into the R-URI: the last Route value is the one that
+ * was meant. */
+static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct sockets *s)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	const struct sip_uri *uri = sip_msg_uri(&ctx->msg, ctx->buf);
+	struct route_value_at last;
+	bool valid;
+
+	if (ctx->uri.space != ROUTE_SPACE_NONE || uri == NULL ||
+		!sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE) || !proxy_uri_is_myself(s, ctx->buf, uri))
+		return false;
+	valid = token_valid(p, ctx, uri);
+	/* Without a token only what looks like a Record-Route value, and only from who needs none.
+	 */
+	if (!valid && !(uri->lr && uri->user.len == 0 && proxy_sockets_trusts(s, ctx)))
+		return false;
+	if (!proxy_route_set_at(ctx, 0, true, &last))
+		return false;
+	take_ours(ctx, uri);
+	state->flags |= STATE_ROUTE_VALID | STATE_POP_LAST;
+	ctx->uri = route_text_of_span(last.uri.all);
+	if (sip_param_find(ctx->buf, uri->params, STR("r2"), NULL, NULL) && count_values(ctx) > 1)
+		pop_second_half(s, ctx);
+	return true;
+}
+
+void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	const struct sockets *s = proxy_sockets(p);
+	struct route_value_at top;
+	bool strict;
+
+	if ((state->flags & STATE_ROUTE_SEEN) != 0)
+		return;
+	state->flags |= STATE_ROUTE_SEEN;
+	if (!sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
+		return;
+	strict = undo_strict(p, ctx, s);
+	if (strict && count_values(ctx) == (unsigned)state->pop + 1)
+		return; /* the last value was the only one left, and it is the R-URI now */
+	if (!proxy_route_set_at(ctx, state->pop, false, &top) ||
+		!proxy_uri_is_myself(s, ctx->buf, &top.uri))
+		return;
+	if (strict && state->route_listener != 0)
+		return; /* both halves are gone already: what stands here is another pass through us
+			 */
+	take_ours(ctx, &top.uri);
+	state->pop++;
+	if (token_valid(p, ctx, &top.uri) || proxy_sockets_trusts(s, ctx))
+		state->flags |= STATE_ROUTE_VALID;
+	if (sip_param_find(ctx->buf, top.uri.params, STR("r2"), NULL, NULL))
+		pop_second_half(s, ctx);
+}
+
+void proxy_route_set_write(struct route_ctx *ctx)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	unsigned first = state->pop, count, i = 0;
+	struct route_value_at next;
+	struct sip_span value;
+
+	if (!sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
+		return;
+	if ((state->flags & STATE_STRICT_NEXT) != 0 &&
+		proxy_route_set_at(ctx, first, false, &next)) {
+		/* 16.6 step 6: the R-URI goes to the end of the Route, its first value becomes the
+		 * R-URI. */
+		const struct sip_header *h = &ctx->msg.header[ctx->msg.last[SIP_HEADER_ROUTE]];
+		struct str part[] = {STR("Route: <"), route_ctx_uri(ctx), STR(">\r\n")};
+
+		sip_edit_insert_parts(
+			&ctx->edits, sip_msg_line_end(&ctx->msg, h), SIP_EDIT_FIRST, part, 3);
+		ctx->uri = route_text_of_span(next.uri.all);
+		ctx->uri.len -= next.uri.headers.len != 0 ? next.uri.headers.len + 1 : 0;
+		first++;
+	}
+	if (first == 0 && (state->flags & STATE_POP_LAST) == 0)
+		return;
+	count = count_values(ctx);
+	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_ROUTE, h) {
+		uint32_t at = 0;
+
+		while (sip_list_next(ctx->buf, sip_header_value(h), &at, &value)) {
+			if (i < first || (i + 1 == count && (state->flags & STATE_POP_LAST) != 0))
+				sip_edit_delete_value(&ctx->edits, &ctx->msg, ctx->buf, h, value);
+			if (++i > SIP_VALUES_MAX)
+				return;
+		}
+	}
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The keyed texts that we put into messages and know again: branch, Via token, Record-Route token,
+ * To tag.
+ *
+ * Via token: key id (1), class (1: 's' stateless, 't' stateful), node (4), listener (8), owner (2,
+ * stateful only), MAC (12). Record-Route token: key id (1), MAC (12). All in lower-case base32: SIP
+ * compares tokens without case, and peers may change it, so reading takes both.
+ */
+#include "proxy/internal.h"
+
+#define CLASS_STATELESS 's'
+#define CLASS_STATEFUL 't'
+#define MAC_MASK (~(uint64_t)0xf) /* the 60 bits that 12 characters hold */
+
+int proxy_base32_digit(char c)
+{
+	c = str_lower_char(c);
+	if (c >= 'a' && c <= 'z')
+		return c - 'a';
+	if (c >= '2' && c <= '7')
+		return c - '2' + 26;
+	return -1;
+}
+
+static struct hash_key derive(const struct hash_key *from, struct str purpose)
+{
+	struct hash h;
+	struct hash128 v;
+
+	hash_init128(&h, from);
+	hash_str(&h, purpose);
+	v = hash_final128(&h);
+	return (struct hash_key){{v.lo, v.hi}};
+}
+
+void proxy_keys_derive(struct keys *keys)
+{
+	keys->transaction = derive(&keys->branch, STR("transaction"));
+	keys->tag = derive(&keys->branch, STR("to tag"));
+	memset(keys->by_id, -1, sizeof(keys->by_id));
+	for (unsigned i = 0; i < keys->count; i++) {
+		struct mac_key *mac = &keys->mac[i];
+
+		mac->via = derive(&mac->key, STR("via"));
+		mac->route = derive(&mac->key, STR("record-route"));
+		keys->by_id[proxy_base32_digit(mac->id)] = (int8_t)i;
+	}
+}
+
+static const struct mac_key *key_of(const struct keys *keys, char id)
+{
+	int digit = proxy_base32_digit(id);
+
+	return digit >= 0 && keys->by_id[digit] >= 0 ? &keys->mac[keys->by_id[digit]] : NULL;
+}
+
+static bool mac_equal(struct str text, uint64_t mac)
+{
+	uint64_t said;
+
+	mac &= MAC_MASK;
+	return text.len == TOKEN_MAC_LEN && hash_unbase32(text, &said) &&
+	       hash_equal_constant_time(&said, &mac, sizeof(mac));
+}
+
+void proxy_branch_write(char *out, struct hash128 key)
+{
+	hash_base32(out, key.lo, 60);
+	hash_base32(out + 12, key.hi, 20);
+}
+
+static uint64_t via_mac(const struct mac_key *key, const struct via_token *token, struct str branch,
+	const struct via_bound *next, struct str call_id, uint32_t cseq, struct str method)
+{
+	struct hash h;
+
+	hash_init(&h, &key->via);
+	hash_str_lower(&h, branch);
+	hash_u64(&h, token->listener | token->node);
+	hash_u32(&h, token->stateful ? 0x10000u | token->owner : 0);
+	hash_u32(&h, (uint32_t)next->port << 16 | next->rport);
+	hash_str_lower(&h, next->host);
+	hash_str_lower(&h, next->branch);
+	hash_str_lower(&h, next->received);
+	hash_str_lower(&h, next->maddr);
+	hash_str(&h, call_id);
+	hash_str(&h, method);
+	hash_u32(&h, cseq);
+	return hash_final(&h);
+}
+
+unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *token,
+	const char *branch, const struct via_bound *next, struct str call_id, uint32_t cseq,
+	struct str method, char *out)
+{
+	const struct mac_key *key = &keys->mac[0];
+	uint64_t mac =
+		via_mac(key, token, (struct str){branch, BRANCH_LEN}, next, call_id, cseq, method);
+	char *at = out;
+
+	*at++ = key->id;
+	*at++ = token->stateful ? CLASS_STATEFUL : CLASS_STATELESS;
+	hash_base32(at, (uint64_t)token->node << 48, 5 * TOKEN_NODE_LEN);
+	at += TOKEN_NODE_LEN;
+	hash_base32(at, token->listener, 5 * TOKEN_LISTENER_LEN);
+	at += TOKEN_LISTENER_LEN;
+	if (token->stateful) {
+		hash_base32(at, (uint64_t)token->owner << 54, 5 * TOKEN_OWNER_LEN);
+		at += TOKEN_OWNER_LEN;
+	}
+	hash_base32(at, mac, 5 * TOKEN_MAC_LEN);
+	at += TOKEN_MAC_LEN;
+	return (unsigned)(at - out);
+}
+
+static bool take(struct str *text, unsigned len, uint64_t *v)
+{
+	struct str part = {text->s, len};
+
+	if (text->len < len || !hash_unbase32(part, v))
+		return false;
+	text->s += len;
+	text->len -= len;
+	return true;
+}
+
+bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
+	const struct via_bound *next, struct str call_id, uint32_t cseq, struct str method,
+	struct via_token *out)
+{
+	const struct mac_key *key;
+	uint64_t node, owner = 0;
+	char class;
+
+	if (text.len < 2 || branch.len != BRANCH_COOKIE_LEN + BRANCH_LEN ||
+		!str_istarts(branch, STR(BRANCH_COOKIE)))
+		return false;
+	key = key_of(keys, text.s[0]);
+	class = str_lower_char(text.s[1]);
+	if (key == NULL || (class != CLASS_STATELESS && class != CLASS_STATEFUL))
+		return false;
+	text.s += 2;
+	text.len -= 2;
+	if (!take(&text, TOKEN_NODE_LEN, &node) || !take(&text, TOKEN_LISTENER_LEN, &out->listener))
+		return false;
+	if (class == CLASS_STATEFUL && !take(&text, TOKEN_OWNER_LEN, &owner))
+		return false;
+	out->stateful = class == CLASS_STATEFUL;
+	out->owner = (uint16_t)(owner >> 54);
+	out->node = (uint16_t)(node >> 48);
+	branch.s += BRANCH_COOKIE_LEN;
+	branch.len -= BRANCH_COOKIE_LEN;
+	return mac_equal(text, via_mac(key, out, branch, next, call_id, cseq, method));
+}
+
+static uint64_t route_mac(const struct mac_key *key, struct str call_id, struct str tag)
+{
+	struct hash h;
+
+	hash_init(&h, &key->route);
+	hash_str(&h, call_id);
+	hash_str_lower(&h, tag);
+	return hash_final(&h);
+}
+
+void proxy_route_token_write(const struct keys *keys, struct str call_id, struct str tag, char *out)
+{
+	out[0] = keys->mac[0].id;
+	hash_base32(out + 1, route_mac(&keys->mac[0], call_id, tag), 5 * TOKEN_MAC_LEN);
+}
+
+bool proxy_route_token_verify(
+	const struct keys *keys, struct str text, struct str call_id, struct str tag)
+{
+	const struct mac_key *key = text.len == ROUTE_TOKEN_LEN ? key_of(keys, text.s[0]) : NULL;
+
+	if (key == NULL)
+		return false;
+	text.s++;
+	text.len--;
+	return mac_equal(text, route_mac(key, call_id, tag));
+}
+
+void proxy_tag_write(const struct keys *keys, struct hash128 transaction, char *out)
+{
+	struct hash h;
+
+	hash_init(&h, &keys->tag);
+	hash_u64(&h, transaction.lo);
+	hash_u64(&h, transaction.hi);
+	hash_base32(out, hash_final(&h), 5 * TAG_LEN);
+}
+
+/* RFC 3261 17.2.3 and 16.11: what a retransmission, the CANCEL and the ACK of a failure have in
+ * common. */
+struct hash128 proxy_transaction_key(struct proxy *p, struct route_ctx *ctx)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	const struct sip_via *via;
+	struct hash h;
+
+	if ((state->flags & STATE_KEY) != 0)
+		return state->key;
+	via = sip_msg_via(&ctx->msg, ctx->buf, 0);
+	hash_init128(&h, &proxy_keys(p)->transaction);
+	if (via != NULL && via->has_magic && via->branch.len > BRANCH_COOKIE_LEN) {
+		/* The branch and the host are compared without case, and a sent-by without a port
+		 * means the default one. */
+		hash_u32(&h, 1);
+		hash_str_lower(&h, sip_text(ctx->buf, via->branch));
+		hash_str_lower(&h, sip_text(ctx->buf, via->host));
+		hash_u32(&h, via->port != 0 ? via->port : SIP_DEFAULT_PORT);
+	} else {
+		const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
+
+		hash_u32(&h, 2);
+		hash_str(&h, via != NULL ? sip_text(ctx->buf, via->value) : STR_NONE);
+		hash_str_lower(&h, from != NULL ? sip_text(ctx->buf, from->tag) : STR_NONE);
+		hash_str(&h, sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)));
+		hash_u32(&h, sip_msg_cseq(&ctx->msg, ctx->buf) ? ctx->msg.cseq_number : 0);
+		hash_str(&h, sip_text(ctx->buf, ctx->msg.uri_text));
+	}
+	state->key = hash_final128(&h);
+	state->flags |= STATE_KEY;
+	return state->key;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The request that leaves (RFC 3261 16.6): every change is an edit, and the edits are applied once.
+ */
+#include "proxy/internal.h"
+
+/* 16.6 step 3. The script may have said more; nothing is decremented twice. */
+static void write_max_forwards(struct route_ctx *ctx)
+{
+	const struct proxy_state *state = proxy_state(ctx);
+	const struct sip_msg *msg = &ctx->msg;
+	bool set = (state->flags & STATE_MAX_FORWARDS) != 0;
+	char digits[20];
+	struct str number = {digits, 0};
+
+	if (sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS)) {
+		const struct sip_header *h = &msg->header[msg->first[SIP_HEADER_MAX_FORWARDS]];
+
+		if (!sip_msg_max_forwards(&ctx->msg, ctx->buf))
+			return; /* malformed, and let through by who checked */
+		number.len =
+			str_from_u64(digits, set ? state->max_forwards : msg->max_forwards - 1);
+		sip_edit_replace(&ctx->edits, h->value, h->value_len, number);
+	} else {
+		struct str part[] = {STR("Max-Forwards: "), number, STR("\r\n")};
+
+		part[1].len =
+			str_from_u64(digits, set ? state->max_forwards : MAX_FORWARDS_DEFAULT);
+		sip_edit_insert_parts(&ctx->edits,
+			sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]),
+			SIP_EDIT_FIRST, part, 3);
+	}
+}
+
+/* 16.6 step 8, and what the layer below does to the Via of the client (18.2.1). */
+static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, const struct socket *from, const struct sip_via *via)
+{
+	const struct proxy_state *state = proxy_state(ctx);
+	struct via_token token = {.node = s->node};
+	char branch[BRANCH_LEN], text[TOKEN_LEN_MAX];
+	struct via_stamp stamp;
+	struct via_bound next = {
+		.host = sip_text(ctx->buf, via->host),
+		.branch = sip_text(ctx->buf, via->branch),
+		.maddr = sip_text(ctx->buf, via->maddr),
+		.port = via->port,
+	};
+	struct str part[6];
+
+	proxy_via_stamp(ctx, via, (state->flags & STATE_RPORT) != 0, &stamp);
+	for (unsigned i = 0; i < stamp.changes; i++)
+		sip_edit_replace(&ctx->edits, stamp.change[i].off, stamp.change[i].del,
+			(struct str){stamp.change[i].text, stamp.change[i].len});
+	next.received = (struct str){stamp.received, stamp.received_len};
+	next.rport = stamp.rport;
+	token.listener = ctx->origin.listener < s->count
+				 ? s->socket[ctx->origin.listener].id
+				 : proxy_listener_id(&ctx->origin.dst, ctx->origin.transport);
+	proxy_branch_write(branch, proxy_transaction_key(p, ctx));
+	sip_msg_cseq(&ctx->msg, ctx->buf);
+	part[0] = (struct str){from->via, from->via_len};
+	part[1] = (struct str){branch, BRANCH_LEN};
+	part[2] = STR(";" SIP_VIA_TOKEN_PARAM "=");
+	part[3] = (struct str){text,
+		proxy_via_token_write(keys, &token, branch, &next,
+			sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)),
+			ctx->msg.cseq_number, sip_text(ctx->buf, ctx->msg.cseq_method_text), text)};
+	part[4] = (state->flags & STATE_LOCAL_RPORT) != 0 ? STR(";rport") : STR("");
+	part[5] = STR("\r\n");
+	sip_edit_insert_parts(&ctx->edits, ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name,
+		SIP_EDIT_FIRST, part, 6);
+}
+
+/* 16.3 step 4: only what comes back to us as it came is a loop; with another R-URI or Route it is a
+ * spiral. */
+static bool is_loop(
+	const struct route_ctx *ctx, const struct proxy_state *state, const struct sockets *s)
+{
+	const struct route_target *target = &ctx->result.target;
+
+	return state->pop == 0 && (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0 &&
+	       str_eq(route_ctx_uri(ctx), sip_text(ctx->buf, ctx->msg.uri_text)) &&
+	       proxy_sockets_at_endpoint(s, &target->ep, target->transport) >= 0;
+}
+
+int64_t proxy_request_write(
+	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to)
+{
+	const struct keys *keys = proxy_keys(p);
+	const struct sockets *s = proxy_sockets(p);
+	const struct route_target *target = &ctx->result.target;
+	struct proxy_state *state = proxy_state(ctx);
+	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
+	struct sip_edits *edits = &ctx->edits;
+	int listener = target->listener;
+	struct str uri;
+	int64_t len;
+
+	if ((state->flags & STATE_WRITTEN) != 0) {
+		listener = state->out;
+		goto apply;
+	}
+	if (keys == NULL || s == NULL || via == NULL || !target->valid)
+		return -500;
+	listener = proxy_sockets_choose(s, ctx->origin.listener, listener, &target->ep.addr);
+	if (listener < 0 || !proxy_sockets_may_send(&s->socket[listener], &target->ep))
+		return -500;
+	if (is_loop(ctx, state, s))
+		return -482;
+	proxy_route_set_write(ctx);
+	uri = route_ctx_uri(ctx);
+	if (ctx->uri.space != ROUTE_SPACE_NONE)
+		sip_edit_replace(edits, ctx->msg.uri_text.off, ctx->msg.uri_text.len, uri);
+	if (ctx->msg.start_line.off != 0)
+		sip_edit_delete(edits, 0, ctx->msg.start_line.off);
+	write_vias(p, ctx, keys, s, &s->socket[listener], via);
+	if ((state->flags & STATE_RR) != 0)
+		proxy_record_route_write(p, ctx, keys, s, (unsigned)listener);
+	write_max_forwards(ctx);
+	state->out = (uint16_t)listener;
+	state->flags |= STATE_WRITTEN;
+apply:
+	if (edits->overflow)
+		return -500;
+	len = sip_edit_apply(edits, ctx->buf, ctx->msg.len, out,
+		room < SIP_MSG_UDP_OUT_MAX ? room : SIP_MSG_UDP_OUT_MAX);
+	if (len == -ENOSPC)
+		return -513;
+	if (len < 0)
+		return -500;
+	to->dst = target->ep;
+	to->listener = (uint16_t)listener;
+	to->destination = target->destination;
+	return len;
+}
