@@ -11,7 +11,8 @@
  *
  * Threads: the control thread owns everything; workers use kernel_hops(), kernel_hop_find() and kernel_hand() only.
  *
- * Files: interface (tap), netlink (mirror), hop (snapshot, lookup, PMTU), placeholder (sockets that show in ss), kernel (loop).
+ * Files: interface (tap), netlink (what the kernel says and is asked), mirror (what it has said, changeable), hop_build and hop (snapshot, lookup), hand (rings and
+ * rates from the workers), placeholder (sockets that show in ss), table (keyed numbers), kernel (create, loop, PMTU).
  */
 #include "net/net.h"
 
@@ -21,7 +22,7 @@
 #define KERNEL_PMTU_MAX 4096	   /* remembered path MTUs */
 #define KERNEL_PMTU_NS (600ULL * CLOCK_NS_PER_S)
 #define KERNEL_PMTU_MIN_V4 576	   /* smaller claims are taken as this (RFC 1191's advice against forged ones) */
-#define KERNEL_FRAME_MAX 9216
+#define KERNEL_FRAME_MAX 65553 /* a whole datagram, as net_af_packet may give it, with its Ethernet header and a tag */
 
 struct kernel;
 struct kernel_hops;
@@ -50,7 +51,8 @@ struct kernel_port_config {
 	unsigned addresses;
 	const char *gateway[2];	     /* default routes, or NULL */
 	uint16_t port;		     /* index of the port */
-	int vlan;		     /* VID of the port's traffic, -1 untagged: tags are stripped before and added after the kernel */
+	int vlan;		     /* VID of the port's traffic, -1 (or 0) untagged: tags are stripped before and added after the kernel */
+	bool complete_checksums;     /* port.rx_pseudo_checksum: finish sums that hold only the pseudo header before the kernel checks them */
 };
 
 struct kernel_config {
@@ -74,11 +76,15 @@ unsigned kernel_poll(struct kernel *k, uint64_t now_ns);
 /* Follows the port's link on the exception interface's carrier. */
 void kernel_set_carrier(struct kernel *k, uint16_t port, bool up);
 
-/* Addresses that a port has now; returns how many were written. */
+/* MAC of an interface that is there: what an earlier run left, worth keeping because peers remember it. 0 or -errno. */
+int kernel_interface_mac(const char *interface, uint8_t mac[6]);
+
+/* Addresses that a port has now, IPv4 first; no link-local, tentative or duplicate ones. Returns how many were written. */
 unsigned kernel_addresses(const struct kernel *k, uint16_t port, struct net_addr *out, unsigned max);
 
 /*
- * Binds a UDP socket on the listener's address with a filter that drops all, so that `ss` shows it and a port in use is noticed. 0, or -errno (EADDRINUSE, EADDRNOTAVAIL, EACCES).
+ * Binds a UDP socket on the listener's address with a filter that drops all, so that `ss` shows it and a port in use is noticed. 0, or -errno (EADDRINUSE,
+ * EADDRNOTAVAIL, EACCES; EALREADY where it is open already; ENOSPC).
  */
 int kernel_placeholder_open(struct kernel *k, const struct net_endpoint *ep);
 void kernel_placeholder_close(struct kernel *k, const struct net_endpoint *ep);
@@ -89,7 +95,12 @@ void kernel_placeholder_close(struct kernel *k, const struct net_endpoint *ep);
 bool kernel_hand(struct kernel *k, unsigned worker, uint16_t port, enum kernel_reason reason, const uint8_t *frame, uint32_t len,
 	uint64_t now_ns);
 
-enum kernel_hop_state { KERNEL_HOP_READY, KERNEL_HOP_UNRESOLVED, KERNEL_HOP_NO_ROUTE };
+enum kernel_hop_state {
+	KERNEL_HOP_READY,
+	KERNEL_HOP_UNRESOLVED, /* kernel_resolve(); its `changed` tells when it is worth asking again */
+	KERNEL_HOP_NO_ROUTE,   /* none, or not by a port of ours; multicast, broadcast, loopback */
+	KERNEL_HOP_LOCAL       /* an address of ours: no frame reaches it, the message comes round inside (a spiral) */
+};
 
 /* How to reach an address. */
 struct kernel_hop {
@@ -98,7 +109,7 @@ struct kernel_hop {
 	uint16_t mtu;		/* of the path: the port's, the route's, or what ICMP said */
 	uint8_t mac[6];		/* of the neighbour; READY */
 	struct net_addr via;	/* the neighbour: the gateway or the address itself */
-	struct net_addr source;	/* the address of ours that the kernel would send from */
+	struct net_addr source;	/* the address of ours that the kernel would send from; family 0: none */
 };
 
 /* Current snapshot: take it once a burst, drop it before rcu_quiescent(). */
