@@ -509,7 +509,7 @@ bool kernel_hand(struct kernel *k, unsigned worker, uint16_t port, enum kernel_r
 	};
 
 	if (worker >= k->config.workers || port >= KERNEL_PORTS_MAX ||
-		reason >= KERNEL_REASON_COUNT || len > KERNEL_FRAME_MAX || len < NET_ETHER_LEN)
+		reason >= KERNEL_REASON_COUNT || len > KERNEL_HAND_MAX || len < NET_ETHER_LEN)
 		return false;
 	return kernel_bucket_take(&k->bucket[port][reason], rate[reason], now_ns) &&
 	       kernel_ring_put(&k->ring[worker], port, frame, len);

@@ -22,7 +22,8 @@
 #define KERNEL_PMTU_MAX 4096	   /* remembered path MTUs */
 #define KERNEL_PMTU_NS (600ULL * CLOCK_NS_PER_S)
 #define KERNEL_PMTU_MIN_V4 576	   /* smaller claims are taken as this (RFC 1191's advice against forged ones) */
-#define KERNEL_FRAME_MAX 65553 /* a whole datagram, as net_af_packet may give it, with its Ethernet header and a tag */
+#define KERNEL_FRAME_MAX 9216   /* that the kernel sends */
+#define KERNEL_HAND_MAX 65553   /* that it is handed: whole datagrams (net_af_packet), with Ethernet header and a tag */
 
 struct kernel;
 struct kernel_hops;
