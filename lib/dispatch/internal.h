@@ -92,7 +92,7 @@ struct maglev {
 	uint16_t slot[];
 };
 
-/* The table's size for n targets: 65,537, or the next prime above 100 * n. */
+/* The table's size for n targets: a prime above 100 * n, 65,537 for up to 655. */
 uint32_t maglev_size(unsigned n);
 /*
  * Builds the table. `target` is sorted by identity on return; the result depends on nothing else

@@ -12,32 +12,27 @@
 
 #include "dispatch/internal.h"
 
-#define MAGLEV_SIZE_MIN 65537
 #define MAGLEV_EMPTY 0
 
 /* Not secret: all nodes have to agree. */
 static const struct hash_key maglev_key = {{0x7369706c616e6520ULL, 0x6d61676c65762031ULL}};
 
-static bool is_prime(uint32_t n)
-{
-	if (n % 2 == 0)
-		return n == 2;
-	for (uint32_t i = 3; (uint64_t)i * i <= n; i += 2)
-		if (n % i == 0)
-			return false;
-	return n > 1;
-}
-
+/*
+ * Primes in steps of two: another size moves nearly every key, so that it must not change with each
+ * target that comes or goes.
+ */
 uint32_t maglev_size(unsigned n)
 {
-	uint32_t size = n * 100 + 1;
+	static const uint32_t prime[] = {65537, 131101, 262147, 524309};
+	unsigned i = 0;
 
-	if (size <= MAGLEV_SIZE_MIN)
-		return MAGLEV_SIZE_MIN;
-	while (!is_prime(size))
-		size++;
-	return size;
+	while (i + 1 < sizeof(prime) / sizeof(prime[0]) && prime[i] <= n * 100)
+		i++;
+	return prime[i];
 }
+
+_Static_assert(
+	DISPATCH_DESTINATIONS_MAX * 100 < 524309, "the largest table has room for the largest set");
 
 struct fraction {
 	uint64_t rest;
