@@ -24,8 +24,11 @@ FUNCTION_RUN(run_sethostport)
 	char digits[VALUE_NUMBER_MAX];
 	struct str text = text_arg(args, 0, digits);
 	struct uri_change change = {.set = URI_HOST | URI_PORT, .host = text};
-	const char *bracket = text.len != 0 ? memrchr(text.s, ']', text.len) : NULL;
-	const char *colon = text.len != 0 ? memrchr(text.s, ':', text.len) : NULL;
+
+	if (text.s == NULL)
+		return ROUTE_FALSE;
+	const char *bracket = memrchr(text.s, ']', text.len);
+	const char *colon = memrchr(text.s, ':', text.len);
 
 	/* The last colon, but not one within an IPv6 reference. */
 	if (colon != NULL && (bracket == NULL || colon > bracket)) {
