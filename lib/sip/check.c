@@ -71,15 +71,13 @@ static enum sip_error check_cseq(struct sip_msg *msg, const char *buf)
 }
 
 /*
- * The Via that a reply or the response goes by: of a request the topmost, of a response also the
- * one below ours. A branch that is nothing but the magic cookie names no transaction (RFC
- * 4475 3.2.1: 400, "preferably statelessly").
+ * The Via by which a reply goes: of a request the topmost, of a response also the one below ours. A
+ * branch that is only the magic cookie is one of RFC 2543 (RFC 4475 3.2.1), which sip_via_parse()
+ * says by has_magic.
  */
 static enum sip_error check_via(struct sip_msg *msg, const char *buf)
 {
-	const struct sip_via *via = sip_msg_via(msg, buf, 0);
-
-	if (via == NULL || (via->has_magic && via->branch.len == sizeof("z9hG4bK") - 1))
+	if (sip_msg_via(msg, buf, 0) == NULL)
 		return SIP_ERROR_VIA;
 	if (msg->is_response && sip_msg_via(msg, buf, 1) == NULL &&
 		(msg->broken & SIP_PARSED_VIA1) != 0)
@@ -96,6 +94,12 @@ static bool address_ok(const struct sip_address *address, const char *buf)
 		       memchr(buf + address->uri.off, '?', address->uri.len) == NULL);
 }
 
+/* The same for From and To, which hold one value. */
+static bool only_address_ok(const struct sip_address *address, const char *buf)
+{
+	return address_ok(address, buf) && !address->star && address->next == 0;
+}
+
 static bool first_address_ok(const struct sip_msg *msg, const char *buf, enum sip_header_id id)
 {
 	struct sip_address address;
@@ -110,7 +114,8 @@ static enum sip_error check_request_headers(struct sip_msg *msg, const char *buf
 {
 	if (sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS) && !sip_msg_max_forwards(msg, buf))
 		return SIP_ERROR_MAX_FORWARDS;
-	if (sip_msg_has(msg, SIP_HEADER_ROUTE) && !address_ok(sip_msg_route(msg, buf), buf))
+	if (sip_msg_has(msg, SIP_HEADER_ROUTE) &&
+		(!address_ok(sip_msg_route(msg, buf), buf) || msg->route.star))
 		return SIP_ERROR_ROUTE;
 	if (!first_address_ok(msg, buf, SIP_HEADER_RECORD_ROUTE))
 		return SIP_ERROR_RECORD_ROUTE;
@@ -176,9 +181,9 @@ enum sip_error sip_msg_check(struct sip_msg *msg, const char *buf)
 		(error = check_cseq(msg, buf)) != SIP_OK ||
 		(error = check_call_id(msg, buf)) != SIP_OK)
 		return error;
-	if (!address_ok(sip_msg_from(msg, buf), buf) || msg->from.star)
+	if (!only_address_ok(sip_msg_from(msg, buf), buf))
 		return SIP_ERROR_FROM;
-	if (!address_ok(sip_msg_to(msg, buf), buf) || msg->to.star)
+	if (!only_address_ok(sip_msg_to(msg, buf), buf))
 		return SIP_ERROR_TO;
 	if ((error = check_body(msg, buf)) != SIP_OK || msg->is_response)
 		return error;
