@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "route/function.h"
-#include "route/regex.h"
+#include "route/pattern.h"
 
 /* ---- header lines ---- */
 

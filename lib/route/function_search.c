@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "route/function.h"
-#include "route/regex.h"
+#include "route/pattern.h"
 
 struct search {
 	struct route_regex *regex;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "route/function.h"
-#include "route/regex.h"
+#include "route/pattern.h"
 
 #define SUBST_PIECES_MAX 32
 #define SUBST_GROUPS 10

@@ -7,7 +7,7 @@
  * Nothing is allocated while matching: PCRE2 gets its memory from a block of the thread's, taken at start.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "route/regex.h"
+#include "route/pattern.h"
 
 #include <pcre2.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
-#include "route/regex.h"
+#include "route/pattern.h"
 #include "route/route.h"
 
 int route_thread_init(struct route_thread *thread, uint32_t index)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fixture.h"
-#include "route/regex.h"
+#include "route/pattern.h"
 
 static const char options[] = "OPTIONS sip:a@b SIP/2.0\nCall-ID: 1\n\n";
 
