@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Address groups: longest prefix match for IPv4 and IPv6.
+ *
+ * The prefixes cut the address space into ranges, sorted by where they begin; each range knows the
+ * most specific prefix that covers it. A first table over the top 16 bits says which few ranges can
+ * hold an address, a binary search picks one. So a look-up costs one access for the top bits and at
+ * most log2 of the ranges there, whatever the number of prefixes elsewhere.
+ *
+ * Each record points on to the next one that covers the same addresses: of the same prefix, then of
+ * the next shorter one. Thus an address is in the groups of all prefixes around it, as operators
+ * know it from Kamailio, and the longest comes first.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "access/internal.h"
+
+#define ROOT_BITS 16
+#define ROOT_SLOTS (1u << ROOT_BITS)
+#define RECORD_NONE UINT32_MAX
+
+/* An address, left-aligned: of IPv4 the top 32 bits. */
+typedef unsigned __int128 address_key;
+
+/* One line of the file, while the table is built. */
+struct rule {
+	address_key first, last; /* addresses of its prefix */
+	uint32_t group;
+	uint16_t port;
+	uint8_t bits;
+};
+
+struct record {
+	uint32_t group;
+	uint32_t next; /* the next record for the same addresses, or RECORD_NONE */
+	uint16_t port; /* 0: any */
+};
+
+struct table {
+	uint32_t ranges; /* 0: holds nothing */
+	uint32_t *root;  /* [ROOT_SLOTS + 1]: the range that holds the first address of each slot */
+	address_key *begin;     /* [ranges] */
+	uint32_t *range_record; /* [ranges] */
+	struct record *record;
+};
+
+struct access_addresses {
+	struct table v4, v6;
+};
+
+/* ---- look-up ---- */
+
+static address_key key_of(const struct net_addr *addr)
+{
+	address_key key = 0;
+	unsigned bytes = addr->family == 4 ? 4 : 16;
+
+	for (unsigned i = 0; i < bytes; i++)
+		key = key << 8 | addr->b[i];
+	return addr->family == 4 ? key << 96 : key;
+}
+
+/* The first record for an address, or RECORD_NONE. */
+static uint32_t lookup(const struct table *t, address_key key)
+{
+	uint32_t slot = (uint32_t)(key >> (128 - ROOT_BITS)), low, high;
+
+	if (t->ranges == 0)
+		return RECORD_NONE;
+	low = t->root[slot];
+	high = t->root[slot + 1];
+	/* The last range that begins at or before the key is in [low, high]. */
+	while (low < high) {
+		uint32_t middle = low + (high - low + 1) / 2;
+
+		if (t->begin[middle] <= key)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return t->range_record[low];
+}
+
+static const struct record *find(const struct access_addresses *a, uint32_t group,
+	const struct net_addr *addr, uint16_t port)
+{
+	const struct table *t;
+	uint32_t at;
+
+	if (addr->family != 4 && addr->family != 6)
+		return NULL;
+	t = addr->family == 4 ? &a->v4 : &a->v6;
+	for (at = lookup(t, key_of(addr)); at != RECORD_NONE; at = t->record[at].next) {
+		const struct record *r = &t->record[at];
+
+		if ((group == 0 || r->group == group) &&
+			(r->port == 0 || port == 0 || r->port == port))
+			return r;
+	}
+	return NULL;
+}
+
+bool access_addresses_match(const struct access_addresses *a, uint32_t group,
+	const struct net_addr *addr, uint16_t port)
+{
+	return find(a, group, addr, port) != NULL;
+}
+
+int64_t access_addresses_group(
+	const struct access_addresses *a, const struct net_addr *addr, uint16_t port)
+{
+	const struct record *r = find(a, 0, addr, port);
+
+	return r != NULL ? (int64_t)r->group : -1;
+}
+
+/* ---- building ---- */
+
+/* A shorter prefix before the longer ones in it; of one prefix by group and port. */
+static int compare(const void *a, const void *b)
+{
+	const struct rule *x = a, *y = b;
+
+	if (x->first != y->first)
+		return x->first < y->first ? -1 : 1;
+	if (x->bits != y->bits)
+		return x->bits < y->bits ? -1 : 1;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return (x->port > y->port) - (x->port < y->port);
+}
+
+/* From `key` on, the most specific record is `record`. */
+static void begin_range(struct table *t, address_key key, uint32_t record)
+{
+	/* Prefixes that begin at one address follow each other from short to long: the last word
+	 * counts. */
+	if (t->begin[t->ranges - 1] != key)
+		t->begin[t->ranges++] = key;
+	t->range_record[t->ranges - 1] = record;
+}
+
+/* The prefixes around the point that the sweep has reached, shortest first; none is longer than 128
+ * bits. */
+struct open_prefixes {
+	unsigned depth;
+	struct {
+		address_key last;
+		uint32_t record;
+	} at[130];
+};
+
+/* Ends the innermost prefix: what follows it belongs to the one around it. */
+static void close_prefix(struct table *t, struct open_prefixes *open)
+{
+	address_key last = open->at[--open->depth].last;
+
+	if (last != ~(address_key)0)
+		begin_range(t, last + 1,
+			open->depth != 0 ? open->at[open->depth - 1].record : RECORD_NONE);
+}
+
+/* Makes ranges and chained records of the sorted rules, of which none repeats another. */
+static void sweep(struct table *t, const struct rule *rule, uint32_t rules)
+{
+	struct open_prefixes open = {0};
+	uint32_t end;
+
+	t->begin[0] = 0;
+	t->range_record[0] = RECORD_NONE;
+	t->ranges = 1;
+	for (uint32_t i = 0; i < rules; i = end) {
+		uint32_t around;
+
+		while (open.depth != 0 && open.at[open.depth - 1].last < rule[i].first)
+			close_prefix(t, &open);
+		around = open.depth != 0 ? open.at[open.depth - 1].record : RECORD_NONE;
+		for (end = i; end < rules && rule[end].first == rule[i].first &&
+			      rule[end].bits == rule[i].bits;
+			end++)
+			t->record[end] = (struct record){rule[end].group, end + 1, rule[end].port};
+		t->record[end - 1].next = around;
+		open.at[open.depth].last = rule[i].last;
+		open.at[open.depth++].record = i;
+		begin_range(t, rule[i].first, i);
+	}
+	while (open.depth != 0)
+		close_prefix(t, &open);
+}
+
+static void index_root(struct table *t)
+{
+	uint32_t range = 0;
+
+	for (uint32_t slot = 0; slot < ROOT_SLOTS; slot++) {
+		address_key first = (address_key)slot << (128 - ROOT_BITS);
+
+		while (range + 1 < t->ranges && t->begin[range + 1] <= first)
+			range++;
+		t->root[slot] = range;
+	}
+	t->root[ROOT_SLOTS] = t->ranges - 1;
+}
+
+static int build(struct table *t, struct rule *rule, uint32_t rules)
+{
+	uint32_t kept = 0;
+
+	if (rules == 0)
+		return 0;
+	qsort(rule, rules, sizeof(*rule), compare);
+	for (uint32_t i = 0; i < rules; i++)
+		if (i == 0 || compare(&rule[kept - 1], &rule[i]) != 0)
+			rule[kept++] = rule[i];
+	/* Each prefix begins a range and leaves one behind. */
+	t->begin = malloc((2 * (size_t)kept + 1) * sizeof(*t->begin));
+	t->range_record = malloc((2 * (size_t)kept + 1) * sizeof(*t->range_record));
+	t->record = malloc(kept * sizeof(*t->record));
+	t->root = malloc((ROOT_SLOTS + 1) * sizeof(*t->root));
+	if (t->begin == NULL || t->range_record == NULL || t->record == NULL || t->root == NULL)
+		return -ENOMEM;
+	sweep(t, rule, kept);
+	index_root(t);
+	return 0;
+}
+
+static void free_table(struct table *t)
+{
+	free(t->root);
+	free(t->begin);
+	free(t->range_record);
+	free(t->record);
+}
+
+void access_addresses_free(void *table)
+{
+	struct access_addresses *a = table;
+
+	if (a == NULL)
+		return;
+	free_table(&a->v4);
+	free_table(&a->v6);
+	free(a);
+}
+
+/* ---- the file ---- */
+
+struct rules {
+	struct rule *rule;
+	uint32_t count, room;
+};
+
+struct loading {
+	struct route_report *report;
+	struct rules v4, v6;
+	uint32_t lines;
+	bool failed;
+};
+
+static bool add_rule(struct rules *rules, const struct rule *rule)
+{
+	if (rules->count == rules->room) {
+		uint32_t room = rules->room == 0 ? 64 : 2 * rules->room;
+		struct rule *bigger = realloc(rules->rule, room * sizeof(*bigger));
+
+		if (bigger == NULL)
+			return false;
+		rules->rule = bigger;
+		rules->room = room;
+	}
+	rules->rule[rules->count++] = *rule;
+	return true;
+}
+
+static void refuse(
+	struct loading *l, const struct access_line *line, unsigned field, const char *why)
+{
+	struct route_place place = access_line_place(line, field);
+	struct str text =
+		field < line->count && field < ACCESS_FIELDS_MAX ? line->field[field] : STR_NONE;
+
+	l->failed = true;
+	if (text.len != 0)
+		route_error(l->report, &place, "'%.*s': %s", STR_FMT(text), why);
+	else
+		route_error(l->report, &place, "%s", why);
+}
+
+/* (group) (address) [mask] [port] [tag] */
+static void take_line(void *arg, const struct access_line *line)
+{
+	struct loading *l = arg;
+	uint32_t group, mask, port = 0;
+	struct rule rule;
+	struct net_addr addr;
+	address_key below; /* the bits under the mask */
+
+	if (line->count < 2 || line->count > 5) {
+		refuse(l, line, line->count > 5 ? 5 : line->count,
+			"a line is: group address [mask [port [tag]]]");
+		return;
+	}
+	if (str_to_u32(line->field[0], INT32_MAX, &group) != 0 || group == 0) {
+		refuse(l, line, 0, "a group is a number from 1 on");
+		return;
+	}
+	if (net_addr_parse(line->field[1], &addr) != 0) {
+		refuse(l, line, 1,
+			"neither an IPv4 nor an IPv6 address (the mask is a column of its own)");
+		return;
+	}
+	mask = addr.family == 4 ? 32 : 128;
+	if (line->count > 2 && str_to_u32(line->field[2], mask, &mask) != 0) {
+		refuse(l, line, 2,
+			addr.family == 4 ? "a mask is 0 to 32 bits" : "a mask is 0 to 128 bits");
+		return;
+	}
+	if (line->count > 3 && str_to_u32(line->field[3], UINT16_MAX, &port) != 0) {
+		refuse(l, line, 3, "a port is 0 (any) to 65535");
+		return;
+	}
+	if (++l->lines > ACCESS_ADDRESSES_MAX) {
+		if (l->lines == ACCESS_ADDRESSES_MAX + 1)
+			refuse(l, line, 0, "more addresses than a table holds");
+		return;
+	}
+	below = mask == 0 ? ~(address_key)0 : ((address_key)1 << (128 - mask)) - 1;
+	rule = (struct rule){.group = group, .port = (uint16_t)port, .bits = (uint8_t)mask};
+	rule.first = key_of(&addr) & ~below;
+	rule.last = rule.first | below;
+	if (rule.first != key_of(&addr)) {
+		struct route_place place = access_line_place(line, 1);
+
+		route_warning(l->report, &place,
+			"'%.*s' has bits below its mask of %u, which do not count",
+			STR_FMT(line->field[1]), mask);
+	}
+	if (!add_rule(addr.family == 4 ? &l->v4 : &l->v6, &rule))
+		refuse(l, line, 0, "not enough memory");
+}
+
+struct access_addresses *access_addresses_load(const char *path, struct route_report *report)
+{
+	struct access_addresses *a = calloc(1, sizeof(*a));
+	struct loading l = {.report = report};
+
+	if (a == NULL) {
+		route_error(report, NULL, "address_file: not enough memory");
+		return NULL;
+	}
+	if (path != NULL && access_file_read(path, report, take_line, &l) != 0)
+		l.failed = true;
+	if (!l.failed && (build(&a->v4, l.v4.rule, l.v4.count) != 0 ||
+				 build(&a->v6, l.v6.rule, l.v6.count) != 0)) {
+		route_error(report, NULL, "address_file: not enough memory");
+		l.failed = true;
+	}
+	free(l.v4.rule);
+	free(l.v6.rule);
+	if (l.failed) {
+		access_addresses_free(a);
+		return NULL;
+	}
+	return a;
+}

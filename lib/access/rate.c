@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Token buckets by source, in memory that is all there from the beginning.
+ *
+ * A bucket is one number: the time at which it will be full again. A token taken moves it on by the
+ * time that a token takes to grow; what lies further ahead than a burst's worth is refused. So
+ * nothing is refilled, and a bucket that is full again (its time has passed) says nothing and may
+ * be given to another source.
+ *
+ * Buckets stand in sets of one cache line. A source has its own while its set has room; where all
+ * four belong to sources that are at it, it shares one of them. Addresses are found by a keyed
+ * hash: nobody can choose with whom.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "access/access.h"
+
+#define WAYS 4
+
+struct bucket {
+	uint64_t source;  /* hash of the source that has it, 0: none yet */
+	uint64_t full_at; /* ns */
+};
+
+struct set {
+	_Alignas(64) struct bucket way[WAYS];
+};
+
+struct access_rate {
+	struct hash_key key;
+	uint64_t interval; /* ns in which one token grows; 0: none ever */
+	uint64_t depth;    /* ns that a whole burst takes */
+	uint32_t mask;     /* sets - 1 */
+	struct set *set;
+};
+
+struct access_rate *access_rate_create(
+	uint32_t sources, uint32_t per_second, uint32_t burst, const struct hash_key *key)
+{
+	struct access_rate *rate = calloc(1, sizeof(*rate));
+	uint64_t sets = 1;
+
+	while (sets * WAYS < sources)
+		sets *= 2;
+	if (rate == NULL)
+		return NULL;
+	rate->set = aligned_alloc(64, sets * sizeof(*rate->set));
+	if (rate->set == NULL) {
+		free(rate);
+		errno = ENOMEM;
+		return NULL;
+	}
+	memset(rate->set, 0, sets * sizeof(*rate->set));
+	rate->key = *key;
+	rate->mask = (uint32_t)(sets - 1);
+	if (per_second != 0) {
+		rate->interval = CLOCK_NS_PER_S / per_second;
+		if (rate->interval == 0)
+			rate->interval = 1;
+	}
+	rate->depth = rate->interval * (burst != 0 ? burst : 1);
+	return rate;
+}
+
+void access_rate_destroy(struct access_rate *rate)
+{
+	if (rate == NULL)
+		return;
+	free(rate->set);
+	free(rate);
+}
+
+static uint64_t hash_source(const struct access_rate *rate, const struct net_addr *source)
+{
+	/* Of IPv6 the network: whoever has an address there has them all. */
+	uint32_t len = source->family == 4 ? 4 : 8;
+	struct hash h;
+	uint64_t v;
+
+	hash_init(&h, &rate->key);
+	hash_bytes(&h, source->b, len);
+	v = hash_final(&h);
+	return v != 0 ? v : 1;
+}
+
+static struct bucket *bucket_of(struct set *set, uint64_t source, uint64_t now_ns)
+{
+	struct bucket *idle = NULL;
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (set->way[i].source == source)
+			return &set->way[i];
+		if (set->way[i].full_at <= now_ns)
+			idle = &set->way[i];
+	}
+	if (idle == NULL)
+		return &set->way[source >> 62];
+	idle->source = source;
+	return idle;
+}
+
+bool access_rate_take(struct access_rate *rate, const struct net_addr *source, uint64_t now_ns)
+{
+	uint64_t hash, full_at;
+	struct bucket *bucket;
+
+	if (rate->interval == 0)
+		return false;
+	hash = hash_source(rate, source);
+	bucket = bucket_of(&rate->set[hash & rate->mask], hash, now_ns);
+	full_at = bucket->full_at > now_ns ? bucket->full_at : now_ns;
+	if (full_at + rate->interval - now_ns > rate->depth)
+		return false;
+	bucket->full_at = full_at + rate->interval;
+	return true;
+}
