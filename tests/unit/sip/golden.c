@@ -104,7 +104,7 @@ static bool read_line(FILE *file, unsigned *line, char *out, size_t room)
 
 int golden_next(FILE *file, unsigned *line, struct golden_case *c)
 {
-	static char text[65536];
+	static char text[GOLDEN_EXPECT_MAX];
 	long back;
 	size_t used = 0;
 
