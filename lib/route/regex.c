@@ -12,6 +12,7 @@
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define MATCH_LIMIT_MAX 200000	   /* steps from one starting place of a short subject */
 #define MATCH_LIMIT_MIN 2000	   /* of a long one */
@@ -19,10 +20,11 @@
 #define WINDOW_MAX 512		   /* starting places of one window */
 #define WINDOW_MIN 64		   /* of one in a long subject, where a step may scan far */
 #define WINDOW_BYTES (1 << 20)	   /* starting places times bytes that lie before them */
-#define TIME_LIMIT_NS (2 * CLOCK_NS_PER_MS)
-#define HEAP_LIMIT_KIB 64	   /* backtracking memory, without JIT */
+#define TIME_LIMIT_NS (2 * CLOCK_NS_PER_MS) /* of one search */
+#define HEAP_LIMIT_KIB 2048	   /* backtracking memory, without JIT */
 #define JIT_STACK_BYTES (128 * 1024)
-#define THREAD_BYTES (512 * 1024)
+/* What PCRE2 takes without JIT: 20 KiB at first, doubled until the limit is met. */
+#define THREAD_BYTES (5 * 1024 * 1024)
 
 struct route_regex {
 	pcre2_code *code;
@@ -91,6 +93,15 @@ void regex_thread_destroy(void *thread)
 	free(t);
 }
 
+static bool use_jit = true;
+static uint64_t time_limit_ns = TIME_LIMIT_NS;
+
+void regex_tune(bool jit, unsigned time_factor)
+{
+	use_jit = jit;
+	time_limit_ns = TIME_LIMIT_NS * time_factor;
+}
+
 struct route_regex *regex_compile(struct str pattern, unsigned flags, char *error, size_t error_size)
 {
 	/* Operators write POSIX patterns for strings: there `.` matches any byte, and `$` only the very end. */
@@ -124,7 +135,8 @@ struct route_regex *regex_compile(struct str pattern, unsigned flags, char *erro
 		goto out;
 	}
 	/* Refused where the machine forbids writable code, and then interpreted. */
-	(void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+	if (use_jit)
+		(void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
 	pcre2_compile_context_free(context);
 	return regex;
 out:
@@ -151,6 +163,31 @@ unsigned regex_captures(const struct route_regex *regex)
 	return regex->captures;
 }
 
+static uint64_t thread_time_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * CLOCK_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+struct stopwatch {
+	uint64_t began;	 /* of the time of day */
+	uint64_t worked; /* of the thread, once that has run out; else 0 */
+};
+
+/*
+ * The cheap clock is looked at first. Where it has run out, perhaps because others had the CPU, the thread gets the same time once more of its own.
+ */
+static bool time_is_up(struct stopwatch *w)
+{
+	if (w->worked != 0)
+		return thread_time_ns() - w->worked > time_limit_ns;
+	if (clock_now_ns() - w->began > time_limit_ns)
+		w->worked = thread_time_ns();
+	return false;
+}
+
 /* One window after the other, until one matches or time is up. */
 static int search_windows(struct regex_thread *t, const struct route_regex *regex, struct str subject, uint32_t start)
 {
@@ -160,7 +197,7 @@ static int search_windows(struct regex_thread *t, const struct route_regex *rege
 
 	window = window < WINDOW_MIN ? WINDOW_MIN : window > WINDOW_MAX ? WINDOW_MAX : window;
 	uint32_t limit = MATCH_STEPS / (places < window ? places : window);
-	uint64_t began = places > window ? clock_now_ns() : 0;
+	struct stopwatch watch = {.began = places > window ? clock_now_ns() : 0};
 
 	if (places > WINDOW_MAX)
 		limit = MATCH_LIMIT_MIN;
@@ -173,7 +210,7 @@ static int search_windows(struct regex_thread *t, const struct route_regex *rege
 
 		if (rc != PCRE2_ERROR_NOMATCH || last)
 			return rc;
-		if (clock_now_ns() - began > TIME_LIMIT_NS)
+		if (time_is_up(&watch))
 			return PCRE2_ERROR_MATCHLIMIT;
 		start += window;
 	}

@@ -128,7 +128,8 @@ bool uri_replace(struct route_ctx *ctx, struct str uri)
 {
 	struct uri_view view;
 
-	if (ctx->msg.is_response || !uri_text_is_clean(uri) || !uri_view_of(uri, &view))
+	/* A Request-URI has no headers (RFC 3261 19.1.1): they would be the sender's, put into the message. */
+	if (ctx->msg.is_response || !uri_text_is_clean(uri) || !uri_view_of(uri, &view) || view.uri->headers.len != 0)
 		return false;
 	struct route_text text = route_text_keep(ctx, uri);
 
@@ -144,7 +145,8 @@ bool uri_set_destination(struct route_ctx *ctx, struct str uri)
 	struct route_text text = ROUTE_TEXT_NONE;
 
 	if (uri.len != 0) {
-		if (!uri_text_is_clean(uri) || !uri_view_of(uri, &view) || !is_sip(view.uri) || view.uri->host.len == 0)
+		if (!uri_text_is_clean(uri) || !uri_view_of(uri, &view) || !is_sip(view.uri) || view.uri->host.len == 0 ||
+			view.uri->headers.len != 0)
 			return false;
 		text = route_text_keep(ctx, uri);
 		if (text.space == ROUTE_SPACE_NONE)

@@ -4,12 +4,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "route/pattern.h"
+
 static const struct route_module *const modules[] = {
 	&route_core_module, &route_textops_module, &route_pv_module, &route_xlog_module};
+
+bool fixture_in_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
 
 struct fixture *fixture_create(void)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (fixture_in_valgrind())
+		regex_tune(false, 100);
 
 	assert_non_null(f);
 	f->ctx = aligned_alloc(64, (sizeof(*f->ctx) + 63) & ~(size_t)63);

@@ -21,6 +21,7 @@ struct fixture {
 	uint32_t len;
 };
 
+bool fixture_in_valgrind(void);
 /* A context on its own, with a thread. */
 struct fixture *fixture_create(void);
 void fixture_destroy(struct fixture *f);

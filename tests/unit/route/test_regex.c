@@ -172,8 +172,8 @@ static void test_no_pattern_holds_a_worker(void **state)
 		}
 	}
 	print_message("slowest of them: %.3f ms\n", (double)slowest / 1e6);
-	/* A hundred times what it takes here: for sanitizers and busy machines. */
-	assert_true(slowest < 500 * CLOCK_NS_PER_MS);
+	/* Much more than it takes: for sanitizers and busy machines. */
+	assert_true(slowest < (fixture_in_valgrind() ? 20000 : 500) * CLOCK_NS_PER_MS);
 	/* What follows on this thread is not hurt. */
 	f->ctx->failure = ROUTE_FAILURE_NONE;
 	assert_int_equal(match(f, "a", 0, STR("a"), NULL, 0), 1);
@@ -223,5 +223,8 @@ int main(void)
 		cmocka_unit_test(test_a_run_that_meets_the_limit_fails),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("as the machine has it", tests, NULL, NULL);
+
+	regex_tune(false, 5);
+	return failed + cmocka_run_group_tests_name("interpreted", tests, NULL, NULL);
 }

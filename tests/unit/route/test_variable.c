@@ -321,6 +321,7 @@ static void test_assignments_change_the_request_uri(void **state)
 		{plain, "ru", "tel:+1234", true, "tel:+1234"},
 		{plain, "ru", "sip:x@y\r\nVia: z", false, "sip:u@h"},
 		{plain, "ru", "sip:x@y SIP/2.0", false, "sip:u@h"},
+		{plain, "ru", "sip:x@y?Route=%3Csip:evil%3E", false, "sip:u@h"},
 		{plain, "ru", "sip:", false, "sip:u@h"},
 		{plain, "ru", "", false, "sip:u@h"},
 		{plain, "ru", NULL, false, "sip:u@h"},
@@ -408,6 +409,7 @@ static void test_destination_uri(void **state)
 	assert_false(fixture_set(f, "du", "tel:+1"));
 	assert_false(fixture_set(f, "du", "sip:a b"));
 	assert_false(fixture_set(f, "du", "nonsense"));
+	assert_false(fixture_set(f, "du", "sip:h?Via=x"));
 	assert_string_equal(fixture_read(f, "$dd"), "10.0.0.1");
 	assert_true(fixture_set(f, "du", NULL));
 	assert_string_equal(fixture_read(f, "$du"), "NULL");

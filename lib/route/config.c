@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Globals, port, cores, memory, listen, alias: what stands outside of the blocks. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "route/load.h"
+
+enum kind { TEXT, NUMBER, BOOLEAN, CPUS, AMOUNT, IDLE, HUGE_PAGES, ADDRESSES, GATEWAYS, ACCEPTED };
+
+struct setting {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+	int64_t min, max;
+	const char *help;
+};
+
+#define AT(member) offsetof(struct route_config, member)
+
+static const struct setting globals[] = {
+	{"debug", NUMBER, AT(debug), -5, 10, "how much is logged: 1 errors, 2 warnings, 3 notices (the default), 4 and more for debugging"},
+	{"log_stderror", BOOLEAN, AT(log_stderror), 0, 1, "messages go to standard error instead of syslog"},
+	{"port", NUMBER, AT(port_default), 1, 65535, "port of each `listen` that names none; 5060 where it is not set"},
+	{"mhomed", BOOLEAN, AT(mhomed), 0, 1, "the listener to send from is found by the route to the next hop"},
+	{"advertised_address", TEXT, AT(advertised_address), 0, 0, "host in Via and Record-Route instead of the listener's address"},
+	{"advertised_port", NUMBER, AT(advertised_port), 1, 65535, "port in Via and Record-Route instead of the listener's"},
+	{"user_agent_header", TEXT, AT(user_agent_header), 0, 0, "the User-Agent header field of requests that siplane makes"},
+	{"server_header", TEXT, AT(server_header), 0, 0, "the Server header field of replies that siplane makes"},
+	{"secret_file", TEXT, AT(secret_file), 0, 0, "file of the keys that sign branches, Via and Record-Route; nodes of a group share it"},
+	{"control_socket", TEXT, AT(control_socket), 0, 0, "UNIX socket of siplanectl"},
+	{"scanner", TEXT, AT(scanner), 0, 0, "forces a SIP scanner: scalar, sse42, avx2 or avx512; the best one where it is not set"},
+	{"dns_servers", TEXT, AT(dns_servers), 0, 0, "name servers, \"address:port\" with commas; resolv.conf's where it is not set"},
+	{"require_token", BOOLEAN, AT(require_token), 0, 1, "in-dialog requests are relayed only with a Record-Route of ours"},
+	{"token_trusted_group", NUMBER, AT(token_trusted_group), 0, INT32_MAX, "address group that require_token exempts"},
+	{"xlog_rate", NUMBER, AT(xlog_rate), 0, 1000000, "xlog lines a second at most"},
+	{"reply_rate", NUMBER, AT(reply_rate), 0, 1000000, "error replies of our own to one source a second at most"},
+	{0}};
+
+/* Globals of OpenSER and Kamailio that the appliance has no use for. */
+static const char *const accepted[] = {"async_workers", "async_nonblock", "async_workers_group", "auto_aliases",
+	"auto_bind_ipv6", "avp_db_url", "bind_ipv6_link_local", "check_via", "children", "chroot",
+	"core_dump", "corelog", "debug_mode", "description", "disable_core_dump", "disable_dns_blacklist", "disable_dns_failover",
+	"disable_sctp", "disable_tcp", "disable_tls", "dns", "dns_cache_flags", "dns_cache_mem", "dns_cache_negative_ttl",
+	"dns_naptr_ignore_rfc", "dns_retr_no", "dns_retr_time", "dns_search_full_match", "dns_sctp_pref",
+	"dns_servers_no", "dns_srv_lb", "dns_tcp_pref", "dns_tls_pref", "dns_try_ipv6", "dns_try_naptr",
+	"dns_udp_pref", "dns_use_search_list", "dst_blacklist_mem", "enable_sctp", "enable_tls",
+	"exit_timeout", "force_rport", "fork", "fork_delay", "gid", "group", "http_reply_parse",
+	"id", "kemi", "latency_cfg_log", "latency_limit_action", "latency_limit_db", "latency_log", "loadpath",
+	"local_rport", "log_color", "log_engine_data", "log_engine_type", "log_facility", "log_name",
+	"log_prefix", "log_prefix_mode", "max_branches", "max_recursive_level", "max_while_loops", "maxbuffer", "mcast",
+	"mcast_loopback", "mcast_ttl", "mem_add_size", "mem_join", "mem_safety", "mem_status_mode", "memdbg",
+	"memlog", "memsum", "memgrps", "mlock_pages", "modinit_delay", "modparam", "modules_path", "mpath", "msg_time", "onsend_route_reply",
+	"open_files_limit", "phone2tel", "pidfile", "phonestr", "pmtu_discovery", "pv_buffer_size", "pv_buffer_slots", "pv_cache_limit",
+	"pv_cache_action", "real_time", "received_route_mode", "reply_to_via", "rev_dns", "route_locks_size",
+	"rt_prio", "rt_policy", "rt_timer1_prio", "rt_timer1_policy", "rt_timer2_prio", "rt_timer2_policy",
+	"sctp_children", "server_id", "server_signature", "shm", "shm_force_alloc", "shm_mem_size", "sip_parser_log",
+	"sip_parser_mode", "sip_warning", "socket_workers", "sql_buffer_size", "statistics", "stats_name_separator", "stun_active",
+	"stun_allow_fp", "stun_allow_stun", "stun_refresh_interval", "syn_branch", "tcp_accept_aliases",
+	"tcp_accept_haproxy", "tcp_accept_hep3", "tcp_accept_no_cl", "tcp_accept_unique", "tcp_async",
+	"tcp_children", "tcp_clone_rcvbuf", "tcp_connection_lifetime", "tcp_connection_match", "tcp_connect_timeout",
+	"tcp_conn_wq_max", "tcp_crlf_ping", "tcp_defer_accept", "tcp_delayed_ack", "tcp_fd_cache", "tcp_keepalive", "tcp_keepcnt",
+	"tcp_keepidle", "tcp_keepintvl", "tcp_linger2", "tcp_max_connections", "tcp_no_connect", "tcp_poll_method",
+	"tcp_rd_buf_size", "tcp_reuse_port", "tcp_send_timeout", "tcp_source_ipv4", "tcp_source_ipv6", "tcp_syncnt",
+	"tcp_wq_blk_size", "tcp_wq_max", "tls_ca_list", "tls_certificate", "tls_cipher_list", "tls_handshake_timeout",
+	"tls_max_connections", "tls_method", "tls_port_no", "tls_private_key", "tls_require_certificate", "tls_send_timeout",
+	"tls_verify", "tos", "udp4_raw", "udp4_raw_mtu", "udp4_raw_ttl", "udp_mtu", "udp_mtu_try_proto", "uid", "use_dns_cache",
+	"use_dns_failover", "use_dst_blacklist", "user", "verbose_startup", "version_table", "wait_worker1_mode", "wait_worker1_time", "wait_worker1_usleep", "workdir",
+	"wdir", "xavp_via_params", "xavp_via_fields", "xavp_via_reply_params"};
+_Static_assert(sizeof(accepted) / sizeof(accepted[0]) <= 256, "one bit each in warned_globals");
+
+#undef AT
+#define AT(member) offsetof(struct route_config_port, member)
+static const struct setting port_settings[] = {
+	{"device", TEXT, AT(device), 0, 0, "PCI address, or a virtual device with its arguments: \"net_af_xdp,iface=eth1\""},
+	{"address", ADDRESSES, 0, 0, 0, "address with prefix length on the exception interface; may be repeated"},
+	{"gateway", GATEWAYS, 0, 0, 0, "default route of a family"},
+	{"kernel_interface", TEXT, AT(kernel_interface), 0, 0, "name of the exception interface; \"ct-\" and the port's name where it is not set"},
+	{"profile", TEXT, AT(profile), 0, 0, "a profile of drivers-config/profiles instead of the driver's"},
+	{"mtu", NUMBER, AT(mtu), 68, 9702, "bytes of an IP packet; 1500 where it is not set"},
+	{"queues", NUMBER, AT(queues), 1, 128, "queue pairs; one a worker where it is not set"},
+	{"rx_descriptors", NUMBER, AT(rx_descriptors), 32, 32768, "descriptors of a receive queue"},
+	{"tx_descriptors", NUMBER, AT(tx_descriptors), 32, 32768, "descriptors of a transmit queue"},
+	{"vlan", NUMBER, AT(vlan), 1, 4094, "VLAN of our traffic; untagged where it is not set"},
+	{"mac", TEXT, AT(mac), 0, 0, "MAC address instead of the device's"},
+	{0}};
+
+#undef AT
+#define AT(member) offsetof(struct route_config, member)
+static const struct setting cores_settings[] = {
+	{"control", CPUS, AT(cores_control), 0, 0, "CPUs of the control thread"},
+	{"slow", CPUS, AT(cores_slow), 0, 0, "CPUs of the slow path"},
+	{"workers", CPUS, AT(cores_workers), 0, 0, "CPUs of the workers, \"2-7,9\", or auto"},
+	{"workers_count", NUMBER, AT(workers_count), 0, 128, "number of workers where no CPUs are named"},
+	{"idle", IDLE, AT(idle), 0, 0, "poll: workers never sleep; sleep: they do when nothing comes"},
+	{0}};
+
+static const struct setting memory_settings[] = {
+	{"contacts", AMOUNT, AT(memory_contacts), 1, 1000000000, "registered contacts at most, as 1M"},
+	{"transactions", AMOUNT, AT(memory_transactions), 1, 1000000000, "transactions at a time at most, as 200k"},
+	{"messages", AMOUNT, AT(memory_messages), 1, 1000000000, "messages that are held at a time at most"},
+	{"huge", HUGE_PAGES, AT(memory_huge), 0, 0, "huge pages: auto, yes or no"},
+	{0}};
+#undef AT
+
+void config_init(struct route_config *config)
+{
+	memset(config, 0, sizeof(*config));
+	config->memory_huge = -1;
+	config->debug = 3;
+	config->xlog_rate = 100;
+	config->reply_rate = 100;
+}
+
+static const char *keep(struct route_load *load, struct str s)
+{
+	const char *kept = code_keep(load->script, s);
+
+	if (kept == NULL)
+		load_no_memory(load);
+	return kept;
+}
+
+static bool truth(const struct config_value *value, int64_t *out)
+{
+	static const char *const yes[] = {"yes", "on", "true", "enable", "enabled"};
+	static const char *const no[] = {"no", "off", "false", "disable", "disabled"};
+
+	if (value->is_number) {
+		*out = value->number;
+		return value->number == 0 || value->number == 1;
+	}
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		if (str_ieq(value->text, str_c(yes[i]))) {
+			*out = 1;
+			return true;
+		}
+		if (str_ieq(value->text, str_c(no[i]))) {
+			*out = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "2-7,9": digits, dashes and commas in their order. */
+static bool is_cpu_list(struct str s)
+{
+	bool digit = false;
+
+	for (uint32_t i = 0; i < s.len; i++) {
+		if (str_is_digit(s.s[i]))
+			digit = true;
+		else if ((s.s[i] == '-' || s.s[i] == ',') && digit && i + 1 < s.len)
+			digit = false;
+		else if (!str_is_lws(s.s[i]))
+			return false;
+	}
+	return digit;
+}
+
+static void set_number(struct route_load *load, const struct setting *s, void *base, const struct config_value *value)
+{
+	int64_t *out = (int64_t *)((char *)base + s->offset);
+
+	if (!value->is_number)
+		load_error(load, value->at, "'%s' wants a number, not '%.*s'", s->name, STR_FMT(value->text));
+	else if (value->number < s->min || value->number > s->max)
+		load_error(load, value->at, "'%s' is %lld to %lld, not %lld", s->name, (long long)s->min, (long long)s->max,
+			(long long)value->number);
+	else
+		*out = value->number;
+}
+
+static void set_address(struct route_load *load, const struct setting *s, struct route_config_port *port,
+	const struct config_value *value)
+{
+	int64_t slash = str_find(value->text, '/');
+	struct str host = slash >= 0 ? str_of(value->text.s, (size_t)slash) : value->text;
+	struct net_addr addr;
+	uint32_t bits = 0;
+
+	if (net_addr_parse(host, &addr) != 0 ||
+		(slash >= 0 && str_to_u32(str_of(value->text.s + slash + 1, value->text.len - (size_t)slash - 1),
+				       addr.family == 4 ? 32 : 128, &bits) != 0)) {
+		load_error(load, value->at, "'%.*s' is no address%s", STR_FMT(value->text),
+			s->kind == ADDRESSES ? " with a prefix length, such as 10.0.0.5/24" : "");
+		return;
+	}
+	if (s->kind == GATEWAYS) {
+		if (slash >= 0)
+			load_error(load, value->at, "a gateway is an address without a prefix length");
+		else
+			port->gateway[addr.family == 6] = keep(load, value->text);
+	} else if (port->addresses == ROUTE_ADDRESSES_MAX) {
+		load_error(load, value->at, "a port has %d addresses at most", ROUTE_ADDRESSES_MAX);
+	} else {
+		port->address[port->addresses++] = keep(load, value->text);
+	}
+}
+
+static void set(struct route_load *load, const struct setting *s, void *base, const struct config_value *value)
+{
+	const char **text = (const char **)((char *)base + s->offset);
+	int64_t *number = (int64_t *)((char *)base + s->offset);
+
+	switch (s->kind) {
+	case TEXT:
+		if (value->text.len == 0 || memchr(value->text.s, '\0', value->text.len) != NULL)
+			load_error(load, value->at, "'%s' is empty", s->name);
+		else
+			*text = keep(load, value->text);
+		break;
+	case NUMBER:
+	case AMOUNT:
+		set_number(load, s, base, value);
+		break;
+	case BOOLEAN:
+		if (!truth(value, number))
+			load_error(load, value->at, "'%s' is yes or no, not '%.*s'", s->name, STR_FMT(value->text));
+		break;
+	case CPUS:
+		if (str_eq(value->text, STR("auto")))
+			*text = NULL;
+		else if (!is_cpu_list(value->text))
+			load_error(load, value->at, "'%s' is a list of CPUs such as 2-7,9, not '%.*s'", s->name, STR_FMT(value->text));
+		else
+			*text = keep(load, value->text);
+		break;
+	case IDLE:
+		if (str_eq(value->text, STR("poll")))
+			((struct route_config *)base)->idle = ROUTE_IDLE_POLL;
+		else if (str_eq(value->text, STR("sleep")))
+			((struct route_config *)base)->idle = ROUTE_IDLE_SLEEP;
+		else
+			load_error(load, value->at, "'idle' is poll or sleep, not '%.*s'", STR_FMT(value->text));
+		break;
+	case HUGE_PAGES:
+		if (str_eq(value->text, STR("auto")))
+			*number = -1;
+		else if (!truth(value, number))
+			load_error(load, value->at, "'huge' is auto, yes or no, not '%.*s'", STR_FMT(value->text));
+		break;
+	case ADDRESSES:
+	case GATEWAYS:
+		set_address(load, s, base, value);
+		break;
+	case ACCEPTED:
+		break;
+	}
+}
+
+static void set_by_name(struct route_load *load, const struct setting *table, const char *where, void *base, struct str key, struct ast_at at,
+	const struct config_value *value)
+{
+	struct suggest near;
+	const char *best;
+
+	suggest_begin(&near, key);
+	for (const struct setting *s = table; s->name != NULL; s++) {
+		if (str_eq(key, str_c(s->name))) {
+			set(load, s, base, value);
+			return;
+		}
+		suggest_offer(&near, str_c(s->name));
+	}
+	best = suggest_end(&near);
+	if (best != NULL)
+		load_error(load, at, "unknown setting '%.*s' of %s (did you mean '%s'?)", STR_FMT(key), where, best);
+	else
+		load_error(load, at, "unknown setting '%.*s' of %s", STR_FMT(key), where);
+}
+
+void config_global(struct route_load *load, struct str name, struct ast_at at, const struct config_value *value)
+{
+	struct suggest near;
+	const char *best;
+
+	suggest_begin(&near, name);
+	for (const struct setting *s = globals; s->name != NULL; s++) {
+		if (str_eq(name, str_c(s->name))) {
+			set(load, s, &load->script->config, value);
+			return;
+		}
+		suggest_offer(&near, str_c(s->name));
+	}
+	for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++) {
+		if (!str_eq(name, str_c(accepted[i]))) {
+			suggest_offer(&near, str_c(accepted[i]));
+			continue;
+		}
+		if ((load->warned_globals[i / 64] >> (i % 64) & 1) == 0)
+			load_warning(load, at, "'%s' has no effect here", accepted[i]);
+		load->warned_globals[i / 64] |= 1ULL << (i % 64);
+		return;
+	}
+	best = suggest_end(&near);
+	if (best != NULL)
+		load_error(load, at, "unknown global '%.*s' (did you mean '%s'?)", STR_FMT(name), best);
+	else
+		load_error(load, at, "unknown global '%.*s'", STR_FMT(name));
+}
+
+/* ---- port, cores, memory ---- */
+
+static struct route_config_port *last_port(struct route_load *load)
+{
+	return &load->script->config.port[load->script->config.ports - 1];
+}
+
+void config_port_begin(struct route_load *load, struct str name, struct ast_at at)
+{
+	struct route_config *config = &load->script->config;
+	struct route_config_port *port;
+
+	for (unsigned i = 0; i < config->ports; i++) {
+		if (config->port[i].name != NULL && str_eq(name, str_c(config->port[i].name)))
+			load_error(load, at, "a second port '%.*s'; the first stands at line %d", STR_FMT(name),
+				config->port[i].place.line);
+	}
+	if (name.len == 0)
+		load_error(load, at, "a port needs a name");
+	if (config->ports == ROUTE_PORTS_MAX) {
+		load_error(load, at, "more than %d ports", ROUTE_PORTS_MAX);
+		config->ports--;
+	}
+	port = &config->port[config->ports++];
+	memset(port, 0, sizeof(*port));
+	port->vlan = -1;
+	port->name = keep(load, name);
+	port->place = load_place(load, at);
+	port->place.file = keep(load, str_c(port->place.file));
+}
+
+void config_port_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
+{
+	if (load->script->config.ports > 0)
+		set_by_name(load, port_settings, "a port", last_port(load), key, at, value);
+}
+
+void config_port_end(struct route_load *load)
+{
+	struct route_config_port *port;
+
+	if (load->script->config.ports == 0)
+		return;
+	port = last_port(load);
+	if (port->device == NULL && route_report_errors(load->report) == 0)
+		route_error(load->report, &port->place, "port '%s' names no device", port->name);
+}
+
+void config_cores_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
+{
+	set_by_name(load, cores_settings, "cores", &load->script->config, key, at, value);
+}
+
+void config_memory_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
+{
+	set_by_name(load, memory_settings, "memory", &load->script->config, key, at, value);
+}
+
+/* ---- listen, alias ---- */
+
+/* "udp:host:5060", "host:5060", "host", "[2001:db8::1]:5060": false where the port or the transport is none. */
+static bool split_socket(struct str word, enum sip_transport *transport, struct str *host, uint16_t *port)
+{
+	int64_t colon = str_find(word, ':');
+	uint32_t number = 0;
+
+	*transport = SIP_TRANSPORT_NONE;
+	*port = 0;
+	if (colon > 0 && word.s[0] != '[') {
+		enum sip_transport t = sip_transport_of(str_of(word.s, (size_t)colon));
+
+		if (t != SIP_TRANSPORT_NONE && t != SIP_TRANSPORT_OTHER) {
+			*transport = t;
+			word = str_of(word.s + colon + 1, word.len - (size_t)colon - 1);
+		}
+	}
+	*host = word;
+	if (word.len > 0 && word.s[0] == '[') {
+		colon = str_find(word, ']');
+		if (colon < 0)
+			return false;
+		*host = str_of(word.s, (size_t)colon + 1);
+		if ((uint32_t)colon + 1 == word.len)
+			return true;
+		if (word.s[++colon] != ':')
+			return false;
+	} else {
+		colon = str_find(word, ':');
+		if (colon < 0)
+			return word.len > 0;
+		*host = str_of(word.s, (size_t)colon);
+	}
+	if (str_to_u32(str_of(word.s + colon + 1, word.len - (size_t)colon - 1), 65535, &number) != 0 || number == 0)
+		return false;
+	*port = (uint16_t)number;
+	return host->len > 0;
+}
+
+void config_listen(struct route_load *load, struct str word, struct ast_at at, struct str advertise, struct ast_at advertise_at, struct str name)
+{
+	struct route_config *config = &load->script->config;
+	struct route_config_listen *listen = &config->listen[config->listens];
+	enum sip_transport transport;
+	struct str host;
+	uint16_t port;
+
+	if (config->listens == ROUTE_LISTEN_MAX) {
+		load_error(load, at, "more than %d listeners", ROUTE_LISTEN_MAX);
+		return;
+	}
+	if (!split_socket(word, &transport, &host, &port)) {
+		load_error(load, at, "'%.*s' is no listener: write udp:ADDRESS:PORT or udp:PORTNAME:PORT", STR_FMT(word));
+		return;
+	}
+	memset(listen, 0, sizeof(*listen));
+	listen->place = load_place(load, at);
+	listen->place.file = keep(load, str_c(listen->place.file));
+	listen->transport = transport != SIP_TRANSPORT_NONE ? transport : SIP_TRANSPORT_UDP;
+	listen->where = keep(load, host);
+	listen->port = port;
+	if (advertise.s != NULL) {
+		if (!split_socket(advertise, &transport, &host, &port)) {
+			load_error(load, advertise_at, "'%.*s' cannot be advertised: write HOST or HOST:PORT", STR_FMT(advertise));
+			return;
+		}
+		listen->advertise_host = keep(load, host);
+		listen->advertise_port = port;
+	}
+	if (name.s != NULL)
+		listen->name = keep(load, name);
+	config->listens++;
+}
+
+void config_alias(struct route_load *load, struct str word, struct ast_at at)
+{
+	struct route_config *config = &load->script->config;
+	struct route_config_alias *alias = &config->alias[config->aliases];
+	struct str host;
+	uint16_t port;
+
+	if (config->aliases == ROUTE_ALIAS_MAX) {
+		load_error(load, at, "more than %d aliases", ROUTE_ALIAS_MAX);
+		return;
+	}
+	if (!split_socket(word, &alias->transport, &host, &port)) {
+		load_error(load, at, "'%.*s' is no alias: write HOST or HOST:PORT", STR_FMT(word));
+		return;
+	}
+	alias->host = keep(load, host);
+	alias->port = port;
+	config->aliases++;
+}
+
+void config_finish(struct route_load *load)
+{
+	struct route_config *config = &load->script->config;
+
+	for (unsigned i = 0; i < config->listens; i++) {
+		struct route_config_listen *listen = &config->listen[i];
+		bool known = false;
+		struct net_addr addr;
+		struct suggest near;
+
+		if (listen->port == 0 && listen->transport == SIP_TRANSPORT_TLS)
+			listen->port = SIPS_DEFAULT_PORT;
+		else if (listen->port == 0)
+			listen->port = config->port_default != 0 ? (uint16_t)config->port_default : SIP_DEFAULT_PORT;
+		if (listen->where == NULL || net_addr_parse(str_c(listen->where), &addr) == 0)
+			continue;
+		suggest_begin(&near, str_c(listen->where));
+		for (unsigned j = 0; j < config->ports && !known; j++) {
+			known = config->port[j].name != NULL && strcmp(config->port[j].name, listen->where) == 0;
+			suggest_offer(&near, str_c(config->port[j].name));
+		}
+		if (known)
+			continue;
+		if (suggest_end(&near) != NULL)
+			route_error(load->report, &listen->place, "'%s' is neither an address nor a port (did you mean '%s'?)",
+				listen->where, suggest_end(&near));
+		else
+			route_error(load->report, &listen->place, "'%s' is neither an address nor a port", listen->where);
+	}
+}
+
+/* ---- reference ---- */
+
+static void print_rows(const char *heading, const struct setting *table, int (*print)(void *arg, const char *line), void *arg)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "## %s", heading);
+	print(arg, line);
+	print(arg, "");
+	print(arg, "| name | value | meaning |");
+	print(arg, "|---|---|---|");
+	for (const struct setting *s = table; s->name != NULL; s++) {
+		char value[64];
+
+		switch (s->kind) {
+		case NUMBER:
+		case AMOUNT:
+			snprintf(value, sizeof(value), "%lld to %lld", (long long)s->min, (long long)s->max);
+			break;
+		case BOOLEAN:
+			snprintf(value, sizeof(value), "yes, no");
+			break;
+		case CPUS:
+			snprintf(value, sizeof(value), "CPUs, auto");
+			break;
+		case IDLE:
+			snprintf(value, sizeof(value), "poll, sleep");
+			break;
+		case HUGE_PAGES:
+			snprintf(value, sizeof(value), "auto, yes, no");
+			break;
+		case ADDRESSES:
+		case GATEWAYS:
+			snprintf(value, sizeof(value), "address");
+			break;
+		default:
+			snprintf(value, sizeof(value), "text");
+			break;
+		}
+		snprintf(line, sizeof(line), "| `%s` | %s | %s |", s->name, value, s->help);
+		print(arg, line);
+	}
+	print(arg, "");
+}
+
+void config_reference(int (*print)(void *arg, const char *line), void *arg)
+{
+	struct text line = {0};
+
+	print_rows("Globals", globals, print, arg);
+	print(arg, "`listen = TRANSPORT:WHERE:PORT [advertise HOST:PORT] [name \"NAME\"]` makes a listener, WHERE being an address or a port's name.");
+	print(arg, "`alias = HOST:PORT` makes a name ours (`uri == myself`).");
+	print(arg, "");
+	print_rows("port \"NAME\" { }", port_settings, print, arg);
+	print_rows("cores { }", cores_settings, print, arg);
+	print_rows("memory { }", memory_settings, print, arg);
+	print(arg, "Globals of OpenSER and Kamailio that are accepted and have no effect here:");
+	for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
+		text_addf(&line, "%s`%s`", i > 0 ? ", " : "", accepted[i]);
+	if (line.s != NULL)
+		print(arg, line.s);
+	print(arg, "");
+	text_free(&line);
+}

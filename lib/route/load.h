@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * What one load of a configuration shares among lexer, grammar, checker and compiler. Internal to lib/route.
+ */
+#include "route/ast.h"
+#include "route/code.h"
+#include "route/source.h"
+
+#define LOAD_ERRORS_MAX 20 /* after these a load gives up */
+
+/* flags NAME : 1, ... */
+struct load_flag {
+	struct str name;
+	int64_t value;
+	struct load_flag *next;
+};
+
+struct route_load {
+	const struct route_registry *registry;
+	struct route_report *report;
+	struct source *source;
+	struct ast_arena arena;
+	struct route_script *script; /* being made */
+	struct ast_block *blocks, **blocks_end;
+	unsigned block_count, statements;
+	struct load_flag *flags;
+	/* lexer */
+	bool expect_name; /* the next '[' begins a block's name */
+	bool gave_up;
+	/* checker: the block at hand, whether a loop or switch is around, what the statement at hand was found to need */
+	struct ast_block *block;
+	unsigned loops, breakables;
+	bool slow;
+	struct ast_stmt *reachable_from;
+	uint64_t warned_globals[4];
+	char mpath_seen;
+};
+
+struct route_place load_place(const struct route_load *load, struct ast_at at);
+void load_error(struct route_load *load, struct ast_at at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void load_warning(struct route_load *load, struct ast_at at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Out of memory: said once. */
+void load_no_memory(struct route_load *load);
+
+/* ---- grammar ---- */
+/* Parses the source's text into load->blocks and the script's configuration. */
+int grammar_parse(struct route_load *load);
+
+/* ---- config: called by the grammar ---- */
+struct config_value {
+	bool is_number, is_string;
+	int64_t number;
+	struct str text; /* as written, or the string's content */
+	struct ast_at at;
+};
+void config_global(struct route_load *load, struct str name, struct ast_at at, const struct config_value *value);
+void config_listen(struct route_load *load, struct str word, struct ast_at at, struct str advertise, struct ast_at advertise_at, struct str name);
+void config_alias(struct route_load *load, struct str word, struct ast_at at);
+void config_loadmodule(struct route_load *load, struct str name, struct ast_at at);
+void config_modparam(struct route_load *load, struct str modules, struct ast_at modules_at, struct str name,
+	struct ast_at name_at, const struct config_value *value);
+/* `port "edge" {`: begins one; the settings that follow are its. */
+void config_port_begin(struct route_load *load, struct str name, struct ast_at at);
+void config_port_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value);
+void config_port_end(struct route_load *load);
+void config_cores_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value);
+void config_memory_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value);
+/* What can be judged once all has been read: listeners. */
+void config_finish(struct route_load *load);
+/* Defaults, before the grammar runs. */
+void config_init(struct route_config *config);
+/* Prints the rows of the reference. */
+void config_reference(int (*print)(void *arg, const char *line), void *arg);
+
+/* ---- check, compile ---- */
+int check_all(struct route_load *load);
+int compile_all(struct route_load *load);
+
+/* ---- registry ---- */
+/* The slot of a module name in the registry, or -1. */
+int registry_find(const struct route_registry *registry, struct str name);
+/* Finds a function by its name or its statement name, in a loaded module first; its module in *module. */
+const struct route_function *registry_function(const struct route_script *script, struct str name, unsigned args, unsigned *module);
+/* Loads the core's own module; false where memory is out. */
+bool registry_load_core(struct route_script *script);
+/* Modules whose functions are known by name only, NULL behind the last: function_state.c. A room that does their work takes their place. */
+extern const struct route_module *const route_state_modules[];
+/* Whether a variable of this name needs state: $avp and its like. */
+bool state_variable(struct str name);
+
+/* ---- did you mean ---- */
+struct suggest {
+	struct str wanted;
+	unsigned distance;
+	const char *best;
+	char kept[64];
+};
+void suggest_begin(struct suggest *s, struct str wanted);
+void suggest_offer(struct suggest *s, struct str name);
+/* The nearest name, or NULL where none is near. */
+const char *suggest_end(const struct suggest *s);
+
+/* Adds a file's text, so that messages can show its lines. */
+void report_source(struct route_report *report, const char *name, struct str text);

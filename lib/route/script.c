@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A script's life: load, publish, references, end. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "route/load.h"
+
+/* The load at hand, for route_var_slot(); loads are the control thread's, one at a time. */
+static struct route_load *current;
+
+bool code_grow(void *array, uint32_t count, uint32_t *cap, size_t size)
+{
+	void **p = array;
+	uint32_t want = *cap != 0 ? *cap * 2 : 64;
+	void *grown;
+
+	if (count < *cap)
+		return true;
+	grown = realloc(*p, want * size);
+	if (grown == NULL)
+		return false;
+	*p = grown;
+	*cap = want;
+	return true;
+}
+
+const char *code_keep(struct route_script *script, struct str s)
+{
+	char *copy;
+
+	if (!code_grow(&script->keep, script->keeps, &script->keeps_cap, sizeof(script->keep[0])))
+		return NULL;
+	copy = malloc((size_t)s.len + 1);
+	if (copy == NULL)
+		return NULL;
+	if (s.len > 0)
+		memcpy(copy, s.s, s.len);
+	copy[s.len] = '\0';
+	script->keep[script->keeps++] = copy;
+	return copy;
+}
+
+int route_var_slot(struct str name)
+{
+	struct route_script *script = current != NULL ? current->script : NULL;
+
+	if (script == NULL)
+		return -1;
+	for (unsigned i = 0; i < script->slots; i++) {
+		if (str_eq(str_c(script->slot[i]), name))
+			return (int)i;
+	}
+	if (script->slots == ROUTE_VARS_MAX)
+		return -1;
+	script->slot[script->slots] = strndup(name.s, name.len);
+	if (script->slot[script->slots] == NULL)
+		return -1;
+	return (int)script->slots++;
+}
+
+static void discard(struct route_script *script)
+{
+	for (unsigned i = script->registry.count; i-- > 0;) {
+		struct code_module *m = &script->module[i];
+
+		if (m->prepared && script->registry.module[i]->discard != NULL)
+			script->registry.module[i]->discard(script->registry.room[i], m->data);
+		m->prepared = false;
+	}
+}
+
+static void destroy(struct route_script *script)
+{
+	if (!script->published)
+		discard(script);
+	for (uint32_t i = 0; i < script->sites; i++) {
+		struct code_site *site = &script->site[i];
+
+		if (site->args.data != NULL && site->fn->free_data != NULL)
+			site->fn->free_data((void *)(uintptr_t)site->args.data);
+		free(site->constant);
+	}
+	for (uint32_t i = 0; i < script->regexes; i++)
+		route_regex_free(script->regex[i]);
+	for (uint32_t i = 0; i < script->formats; i++)
+		route_format_free(script->format[i]);
+	for (unsigned i = 0; i < script->slots; i++)
+		free(script->slot[i]);
+	for (unsigned i = 0; i < script->registry.count; i++)
+		free(script->module[i].config);
+	for (uint32_t i = 0; i < script->keeps; i++)
+		free(script->keep[i]);
+	free(script->keep);
+	free(script->line);
+	free(script->prefix);
+	free(script->format);
+	free(script->regex);
+	free(script->block);
+	free(script->site);
+	free(script->text);
+	free(script->cell);
+	free(script->name);
+	free(script->code);
+	free(script);
+}
+
+static struct route_script *create(const struct route_registry *registry)
+{
+	struct route_script *script = calloc(1, sizeof(*script));
+
+	if (script == NULL)
+		return NULL;
+	atomic_init(&script->references, 1);
+	script->registry = *registry;
+	script->request = script->reply = CODE_NO_BLOCK;
+	config_init(&script->config);
+	if (!registry_load_core(script)) {
+		destroy(script);
+		return NULL;
+	}
+	return script;
+}
+
+/* Each loaded module builds what it needs; all or none. */
+static int prepare(struct route_load *load)
+{
+	struct route_script *script = load->script;
+
+	for (unsigned i = 0; i < script->registry.count; i++) {
+		const struct route_module *module = script->registry.module[i];
+		struct code_module *m = &script->module[i];
+		unsigned errors = route_report_errors(load->report);
+		int err;
+
+		if (!m->loaded || module->prepare == NULL)
+			continue;
+		err = module->prepare(script->registry.room[i], m->config, load->report, &m->data);
+		if (err != 0) {
+			if (route_report_errors(load->report) == errors)
+				route_error(load->report, NULL, "module '%s': %s", module->name, strerror(-err));
+			return err;
+		}
+		m->prepared = true;
+	}
+	return 0;
+}
+
+static int run_stages(struct route_load *load, const char *path, const char *name, struct str text)
+{
+	int err = path != NULL ? source_load(load->source, path) : source_load_text(load->source, name, text);
+
+	if (err == 0 && route_report_errors(load->report) == 0)
+		err = grammar_parse(load);
+	if (err != 0 || load->gave_up || route_report_errors(load->report) != 0)
+		return -EINVAL;
+	config_finish(load);
+	err = check_all(load);
+	if (err != 0 || load->gave_up || route_report_errors(load->report) != 0)
+		return -EINVAL;
+	err = compile_all(load);
+	if (err != 0 || route_report_errors(load->report) != 0)
+		return -EINVAL;
+	return prepare(load);
+}
+
+static struct route_script *load_any(const char *path, const char *name, struct str text, const struct route_registry *registry,
+	struct route_report *report)
+{
+	struct route_load load = {.registry = registry, .report = report};
+	int err = -ENOMEM;
+
+	load.blocks_end = &load.blocks;
+	load.source = source_create(report);
+	load.script = create(registry);
+	current = &load;
+	if (load.source != NULL && load.script != NULL)
+		err = run_stages(&load, path, name, text);
+	else
+		load_no_memory(&load);
+	if (err != 0 && route_report_errors(report) == 0)
+		route_error(report, NULL, "cannot load this configuration: %s", strerror(-err));
+	current = NULL;
+	source_destroy(load.source);
+	ast_free(&load.arena);
+	if (err != 0 && load.script != NULL) {
+		destroy(load.script);
+		return NULL;
+	}
+	return load.script;
+}
+
+struct route_script *route_script_load(const char *path, const struct route_registry *registry, struct route_report *report)
+{
+	return load_any(path, NULL, STR_NONE, registry, report);
+}
+
+struct route_script *route_script_load_text(const char *name, struct str text, const struct route_registry *registry,
+	struct route_report *report)
+{
+	return load_any(NULL, name, text, registry, report);
+}
+
+void route_script_publish(struct route_script *script)
+{
+	if (script->published)
+		return;
+	script->published = true;
+	for (unsigned i = 0; i < script->registry.count; i++) {
+		struct code_module *m = &script->module[i];
+
+		if (m->prepared && script->registry.module[i]->publish != NULL)
+			script->registry.module[i]->publish(script->registry.room[i], m->data);
+	}
+}
+
+void route_script_ref(const struct route_script *script)
+{
+	/* The count is the one thing of a published script that changes. */
+	atomic_fetch_add_explicit(&((struct route_script *)(uintptr_t)script)->references, 1, memory_order_relaxed);
+}
+
+void route_script_unref(const struct route_script *script)
+{
+	struct route_script *s = (struct route_script *)(uintptr_t)script;
+
+	if (s != NULL && atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) == 1)
+		destroy(s);
+}
+
+const struct route_config *route_script_config(const struct route_script *script)
+{
+	return &script->config;
+}
+
+const void *route_script_module_config(const struct route_script *script, const char *module)
+{
+	int i = registry_find(&script->registry, str_c(module));
+
+	return i >= 0 && script->module[i].loaded ? script->module[i].config : NULL;
+}
+
+bool route_script_has_reply_route(const struct route_script *script)
+{
+	return script->reply != CODE_NO_BLOCK;
+}
+
+struct str route_script_text(const struct route_script *script)
+{
+	return str_of(script->text, script->text_len);
+}
+
+const struct route_hooks *route_script_hooks(const struct route_script *script)
+{
+	return &script->registry.hooks;
+}

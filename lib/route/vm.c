@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The routing VM. It runs on workers: no allocation, no lock, no log; text goes to the context's arena, and steps, calls and stack are bounded. A
+ * run stops with its program counter at the instruction that could not go on, and the arguments of that still on the stack.
+ */
+#include "route/code.h"
+#include "route/value.h"
+
+static inline struct str cell_str(const struct route_ctx *ctx, const struct route_cell *cell)
+{
+	return route_text_str(ctx, cell->text);
+}
+
+static inline void set_int(struct route_cell *cell, int64_t i)
+{
+	cell->type = ROUTE_INT;
+	cell->i = i;
+}
+
+/* A value onto the stack; false where its text finds no room. */
+static inline bool set_value(struct route_ctx *ctx, struct route_cell *cell, const struct route_value *v)
+{
+	cell->type = (uint8_t)v->type;
+	cell->i = v->i;
+	cell->text = ROUTE_TEXT_NONE;
+	if (v->type != ROUTE_STR || v->s.len == 0)
+		return true;
+	cell->text = route_text_keep(ctx, v->s);
+	return cell->text.space != ROUTE_SPACE_NONE;
+}
+
+static inline void get_value(const struct route_ctx *ctx, const struct route_cell *cell, struct route_value *v)
+{
+	v->type = (enum route_type)cell->type;
+	v->i = cell->i;
+	v->s = cell->type == ROUTE_STR ? cell_str(ctx, cell) : STR_NONE;
+}
+
+/* As Kamailio converts: text that is no number, and null, are 0. */
+static int64_t to_int(const struct route_ctx *ctx, const struct route_cell *cell)
+{
+	struct route_value v;
+	int64_t i = 0;
+
+	if (cell->type == ROUTE_INT)
+		return cell->i;
+	if (cell->type == ROUTE_NULL)
+		return 0;
+	get_value(ctx, cell, &v);
+	return value_as_int(&v, &i) ? i : 0;
+}
+
+static struct str to_str(const struct route_ctx *ctx, const struct route_cell *cell, char digits[VALUE_NUMBER_MAX])
+{
+	struct route_value v;
+
+	get_value(ctx, cell, &v);
+	return value_as_text(&v, digits);
+}
+
+static inline bool is_true(const struct route_ctx *ctx, const struct route_cell *cell)
+{
+	return to_int(ctx, cell) != 0;
+}
+
+/* == by the left one's type, where that is null by the right one's; the order by number. */
+static bool compare(const struct route_ctx *ctx, enum ast_op op, const struct route_cell *a, const struct route_cell *b)
+{
+	char digits_a[VALUE_NUMBER_MAX], digits_b[VALUE_NUMBER_MAX];
+	int64_t i, j;
+
+	if (op == AST_OP_EQ || op == AST_OP_NE) {
+		bool equal;
+
+		if (a->type == ROUTE_INT || (a->type == ROUTE_NULL && b->type == ROUTE_INT))
+			equal = to_int(ctx, a) == to_int(ctx, b);
+		else
+			equal = str_eq(to_str(ctx, a, digits_a), to_str(ctx, b, digits_b));
+		return equal == (op == AST_OP_EQ);
+	}
+	i = to_int(ctx, a);
+	j = to_int(ctx, b);
+	switch (op) {
+	case AST_OP_LT:
+		return i < j;
+	case AST_OP_LE:
+		return i <= j;
+	case AST_OP_GT:
+		return i > j;
+	default:
+		return i >= j;
+	}
+}
+
+/* Numbers wrap; a division by zero is null. */
+static void arithmetic(const struct route_ctx *ctx, enum ast_op op, struct route_cell *a, const struct route_cell *b)
+{
+	int64_t i = to_int(ctx, a), j = to_int(ctx, b);
+	uint64_t u = (uint64_t)i, v = (uint64_t)j;
+
+	if ((op == AST_OP_DIV || op == AST_OP_MOD) && j == 0) {
+		*a = (struct route_cell){.type = ROUTE_NULL};
+		return;
+	}
+	switch (op) {
+	case AST_OP_SUB:
+		u -= v;
+		break;
+	case AST_OP_MUL:
+		u *= v;
+		break;
+	case AST_OP_DIV:
+		u = j == -1 ? 0 - u : (uint64_t)(i / j);
+		break;
+	case AST_OP_MOD:
+		u = j == -1 ? 0 : (uint64_t)(i % j);
+		break;
+	case AST_OP_BIT_OR:
+		u |= v;
+		break;
+	case AST_OP_BIT_AND:
+		u &= v;
+		break;
+	case AST_OP_BIT_XOR:
+		u ^= v;
+		break;
+	case AST_OP_SHL:
+		u = v < 64 ? u << v : 0;
+		break;
+	case AST_OP_SHR:
+		u = v < 64 ? u >> v : 0;
+		break;
+	default:
+		break;
+	}
+	set_int(a, (int64_t)u);
+}
+
+/* Joins n cells as text into the first. */
+static bool concat(struct route_ctx *ctx, struct route_cell *cell, unsigned n)
+{
+	char digits[ROUTE_STACK_MAX][VALUE_NUMBER_MAX];
+	struct str part[ROUTE_STACK_MAX];
+
+	for (unsigned i = 0; i < n; i++)
+		part[i] = to_str(ctx, &cell[i], digits[i]);
+	cell->text = route_text_join(ctx, part, n);
+	cell->type = ROUTE_STR;
+	return cell->text.space != ROUTE_SPACE_NONE;
+}
+
+static bool add(struct route_ctx *ctx, struct route_cell *a)
+{
+	if (a[0].type != ROUTE_INT)
+		return concat(ctx, a, 2);
+	set_int(&a[0], (int64_t)((uint64_t)a[0].i + (uint64_t)to_int(ctx, &a[1])));
+	return true;
+}
+
+static bool unary(struct route_ctx *ctx, enum ast_op op, struct route_cell *cell)
+{
+	char digits[VALUE_NUMBER_MAX];
+
+	switch (op) {
+	case AST_OP_NEG:
+		set_int(cell, (int64_t)(0 - (uint64_t)to_int(ctx, cell)));
+		break;
+	case AST_OP_BIT_NOT:
+		set_int(cell, ~to_int(ctx, cell));
+		break;
+	case AST_OP_TO_INT:
+		set_int(cell, to_int(ctx, cell));
+		break;
+	case AST_OP_TO_STR:
+		return cell->type == ROUTE_STR || concat(ctx, cell, 1);
+	case AST_OP_DEFINED:
+		set_int(cell, cell->type != ROUTE_NULL);
+		break;
+	case AST_OP_STRLEN:
+		set_int(cell, to_str(ctx, cell, digits).len);
+		break;
+	case AST_OP_STREMPTY:
+		set_int(cell, to_str(ctx, cell, digits).len == 0);
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+/* ---- tests on the message ---- */
+
+static bool method_is(struct route_ctx *ctx, enum sip_method method)
+{
+	if (!ctx->msg.is_response)
+		return ctx->msg.method == method;
+	return sip_msg_cseq(&ctx->msg, ctx->buf) && ctx->msg.cseq_method == method;
+}
+
+static bool uri_is_myself(const struct route_hooks *hooks, struct str text)
+{
+	struct sip_uri uri;
+	uint16_t port;
+
+	if (text.len == 0 || sip_uri_parse(text.s, (struct sip_span){0, text.len}, &uri) != 0)
+		return false;
+	if (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS)
+		return false;
+	port = uri.port != 0 ? uri.port : uri.scheme == SIP_SCHEME_SIPS || uri.transport == SIP_TRANSPORT_TLS ? SIPS_DEFAULT_PORT
+													      : SIP_DEFAULT_PORT;
+	return hooks->is_myself(hooks->room, sip_text(text.s, uri.host), port, uri.transport);
+}
+
+static bool is_myself(struct route_ctx *ctx, enum ast_subject subject)
+{
+	const struct route_hooks *hooks = &ctx->script->registry.hooks;
+	const struct sip_address *address;
+	const struct net_endpoint *ep;
+	char text[NET_ADDR_TEXT_MAX];
+
+	if (hooks->is_myself == NULL)
+		return false;
+	switch (subject) {
+	case AST_URI:
+		return uri_is_myself(hooks, route_ctx_uri(ctx));
+	case AST_FROM_URI:
+	case AST_TO_URI:
+		address = subject == AST_FROM_URI ? sip_msg_from(&ctx->msg, ctx->buf) : sip_msg_to(&ctx->msg, ctx->buf);
+		return address != NULL && uri_is_myself(hooks, sip_text(ctx->buf, address->uri));
+	default:
+		ep = subject == AST_SRC_IP ? &ctx->origin.src : &ctx->origin.dst;
+		return hooks->is_myself(hooks->room, str_of(text, net_addr_format(&ep->addr, text)), 0, SIP_TRANSPORT_NONE);
+	}
+}
+
+static int64_t origin(const struct route_ctx *ctx, enum code_origin what)
+{
+	switch (what) {
+	case CODE_ORIGIN_LENGTH:
+		return ctx->msg.len;
+	case CODE_ORIGIN_PROTO:
+		return ctx->origin.transport;
+	case CODE_ORIGIN_FAMILY:
+		return ctx->origin.src.addr.family == 6 ? 10 : 2;
+	case CODE_ORIGIN_SRC_PORT:
+		return ctx->origin.src.port;
+	case CODE_ORIGIN_DST_PORT:
+		return ctx->origin.dst.port;
+	case CODE_ORIGIN_RC:
+		return ctx->rc;
+	}
+	return 0;
+}
+
+/* 1: matches, 0: does not, -1: the match limit was met. */
+static int match(struct route_ctx *ctx, const struct code *code, const struct route_cell *cell)
+{
+	char digits[VALUE_NUMBER_MAX];
+	struct str group[1];
+	int n = route_regex_match(ctx, ctx->script->regex[code->c], to_str(ctx, cell, digits), group, 1);
+
+	return n < 0 ? -1 : (n > 0) != (code->a != 0);
+}
+
+/* ---- transformations ---- */
+
+static bool set_text(struct route_ctx *ctx, struct route_cell *cell, struct str s)
+{
+	struct route_value v = {.type = ROUTE_STR, .s = s};
+
+	return set_value(ctx, cell, &v);
+}
+
+static bool letter_case(struct route_ctx *ctx, struct route_cell *cell, struct str s, bool upper)
+{
+	cell->text = route_text_make(ctx, s);
+	cell->type = ROUTE_STR;
+	if (cell->text.space == ROUTE_SPACE_NONE)
+		return false;
+	for (uint32_t i = 0; i < s.len; i++) {
+		char *c = &ctx->text[cell->text.off + i];
+
+		*c = upper && *c >= 'a' && *c <= 'z' ? (char)(*c - 0x20) : !upper ? str_lower_char(*c) : *c;
+	}
+	return true;
+}
+
+/* {s.substr,OFFSET,LENGTH}: a negative offset counts from the end, length 0 is all that is left. */
+static bool substring(struct route_ctx *ctx, struct route_cell *cell, struct str s, int64_t off, int64_t len)
+{
+	if (off < 0)
+		off += s.len;
+	if (off < 0 || off > s.len || len < 0)
+		return set_text(ctx, cell, STR(""));
+	if (len == 0 || len > (int64_t)s.len - off)
+		len = (int64_t)s.len - off;
+	return set_text(ctx, cell, str_of(s.s + off, (size_t)len));
+}
+
+static bool uri_transform(struct route_ctx *ctx, struct route_cell *cell, enum ast_transform what, struct str s)
+{
+	struct sip_span span = {0, 0};
+	struct sip_uri uri;
+
+	if (s.len == 0 || sip_uri_parse(s.s, (struct sip_span){0, s.len}, &uri) != 0) {
+		if (what == AST_URI_PORT)
+			set_int(cell, 0);
+		else
+			return set_text(ctx, cell, STR(""));
+		return true;
+	}
+	switch (what) {
+	case AST_URI_USER:
+		span = uri.user;
+		break;
+	case AST_URI_HOST:
+		span = uri.host;
+		break;
+	case AST_URI_PORT:
+		set_int(cell, uri.port);
+		return true;
+	default:
+		sip_param_find(s.s, uri.params, cell_str(ctx, &cell[1]), &span, NULL);
+		break;
+	}
+	return set_text(ctx, cell, sip_text(s.s, span));
+}
+
+static bool transform(struct route_ctx *ctx, enum ast_transform what, struct route_cell *cell)
+{
+	char digits[VALUE_NUMBER_MAX];
+	struct str s = to_str(ctx, cell, digits);
+
+	switch (what) {
+	case AST_S_LEN:
+		set_int(cell, s.len);
+		return true;
+	case AST_S_INT:
+		set_int(cell, to_int(ctx, cell));
+		return true;
+	case AST_S_LOWER:
+	case AST_S_UPPER:
+		return letter_case(ctx, cell, s, what == AST_S_UPPER);
+	case AST_S_SUBSTR:
+		return substring(ctx, cell, s, cell[1].i, cell[2].i);
+	default:
+		return uri_transform(ctx, cell, what, s);
+	}
+}
+
+/* ---- calls ---- */
+
+/* Runs a site. The arguments stay on the stack until it has come back with a result. */
+static inline int32_t call(struct route_ctx *ctx, const struct code_site *site, unsigned sp)
+{
+	struct route_value v[ROUTE_ARGS_MAX];
+	struct route_args args;
+	const struct route_cell *cell;
+
+	if (site->args.v != NULL)
+		return site->run(ctx, &site->args);
+	args = site->args;
+	cell = &ctx->stack[sp - args.n];
+	for (unsigned i = 0; i < args.n; i++)
+		get_value(ctx, &cell[i], &v[i]);
+	args.v = v;
+	return site->run(ctx, &args);
+}
+
+static enum route_verdict stop(struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_verdict verdict)
+{
+	ctx->pc = pc;
+	ctx->sp = (uint16_t)sp;
+	ctx->steps = steps;
+	if (verdict == ROUTE_SLOW)
+		ctx->stopped_at = pc;
+	return verdict;
+}
+
+static enum route_verdict fail(struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_failure failure)
+{
+	if (ctx->failure == ROUTE_FAILURE_NONE)
+		ctx->failure = (uint8_t)failure;
+	return stop(ctx, pc, sp, steps, ROUTE_FAILED);
+}
+
+#define STOP(verdict) return stop(ctx, pc, sp, steps, verdict)
+#define FAIL(failure) return fail(ctx, pc, sp, steps, ROUTE_FAILURE_##failure)
+
+enum route_verdict route_resume(struct route_ctx *ctx)
+{
+	const struct route_script *script = ctx->script;
+	struct route_cell *const stack = ctx->stack;
+	uint32_t pc = ctx->pc, steps = ctx->steps;
+	unsigned sp = ctx->sp;
+
+	for (;;) {
+		const struct code *code = &script->code[pc];
+
+		if (++steps > ROUTE_STEPS_MAX)
+			FAIL(STEPS);
+		switch ((enum code_op)code->op) {
+		case CODE_RETURN:
+			ctx->rc = (int32_t)to_int(ctx, &stack[--sp]);
+			if (ctx->rc == 0 || ctx->calls == 0)
+				STOP(ROUTE_ENDED);
+			pc = ctx->call_pc[--ctx->calls];
+			continue;
+		case CODE_RETURN_ONE:
+			ctx->rc = 1;
+			if (ctx->calls == 0)
+				STOP(ROUTE_ENDED);
+			pc = ctx->call_pc[--ctx->calls];
+			continue;
+		case CODE_DROP:
+			/* A request that is dropped ends like one that exits; a response is not passed on. */
+			if (ctx->in == ROUTE_IN_REPLY)
+				ctx->result.drop = true;
+			STOP(ROUTE_ENDED);
+		case CODE_EXIT:
+			STOP(ROUTE_ENDED);
+		case CODE_JUMP:
+			pc = code->c;
+			continue;
+		case CODE_JUMP_FALSE:
+			pc = is_true(ctx, &stack[--sp]) ? pc + 1 : code->c;
+			continue;
+		case CODE_JUMP_TRUE:
+			pc = is_true(ctx, &stack[--sp]) ? code->c : pc + 1;
+			continue;
+		case CODE_JUMP_RC_FALSE:
+			pc = ctx->rc > 0 ? pc + 1 : code->c;
+			continue;
+		case CODE_JUMP_RC_TRUE:
+			pc = ctx->rc > 0 ? code->c : pc + 1;
+			continue;
+		case CODE_CALL: {
+			const struct code_site *site = &script->site[code->c];
+			int32_t rc;
+
+			if (site->slow && (site->run == NULL || !ctx->thread->has_state))
+				STOP(ROUTE_SLOW);
+			rc = call(ctx, site, sp);
+			if (ctx->failure != ROUTE_FAILURE_NONE)
+				FAIL(INTERNAL);
+			if (rc == ROUTE_PENDING)
+				STOP(ROUTE_WAIT);
+			if (rc == ROUTE_NEEDS_STATE)
+				STOP(ROUTE_SLOW);
+			sp -= code->a != 0 ? 0 : site->args.n;
+			ctx->rc = rc;
+			if (rc == ROUTE_EXIT)
+				STOP(ROUTE_ENDED);
+			break;
+		}
+		case CODE_GUARD:
+			if ((code->b & ctx->in) == 0) {
+				ctx->rc = ROUTE_FALSE;
+				pc = code->c;
+				continue;
+			}
+			break;
+		case CODE_ROUTE: {
+			const struct code_block *block = &script->block[code->c];
+
+			if (ctx->calls == ROUTE_CALLS_MAX)
+				FAIL(CALLS);
+			if (sp + block->stack > ROUTE_STACK_MAX)
+				FAIL(STACK);
+			ctx->call_pc[ctx->calls++] = pc + 1;
+			pc = block->pc;
+			continue;
+		}
+		case CODE_STATE:
+			STOP(ROUTE_SLOW);
+		case CODE_PUSH:
+			stack[sp++] = script->cell[code->c];
+			break;
+		case CODE_PUSH_INT:
+			set_int(&stack[sp++], (int32_t)code->c);
+			break;
+		case CODE_PUSH_RC:
+			set_int(&stack[sp++], ctx->rc > 0);
+			break;
+		case CODE_POP:
+			sp--;
+			break;
+		case CODE_COPY:
+			stack[sp] = stack[sp - 1];
+			sp++;
+			break;
+		case CODE_GET: {
+			struct route_value v;
+
+			if (!route_variables[code->b].get(ctx, cell_str(ctx, &script->cell[code->c]), &v) ||
+				!set_value(ctx, &stack[sp], &v))
+				FAIL(INTERNAL);
+			sp++;
+			break;
+		}
+		case CODE_GET_SLOT:
+			/* A variable that nothing was written to is 0, as in Kamailio. */
+			if ((ctx->var_set >> code->b & 1) != 0)
+				stack[sp] = ctx->var[code->b];
+			else
+				set_int(&stack[sp], 0);
+			sp++;
+			break;
+		case CODE_SET: {
+			struct route_value v;
+
+			get_value(ctx, &stack[--sp], &v);
+			ctx->rc = route_variables[code->b].set(ctx, cell_str(ctx, &script->cell[code->c]), &v) ? ROUTE_TRUE
+														: ROUTE_FALSE;
+			if (ctx->failure != ROUTE_FAILURE_NONE)
+				FAIL(INTERNAL);
+			break;
+		}
+		case CODE_SET_SLOT:
+			ctx->var[code->b] = stack[--sp];
+			if (ctx->var[code->b].type == ROUTE_NULL)
+				set_int(&ctx->var[code->b], 0);
+			ctx->var_set |= 1ULL << code->b;
+			break;
+		case CODE_FORMAT: {
+			struct route_value v;
+
+			if (!route_format_eval(ctx, script->format[code->c], &v) || !set_value(ctx, &stack[sp], &v))
+				FAIL(TEXT_FULL);
+			sp++;
+			break;
+		}
+		case CODE_ORIGIN:
+			set_int(&stack[sp++], origin(ctx, (enum code_origin)code->b));
+			break;
+		case CODE_MYSELF:
+			set_int(&stack[sp++], is_myself(ctx, (enum ast_subject)code->b));
+			break;
+		case CODE_PREFIX:
+			set_int(&stack[sp++], net_prefix_holds(&script->prefix[code->c],
+						      code->b == AST_SRC_IP ? &ctx->origin.src.addr : &ctx->origin.dst.addr));
+			break;
+		case CODE_METHOD_IS:
+			set_int(&stack[sp++], method_is(ctx, (enum sip_method)code->b));
+			break;
+		case CODE_MATCH: {
+			int matched = match(ctx, code, &stack[sp - 1]);
+
+			if (matched < 0)
+				FAIL(REGEX_LIMIT);
+			set_int(&stack[sp - 1], matched);
+			break;
+		}
+		case CODE_COMPARE:
+			sp--;
+			set_int(&stack[sp - 1], compare(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]));
+			break;
+		case CODE_ARITH:
+			sp--;
+			arithmetic(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]);
+			break;
+		case CODE_ADD:
+			sp--;
+			if (!add(ctx, &stack[sp - 1]))
+				FAIL(TEXT_FULL);
+			break;
+		case CODE_CONCAT:
+			sp -= code->b - 1;
+			if (!concat(ctx, &stack[sp - 1], code->b))
+				FAIL(TEXT_FULL);
+			break;
+		case CODE_UNARY:
+			if (!unary(ctx, (enum ast_op)code->b, &stack[sp - 1]))
+				FAIL(TEXT_FULL);
+			break;
+		case CODE_TRANSFORM:
+			sp -= code->a;
+			if (!transform(ctx, (enum ast_transform)code->b, &stack[sp - 1]))
+				FAIL(TEXT_FULL);
+			break;
+		default:
+			FAIL(INTERNAL);
+		}
+		pc++;
+	}
+}
+
+enum route_verdict route_run(struct route_ctx *ctx)
+{
+	const struct route_script *script = ctx->script;
+	uint32_t block = ctx->msg.is_response ? script->reply : script->request;
+
+	ctx->in = ctx->msg.is_response ? ROUTE_IN_REPLY : ROUTE_IN_REQUEST;
+	if (block == CODE_NO_BLOCK)
+		return ROUTE_ENDED;
+	ctx->pc = script->block[block].pc;
+	return route_resume(ctx);
+}
+
+const char *code_name_at(const struct route_script *script, uint32_t pc)
+{
+	uint32_t low = 0, high = script->names;
+
+	while (high - low > 1) {
+		uint32_t middle = (low + high) / 2;
+
+		if (script->name[middle].pc <= pc)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low < script->names && script->name[low].pc == pc ? script->name[low].name : "";
+}
+
+const char *route_stop_name(const struct route_ctx *ctx)
+{
+	return code_name_at(ctx->script, ctx->stopped_at);
+}
