@@ -15,22 +15,21 @@ static const char *skip_quoted(const char *p, const char *end)
 	return end;
 }
 
-/* The end of the comment that begins at p, or p + 1 where it is not closed: then it was a mere
- * parenthesis. */
+/* The end of the comment that begins at p, or `end` where it is not closed. */
 static const char *skip_comment(const char *p, const char *end)
 {
 	unsigned depth = 0;
 
-	for (const char *at = p; at < end; at++) {
-		if (*at == '\\') {
-			at++;
-		} else if (*at == '(') {
+	for (; p < end; p++) {
+		if (*p == '\\') {
+			p++;
+		} else if (*p == '(') {
 			depth++;
-		} else if (*at == ')' && --depth == 0) {
-			return at + 1;
+		} else if (*p == ')' && --depth == 0) {
+			return p + 1;
 		}
 	}
-	return p + 1;
+	return end;
 }
 
 static const char *skip_brackets(const char *p, const char *end)
@@ -40,26 +39,21 @@ static const char *skip_brackets(const char *p, const char *end)
 	return close != NULL ? close + 1 : end;
 }
 
-/* The comma that ends the value which begins at p, or `end`. */
+/*
+ * The comma that ends the value which begins at p, or `end`. What is opened and not closed takes
+ * all that follows: to look on behind it would cost the square of the length.
+ */
 static const char *value_end(const char *p, const char *end)
 {
-	bool comments = true;
-
 	while (p < end && *p != ',') {
-		if (*p == '"') {
+		if (*p == '"')
 			p = skip_quoted(p, end);
-		} else if (*p == '<') {
+		else if (*p == '<')
 			p = skip_brackets(p, end);
-		} else if (*p == '(' && comments) {
-			const char *after = skip_comment(p, end);
-
-			/* Not closed: nor is any further one looked for, or the work would be
-			 * quadratic. */
-			comments = after != p + 1;
-			p = after;
-		} else {
+		else if (*p == '(')
+			p = skip_comment(p, end);
+		else
 			p++;
-		}
 	}
 	return p;
 }

@@ -173,8 +173,8 @@ static const char *actual_parsed(const char *key, char *out)
 
 		if (via == NULL)
 			return "absent";
-		sprintf(out, "%.*s %.*s", STR_FMT(sip_text(c.message, via->sent_by)),
-			STR_FMT(sip_text(c.message, via->branch)));
+		sprintf(out, "%.*s%s%.*s", STR_FMT(sip_text(c.message, via->sent_by)),
+			via->branch.len != 0 ? " " : "", STR_FMT(sip_text(c.message, via->branch)));
 		return out;
 	}
 

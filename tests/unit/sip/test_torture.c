@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The messages of RFC 4475 and RFC 5118, read from the corpus outside this tree: what index and check give for each, and the
- * sentence of the RFC that asks for it. That the sentence stands there is tested too, where the RFC's text is at hand.
- * golden/torture.txt holds messages of our own for the same points.
+ * The messages of RFC 4475 and RFC 5118, read from the corpus outside this tree: what index and
+ * check give for each, and the sentence of the RFC that asks for it. That the sentence stands there
+ * is tested too, where the RFC's text is at hand. golden/torture.txt holds messages of our own for
+ * the same points.
  *
- * What a proxy does at a later stage (420, 483, a response toward the broadcast address) is FORWARD here.
+ * What a proxy does at a later stage (420, 483, a response toward the broadcast address) is FORWARD
+ * here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,19 +37,24 @@ static const struct torture rfc4475[] = {
 	{"wsinv", SIP_OK, FORWARD, "All elements should treat this as a well-formed request."},
 	{"intmeth", SIP_OK, FORWARD, "the proxy will forward this request normally."},
 	{"esc01", SIP_OK, FORWARD, "A parser must accept this as a well-formed message."},
-	{"escnull", SIP_OK, FORWARD, "The message is well formed - parsers must accept this message."},
+	{"escnull", SIP_OK, FORWARD,
+		"The message is well formed - parsers must accept this message."},
 	{"esc02", SIP_OK, FORWARD, "A parser should accept this message as well formed."},
 	{"lwsdisp", SIP_OK, FORWARD, "Elements should accept this request as well formed."},
 	{"longreq", SIP_OK, FORWARD,
-		"This well-formed request contains header fields with many values and values that are "
+		"This well-formed request contains header fields with many values and values that "
+		"are "
 		"very long."},
 	{"dblreq", SIP_OK, FORWARD,
-		"If the element is a proxy choosing to forward the REGISTER, the INVITE octets would "
+		"If the element is a proxy choosing to forward the REGISTER, the INVITE octets "
+		"would "
 		"not appear in the forwarded request."},
-	{"semiuri", SIP_OK, FORWARD, "Receiving elements will accept this as a well-formed message."},
+	{"semiuri", SIP_OK, FORWARD,
+		"Receiving elements will accept this as a well-formed message."},
 	{"transports", SIP_OK, FORWARD, "Parsers must accept this message as well formed."},
 	{"mpart01", SIP_OK, FORWARD,
-		"Parsers must accept this message as well formed, even if the application above the "
+		"Parsers must accept this message as well formed, even if the application above "
+		"the "
 		"parser does not support multipart/signed."},
 	{"unreason", SIP_OK, FORWARD,
 		"This response is well formed. A parser must accept this message."},
@@ -62,19 +69,22 @@ static const struct torture rfc4475[] = {
 	{"ncl", SIP_ERROR_CONTENT_LENGTH, 400,
 		"An element receiving this message should respond with an error."},
 	{"scalar02", SIP_ERROR_CSEQ, 400,
-		"An element receiving this request should respond with a 400 Bad Request due to the "
+		"An element receiving this request should respond with a 400 Bad Request due to "
+		"the "
 		"CSeq error."},
 	{"scalarlg", SIP_ERROR_CSEQ, DROP,
 		"An element receiving this response will simply discard it."},
 	{"quotbal", SIP_ERROR_TO, 400,
 		"An element receiving this request should return a 400 Bad Request error."},
 	{"ltgtruri", SIP_ERROR_URI, 400,
-		"It is reasonable always to reject a request with this error with a 400 Bad Request."},
+		"It is reasonable always to reject a request with this error with a 400 Bad "
+		"Request."},
 	{"lwsruri", SIP_ERROR_URI, 400,
 		"An element receiving this request should respond with a 400 Bad Request."},
 	{"lwsstart", SIP_ERROR_START_LINE, 400,
 		"It is acceptable to reject this request as malformed."},
-	{"trws", SIP_ERROR_START_LINE, 400, "It is acceptable to reject this request as malformed."},
+	{"trws", SIP_ERROR_START_LINE, 400,
+		"It is acceptable to reject this request as malformed."},
 	{"escruri", SIP_ERROR_URI_HEADERS, 400,
 		"It is acceptable for an element to reject this request with a 400 Bad Request."},
 	{"baddate", SIP_OK, FORWARD,
@@ -85,12 +95,14 @@ static const struct torture rfc4475[] = {
 		"Request."},
 	{"badaspec", SIP_ERROR_TO, 400,
 		"It is reasonable to reject this request with a 400 Bad Request response."},
-	/* The archive's copy lacks the blank line, so this is what is found first; the names: below. */
+	/* The archive's copy lacks the blank line, so this is what is found first; the names:
+	   below. */
 	{"baddn", SIP_ERROR_NO_BLANK_LINE, 400,
 		"It is reasonable always to reject this kind of error with a 400 Bad Request "
 		"response."},
 	{"badvers", SIP_ERROR_VERSION, 505,
-		"The element should respond to the request with a 505 Version Not Supported error."},
+		"The element should respond to the request with a 505 Version Not Supported "
+		"error."},
 	{"mismatch01", SIP_ERROR_CSEQ_METHOD, 400,
 		"Any element receiving this request will respond with a 400 Bad Request."},
 	{"mismatch02", SIP_ERROR_CSEQ_METHOD_UNKNOWN, 501,
@@ -101,9 +113,11 @@ static const struct torture rfc4475[] = {
 	{"badbranch", SIP_OK, FORWARD,
 		"or it could fall back to the RFC 2543-style transaction identifier."},
 	/* 3.3 application layer */
-	{"insuf", SIP_ERROR_MISSING_FROM, 400, "Ideally, it will respond with a 400 Bad Request error."},
+	{"insuf", SIP_ERROR_MISSING_FROM, 400,
+		"Ideally, it will respond with a 400 Bad Request error."},
 	{"unkscm", SIP_ERROR_URI_SCHEME, 416,
-		"An element receiving this request will reject it with a 416 Unsupported URI Scheme "
+		"An element receiving this request will reject it with a 416 Unsupported URI "
+		"Scheme "
 		"response."},
 	{"novelsc", SIP_ERROR_URI_SCHEME, 416,
 		"it is appropriate to treat it as unknown and return a 416 Unsupported URI Scheme "
@@ -111,9 +125,11 @@ static const struct torture rfc4475[] = {
 	{"unksm2", SIP_OK, FORWARD,
 		"Proxies should treat this message as they would any other request for this URI."},
 	{"bext01", SIP_OK, FORWARD,
-		"Any element receiving this request will respond with a 420 Bad Extension response"},
+		"Any element receiving this request will respond with a 420 Bad Extension "
+		"response"},
 	{"invut", SIP_OK, FORWARD,
-		"A proxy receiving this request would process it just as it would any other INVITE."},
+		"A proxy receiving this request would process it just as it would any other "
+		"INVITE."},
 	{"regaut01", SIP_OK, FORWARD,
 		"A proxy will treat this request as it would any other REGISTER."},
 	{"multi01", SIP_ERROR_DUPLICATE, 400,
@@ -123,7 +139,8 @@ static const struct torture rfc4475[] = {
 	{"bcast", SIP_OK, FORWARD,
 		"The message is well formed; parsers must not fail when receiving it."},
 	{"zeromf", SIP_OK, FORWARD,
-		"This is a legal SIP request with the Max-Forwards header field value set to zero."},
+		"This is a legal SIP request with the Max-Forwards header field value set to "
+		"zero."},
 	{"cparam01", SIP_OK, FORWARD, "This REGISTER should succeed."},
 	{"cparam02", SIP_OK, FORWARD, "The register should succeed"},
 	{"regescrt", SIP_OK, FORWARD, "The register should succeed"},
@@ -150,18 +167,21 @@ static const struct torture rfc5118[] = {
 	{"via-received-param-no-delim", SIP_OK, FORWARD,
 		"This request is valid according to the grammar in [RFC3261]."},
 	{"ipv6-in-sdp", SIP_OK, FORWARD,
-		"This request below is valid and well-formed according to the grammar in [RFC3261]."},
+		"This request below is valid and well-formed according to the grammar in "
+		"[RFC3261]."},
 	{"mult-ip-in-header", SIP_OK, FORWARD,
 		"The Via list contains a mix of IPv4 addresses and IPv6 references."},
 	{"mult-ip-in-sdp", SIP_OK, FORWARD,
 		"The SDP contains multiple media lines, and each media line is identified by a "
 		"different network connection address."},
 	{"ipv4-mapped-ipv6", SIP_OK, FORWARD,
-		"A SIP implementation receiving a message that contains such a mapped address must be "
+		"A SIP implementation receiving a message that contains such a mapped address must "
+		"be "
 		"prepared to parse it successfully."},
 	/* The extra colon is gone from the grammar since RFC 5954, so we do not use the "may". */
 	{"ipv6-bug-abnf-3-colons", SIP_ERROR_URI, 400,
-		"A SIP implementation receiving such a message may exhibit robustness by successfully "
+		"A SIP implementation receiving such a message may exhibit robustness by "
+		"successfully "
 		"parsing the IPv6 reference"},
 	{"ipv6-correct-abnf-2-colons", SIP_OK, FORWARD,
 		"The next message has the correct syntax for the IPv6 reference in the R-URI."},
@@ -184,7 +204,9 @@ static enum sip_error verdict(const char *name, uint32_t len, unsigned *outcome)
 	if (wrong != NULL)
 		fail_msg("%s: %s", name, wrong);
 	error = index != SIP_OK ? index : check;
-	*outcome = error == SIP_OK ? FORWARD : sip_msg_can_reply(&msg) ? sip_error_status(error) : DROP;
+	*outcome = error == SIP_OK           ? FORWARD
+		   : sip_msg_can_reply(&msg) ? sip_error_status(error)
+					     : DROP;
 	return error;
 }
 
@@ -202,8 +224,9 @@ static void run(const struct torture *list, size_t count, const char *folder, co
 		enum sip_error error = verdict(list[i].name, len, &outcome);
 
 		if (error != list[i].error || outcome != list[i].outcome)
-			fail_msg("%s: %s and %u, not %s and %u", list[i].name, sip_error_name(error),
-				outcome, sip_error_name(list[i].error), list[i].outcome);
+			fail_msg("%s: %s and %u, not %s and %u", list[i].name,
+				sip_error_name(error), outcome, sip_error_name(list[i].error),
+				list[i].outcome);
 	}
 }
 
@@ -218,7 +241,8 @@ static void test_rfc5118_messages_get_what_it_asks_for(void **state)
 	run(rfc5118, sizeof(rfc5118) / sizeof(rfc5118[0]), "rfc5118-crlf", "sip");
 }
 
-/* RFC 4475 3.1.2.15 with the blank line that its archive lacks: the display names are what is wrong. */
+/* RFC 4475 3.1.2.15 with the blank line that its archive lacks: the display names are what is
+ * wrong. */
 static void test_baddn_with_its_blank_line(void **state)
 {
 	unsigned outcome;
@@ -265,7 +289,8 @@ static void test_wsinv_is_read_through_its_folds(void **state)
 	expect(sip_msg_via(&msg, text, 1)->host, "spindle.example.com");
 	expect(sip_msg_via(&msg, text, 1)->branch, "z9hG4bK9ikj8");
 	expect(sip_msg_value(&msg, SIP_HEADER_SUBJECT), "");
-	expect(sip_header_value(sip_msg_header_named(&msg, text, STR("unknownheaderwithunusualvalue"))),
+	expect(sip_header_value(
+		       sip_msg_header_named(&msg, text, STR("unknownheaderwithunusualvalue"))),
 		";;,,;;,;");
 	assert_int_equal(msg.body_len, 150);
 }
@@ -330,7 +355,8 @@ static bool read_rfc(const char *name)
 	while (fgets(line, sizeof(line), file) != NULL) {
 		if (is_page_break(line))
 			continue;
-		for (char *word = strtok(line, " \t\r\n\f"); word != NULL; word = strtok(NULL, " \t\r\n\f"))
+		for (char *word = strtok(line, " \t\r\n\f"); word != NULL;
+			word = strtok(NULL, " \t\r\n\f"))
 			if (used + strlen(word) + 2 < sizeof(rfc))
 				used += (size_t)sprintf(rfc + used, "%s ", word);
 	}
