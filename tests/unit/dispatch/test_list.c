@@ -18,7 +18,8 @@ static struct list read_list(const char *text)
 	char *copy = malloc(n > 0 ? n : 1);
 
 	memcpy(copy, text, n);
-	l.err = dispatch_list_parse("d.list", str_of(copy, n), (struct resolver *)&l, l.report, &l.specs);
+	l.err = dispatch_list_parse(
+		"d.list", str_of(copy, n), (struct resolver *)&l, l.report, &l.specs);
 	free(copy);
 	return l;
 }
@@ -39,13 +40,14 @@ static void expect_address(const struct dispatch_spec *spec, const char *text)
 
 static void columns_after_the_uri_may_be_left_out(void **state)
 {
-	struct list l = read_list("# sets\n"
-				  "\n"
-				  "1 sip:10.0.0.1:5080 0 0 duid=abc;socket=udp:192.168.0.125:5060;my=xyz\n"
-				  "  2\tsip:10.0.0.2;px=vx  8  -5\r\n"
-				  "2 sip:10.0.0.3:5060 # a comment\n"
-				  "7 sip:gw@[2001:db8::5]:5070 0 10 \"weight=50;rweight=30\"\n"
-				  "2 sip:10.0.0.4");
+	struct list l =
+		read_list("# sets\n"
+			  "\n"
+			  "1 sip:10.0.0.1:5080 0 0 duid=abc;socket=udp:192.168.0.125:5060;my=xyz\n"
+			  "  2\tsip:10.0.0.2;px=vx  8  -5\r\n"
+			  "2 sip:10.0.0.3:5060 # a comment\n"
+			  "7 sip:gw@[2001:db8::5]:5070 0 10 \"weight=50;rweight=30\"\n"
+			  "2 sip:10.0.0.4");
 
 	assert_int_equal(l.err, 0);
 	assert_string_equal(route_report_text(l.report), "");
@@ -70,13 +72,16 @@ static void columns_after_the_uri_may_be_left_out(void **state)
 
 static void kamailio_s_flags_become_state_and_health(void **state)
 {
-	struct list l = read_list("1 sip:10.0.0.1 0\n1 sip:10.0.0.2 1\n1 sip:10.0.0.3 2\n1 sip:10.0.0.4 4\n"
-				  "1 sip:10.0.0.5 9\n1 sip:10.0.0.6 8\n1 sip:10.0.0.7 48\n1 sip:10.0.0.8 0 0 state=drain\n");
+	struct list l =
+		read_list("1 sip:10.0.0.1 0\n1 sip:10.0.0.2 1\n1 sip:10.0.0.3 2\n1 sip:10.0.0.4 4\n"
+			  "1 sip:10.0.0.5 9\n1 sip:10.0.0.6 8\n1 sip:10.0.0.7 48\n1 sip:10.0.0.8 0 "
+			  "0 state=drain\n");
 	static const struct {
 		uint8_t state;
 		bool down;
-	} want[] = {{DISPATCH_ENABLED, false}, {DISPATCH_ENABLED, true}, {DISPATCH_ENABLED, false}, {DISPATCH_DISABLED, false},
-		{DISPATCH_ENABLED, true}, {DISPATCH_ENABLED, false}, {DISPATCH_ENABLED, false}, {DISPATCH_DRAIN, false}};
+	} want[] = {{DISPATCH_ENABLED, false}, {DISPATCH_ENABLED, true}, {DISPATCH_ENABLED, false},
+		{DISPATCH_DISABLED, false}, {DISPATCH_ENABLED, true}, {DISPATCH_ENABLED, false},
+		{DISPATCH_ENABLED, false}, {DISPATCH_DRAIN, false}};
 
 	assert_int_equal(l.err, 0);
 	assert_int_equal(l.specs.count, 8);
@@ -92,40 +97,54 @@ static void what_is_wrong_is_said_with_line_and_column(void **state)
 	static const struct {
 		const char *list, *error;
 	} golden[] = {
-		{"one sip:10.0.0.1\n", "d.list:1:1: error: a line begins with the number of its set, not with 'one'\n"},
-		{"-1 sip:10.0.0.1\n", "d.list:1:1: error: a line begins with the number of its set, not with '-1'\n"},
-		{"\n\n1\n", "d.list:3:2: error: a destination is missing: setid uri flags priority attrs\n"},
+		{"one sip:10.0.0.1\n", "d.list:1:1: error: a line begins with the number of its "
+				       "set, not with 'one'\n"},
+		{"-1 sip:10.0.0.1\n", "d.list:1:1: error: a line begins with the number of its "
+				      "set, not with '-1'\n"},
+		{"\n\n1\n", "d.list:3:2: error: a destination is missing: setid uri flags priority "
+			    "attrs\n"},
 		{"1 10.0.0.1:5060\n", "d.list:1:3: error: '10.0.0.1:5060' is no SIP URI\n"},
 		{"1 tel:+49301234\n", "d.list:1:3: error: 'tel:+49301234' is no SIP URI\n"},
 		{"1 sip:10.0.0.1;transport=tcp\n",
-			"d.list:1:3: error: 'sip:10.0.0.1;transport=tcp': destinations are reached over UDP only\n"},
-		{"1 sips:10.0.0.1\n", "d.list:1:3: error: 'sips:10.0.0.1': destinations are reached over UDP only\n"},
+			"d.list:1:3: error: 'sip:10.0.0.1;transport=tcp': destinations are reached "
+			"over UDP only\n"},
+		{"1 sips:10.0.0.1\n", "d.list:1:3: error: 'sips:10.0.0.1': destinations are "
+				      "reached over UDP only\n"},
 		{"1 sip:10.0.0.1;maddr=10.0.0.2\n",
-			"d.list:1:3: error: 'sip:10.0.0.1;maddr=10.0.0.2': maddr is not honoured in lists: write the address "
+			"d.list:1:3: error: 'sip:10.0.0.1;maddr=10.0.0.2': maddr is not honoured "
+			"in lists: write the address "
 			"itself\n"},
-		{"1 sip:224.0.0.1\n", "d.list:1:3: error: 224.0.0.1 is no address of a destination\n"},
+		{"1 sip:224.0.0.1\n",
+			"d.list:1:3: error: 224.0.0.1 is no address of a destination\n"},
 		{"1 sip:0.0.0.0\n", "d.list:1:3: error: 0.0.0.0 is no address of a destination\n"},
-		{"1 sip:10.0.0.1 64\n",
-			"d.list:1:16: error: flags are a sum of 1 inactive, 2 trying, 4 disabled, 8 probing, 16 no DNS, 32 no "
-			"pings, not '64'\n"},
-		{"1 sip:10.0.0.1 0 high\n", "d.list:1:18: error: a priority is a whole number, not 'high'\n"},
+		{"1 sip:10.0.0.1 64\n", "d.list:1:16: error: flags are a sum of 1 inactive, 2 "
+					"trying, 4 disabled, 8 probing, 16 no DNS, 32 no "
+					"pings, not '64'\n"},
+		{"1 sip:10.0.0.1 0 high\n",
+			"d.list:1:18: error: a priority is a whole number, not 'high'\n"},
 		{"1 sip:10.0.0.1 0 0 duid=a;weight=1001\n",
 			"d.list:1:34: error: weight is a number from 0 to 1000, not '1001'\n"},
-		{"1 sip:10.0.0.1 0 0 rweight=x\n", "d.list:1:28: error: rweight is a number from 0 to 1000, not 'x'\n"},
-		{"1 sip:10.0.0.1 0 0 duid=\n", "d.list:1:20: error: duid has from 1 to 63 characters\n"},
+		{"1 sip:10.0.0.1 0 0 rweight=x\n",
+			"d.list:1:28: error: rweight is a number from 0 to 1000, not 'x'\n"},
+		{"1 sip:10.0.0.1 0 0 duid=\n",
+			"d.list:1:20: error: duid has from 1 to 63 characters\n"},
 		{"1 sip:10.0.0.1 0 0 socket=tcp:10.0.0.5:5060\n",
-			"d.list:1:27: error: socket is one of our listeners as udp:ADDRESS:PORT, not 'tcp:10.0.0.5:5060'\n"},
+			"d.list:1:27: error: socket is one of our listeners as udp:ADDRESS:PORT, "
+			"not 'tcp:10.0.0.5:5060'\n"},
 		{"1 sip:10.0.0.1 0 0 state=off\n",
 			"d.list:1:26: error: state is enabled, drain or disabled, not 'off'\n"},
-		{"1 sip:10.0.0.1 0 0 maxload=many\n", "d.list:1:28: error: maxload is a number, not 'many'\n"},
+		{"1 sip:10.0.0.1 0 0 maxload=many\n",
+			"d.list:1:28: error: maxload is a number, not 'many'\n"},
 		{"1 sip:10.0.0.1 0 0 =5\n", "d.list:1:20: error: an attribute is name=value\n"},
 		{"1 sip:10.0.0.1 0 0 a=1 b=2\n",
-			"d.list:1:24: error: unexpected 'b=2': setid uri flags priority attrs, attributes joined by ';'\n"},
+			"d.list:1:24: error: unexpected 'b=2': setid uri flags priority attrs, "
+			"attributes joined by ';'\n"},
 		{"1 sip:10.0.0.1\n2 sip:10.0.0.1\n1 sip:10.0.0.1\n",
 			"d.list:3:1: error: set 1: 'sip:10.0.0.1' stands in line 1 already\n"},
 		{"1 sip:10.0.0.1 0 0 duid=a\n1 sip:10.0.0.2 0 0 duid=a\n",
 			"d.list:2:1: error: set 1: 'a' stands in line 1 already\n"},
-		{"1 sip:none.test\n", "d.list:1:3: error: 'none.test' does not resolve: no such name\n"},
+		{"1 sip:none.test\n",
+			"d.list:1:3: error: 'none.test' does not resolve: no such name\n"},
 	};
 
 	for (unsigned i = 0; i < sizeof(golden) / sizeof(golden[0]); i++) {
@@ -151,7 +170,8 @@ static void all_errors_of_a_list_are_said_at_once(void **state)
 
 static void one_uri_over_two_sockets_is_two_destinations(void **state)
 {
-	struct list l = read_list("1 sip:10.0.0.1 0 0 socket=udp:10.9.0.1:5060\n1 sip:10.0.0.1 0 0 socket=udp:10.9.0.2:5060\n");
+	struct list l = read_list("1 sip:10.0.0.1 0 0 socket=udp:10.9.0.1:5060\n1 sip:10.0.0.1 0 0 "
+				  "socket=udp:10.9.0.2:5060\n");
 
 	assert_int_equal(l.err, 0);
 	assert_int_equal(l.specs.count, 2);
@@ -160,7 +180,8 @@ static void one_uri_over_two_sockets_is_two_destinations(void **state)
 
 static void a_name_becomes_all_its_addresses(void **state)
 {
-	struct list l = read_list("1 sip:two.test:5070 0 0 weight=5\n1 sip:srv.test\n1 sip:10.0.0.1\n");
+	struct list l =
+		read_list("1 sip:two.test:5070 0 0 weight=5\n1 sip:srv.test\n1 sip:10.0.0.1\n");
 
 	assert_int_equal(l.err, 0);
 	assert_int_equal(l.specs.count, 5);
@@ -185,7 +206,8 @@ static void names_that_do_not_resolve_end_the_load_after_a_few(void **state)
 	l = read_list(text);
 	assert_int_not_equal(l.err, 0);
 	assert_int_equal(route_report_errors(l.report), 6);
-	assert_non_null(strstr(route_report_text(l.report), "d.list:5:1: error: too many names do not resolve"));
+	assert_non_null(strstr(
+		route_report_text(l.report), "d.list:5:1: error: too many names do not resolve"));
 	done(&l);
 }
 
@@ -199,28 +221,32 @@ static void bounds_are_refused_with_a_reason(void **state)
 		at += sprintf(at, "1 sip:10.1.%u.%u\n", i / 250, i % 250 + 1);
 	l = read_list(text);
 	assert_int_not_equal(l.err, 0);
-	assert_non_null(strstr(route_report_text(l.report), "d.list:4097:3: error: more than 4096 destinations"));
+	assert_non_null(strstr(
+		route_report_text(l.report), "d.list:4097:3: error: more than 4096 destinations"));
 	done(&l);
 
 	memset(text, 'x', 3000);
 	strcpy(text + 3000, "\n1 sip:10.0.0.1\n");
 	l = read_list(text);
-	assert_non_null(strstr(route_report_text(l.report), "d.list:1:1: error: a line has at most 2048 characters"));
+	assert_non_null(strstr(route_report_text(l.report),
+		"d.list:1:1: error: a line has at most 2048 characters"));
 	done(&l);
 
 	strcpy(text, "1 sip:");
 	memset(text + 6, 'a', 300);
 	strcpy(text + 306, "@10.0.0.1\n");
 	l = read_list(text);
-	assert_non_null(strstr(route_report_text(l.report), "d.list:1:3: error: a destination has at most 255 characters"));
+	assert_non_null(strstr(route_report_text(l.report),
+		"d.list:1:3: error: a destination has at most 255 characters"));
 	done(&l);
 	free(text);
 }
 
 static void any_bytes_end_in_a_list_or_in_an_error(void **state)
 {
-	static const char seed[] = "1 sip:10.0.0.1:5060 0 0 weight=5;duid=a;socket=udp:[2001:db8::1]:5060\n"
-				   "2 sip:[2001:db8::2]:5070 9 -3 rweight=7 # x\n";
+	static const char seed[] =
+		"1 sip:10.0.0.1:5060 0 0 weight=5;duid=a;socket=udp:[2001:db8::1]:5060\n"
+		"2 sip:[2001:db8::2]:5070 9 -3 rweight=7 # x\n";
 	uint64_t random = 4711;
 
 	for (unsigned i = 0; i < 20000; i++) {
@@ -229,7 +255,8 @@ static void any_bytes_end_in_a_list_or_in_an_error(void **state)
 
 		memcpy(text, seed, sizeof(seed));
 		for (unsigned n = 1 + (unsigned)(test_random(&random) % 4); n > 0; n--)
-			text[test_random(&random) % (sizeof(seed) - 1)] = (char)(1 + test_random(&random) % 255);
+			text[test_random(&random) % (sizeof(seed) - 1)] =
+				(char)(1 + test_random(&random) % 255);
 		text[test_random(&random) % sizeof(seed)] = '\0';
 		l = read_list(text);
 		assert_true((l.err == 0) == (route_report_errors(l.report) == 0));
@@ -245,7 +272,8 @@ static void a_file_that_cannot_be_read_is_said_so(void **state)
 	int fd;
 
 	assert_int_equal(dispatch_list_read("/nonexistent/d.list", NULL, report, &specs), -ENOENT);
-	assert_non_null(strstr(route_report_text(report), "/nonexistent/d.list: error: cannot be read: No such file"));
+	assert_non_null(strstr(route_report_text(report),
+		"/nonexistent/d.list: error: cannot be read: No such file"));
 	assert_int_not_equal(dispatch_list_read("/", NULL, report, &specs), 0);
 	fd = mkstemp(path);
 	assert_true(fd >= 0);

@@ -4,12 +4,16 @@
 
 static struct message request(unsigned algorithm, uint64_t n)
 {
-	return (struct message){
-		.set = 1, .algorithm = algorithm, .klass = DISPATCH_CLASS_INVITE, .key = n, .transaction = n};
+	return (struct message){.set = 1,
+		.algorithm = algorithm,
+		.klass = DISPATCH_CLASS_INVITE,
+		.key = n,
+		.transaction = n};
 }
 
 /* How often each id is chosen in n new calls. */
-static void count_calls(struct room *room, unsigned algorithm, unsigned workers, uint64_t n, unsigned *count)
+static void count_calls(
+	struct room *room, unsigned algorithm, unsigned workers, uint64_t n, unsigned *count)
 {
 	static uint64_t from;
 
@@ -69,7 +73,9 @@ static void equals_are_equal_under_every_algorithm(void **state)
 	}
 }
 
-#define LIST_121 "1 sip:10.0.0.1 0 0 rweight=1;weight=20\n1 sip:10.0.0.2 0 0 rweight=2;weight=50\n1 sip:10.0.0.3 0 0 rweight=1;weight=30\n"
+#define LIST_121 \
+	"1 sip:10.0.0.1 0 0 rweight=1;weight=20\n1 sip:10.0.0.2 0 0 rweight=2;weight=50\n1 " \
+	"sip:10.0.0.3 0 0 rweight=1;weight=30\n"
 
 static void weights_are_kept_to(void **state)
 {
@@ -190,7 +196,8 @@ static void serial_goes_by_priority_then_by_the_list(void **state)
 	uint16_t best, second, third;
 
 	room_open(&room, 1000);
-	room_load(&room, "1 sip:10.0.0.1 0 5\n1 sip:10.0.0.2 0 10\n1 sip:10.0.0.3 0 10\n1 sip:10.0.0.4 4 99\n");
+	room_load(&room, "1 sip:10.0.0.1 0 5\n1 sip:10.0.0.2 0 10\n1 sip:10.0.0.3 0 10\n1 "
+			 "sip:10.0.0.4 4 99\n");
 	best = room_id(&room, 1, "sip:10.0.0.2");
 	second = room_id(&room, 1, "sip:10.0.0.3");
 	third = room_id(&room, 1, "sip:10.0.0.1");
@@ -211,10 +218,13 @@ static void what_is_not_enabled_is_never_chosen(void **state)
 	struct room room;
 
 	room_open(&room, 100000);
-	room_load(&room, "1 sip:10.0.0.1 4 9\n1 sip:10.0.0.2\n1 sip:10.0.0.3 0 9 state=drain\n1 sip:10.0.0.4\n");
+	room_load(&room, "1 sip:10.0.0.1 4 9\n1 sip:10.0.0.2\n1 sip:10.0.0.3 0 9 state=drain\n1 "
+			 "sip:10.0.0.4\n");
 	for (unsigned a = 0; a < sizeof(algorithm) / sizeof(algorithm[0]); a++) {
 		count_calls(&room, algorithm[a], 2, 500, count);
-		assert_int_equal(count[room_id(&room, 1, "sip:10.0.0.2")] + count[room_id(&room, 1, "sip:10.0.0.4")], 500);
+		assert_int_equal(count[room_id(&room, 1, "sip:10.0.0.2")] +
+					 count[room_id(&room, 1, "sip:10.0.0.4")],
+			500);
 	}
 	room_close(&room);
 }
@@ -247,7 +257,9 @@ static void use_default_keeps_the_last_for_the_end(void **state)
 	struct room room;
 
 	room_open(&room, 100000);
-	assert_int_equal(room_load_options(&room, "1 sip:10.0.0.1\n1 sip:10.0.0.2\n1 sip:10.0.0.3\n", &options), 0);
+	assert_int_equal(room_load_options(&room,
+				 "1 sip:10.0.0.1\n1 sip:10.0.0.2\n1 sip:10.0.0.3\n", &options),
+		0);
 	last = room_id(&room, 1, "sip:10.0.0.3");
 	for (unsigned a = 0; a < sizeof(algorithm) / sizeof(algorithm[0]); a++) {
 		count_calls(&room, algorithm[a], 2, 300, count);
@@ -275,7 +287,8 @@ static void all_nodes_choose_alike_whatever_the_order_of_their_lists(void **stat
 	room_load(&b, "1 sip:10.9.9.9\n1 sip:10.9.9.8\n");
 	room_load(&a, "1 sip:10.0.0.1\n1 sip:10.0.0.2\n1 sip:10.0.0.3 0 0 weight=3\n");
 	room_load(&b, "1 sip:10.0.0.3 0 0 weight=3\n1 sip:10.0.0.2\n1 sip:10.0.0.1\n");
-	room_load_options(&c, "1 sip:10.0.0.1\n1 sip:10.0.0.2\n1 sip:10.0.0.3 0 0 weight=3\n", &keyed);
+	room_load_options(
+		&c, "1 sip:10.0.0.1\n1 sip:10.0.0.2\n1 sip:10.0.0.3 0 0 weight=3\n", &keyed);
 	room_pass(&b, 40 * S);
 	for (uint64_t i = 0; i < 1000; i++) {
 		struct message m = request(0, i);
@@ -420,7 +433,8 @@ static void destinations_are_known_by_address(void **state)
 	struct net_endpoint ep = {.port = 5060};
 
 	room_open(&room, 1000);
-	room_load(&room, "1 sip:10.0.0.1:5060\n2 sip:10.0.0.2\n3 sip:[2001:db8::1]:5070\n3 sip:10.0.0.1:5090\n");
+	room_load(&room, "1 sip:10.0.0.1:5060\n2 sip:10.0.0.2\n3 sip:[2001:db8::1]:5070\n3 "
+			 "sip:10.0.0.1:5090\n");
 	net_addr_parse(STR("10.0.0.1"), &ep.addr);
 	assert_true(dispatch_is_destination(room.d, 0, &ep, true));
 	assert_true(dispatch_is_destination(room.d, 1, &ep, true));
@@ -483,7 +497,8 @@ static void measure(struct room *room, unsigned algorithm, const char *what)
 		ns[w] = (double)(clock_now_ns() - begin) / CALLS;
 	}
 	qsort(ns, WINDOWS, sizeof(ns[0]), by_value);
-	print_message("%-40s %.0f ns at least, %.0f ns median a choice\n", what, ns[0], ns[WINDOWS / 2]);
+	print_message(
+		"%-40s %.0f ns at least, %.0f ns median a choice\n", what, ns[0], ns[WINDOWS / 2]);
 	assert_true(sink > 0);
 }
 
@@ -499,8 +514,9 @@ static void figures(void **state)
 		room_open(&room, 1000000);
 		begin = clock_now_ns();
 		assert_int_equal(room_load(&room, list), 0);
-		print_message("%u destinations: read, built and published in %.1f ms; %.1f KiB without the pins\n", size[i],
-			(double)(clock_now_ns() - begin) / 1e6,
+		print_message("%u destinations: read, built and published in %.1f ms; %.1f KiB "
+			      "without the pins\n",
+			size[i], (double)(clock_now_ns() - begin) / 1e6,
 			(double)(dispatch_bytes(room.d) - pin_bytes(room.d->pins)) / 1024);
 		snprintf(what, sizeof(what), "%u destinations, Call-ID, calm", size[i]);
 		measure(&room, 0, what);
