@@ -178,6 +178,9 @@ static int32_t select_for(struct route_ctx *ctx, const struct route_args *args, 
 	uint16_t id;
 
 	*state = (struct state){.current = 0};
+	if (call == NULL)
+		return ROUTE_FALSE; /* a call that is marked slow for its arguments has not been
+				       checked */
 	if (!number_of(&args->v[0], &set) || set < 0 || set > UINT32_MAX ||
 		!number_of(&args->v[1], &algorithm) ||
 		dispatch_algorithm_refused(algorithm) != NULL ||
@@ -537,6 +540,9 @@ static int prepare(void *room, const void *config, struct route_report *report, 
 				  "is missing");
 		return -EINVAL;
 	}
+	if (params->db_url != NULL)
+		route_warning(report, NULL, "dispatcher: db_url has no effect: %s is what is read",
+			params->list_file);
 	err = dispatch_list_read(params->list_file, d->config.resolver, report, &specs);
 	if (err != 0)
 		return err;
@@ -685,11 +691,7 @@ static const struct route_param parameters[] = {
 	TEXT(hash_key, "hash_key",
 		"Any text: tables of another text spread keys in another way. The same on all "
 		"nodes of a group."),
-	{.name = "db_url",
-		.type = ROUTE_PARAM_STR,
-		.offset = offsetof(struct params, db_url),
-		.help = NO_DB,
-		.accepted_only = true},
+	TEXT(db_url, "db_url", NO_DB),
 	ACCEPTED_TEXT("table_name", NO_DB),
 	ACCEPTED_TEXT("setid_col", NO_DB),
 	ACCEPTED_TEXT("destination_col", NO_DB),
