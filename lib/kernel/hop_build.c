@@ -249,6 +249,7 @@ static void make_starts(struct builder *b, uint8_t family, struct kernel_starts 
 	struct {
 		position last;
 		uint32_t group;
+		bool never; /* what lies inside is not reached either */
 	} open[130];
 	uint32_t n = collect(b, family), depth = 0;
 
@@ -265,8 +266,8 @@ static void make_starts(struct builder *b, uint8_t family, struct kernel_starts 
 		if (c == NULL)
 			break;
 		open[depth].last = c->last;
-		open[depth].group =
-			c->route == UINT32_MAX ? 0 : add_group(b, &b->m->route[c->route]);
+		open[depth].never = c->route == UINT32_MAX || (depth > 0 && open[depth - 1].never);
+		open[depth].group = open[depth].never ? 0 : add_group(b, &b->m->route[c->route]);
 		emit(s, c->first, open[depth].group);
 		depth++;
 	}

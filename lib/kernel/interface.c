@@ -196,24 +196,26 @@ bool kernel_interface_write(struct kernel_interface *i, uint8_t *frame, uint32_t
 	return n == (ssize_t)len;
 }
 
+uint32_t kernel_interface_tag(const struct kernel_interface *i, uint8_t *frame, uint32_t len)
+{
+	if (i->vlan <= 0)
+		return len;
+	memmove(frame, frame + NET_VLAN_LEN, MAC_PAIR);
+	frame[12] = VLAN_ETHER_TYPE >> 8;
+	frame[13] = VLAN_ETHER_TYPE & 0xff;
+	frame[14] = (uint8_t)(i->vlan >> 8);
+	frame[15] = (uint8_t)i->vlan;
+	return len + NET_VLAN_LEN;
+}
+
 uint32_t kernel_interface_read(struct kernel_interface *i, uint8_t *frame)
 {
-	uint32_t at = i->vlan > 0 ? NET_VLAN_LEN : 0;
 	ssize_t n;
 
 	if (i->fd < 0)
 		return 0;
-	n = read(i->fd, frame + at, KERNEL_FRAME_MAX);
-	if (n < NET_ETHER_LEN)
-		return 0;
-	if (at != 0) {
-		memmove(frame, frame + at, MAC_PAIR);
-		frame[12] = VLAN_ETHER_TYPE >> 8;
-		frame[13] = VLAN_ETHER_TYPE & 0xff;
-		frame[14] = (uint8_t)(i->vlan >> 8);
-		frame[15] = (uint8_t)i->vlan;
-	}
-	return (uint32_t)n + at;
+	n = read(i->fd, frame + (i->vlan > 0 ? NET_VLAN_LEN : 0), KERNEL_FRAME_MAX);
+	return n < NET_ETHER_LEN ? 0 : kernel_interface_tag(i, frame, (uint32_t)n);
 }
 
 int kernel_interface_carrier(struct kernel_interface *i, bool up)

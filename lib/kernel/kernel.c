@@ -434,11 +434,14 @@ static unsigned mirror(struct kernel *k, uint64_t now)
 		/* Something was lost, and nobody says what. */
 		k->overruns++;
 		k->all_stale = true;
+		k->lost = true;
 	}
+	if (k->lost)
+		k->lost = kernel_netlink_listen(&k->netlink) != 0;
 	if ((k->routes_stale || k->all_stale) && now >= k->dump_after) {
 		uint64_t begun = clock_now_ns(), ended;
 
-		rc = kernel_netlink_dump(k, k->all_stale);
+		rc = k->lost ? -EAGAIN : kernel_netlink_dump(k, k->all_stale);
 		ended = clock_now_ns();
 		k->dump_after = now + BUILD_SHARE * (ended - begun);
 		if (rc == 0) {
@@ -475,10 +478,8 @@ void kernel_set_carrier(struct kernel *k, uint16_t port, bool up)
 		if (i->port != port || i->carrier == up)
 			continue;
 		kernel_interface_carrier(i, up);
-		/* Setting the MAC, though it is the same, makes the kernel announce it on the link
-		 * that came back. */
 		if (up)
-			kernel_netlink_link(&k->netlink, i->index, i->mac, 0, false);
+			kernel_announce(k, port);
 		k->routes_stale = true;
 	}
 }

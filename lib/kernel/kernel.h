@@ -12,7 +12,7 @@
  * Threads: the control thread owns everything; workers use kernel_hops(), kernel_hop_find() and kernel_hand() only.
  *
  * Files: interface (tap), netlink (what the kernel says and is asked), mirror (what it has said, changeable), hop_build and hop (snapshot, lookup), hand (rings and
- * rates from the workers), placeholder (sockets that show in ss), table (keyed numbers), kernel (create, loop, PMTU).
+ * rates from the workers), announce (gratuitous ARP, NA), placeholder (sockets that show in ss), table (keyed numbers), kernel (create, loop, PMTU).
  */
 #include "net/net.h"
 
@@ -74,7 +74,7 @@ struct kernel *kernel_create(const struct kernel_config *config, char *error, si
 void kernel_destroy(struct kernel *k);
 /* The control loop's share: taps, netlink, placeholder sockets, managed neighbours, carrier. Never blocks; returns the number of things done. */
 unsigned kernel_poll(struct kernel *k, uint64_t now_ns);
-/* Follows the port's link on the exception interface's carrier. */
+/* Follows the port's link on the exception interface's carrier; announces the port's addresses to a link that came back. */
 void kernel_set_carrier(struct kernel *k, uint16_t port, bool up);
 
 /* MAC of an interface that is there: what an earlier run left, worth keeping because peers remember it. 0 or -errno. */

@@ -134,6 +134,9 @@ bool kernel_interface_write(struct kernel_interface *i, uint8_t *frame, uint32_t
 /* The next frame that the kernel sends, with its tag, at `frame` (KERNEL_FRAME_MAX + NET_VLAN_LEN);
  * 0 for none. */
 uint32_t kernel_interface_read(struct kernel_interface *i, uint8_t *frame);
+/* Puts the tag into a frame that stands NET_VLAN_LEN behind `frame` (at `frame` where there is no
+ * VLAN); the new length. */
+uint32_t kernel_interface_tag(const struct kernel_interface *i, uint8_t *frame, uint32_t len);
 int kernel_interface_carrier(struct kernel_interface *i, bool up);
 void kernel_interface_tune(const struct kernel_interface *i);
 
@@ -147,6 +150,8 @@ struct kernel_netlink {
 
 int kernel_netlink_open(struct kernel_netlink *n);
 void kernel_netlink_close(struct kernel_netlink *n);
+/* Subscribes anew, forgetting what waits. 0 or -errno. */
+int kernel_netlink_listen(struct kernel_netlink *n);
 /* Sends the request in n->buffer and waits for its answer (the kernel gives it inside the call). 0
  * or -errno. */
 int kernel_netlink_talk(struct kernel_netlink *n, struct nlmsghdr *nlh);
@@ -212,6 +217,7 @@ struct kernel {
 	struct kernel_netlink netlink;
 	uint32_t dump; /* number of the last neighbour dump */
 	bool dirty, routes_stale, all_stale, managed_stale;
+	bool lost; /* events; no new subscription yet */
 	uint64_t dump_after, build_after, sweep_after, managed_after;
 	struct kernel_hops *unretired; /* RCU was full: waits here */
 	struct kernel_table managed;   /* tag: port */
@@ -228,6 +234,9 @@ struct kernel {
 	uint8_t *frame;
 	uint64_t overruns, builds; /* for tests and for the operator's eye */
 };
+
+/* Tells the network where the port's addresses are. */
+void kernel_announce(struct kernel *k, uint16_t port);
 
 int kernel_fail(char *error, size_t size, int err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

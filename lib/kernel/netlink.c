@@ -394,24 +394,36 @@ static struct mnl_socket *open_socket(unsigned groups)
 	return nl;
 }
 
-int kernel_netlink_open(struct kernel_netlink *n)
+/*
+ * After a loss, what still waits in the socket is older than the dump that will follow, and would
+ * undo it: a new socket begins with the present.
+ */
+int kernel_netlink_listen(struct kernel_netlink *n)
 {
+	struct mnl_socket *fresh =
+		open_socket(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 	int bytes = EVENT_BUFFER_BYTES;
 
+	if (fresh == NULL)
+		return -errno;
+	/* Smaller where the capability is missing: overruns are then more frequent, not wrong. */
+	if (setsockopt(mnl_socket_get_fd(fresh), SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+		    sizeof(bytes)) != 0)
+		setsockopt(mnl_socket_get_fd(fresh), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	if (n->events != NULL)
+		mnl_socket_close(n->events);
+	n->events = fresh;
+	return 0;
+}
+
+int kernel_netlink_open(struct kernel_netlink *n)
+{
 	*n = (struct kernel_netlink){.buffer = malloc(KERNEL_NETLINK_BUFFER)};
 	if (n->buffer == NULL)
 		return -ENOMEM;
 	n->requests = open_socket(0);
-	n->events = open_socket(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR |
-				RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
-	if (n->requests == NULL || n->events == NULL)
-		return -errno;
-	/* Smaller where the capability is missing: overruns are then more frequent, not wrong. */
-	if (setsockopt(mnl_socket_get_fd(n->events), SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
-		    sizeof(bytes)) != 0)
-		setsockopt(
-			mnl_socket_get_fd(n->events), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-	return 0;
+	return n->requests != NULL ? kernel_netlink_listen(n) : -errno;
 }
 
 void kernel_netlink_close(struct kernel_netlink *n)
