@@ -1,15 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * resolve: names to addresses (RFC 3263), off the packet path, and the published cache that workers read.
+ * resolve: names to addresses (RFC 3263 4.2), off the packet path, and the published cache that
+ * workers read.
  *
- * Workers call resolve_find() on names: a hash lookup in an immutable snapshot, no lock. What is missing is asked for by the control
- * thread with resolve_ask(), which queries by c-ares without blocking, and publishes the answer in a new snapshot. The order of the answers is
- * deterministic (RFC 3263 4.4): priority, then weight, then address, so that every thread and node picks the same. Answers live for their TTL,
- * between RESOLVE_TTL_MIN and RESOLVE_TTL_MAX; a failed name is remembered as such for a while. What is stale keeps answering
- * until its refresh has come or failed.
+ * Workers call resolve_find() on names: a hash lookup in an immutable snapshot, no lock. What is
+ * missing is asked for by the control thread with resolve_ask(), which queries by c-ares without
+ * blocking, and publishes the answer in a new snapshot. The order of the answers is deterministic
+ * (RFC 3263 4.4): priority, then weight (the higher first), then address and port, so that every
+ * thread and node picks the same.
  *
- * Bounds: names, addresses a name, and queries under way are capped; SRV chains and CNAME loops end by c-ares.
+ * Answers live for their TTL, between RESOLVE_TTL_MIN_S and RESOLVE_TTL_MAX_S. Then a name that was
+ * found meanwhile is asked for again, and what is stale keeps answering until its refresh has come;
+ * one that nobody found is forgotten. A name that does not exist (RFC 2308) or can't be had is
+ * remembered as such for RESOLVE_NEGATIVE_S. Where servers fail, which is not the same as a name
+ * that is gone, the stale answer is kept and they are asked again, up to RESOLVE_STALE_S (RFC
+ * 8767).
+ *
+ * A service is looked up as SRV of _sip._udp first, and by A and AAAA where there is none. Where
+ * resolv.conf is used, so is /etc/hosts, first. Answers above 1,232 bytes come over TCP, by c-ares.
+ * Of an answer only the records that belong to the name, or to what its CNAMEs lead to, are
+ * believed. NAPTR is not asked for: the transport is known.
+ *
+ * Bounds: names, addresses a name, queries under way and waiters are capped; a part of the queries
+ * is kept for refreshes. CNAMEs are followed eight times within an answer; a target of an SRV
+ * record is a host and not another service. A name is a host name of RFC 1123, where underscores
+ * pass. IP literals are not for here. Costs: a find is one SipHash of the name and one compare;
+ * publishing copies all names, 0.5 KB each.
  */
 #include "net/net.h"
 
@@ -20,42 +37,66 @@
 #define RESOLVE_TTL_MIN_S 5
 #define RESOLVE_TTL_MAX_S 86400
 #define RESOLVE_NEGATIVE_S 10
+#define RESOLVE_STALE_S 3600      /* that an answer outlives its TTL while the servers fail */
+#define RESOLVE_WAITERS_MAX 16384 /* of all names together */
 
-/* How a SIP target's name is looked up (RFC 3263 4.2): with a port, addresses only; without, SRV of _sip._udp first. */
+/*
+ * How a SIP target's name is looked up (RFC 3263 4.2): with a port, addresses only; without, SRV of
+ * _sip._udp first.
+ */
 enum resolve_kind { RESOLVE_ADDRESS, RESOLVE_SIP_UDP };
 
 enum resolve_answer { RESOLVE_FOUND, RESOLVE_MISSING, RESOLVE_FAILED };
 
 struct resolve_addresses {
 	unsigned count;
-	struct net_endpoint ep[RESOLVE_ADDRESSES_MAX]; /* port from SRV, or 0 where the caller's holds */
+	struct net_endpoint ep[RESOLVE_ADDRESSES_MAX]; /* first is best; port from SRV, or 0 where
+							  the caller's holds */
 };
 
 struct resolver;
 struct resolve_snapshot;
 
-/* `servers`: "127.0.0.1:5353,..." or NULL for resolv.conf. `rcu` frees old snapshots. NULL and errno on failure. Control thread. */
+/*
+ * `servers`: "127.0.0.1:5353,[::1]:53", at most 16, or NULL for the system's resolv.conf and hosts
+ * file. Old snapshots are retired to `rcu`, which must outlive them. NULL and errno on failure.
+ * Control thread.
+ */
 struct resolver *resolver_create(const char *servers, struct rcu *rcu);
+/* Those who wait are not called any more. The last snapshot is freed by RCU. */
 void resolver_destroy(struct resolver *r);
 
 /* The current snapshot: take it once a burst, drop it before rcu_quiescent(). Any RCU reader. */
 const struct resolve_snapshot *resolver_snapshot(const struct resolver *r);
 /*
- * Looks a name up (any case). FOUND fills `*out` with a pointer into the snapshot. MISSING: ask and wait. FAILED: it does not resolve; the
- * caller answers now.
+ * Looks a name up (any case, with or without a dot at its end). FOUND fills `*out` with a pointer
+ * into the snapshot. MISSING: ask and wait. FAILED: it does not resolve; the caller answers now.
+ * Any RCU reader.
  */
-enum resolve_answer resolve_find(const struct resolve_snapshot *s, enum resolve_kind kind, struct str name,
-	const struct resolve_addresses **out);
+enum resolve_answer resolve_find(const struct resolve_snapshot *s, enum resolve_kind kind,
+	struct str name, const struct resolve_addresses **out);
 
-/* Starts resolving. `done` is called on the control thread, from resolver_poll() or at once, when the snapshot has the answer. 0, -EAGAIN (too many), -EINVAL (no host name). */
-int resolve_ask(struct resolver *r, enum resolve_kind kind, struct str name, void (*done)(void *arg, enum resolve_answer answer),
-	void *arg);
-/* Control thread's loop: handles sockets that are ready, timeouts, refreshes. Never blocks. Returns the number of queries under way. */
+/*
+ * Starts resolving, or joins what is under way. `done` is called once on the control thread, from
+ * resolver_poll() or at once, when the current snapshot has the answer; it may call resolve_ask().
+ * Control thread. 0; or, without a call of `done`, -EAGAIN (too many names, queries or waiters) or
+ * -EINVAL (no host name).
+ */
+int resolve_ask(struct resolver *r, enum resolve_kind kind, struct str name,
+	void (*done)(void *arg, enum resolve_answer answer), void *arg);
+/*
+ * Control thread's loop, every few milliseconds: handles sockets that are ready, timeouts,
+ * refreshes; publishes; calls those who wait. Never blocks. `now_ns` is clock_now_ns(), by which
+ * TTLs run. Returns the number of names under way.
+ */
 unsigned resolver_poll(struct resolver *r, uint64_t now_ns);
 
 /*
- * Resolves at load, waiting up to `timeout_ms`: for names in lists and in the configuration. Control thread before start-up or in a reload. Returns the
- * number of addresses, or -ENOENT (no such name), -ETIMEDOUT, -EINVAL; `error` gets a sentence.
+ * Resolves at load, waiting up to `timeout_ms`: for names in lists and in the configuration. A
+ * remembered failure is tried anew, an answer within its TTL taken as it is. Control thread before
+ * start-up or in a reload. Returns the number of addresses, or -ENOENT (no such name, or no
+ * address), -ETIMEDOUT (no answer, or none that can be used), -EINVAL (no host name), -EAGAIN (too
+ * many names), -ENOMEM; `error` gets a sentence.
  */
-int resolve_now(struct resolver *r, enum resolve_kind kind, struct str name, unsigned timeout_ms, struct resolve_addresses *out,
-	char *error, size_t error_size);
+int resolve_now(struct resolver *r, enum resolve_kind kind, struct str name, unsigned timeout_ms,
+	struct resolve_addresses *out, char *error, size_t error_size);
