@@ -105,7 +105,7 @@ static int parse_params(const char *buf, uint32_t *at, uint32_t end, struct sip_
 			return -EINVAL;
 		out->params.len = p - out->params.off;
 		*at = p;
-		if (!str_ieq(sip_text(buf, param.name), STR("tag")))
+		if (!SIP_IS(sip_text(buf, param.name), "tag"))
 			continue;
 		/* Two tags would be two dialogs; which one depends on the reader. */
 		if (sip_present(out->tag) || !param.has_value || buf[param.value.off] == '"')

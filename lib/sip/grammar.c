@@ -17,12 +17,13 @@
 #define QUOTED(c) \
 	((VISIBLE(c) && (c) != '"' && (c) != '\\') || (c) == ' ' || (c) == '\t' || (c) == '\r' || \
 		(c) == '\n')
+#define PLAIN(c) (URI(c) && (c) != '%' && (c) != '@')
 #define SCHEME(c) (ALNUM(c) || (c) == '+' || (c) == '-' || (c) == '.')
 
 #define CLASS(c) \
 	((TOKEN(c) ? SIP_TEXT_TOKEN : 0) | (HOST(c) ? SIP_TEXT_HOST : 0) | \
 		(URI(c) ? SIP_TEXT_URI : 0) | (VALUE(c) ? SIP_TEXT_VALUE : 0) | \
-		(HEX(c) ? SIP_TEXT_HEX : 0) | (ALNUM(c) ? SIP_TEXT_ALNUM : 0) | \
+		(HEX(c) ? SIP_TEXT_HEX : 0) | (PLAIN(c) ? SIP_TEXT_PLAIN : 0) | \
 		(QUOTED(c) ? SIP_TEXT_QUOTED : 0) | (SCHEME(c) ? SIP_TEXT_SCHEME : 0))
 #define CLASS4(c) CLASS(c), CLASS((c) + 1), CLASS((c) + 2), CLASS((c) + 3)
 #define CLASS16(c) CLASS4(c), CLASS4((c) + 4), CLASS4((c) + 8), CLASS4((c) + 12)
@@ -153,27 +154,35 @@ bool sip_address_text_valid(struct str text)
 	return ip4_read(text, bytes) || sip_ip6_read(text, bytes);
 }
 
-/* Labels of letters, digits, '-' and '_', that neither begin nor end with '-'; one '.' may end the
- * name. */
+/*
+ * Labels of letters, digits, '-' and '_', that neither begin nor end with '-'; one '.' may end the
+ * name. The last label has more than digits.
+ */
 static bool name_valid(struct str name)
 {
-	uint32_t label = 0;
+	char before = '.';
 	bool digits = true;
 
-	for (uint32_t i = 0; i <= name.len; i++) {
-		if (i < name.len && name.s[i] != '.') {
-			if (i == label)
-				digits = true;
-			digits = digits && str_is_digit(name.s[i]);
-			continue;
-		}
-		if (i == label)
-			return i == name.len && i > 0 && !digits;
-		if (name.s[label] == '-' || name.s[i - 1] == '-')
+	for (uint32_t i = 0; i < name.len; i++) {
+		char c = name.s[i];
+
+		if (c == '.' ? before == '.' || before == '-' : before == '.' && c == '-')
 			return false;
-		label = i + 1;
+		if (before == '.')
+			digits = true;
+		digits = digits && (c == '.' || str_is_digit(c));
+		before = c;
 	}
-	return !digits;
+	return before != '-' && !digits;
+}
+
+/* Digits and dots: what must be an IPv4 address. */
+static bool looks_like_ip4(struct str text)
+{
+	for (uint32_t i = 0; i < text.len; i++)
+		if (!str_is_digit(text.s[i]) && text.s[i] != '.')
+			return false;
+	return true;
 }
 
 int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *out)
@@ -201,7 +210,7 @@ int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *o
 	text = str_of(buf + begin, at - begin);
 	if (text.len == 0 || text.len > SIP_HOST_MAX)
 		return -EINVAL;
-	if (!name_valid(text) && !ip4_read(text, bytes))
+	if (looks_like_ip4(text) ? !ip4_read(text, bytes) : !name_valid(text))
 		return -EINVAL;
 	out->text = sip_span_of(begin, at);
 	out->after = at;

@@ -21,7 +21,7 @@
 		   */
 #define SIP_TEXT_VALUE (1u << 3) /* an unquoted value of a header parameter */
 #define SIP_TEXT_HEX (1u << 4)
-#define SIP_TEXT_ALNUM (1u << 5)
+#define SIP_TEXT_PLAIN (1u << 5)  /* URI without '%' and '@' */
 #define SIP_TEXT_QUOTED (1u << 6) /* inside a quoted string: qdtext, LWS, any non-ASCII byte */
 #define SIP_TEXT_SCHEME (1u << 7)
 
@@ -72,6 +72,37 @@ static inline unsigned sip_hex(char c)
 {
 	return str_is_digit(c) ? (unsigned)(c - '0') : (unsigned)(str_lower_char(c) - 'a' + 10);
 }
+
+/*
+ * The first 1 to 8 octets of a word with their letters lowered, to compare a name with a few known
+ * ones at once. Only for names of letters: other octets are changed too, but none becomes a letter.
+ */
+static inline uint64_t sip_word(const char *s, uint32_t len)
+{
+	uint32_t low = 0, high = 0;
+
+	if (len >= 8) {
+		memcpy(&low, s, 4);
+		memcpy(&high, s + 4, 4);
+	} else if (len >= 4) {
+		/* Two loads that overlap; the shift drops what both have. */
+		memcpy(&low, s, 4);
+		memcpy(&high, s + len - 4, 4);
+		high = len == 4 ? 0 : high >> (8 * (8 - len));
+	} else if (len != 0) {
+		low = (uint8_t)s[0];
+		if (len > 1)
+			low |= (uint32_t)(uint8_t)s[1] << 8;
+		if (len > 2)
+			low |= (uint32_t)(uint8_t)s[2] << 16;
+	}
+	return ((uint64_t)high << 32 | low) | 0x2020202020202020ULL;
+}
+
+/* Whether `text` is the name `literal`, of letters only and at most 8, in any case. */
+#define SIP_IS(text, literal) \
+	((text).len == sizeof(literal) - 1 && \
+		sip_word((text).s, sizeof(literal) - 1) == sip_word(literal, sizeof(literal) - 1))
 
 /* ---- hosts ---- */
 

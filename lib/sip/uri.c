@@ -25,12 +25,19 @@ static const struct {
 
 enum sip_transport sip_transport_of(struct str token)
 {
-	if (token.len == 0)
-		return SIP_TRANSPORT_NONE;
-	for (unsigned i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
-		if (str_ieq(token, transports[i].name))
-			return transports[i].transport;
-	return SIP_TRANSPORT_OTHER;
+	if (SIP_IS(token, "udp"))
+		return SIP_TRANSPORT_UDP;
+	if (SIP_IS(token, "tcp"))
+		return SIP_TRANSPORT_TCP;
+	if (SIP_IS(token, "tls"))
+		return SIP_TRANSPORT_TLS;
+	if (SIP_IS(token, "ws"))
+		return SIP_TRANSPORT_WS;
+	if (SIP_IS(token, "wss"))
+		return SIP_TRANSPORT_WSS;
+	if (SIP_IS(token, "sctp"))
+		return SIP_TRANSPORT_SCTP;
+	return token.len == 0 ? SIP_TRANSPORT_NONE : SIP_TRANSPORT_OTHER;
 }
 
 struct str sip_transport_name(enum sip_transport transport)
@@ -44,17 +51,15 @@ struct str sip_transport_name(enum sip_transport transport)
 /* Whether all of [at, end) may stand in a URI and each '%' leads two hexadecimal digits. */
 static bool text_valid(const char *buf, uint32_t at, uint32_t end)
 {
-	for (; at < end; at++) {
-		if (!sip_text_is(buf[at], SIP_TEXT_URI) || buf[at] == '@')
-			return false;
-		if (buf[at] != '%')
-			continue;
-		if (end - at < 3 || !sip_text_is(buf[at + 1], SIP_TEXT_HEX) ||
+	for (;;) {
+		at = sip_skip(buf, at, end, SIP_TEXT_PLAIN);
+		if (at == end)
+			return true;
+		if (buf[at] != '%' || end - at < 3 || !sip_text_is(buf[at + 1], SIP_TEXT_HEX) ||
 			!sip_text_is(buf[at + 2], SIP_TEXT_HEX))
 			return false;
-		at += 2;
+		at += 3;
 	}
-	return true;
 }
 
 struct sip_uri_char sip_uri_char_next(struct str text, uint32_t *at)
@@ -70,10 +75,17 @@ struct sip_uri_char sip_uri_char_next(struct str text, uint32_t *at)
 	return (struct sip_uri_char){c, c != '\0' && strchr(";/?:@&=+$,", c) != NULL};
 }
 
+static bool has_escape(struct str text)
+{
+	return text.len != 0 && memchr(text.s, '%', text.len) != NULL;
+}
+
 bool sip_uri_text_equal(struct str a, struct str b, bool ignore_case)
 {
 	uint32_t i = 0, j = 0;
 
+	if (!has_escape(a) && !has_escape(b))
+		return ignore_case ? str_ieq(a, b) : str_eq(a, b);
 	while (i < a.len && j < b.len) {
 		struct sip_uri_char x = sip_uri_char_next(a, &i), y = sip_uri_char_next(b, &j);
 
@@ -89,66 +101,107 @@ bool sip_uri_text_equal(struct str a, struct str b, bool ignore_case)
 
 bool sip_uri_param_next(const char *buf, uint32_t *at, uint32_t end, struct sip_param *out)
 {
-	while (*at < end) {
-		uint32_t begin = *at, name_end;
-		const char *semicolon = memchr(buf + begin, ';', end - begin);
-		uint32_t after = semicolon != NULL ? (uint32_t)(semicolon - buf) : end;
-		const char *equal = memchr(buf + begin, '=', after - begin);
+	uint32_t p = *at, begin;
 
-		*at = semicolon != NULL ? after + 1 : end;
-		if (after == begin)
-			continue;
-		name_end = equal != NULL ? (uint32_t)(equal - buf) : after;
-		out->name = sip_span_of(begin, name_end);
-		out->has_value = equal != NULL;
-		out->value = sip_span_of(equal != NULL ? name_end + 1 : after, after);
-		out->whole = sip_span_of(begin, after);
-		return true;
-	}
-	return false;
+	while (p < end && buf[p] == ';')
+		p++;
+	begin = p;
+	if (begin == end)
+		return false;
+	while (p < end && buf[p] != ';' && buf[p] != '=')
+		p++;
+	out->name = sip_span_of(begin, p);
+	out->has_value = p < end && buf[p] == '=';
+	p += out->has_value;
+	out->value = sip_span_of(p, p);
+	while (p < end && buf[p] != ';')
+		p++;
+	out->value.len = p - out->value.off;
+	out->whole = sip_span_of(begin, p);
+	*at = p;
+	return true;
 }
 
-static bool param_is(const char *buf, const struct sip_param *param, struct str name)
+enum param { PARAM_OTHER, PARAM_LR, PARAM_TRANSPORT, PARAM_MADDR, PARAM_TTL };
+
+/* The parameters that routing looks at, written with escapes or without. */
+static enum param param_of(struct str name)
 {
-	/* The shortest spelling of a name is the name: most parameters end here. */
-	return param->name.len >= name.len &&
-	       sip_uri_text_equal(sip_text(buf, param->name), name, true);
+	static const struct str names[] = {
+		[PARAM_LR] = {"lr", 2},
+		[PARAM_TRANSPORT] = {"transport", 9},
+		[PARAM_MADDR] = {"maddr", 5},
+		[PARAM_TTL] = {"ttl", 3},
+	};
+
+	if (SIP_IS(name, "lr"))
+		return PARAM_LR;
+	if (SIP_IS(name, "maddr"))
+		return PARAM_MADDR;
+	if (SIP_IS(name, "ttl"))
+		return PARAM_TTL;
+	if (name.len == sizeof("transport") - 1 && str_ieq(name, names[PARAM_TRANSPORT]))
+		return PARAM_TRANSPORT;
+	if (!has_escape(name))
+		return PARAM_OTHER;
+	for (enum param p = PARAM_LR; p <= PARAM_TTL; p++)
+		if (sip_uri_text_equal(name, names[p], true))
+			return p;
+	return PARAM_OTHER;
 }
 
-/* Notes the parameters that routing looks at. Those may stand once only: two readers could take
- * different ones. */
+/* Takes one parameter. Those may stand once only: two readers could take different ones. */
+static int take_param(
+	const char *buf, const struct sip_param *param, struct sip_uri *uri, bool *has_ttl)
+{
+	uint32_t ttl;
+
+	if (param->name.len == 0)
+		return -EINVAL;
+	switch (param_of(sip_text(buf, param->name))) {
+	case PARAM_LR:
+		uri->lr = true;
+		return 0;
+	case PARAM_TRANSPORT:
+		if (uri->transport != SIP_TRANSPORT_NONE || param->value.len == 0)
+			return -EINVAL;
+		uri->transport = sip_uri_transport_of(sip_text(buf, param->value));
+		return 0;
+	case PARAM_MADDR:
+		if (uri->has_maddr || !sip_host_valid(buf, param->value))
+			return -EINVAL;
+		uri->has_maddr = true;
+		uri->maddr = param->value;
+		return 0;
+	case PARAM_TTL:
+		if (*has_ttl || str_to_u32(sip_text(buf, param->value), TTL_MAX, &ttl) != 0)
+			return -EINVAL;
+		*has_ttl = true;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 static int parse_params(const char *buf, struct sip_uri *uri)
 {
 	uint32_t at = uri->params.off, end = at + uri->params.len;
 	struct sip_param param;
 	bool has_ttl = false;
-	uint32_t ttl;
 
 	while (sip_uri_param_next(buf, &at, end, &param)) {
-		if (param.name.len == 0)
-			return -EINVAL;
-		if (param_is(buf, &param, STR("lr"))) {
-			uri->lr = true;
-		} else if (param_is(buf, &param, STR("transport"))) {
-			if (uri->transport != SIP_TRANSPORT_NONE || param.value.len == 0)
-				return -EINVAL;
-			uri->transport = sip_uri_transport_of(sip_text(buf, param.value));
-		} else if (param_is(buf, &param, STR("maddr"))) {
-			if (uri->has_maddr || !sip_host_valid(buf, param.value))
-				return -EINVAL;
-			uri->has_maddr = true;
-			uri->maddr = param.value;
-		} else if (param_is(buf, &param, STR("ttl"))) {
-			if (has_ttl || str_to_u32(sip_text(buf, param.value), TTL_MAX, &ttl) != 0)
-				return -EINVAL;
-			has_ttl = true;
-		}
+		int err = take_param(buf, &param, uri, &has_ttl);
+
+		if (err != 0)
+			return err;
 	}
 	return 0;
 }
 
 enum sip_transport sip_uri_transport_of(struct str value)
 {
+	if (!has_escape(value))
+		return value.len != 0 ? sip_transport_of(value) : SIP_TRANSPORT_OTHER;
 	for (unsigned i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
 		if (sip_uri_text_equal(value, transports[i].name, true))
 			return transports[i].transport;
@@ -231,11 +284,11 @@ static int parse_tel(const char *buf, uint32_t at, uint32_t end, struct sip_uri 
 
 static enum sip_scheme scheme_of(struct str text)
 {
-	if (str_ieq(text, STR("sip")))
+	if (SIP_IS(text, "sip"))
 		return SIP_SCHEME_SIP;
-	if (str_ieq(text, STR("sips")))
+	if (SIP_IS(text, "sips"))
 		return SIP_SCHEME_SIPS;
-	if (str_ieq(text, STR("tel")))
+	if (SIP_IS(text, "tel"))
 		return SIP_SCHEME_TEL;
 	return SIP_SCHEME_OTHER;
 }

@@ -23,7 +23,9 @@ bool sip_uri_text_equal(struct str a, struct str b, bool ignore_case);
  * ones are passed over. */
 bool sip_uri_param_next(const char *buf, uint32_t *at, uint32_t end, struct sip_param *out);
 
-/* URIs with more headers than this equal none: the comparison is quadratic. */
+/* URIs with more parameters or headers equal none but their very text: the comparison is quadratic.
+ */
+#define SIP_URI_PARAMS_MAX 64
 #define SIP_URI_HEADERS_MAX 16
 
 /* As sip_transport_of() for the value of a URI parameter, in which escapes may stand; never NONE.

@@ -55,10 +55,13 @@ static bool params_match(
 {
 	uint32_t at = a.off;
 	struct sip_param x, y;
+	unsigned n = 0;
 
 	while (sip_uri_param_next(buf_a, &at, a.off + a.len, &x)) {
 		struct str name = sip_text(buf_a, x.name);
 
+		if (n++ == SIP_URI_PARAMS_MAX)
+			return false;
 		if (!param_lookup(buf_b, b, name, &y)) {
 			if (all || never_ignored(name))
 				return false;
@@ -106,8 +109,6 @@ static bool headers_match(struct str a, struct str b)
 	for (unsigned n = 0; header_nth(a, n, &x); n++) {
 		unsigned in_a = 0, in_b = 0;
 
-		if (n == SIP_URI_HEADERS_MAX)
-			return false;
 		for (unsigned i = 0; header_nth(a, i, &y); i++)
 			in_a += header_equal(x, y);
 		for (unsigned i = 0; header_nth(b, i, &y); i++)
@@ -121,10 +122,12 @@ static bool headers_match(struct str a, struct str b)
 static bool headers_equal(
 	const char *buf_a, const struct sip_uri *a, const char *buf_b, const struct sip_uri *b)
 {
-	struct str x = sip_text(buf_a, a->headers), y = sip_text(buf_b, b->headers);
+	struct str x = sip_text(buf_a, a->headers), y = sip_text(buf_b, b->headers), nth;
 
 	if (x.len == 0 || y.len == 0)
 		return x.len == y.len;
+	if (header_nth(x, SIP_URI_HEADERS_MAX, &nth) || header_nth(y, SIP_URI_HEADERS_MAX, &nth))
+		return false;
 	return headers_match(x, y) && headers_match(y, x);
 }
 

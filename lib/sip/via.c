@@ -96,31 +96,41 @@ static int take_received(const char *buf, const struct sip_param *param, struct 
 	return 0;
 }
 
+static int take_maddr(const char *buf, const struct sip_param *param, struct sip_via *via)
+{
+	if (sip_present(via->maddr) || !sip_host_valid(buf, param->value))
+		return -EINVAL;
+	via->maddr = param->value;
+	return 0;
+}
+
+static int take_token(const struct sip_param *param, struct sip_via *via)
+{
+	if (sip_present(via->token))
+		return -EINVAL;
+	via->token = param->value;
+	return 0;
+}
+
 static int take_param(const char *buf, const struct sip_param *param, struct sip_via *via)
 {
 	struct str name = sip_text(buf, param->name);
 	uint32_t ttl;
 
-	if (str_ieq(name, STR("branch")))
+	if (SIP_IS(name, "branch"))
 		return take_branch(buf, param, via);
 	if (param->has_value && param->value.len == 0)
 		return -EINVAL;
-	if (str_ieq(name, STR("rport")))
+	if (SIP_IS(name, "rport"))
 		return take_rport(buf, param, via);
-	if (str_ieq(name, STR("received")))
+	if (SIP_IS(name, "received"))
 		return take_received(buf, param, via);
-	if (str_ieq(name, STR("maddr"))) {
-		if (sip_present(via->maddr) || !sip_host_valid(buf, param->value))
-			return -EINVAL;
-		via->maddr = param->value;
-	} else if (str_ieq(name, STR("ttl"))) {
-		if (str_to_u32(sip_text(buf, param->value), VIA_TTL_MAX, &ttl) != 0)
-			return -EINVAL;
-	} else if (str_ieq(name, STR(SIP_VIA_TOKEN_PARAM))) {
-		if (sip_present(via->token))
-			return -EINVAL;
-		via->token = param->value;
-	}
+	if (SIP_IS(name, SIP_VIA_TOKEN_PARAM))
+		return take_token(param, via);
+	if (SIP_IS(name, "maddr"))
+		return take_maddr(buf, param, via);
+	if (SIP_IS(name, "ttl") && str_to_u32(sip_text(buf, param->value), VIA_TTL_MAX, &ttl) != 0)
+		return -EINVAL;
 	return 0;
 }
 

@@ -330,6 +330,34 @@ static void test_equality_follows_rfc3261_19_1_4(void **state)
 	}
 }
 
+/* A message full of parameters, or of headers, costs no more than it is long. */
+static void test_equality_of_huge_uris_is_bounded(void **state)
+{
+	enum { SIZE = 60000 };
+	static const char *unit[] = {";a=%u", "&a=%u"};
+	static const char *head[] = {"sip:h", "sip:h?b=1"};
+
+	for (unsigned kind = 0; kind < 2; kind++) {
+		char *a = malloc(SIZE), *b = malloc(SIZE);
+		struct sip_uri x, y;
+		uint32_t len = (uint32_t)snprintf(a, SIZE, "%s", head[kind]);
+
+		for (unsigned i = 0; len < SIZE - 16; i++)
+			len += (uint32_t)snprintf(a + len, SIZE - len, unit[kind], i);
+		memcpy(b, a, len);
+		b[4] = 'g';
+		assert_int_equal(sip_uri_parse(a, (struct sip_span){0, len}, &x), 0);
+		assert_int_equal(sip_uri_parse(b, (struct sip_span){0, len}, &y), 0);
+		assert_true(sip_uri_equal(a, &x, a, &x));
+		assert_false(sip_uri_equal(a, &x, b, &y));
+		/* The same host, and another text. */
+		b[4] = 'H';
+		assert_false(sip_uri_equal(a, &x, b, &y));
+		free(a);
+		free(b);
+	}
+}
+
 static const struct {
 	const char *params, *name, *value, *whole;
 } finds[] = {
@@ -472,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_hostport_is_as_written),
 		cmocka_unit_test(test_nul_and_every_control_is_refused),
 		cmocka_unit_test(test_equality_follows_rfc3261_19_1_4),
+		cmocka_unit_test(test_equality_of_huge_uris_is_bounded),
 		cmocka_unit_test(test_parameters_are_found_by_name),
 		cmocka_unit_test(test_a_uri_parameter_is_found_with_the_semicolon_before_it),
 		cmocka_unit_test(test_transport_names_go_both_ways),
