@@ -353,11 +353,10 @@ int proxy_secret_read(const char *path, struct keys *keys, char *error, size_t s
 		return fail(ret, error, size, "no random numbers for secret file %s: %s", path,
 			strerror(-ret));
 	ret = file_write(path, keys, false, error, size);
-	if (ret == 0 || ret == -EEXIST)
-		ret = file_read(path, keys, &seen, error, size);
-	if (ret == -ENOENT)
-		fail(ret, error, size, "secret file %s vanished", path);
-	return ret;
+	if (ret != 0 && ret != -EEXIST)
+		return ret;
+	ret = file_read(path, keys, &seen, error, size);
+	return ret == -ENOENT ? fail(ret, error, size, "secret file %s vanished", path) : ret;
 }
 
 static char free_id(const struct keys *keys)

@@ -57,6 +57,7 @@ struct fixture *fixture_new(const char *secret_path)
 		.server = "siplane test",
 	};
 	fixture_configure(f);
+	assert_int_equal(route_thread_init(&f->thread, 0), 0);
 	f->ctx = aligned_alloc(64, (sizeof(*f->ctx) + 63) & ~(size_t)63);
 	assert_non_null(f->ctx);
 	memset(f->ctx, 0, sizeof(*f->ctx));
@@ -67,6 +68,7 @@ void fixture_free(struct fixture *f)
 {
 	rcu_reclaim(&f->rcu);
 	proxy_destroy(f->proxy);
+	route_thread_fini(&f->thread);
 	free(f->ctx);
 	free(f->buf);
 	free(f);
@@ -175,6 +177,8 @@ static const char *written(struct fixture *f)
 	if (f->written <= 0)
 		return NULL;
 	f->out[f->written] = 0;
+	if (f->written > SIP_MSG_UDP_MAX)
+		return f->out; /* more than may come in */
 	msg = malloc(sizeof(*msg));
 	copy = malloc((size_t)f->written);
 	memcpy(copy, f->out, (size_t)f->written);
