@@ -15,11 +15,11 @@
 #include <time.h>
 
 #define MATCH_LIMIT_MAX 200000	   /* steps from one starting place of a short subject */
-#define MATCH_LIMIT_MIN 2000	   /* of a long one */
+#define MATCH_LIMIT_MIN 5000	   /* of a long one */
 #define MATCH_STEPS 1000000	   /* what the steps of all starting places of a short one may add up to */
-#define WINDOW_MAX 512		   /* starting places of one window */
-#define WINDOW_MIN 64		   /* of one in a long subject, where a step may scan far */
-#define WINDOW_BYTES (1 << 20)	   /* starting places times bytes that lie before them */
+#define WINDOW_FIRST 16		   /* starting places of the first window; each next one is twice as long, */
+#define WINDOW_MAX 512		   /* up to this, */
+#define WINDOW_SLOW 2		   /* or this long once a good part of the time is gone */
 #define TIME_LIMIT_NS (2 * CLOCK_NS_PER_MS) /* of one search */
 #define HEAP_LIMIT_KIB 2048	   /* backtracking memory, without JIT */
 #define JIT_STACK_BYTES (128 * 1024)
@@ -172,18 +172,22 @@ static uint64_t thread_time_ns(void)
 }
 
 struct stopwatch {
-	uint64_t began;	 /* of the time of day */
-	uint64_t worked; /* of the thread, once that has run out; else 0 */
+	uint64_t began;	 /* clock_now_ns() */
+	uint64_t worked; /* of the thread, once the time has run out by that; else 0 */
+	bool late;	 /* a good part is gone */
 };
 
 /*
- * The cheap clock is looked at first. Where it has run out, perhaps because others had the CPU, the thread gets the same time once more of its own.
+ * The cheap clock is looked at first. Where the time has run out by it, perhaps because others had the CPU, the thread gets the same once more of its own.
  */
 static bool time_is_up(struct stopwatch *w)
 {
 	if (w->worked != 0)
 		return thread_time_ns() - w->worked > time_limit_ns;
-	if (clock_now_ns() - w->began > time_limit_ns)
+	uint64_t gone = clock_now_ns() - w->began;
+
+	w->late = gone > time_limit_ns / 8;
+	if (gone > time_limit_ns)
 		w->worked = thread_time_ns();
 	return false;
 }
@@ -192,16 +196,12 @@ static bool time_is_up(struct stopwatch *w)
 static int search_windows(struct regex_thread *t, const struct route_regex *regex, struct str subject, uint32_t start)
 {
 	PCRE2_SPTR text = (PCRE2_SPTR)(subject.len != 0 ? subject.s : "");
-	uint32_t places = subject.len - start + 1;
-	uint32_t window = WINDOW_BYTES / places;
+	uint32_t limit = MATCH_STEPS / (subject.len - start + 1);
+	uint32_t window = WINDOW_FIRST;
+	struct stopwatch watch = {.began = subject.len - start < window ? 0 : clock_now_ns()};
 
-	window = window < WINDOW_MIN ? WINDOW_MIN : window > WINDOW_MAX ? WINDOW_MAX : window;
-	uint32_t limit = MATCH_STEPS / (places < window ? places : window);
-	struct stopwatch watch = {.began = places > window ? clock_now_ns() : 0};
-
-	if (places > WINDOW_MAX)
-		limit = MATCH_LIMIT_MIN;
-	pcre2_set_match_limit(t->context, limit < MATCH_LIMIT_MAX ? limit : MATCH_LIMIT_MAX);
+	limit = limit < MATCH_LIMIT_MIN ? MATCH_LIMIT_MIN : limit > MATCH_LIMIT_MAX ? MATCH_LIMIT_MAX : limit;
+	pcre2_set_match_limit(t->context, limit);
 	for (;;) {
 		bool last = subject.len - start < window;
 
@@ -213,6 +213,7 @@ static int search_windows(struct regex_thread *t, const struct route_regex *rege
 		if (time_is_up(&watch))
 			return PCRE2_ERROR_MATCHLIMIT;
 		start += window;
+		window = watch.late ? WINDOW_SLOW : window < WINDOW_MAX ? window * 2 : WINDOW_MAX;
 	}
 }
 
