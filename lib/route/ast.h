@@ -113,6 +113,7 @@ struct ast_expr {
 	struct ast_block *target; /* AST_ROUTE */
 	uint32_t index; /* AST_CALL: site, AST_FORMAT, AST_REGEX, AST_PREFIX: of the script's arrays */
 	bool slow;	/* needs state */
+	struct str state; /* AST_CALL: the variable in one of its strings that needs it */
 	bool guard;	/* AST_CALL: the block may also run where the function may not */
 };
 

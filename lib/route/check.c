@@ -380,7 +380,7 @@ static void check_list(struct route_load *load, struct ast_stmt *first)
 int check_all(struct route_load *load)
 {
 	find_used(load);
-	if (check_find_block(load, AST_BLOCK_REQUEST, STR_NONE) == NULL) {
+	if (check_find_block(load, AST_BLOCK_REQUEST, STR_NONE) == NULL && route_report_errors(load->report) == 0) {
 		struct route_place place = source_place(load->source, 0, 0);
 
 		place.line = 0;

@@ -42,7 +42,7 @@ struct str check_state_in(struct str text)
 		for (to = from; to < text.len && (str_is_alpha(text.s[to]) || str_is_digit(text.s[to]) || text.s[to] == '_');)
 			to++;
 		if (to > from && state_variable(str_of(text.s + from, to - from)) && route_variable_find(str_of(text.s + from, to - from)) < 0)
-			return str_of(text.s + from, to - from);
+			return str_of(text.s + i, to - i);
 	}
 	return STR_NONE;
 }
@@ -161,15 +161,13 @@ static void check_arg(struct route_load *load, struct ast_expr *call, struct ast
 	bool literal = arg->kind == AST_STR && arg->quoted;
 
 	out->place = load_place(load, arg->at);
-	if (literal && !raw && has_dollar(arg->text)) {
-		if (check_state_in(arg->text).len > 0)
-			call->slow = true;
-		else
-			check_format(load, arg);
+	if (literal && check_state_in(arg->text).len > 0) {
+		call->slow = true;
+		call->state = check_state_in(arg->text);
+	} else if (literal && !raw && has_dollar(arg->text)) {
+		check_format(load, arg);
 		return;
 	}
-	if (literal && raw && check_state_in(arg->text).len > 0)
-		call->slow = true;
 	if (arg->kind == AST_ADDRESS || arg->kind == AST_SOCKET)
 		arg->kind = AST_STR;
 	else if (arg->kind != AST_STR)
@@ -206,7 +204,6 @@ static void check_args(struct route_load *load, struct ast_expr *expr, const str
 		load_no_memory(load);
 		return;
 	}
-	expr->slow = fn->run == NULL || fn->path == ROUTE_PATH_SLOW;
 	for (struct ast_expr *a = expr->arg; a != NULL; a = a->next, n++)
 		check_arg(load, expr, a, (fn->raw >> n & 1) != 0, &arg[n], &constant[n]);
 	if (!code_grow(&script->site, script->sites, &script->sites_cap, sizeof(script->site[0]))) {
@@ -215,11 +212,14 @@ static void check_args(struct route_load *load, struct ast_expr *expr, const str
 		return;
 	}
 	site = &script->site[script->sites];
-	*site = (struct code_site){.run = fn->run, .fn = fn, .constant = constant, .slow = expr->slow};
+	/* Nothing can make a text of a variable that needs state yet. */
+	*site = (struct code_site){.run = expr->state.len > 0 ? NULL : fn->run, .fn = fn, .constant = constant};
+	site->slow = site->run == NULL || fn->path == ROUTE_PATH_SLOW;
+	expr->slow |= site->slow;
 	site->args.n = n;
 	site->args.room = script->registry.room[module];
 	expr->index = script->sites++;
-	if (fn->check == NULL || route_report_errors(load->report) != errors || (expr->slow && fn->path != ROUTE_PATH_SLOW))
+	if (fn->check == NULL || route_report_errors(load->report) != errors || expr->state.len > 0)
 		return;
 	if (fn->check(site->args.room, script->module[module].config, arg, n, &place, load->report, &data) != 0 &&
 		route_report_errors(load->report) == errors)

@@ -158,7 +158,7 @@ static void call(struct compiler *c, const struct ast_expr *expr)
 		guard = emit(c, CODE_GUARD, 0, site->fn->in, 0);
 	for (const struct ast_expr *arg = expr->arg; arg != NULL; arg = arg->next, n++)
 		constants &= is_constant(site->fn, arg, n);
-	if (expr->slow && site->fn->run == NULL) {
+	if (site->run == NULL) {
 		/* Nothing runs it: its arguments are not evaluated either. */
 		constants = true;
 	} else if (!constants) {
@@ -174,7 +174,7 @@ static void call(struct compiler *c, const struct ast_expr *expr)
 	}
 	site = &c->script->site[expr->index];
 	site->args.v = constants ? site->constant : NULL;
-	name_here(c, expr->text);
+	name_here(c, expr->state.len > 0 ? expr->state : expr->text);
 	emit(c, CODE_CALL, constants ? 1 : 0, 0, expr->index);
 	c->depth = depth;
 	if (guard != NONE && !c->failed)

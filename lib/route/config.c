@@ -120,7 +120,7 @@ static const char *keep(struct route_load *load, struct str s)
 	return kept;
 }
 
-static bool truth(const struct config_value *value, int64_t *out)
+bool config_truth(const struct config_value *value, int64_t *out)
 {
 	static const char *const yes[] = {"yes", "on", "true", "enable", "enabled"};
 	static const char *const no[] = {"no", "off", "false", "disable", "disabled"};
@@ -215,7 +215,7 @@ static void set(struct route_load *load, const struct setting *s, void *base, co
 		set_number(load, s, base, value);
 		break;
 	case BOOLEAN:
-		if (!truth(value, number))
+		if (!config_truth(value, number))
 			load_error(load, value->at, "'%s' is yes or no, not '%.*s'", s->name, STR_FMT(value->text));
 		break;
 	case CPUS:
@@ -237,7 +237,7 @@ static void set(struct route_load *load, const struct setting *s, void *base, co
 	case HUGE_PAGES:
 		if (str_eq(value->text, STR("auto")))
 			*number = -1;
-		else if (!truth(value, number))
+		else if (!config_truth(value, number))
 			load_error(load, value->at, "'huge' is auto, yes or no, not '%.*s'", STR_FMT(value->text));
 		break;
 	case ADDRESSES:
@@ -298,6 +298,21 @@ void config_global(struct route_load *load, struct str name, struct ast_at at, c
 		load_error(load, at, "unknown global '%.*s' (did you mean '%s'?)", STR_FMT(name), best);
 	else
 		load_error(load, at, "unknown global '%.*s'", STR_FMT(name));
+}
+
+void config_unknown_block(struct route_load *load, struct str word, struct ast_at at)
+{
+	static const char *const blocks[] = {"port", "cores", "memory", "route", "request_route", "reply_route", "onreply_route",
+		"failure_route", "branch_route", "event_route", "error_route", "onsend_route"};
+	struct suggest near;
+
+	suggest_begin(&near, word);
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		suggest_offer(&near, str_c(blocks[i]));
+	if (suggest_end(&near) != NULL)
+		load_error(load, at, "unknown block '%.*s' (did you mean '%s'?)", STR_FMT(word), suggest_end(&near));
+	else
+		load_error(load, at, "unknown block '%.*s'", STR_FMT(word));
 }
 
 /* ---- port, cores, memory ---- */

@@ -79,16 +79,21 @@ static void body(struct maker *m, const struct ast_stmt *stmt)
 	m->depth--;
 }
 
-static void branch(struct maker *m, const struct ast_stmt *stmt)
+static void branch(struct maker *m, const struct ast_stmt *stmt, const char *before)
 {
 	const struct ast_stmt *otherwise = stmt->otherwise;
 
 	begin(m, stmt->at, stmt->slow);
+	text_addf(&m->text, "%s", before);
 	text_add(&m->text, str_c(stmt->shown));
 	flush(m);
 	body(m, stmt->then);
 	if (otherwise == NULL)
 		return;
+	if (otherwise->kind == AST_IF) {
+		branch(m, otherwise, "else ");
+		return;
+	}
 	heading(m, otherwise->at, "else%.*s", STR_NONE);
 	body(m, otherwise);
 }
@@ -131,7 +136,7 @@ static void list(struct maker *m, const struct ast_stmt *stmt)
 	for (; stmt != NULL; stmt = stmt->next) {
 		switch ((enum ast_statement)stmt->kind) {
 		case AST_IF:
-			branch(m, stmt);
+			branch(m, stmt, "");
 			break;
 		case AST_WHILE:
 			begin(m, stmt->at, stmt->slow);
@@ -172,18 +177,24 @@ int explain_make(struct route_load *load)
 	return load->gave_up ? -ENOMEM : 0;
 }
 
+static bool is_slow_name(const struct route_script *script, uint32_t i)
+{
+	const struct code *code = &script->code[script->name[i].pc];
+
+	return code->op == CODE_STATE || (code->op == CODE_CALL && script->site[code->c].slow);
+}
+
 /* The names that stop on the slow path, each once. */
 static void print_slow_names(const struct route_script *script, struct text *text)
 {
 	unsigned shown = 0;
 
 	for (uint32_t i = 0; i < script->names; i++) {
-		const struct code *code = &script->code[script->name[i].pc];
-		bool slow = code->op == CODE_STATE || (code->op == CODE_CALL && script->site[code->c].slow), again = false;
+		bool again = !is_slow_name(script, i);
 
 		for (uint32_t j = 0; j < i && !again; j++)
-			again = strcmp(script->name[i].name, script->name[j].name) == 0;
-		if (!slow || again)
+			again = is_slow_name(script, j) && strcmp(script->name[i].name, script->name[j].name) == 0;
+		if (again)
 			continue;
 		text_addf(text, "%s%s", shown++ > 0 ? ", " : "", script->name[i].name);
 	}

@@ -170,13 +170,16 @@ value
 	;
 
 settings
-	: IDENT port_name '{'			{ if (str_eq($1, STR("port")))
-							config_port_begin(load, $2, @2);
-						  else
-							load_error(load, @1, "'%.*s' begins no block of settings (port \"NAME\", cores, memory do)", STR_FMT($1)); }
+	: IDENT port_name '{'			{ if (!str_eq($1, STR("port"))) {
+							config_unknown_block(load, $1, @1);
+							YYABORT;
+						  }
+						  config_port_begin(load, $2, @2); }
 	  port_settings '}'			{ config_port_end(load); }
-	| IDENT '{'				{ if (!str_eq($1, STR("cores")) && !str_eq($1, STR("memory")))
-							load_error(load, @1, "'%.*s' begins no block of settings (port \"NAME\", cores, memory do)", STR_FMT($1)); }
+	| IDENT '{'				{ if (!str_eq($1, STR("cores")) && !str_eq($1, STR("memory"))) {
+							config_unknown_block(load, $1, @1);
+							YYABORT;
+						  } }
 	  plain_settings '}'
 	;
 
@@ -252,7 +255,6 @@ stmt
 	| WHILE condition stmt			{ $$ = statement(load, AST_WHILE, @2); $$->expr = $2; $$->then = $3; }
 	| SWITCH '(' expr ')' '{' cases '}'	{ $$ = statement(load, AST_SWITCH, @3); $$->expr = $3; $$->cases = $6.first; }
 	| simple ';'
-	| error ';'				{ $$ = NULL; if (load->gave_up || route_report_errors(load->report) >= LOAD_ERRORS_MAX) YYABORT; yyerrok; }
 	;
 
 condition
@@ -273,7 +275,7 @@ case
 	: CASE expr ':' body_or_nothing		{ $$ = ast_alloc(&load->arena, sizeof(struct ast_case));
 						  if ($$ == NULL) { load_no_memory(load); YYABORT; }
 						  $$->at = @2; $$->value = $2; $$->body = $4; }
-	| CASE '/' expr '/' ':' body_or_nothing	{ load_error(load, @3, "write a case's expression as a string: case \"...\""); YYABORT; $$ = NULL; }
+	| CASE '/' expr '/' ':' body_or_nothing	{ load_error(load, @3, "a case compares with a constant; for expressions write if and =~"); YYABORT; $$ = NULL; }
 	| DEFAULT ':' body_or_nothing		{ $$ = ast_alloc(&load->arena, sizeof(struct ast_case));
 						  if ($$ == NULL) { load_no_memory(load); YYABORT; }
 						  $$->at = @1; $$->body = $3; }
@@ -323,7 +325,8 @@ route_call
 	: ROUTE '(' IDENT ')'			{ $$ = make_text(load, AST_ROUTE, @3, $3); }
 	| ROUTE '(' NUMBER ')'			{ $$ = make_text(load, AST_ROUTE, @3, digits(load, $3)); }
 	| ROUTE '(' STRING ')'			{ $$ = make_text(load, AST_ROUTE, @3, $3); $$->quoted = true; }
-	| ROUTE '(' VARIABLE_NAME ')'		{ load_error(load, @3, "the name of a route must stand in the script: what it does is checked at load"); YYABORT; $$ = NULL; }
+	| ROUTE '(' VARIABLE_NAME ')'		{ load_error(load, @3, "the name of a route must stand in the script: what it does is checked at load");
+						  $$ = make(load, AST_INT, @3); }
 	;
 
 args

@@ -27,14 +27,11 @@ struct route_load {
 	struct load_flag *flags;
 	/* lexer */
 	bool expect_name; /* the next '[' begins a block's name */
-	bool gave_up;
-	/* checker: the block at hand, whether a loop or switch is around, what the statement at hand was found to need */
+	bool gave_up, module_missing;
+	/* checker: the block at hand, loops and switches around */
 	struct ast_block *block;
-	unsigned loops, breakables;
-	bool slow;
-	struct ast_stmt *reachable_from;
+	unsigned breakables;
 	uint64_t warned_globals[4];
-	char mpath_seen;
 };
 
 struct route_place load_place(const struct route_load *load, struct ast_at at);
@@ -55,6 +52,8 @@ struct config_value {
 	struct str text; /* as written, or the string's content */
 	struct ast_at at;
 };
+/* yes, no, on, off, true, false, 1, 0. */
+bool config_truth(const struct config_value *value, int64_t *out);
 void config_global(struct route_load *load, struct str name, struct ast_at at, const struct config_value *value);
 void config_listen(struct route_load *load, struct str word, struct ast_at at, struct str advertise, struct ast_at advertise_at, struct str name);
 void config_alias(struct route_load *load, struct str word, struct ast_at at);
@@ -71,6 +70,8 @@ void config_memory_set(struct route_load *load, struct str key, struct ast_at at
 void config_finish(struct route_load *load);
 /* Defaults, before the grammar runs. */
 void config_init(struct route_config *config);
+/* A word before `{` that begins nothing. */
+void config_unknown_block(struct route_load *load, struct str word, struct ast_at at);
 /* Prints the rows of the reference. */
 void config_reference(int (*print)(void *arg, const char *line), void *arg);
 

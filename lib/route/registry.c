@@ -143,9 +143,10 @@ void config_loadmodule(struct route_load *load, struct str path, struct ast_at a
 	struct str name = module_name(path);
 	int i = name.len > 0 ? registry_find(load->registry, name) : -1;
 
-	if (i < 0)
+	if (i < 0) {
 		unknown_module(load, name, at);
-	else if (load->script->module[i].loaded)
+		load->module_missing = true;
+	} else if (load->script->module[i].loaded)
 		load_warning(load, at, "module '%.*s' is loaded already", STR_FMT(name));
 	else if (!config_create(load->script, (unsigned)i))
 		load_no_memory(load);
@@ -161,16 +162,18 @@ static void set_param(struct route_load *load, const struct route_param *p, char
 		return;
 	}
 	if (p->type == ROUTE_PARAM_INT) {
-		if (!value->is_number) {
+		int64_t number = value->number;
+
+		if (!value->is_number && (value->is_string || !config_truth(value, &number))) {
 			load_error(load, value->at, "parameter '%s' is a number", p->name);
 			return;
 		}
-		if ((p->min != 0 || p->max != 0) && (value->number < p->min || value->number > p->max)) {
+		if ((p->min != 0 || p->max != 0) && (number < p->min || number > p->max)) {
 			load_error(load, value->at, "parameter '%s' is %lld to %lld, not %lld", p->name, (long long)p->min,
-				(long long)p->max, (long long)value->number);
+				(long long)p->max, (long long)number);
 			return;
 		}
-		*(int64_t *)(config + p->offset) = value->number;
+		*(int64_t *)(config + p->offset) = number;
 		return;
 	}
 	if (!value->is_string) {

@@ -128,6 +128,13 @@ static void put(struct reader *r, struct str s, uint32_t off, uint32_t width)
 
 /* ---- defines ---- */
 
+static struct str unquote(struct str s)
+{
+	if (s.len >= 2 && (s.s[0] == '"' || s.s[0] == '\'') && s.s[s.len - 1] == s.s[0])
+		return str_of(s.s + 1, s.len - 2);
+	return s;
+}
+
 static struct define *define_find(struct source *source, struct str name)
 {
 	for (unsigned i = 0; i < source->defines; i++) {
@@ -242,7 +249,7 @@ static bool string_expand(struct reader *r, uint32_t off, struct str content, st
 
 		if (str_istarts(rest, STR("$def(")) && (end = str_find(rest, ')')) > 0 &&
 			(d = define_find(source, str_of(rest.s + 5, (size_t)end - 5))) != NULL && d->value != NULL) {
-			text_add(&now, str_c(d->value));
+			text_add(&now, unquote(str_c(d->value)));
 			i += (uint32_t)end;
 			changed = true;
 		} else {
@@ -409,13 +416,6 @@ static bool is_identifier(struct str name)
 			return false;
 	}
 	return true;
-}
-
-static struct str unquote(struct str s)
-{
-	if (s.len >= 2 && (s.s[0] == '"' || s.s[0] == '\'') && s.s[s.len - 1] == s.s[0])
-		return str_of(s.s + 1, s.len - 2);
-	return s;
 }
 
 static bool active(const struct reader *r)
@@ -719,7 +719,7 @@ static bool read_def_variable(struct reader *r, struct str variable)
 	d = define_find(r->source, str_trim(str_of(variable.s + 5, variable.len - 6)));
 	if (d == NULL)
 		return false;
-	text_addf(&value, "\"%s\"", d->value != NULL ? d->value : "");
+	text_addf(&value, "\"%.*s\"", STR_FMT(unquote(str_c(d->value != NULL ? d->value : ""))));
 	put(r, str_of(value.s, value.len), r->at, variable.len);
 	text_free(&value);
 	return true;

@@ -8,6 +8,8 @@
 
 static inline struct str cell_str(const struct route_ctx *ctx, const struct route_cell *cell)
 {
+	if (cell->text.space == ROUTE_SPACE_CONST)
+		return str_of(ctx->script->text + cell->text.off, cell->text.len);
 	return route_text_str(ctx, cell->text);
 }
 
@@ -60,7 +62,7 @@ static struct str to_str(const struct route_ctx *ctx, const struct route_cell *c
 
 static inline bool is_true(const struct route_ctx *ctx, const struct route_cell *cell)
 {
-	return to_int(ctx, cell) != 0;
+	return (cell->type == ROUTE_INT ? cell->i : to_int(ctx, cell)) != 0;
 }
 
 /* == by the left one's type, where that is null by the right one's; the order by number. */
@@ -74,6 +76,8 @@ static bool compare(const struct route_ctx *ctx, enum ast_op op, const struct ro
 
 		if (a->type == ROUTE_INT || (a->type == ROUTE_NULL && b->type == ROUTE_INT))
 			equal = to_int(ctx, a) == to_int(ctx, b);
+		else if (a->type == ROUTE_STR && b->type == ROUTE_STR)
+			equal = a->text.len == b->text.len && str_eq(cell_str(ctx, a), cell_str(ctx, b));
 		else
 			equal = str_eq(to_str(ctx, a, digits_a), to_str(ctx, b, digits_b));
 		return equal == (op == AST_OP_EQ);
@@ -197,18 +201,18 @@ static bool method_is(struct route_ctx *ctx, enum sip_method method)
 	return sip_msg_cseq(&ctx->msg, ctx->buf) && ctx->msg.cseq_method == method;
 }
 
-static bool uri_is_myself(const struct route_hooks *hooks, struct str text)
+/* The spans of `uri` count from `base`. */
+static bool uri_is_myself(const struct route_hooks *hooks, const char *base, const struct sip_uri *uri)
 {
-	struct sip_uri uri;
-	uint16_t port;
+	uint16_t port = SIP_DEFAULT_PORT;
 
-	if (text.len == 0 || sip_uri_parse(text.s, (struct sip_span){0, text.len}, &uri) != 0)
+	if (uri == NULL || (uri->scheme != SIP_SCHEME_SIP && uri->scheme != SIP_SCHEME_SIPS))
 		return false;
-	if (uri.scheme != SIP_SCHEME_SIP && uri.scheme != SIP_SCHEME_SIPS)
-		return false;
-	port = uri.port != 0 ? uri.port : uri.scheme == SIP_SCHEME_SIPS || uri.transport == SIP_TRANSPORT_TLS ? SIPS_DEFAULT_PORT
-													      : SIP_DEFAULT_PORT;
-	return hooks->is_myself(hooks->room, sip_text(text.s, uri.host), port, uri.transport);
+	if (uri->port != 0)
+		port = uri->port;
+	else if (uri->scheme == SIP_SCHEME_SIPS || uri->transport == SIP_TRANSPORT_TLS)
+		port = SIPS_DEFAULT_PORT;
+	return hooks->is_myself(hooks->room, sip_text(base, uri->host), port, uri->transport);
 }
 
 static bool is_myself(struct route_ctx *ctx, enum ast_subject subject)
@@ -217,16 +221,18 @@ static bool is_myself(struct route_ctx *ctx, enum ast_subject subject)
 	const struct sip_address *address;
 	const struct net_endpoint *ep;
 	char text[NET_ADDR_TEXT_MAX];
+	struct uri_view view;
 
 	if (hooks->is_myself == NULL)
 		return false;
 	switch (subject) {
 	case AST_URI:
-		return uri_is_myself(hooks, route_ctx_uri(ctx));
+		return uri_current(ctx, &view) && uri_is_myself(hooks, view.base, view.uri);
 	case AST_FROM_URI:
 	case AST_TO_URI:
 		address = subject == AST_FROM_URI ? sip_msg_from(&ctx->msg, ctx->buf) : sip_msg_to(&ctx->msg, ctx->buf);
-		return address != NULL && uri_is_myself(hooks, sip_text(ctx->buf, address->uri));
+		return address != NULL && uri_view_of(sip_text(ctx->buf, address->uri), &view) &&
+			uri_is_myself(hooks, view.base, view.uri);
 	default:
 		ep = subject == AST_SRC_IP ? &ctx->origin.src : &ctx->origin.dst;
 		return hooks->is_myself(hooks->room, str_of(text, net_addr_format(&ep->addr, text)), 0, SIP_TRANSPORT_NONE);
