@@ -7,6 +7,18 @@
 #define RAW(n) (1u << (n))
 #define REWRITE_IN (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE | ROUTE_IN_BRANCH)
 
+/* In the core too: the one question of textops that hardly any script does without. */
+#define IS_METHOD                                                                                  \
+	{.name = "is_method", \
+		.args_min = 1, \
+		.args_max = 1, \
+		.in = ROUTE_IN_ANY, \
+		.run = run_is_method, \
+		.check = check_is_method, \
+		.free_data = free, \
+		.usage = "is_method(\"INVITE|ACK\")", \
+		.help = "True where the method is among those named; of a reply that of CSeq."}
+
 static const struct route_function core_functions[] = {
 	/* the Request-URI */
 	{.name = "sethost",
@@ -205,6 +217,7 @@ static const struct route_function core_functions[] = {
 		.raw = RAW(0) | RAW(1),
 		.usage = "log([level,] text)",
 		.help = "Writes text as it stands to the log; level as for xlog()."},
+	IS_METHOD,
 	/* from siputils and uri */
 	{.name = "has_totag",
 		.in = ROUTE_IN_ANY,
@@ -260,15 +273,7 @@ static const struct route_function core_functions[] = {
 };
 
 static const struct route_function textops_functions[] = {
-	{.name = "is_method",
-		.args_min = 1,
-		.args_max = 1,
-		.in = ROUTE_IN_ANY,
-		.run = run_is_method,
-		.check = check_is_method,
-		.free_data = free,
-		.usage = "is_method(\"INVITE|ACK\")",
-		.help = "True where the method is among those named; of a reply that of CSeq."},
+	IS_METHOD,
 	{.name = "has_body",
 		.args_max = 1,
 		.in = ROUTE_IN_ANY,

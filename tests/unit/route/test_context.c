@@ -135,6 +135,36 @@ static void test_a_copy_reads_the_same_at_any_point(void **state)
 	}
 }
 
+/* Texts that are the script's own constants need no copy, and are read through whichever script the copy is bound to. */
+static void test_a_run_script_leaves_what_a_copy_can_read(void **state)
+{
+	struct fixture *f = fixture_create(), *copy = fixture_create();
+	struct route_registry registry;
+
+	route_registry_init(&registry);
+	struct route_script *script = route_script_load_text("test",
+		STR("loadmodule \"textops.so\" request_route { $du = \"sip:10.0.0.9\"; $rU = \"new\"; append_to_reply(\"A: $rU\"); setflag(3); }"),
+		&registry, f->report);
+
+	if (script == NULL)
+		fail_msg("%s", route_report_text(f->report));
+	route_script_publish(script);
+	fixture_message(f, invite);
+	f->ctx->script = script;
+	assert_int_equal(route_run(f->ctx), ROUTE_ENDED);
+	assert_int_equal(f->ctx->du.space, ROUTE_SPACE_CONST);
+	copy->buf = malloc(f->len);
+	memcpy(copy->buf, f->buf, f->len);
+	route_ctx_copy(copy->ctx, f->ctx);
+	route_ctx_bind(copy->ctx, script, &copy->thread, copy->buf);
+	memset(f->ctx, 0x5a, sizeof(*f->ctx));
+	assert_string_equal(fixture_read(copy, "$du $dd $ru $mf"), "sip:10.0.0.9 10.0.0.9 sip:new@gw.example.com:5080;lr 8");
+	assert_true(str_eq(route_text_str(copy->ctx, copy->ctx->result.headers), STR("A: new\r\n")));
+	route_script_unref(script);
+	fixture_destroy(f);
+	fixture_destroy(copy);
+}
+
 static void test_reset_leaves_nothing_of_the_last_message(void **state)
 {
 	struct fixture *f = fixture_create();
@@ -241,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_copy_reads_the_same_at_any_point),
+		cmocka_unit_test(test_a_run_script_leaves_what_a_copy_can_read),
 		cmocka_unit_test(test_reset_leaves_nothing_of_the_last_message),
 		cmocka_unit_test(test_texts_are_kept_where_they_lie),
 		cmocka_unit_test(test_the_arena_is_bounded),

@@ -270,6 +270,42 @@ static void test_packet_and_flags_are_read(void **state)
 	fixture_destroy(f);
 }
 
+static int find_listener(void *room, struct str text)
+{
+	return str_eq(text, STR("udp:10.0.0.5:5060")) || str_eq(text, STR("edge")) ? 4 : -1;
+}
+
+static unsigned listener_text(void *room, unsigned listener, char *out, unsigned size)
+{
+	return (unsigned)snprintf(out, size, "udp:10.0.0.5:%u", listener);
+}
+
+static void test_the_socket_is_asked_of_the_room_above(void **state)
+{
+	struct fixture *f = fixture_create();
+	struct route_registry registry;
+
+	route_registry_init(&registry);
+	registry.hooks = (struct route_hooks){.find_listener = find_listener, .listener_text = listener_text};
+	struct route_script *script = route_script_load_text("test", STR("request_route { exit; }"), &registry, f->report);
+
+	assert_non_null(script);
+	fixture_message(f, invite);
+	/* Without a script nobody knows listeners. */
+	assert_false(fixture_set(f, "fs", "edge"));
+	f->ctx->script = script;
+	assert_string_equal(fixture_read(f, "$fs"), "NULL");
+	assert_true(fixture_set(f, "fs", "edge"));
+	assert_int_equal(f->ctx->socket, 4);
+	assert_string_equal(fixture_read(f, "$fs"), "udp:10.0.0.5:4");
+	assert_false(fixture_set(f, "fs", "nowhere"));
+	assert_int_equal(f->ctx->socket, 4);
+	assert_true(fixture_set(f, "fs", NULL));
+	assert_int_equal(f->ctx->socket, -1);
+	route_script_unref(script);
+	fixture_destroy(f);
+}
+
 static void test_time_is_now(void **state)
 {
 	struct fixture *f = fixture_create();
@@ -504,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_malformed_or_absent_is_null),
 		cmocka_unit_test(test_headers_are_found_in_every_spelling),
 		cmocka_unit_test(test_packet_and_flags_are_read),
+		cmocka_unit_test(test_the_socket_is_asked_of_the_room_above),
 		cmocka_unit_test(test_time_is_now),
 		cmocka_unit_test(test_values_are_spans_and_take_no_room),
 		cmocka_unit_test(test_assignments_change_the_request_uri),
