@@ -35,6 +35,8 @@ static const struct {
 
 struct sip_name_table sip_name_table;
 
+const uint8_t sip_name_behind[SIP_NAME_KNOWN_MAX + 1] = {0, 56, 48, 40, 32, 24, 16, 8};
+
 const char *sip_error_name(enum sip_error error)
 {
 	return (unsigned)error < SIP_ERROR_COUNT ? errors[error].counter : "unknown";

@@ -37,15 +37,15 @@ struct sip_name_table {
 
 extern struct sip_name_table sip_name_table;
 
+/* Bits of eight bytes that are behind a name of that length. A branch on the length is never
+ * predicted. */
+extern const uint8_t sip_name_behind[SIP_NAME_KNOWN_MAX + 1];
+
 /* `first` holds the first eight bytes from where the name begins, whatever follows it; len is not
  * 0. */
 static inline unsigned sip_name_hash(uint64_t first, uint32_t len, uint64_t multiplier)
 {
-	/* Bits that are behind the name, 0 if none; as arithmetic, since a branch on the length is
-	 * never predicted. */
-	uint32_t behind = (64 - 8 * len) & (uint32_t)((int32_t)(len - 8) >> 31);
-
-	first = (first | 0x2020202020202020ULL) << behind;
+	first = (first | 0x2020202020202020ULL) << sip_name_behind[len];
 	return (unsigned)(((first + len) * multiplier) >> (64 - SIP_NAME_BITS));
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sip/start_line.h"
 
+#include <nmmintrin.h>
+
 #include "sip/token.h"
 
 static struct sip_span span(uint32_t from, uint32_t to)
@@ -70,16 +72,39 @@ static enum sip_error parse_status_line(
 	return SIP_OK;
 }
 
-/* What stands between the first space and the version. */
-static enum sip_error check_uri_text(const char *buf, struct sip_span uri)
+/* Bits of the spaces and tabs among the 16 bytes at p. */
+static inline unsigned blanks_of(const char *p)
 {
-	const char *p = buf + uri.off;
+	__m128i text = _mm_loadu_si128((const __m128i *)p);
 
-	if (uri.len == 0 || is_blank(p[0]) || is_blank(p[uri.len - 1]))
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8(' ')),
+		_mm_cmpeq_epi8(text, _mm_set1_epi8('\t'))));
+}
+
+/* Offset of the first space or tab in buf[at, to), or `to`. */
+static uint32_t find_blank(const char *buf, uint32_t at, uint32_t to)
+{
+	for (; to - at >= 16; at += 16) {
+		unsigned blanks = blanks_of(buf + at);
+
+		if (blanks != 0)
+			return at + (uint32_t)__builtin_ctz(blanks);
+	}
+	while (at < to && !is_blank(buf[at]))
+		at++;
+	return at;
+}
+
+/* What stands between the first space and the version. */
+static enum sip_error check_uri_text(const char *buf, struct sip_span uri, uint32_t to)
+{
+	uint32_t end = uri.off + uri.len;
+
+	if (uri.len == 0 || is_blank(buf[uri.off]) || is_blank(buf[end - 1]))
 		return SIP_ERROR_START_LINE;
-	if (memchr(p, ' ', uri.len) != NULL || memchr(p, '\t', uri.len) != NULL)
-		return SIP_ERROR_URI;
-	return SIP_OK;
+	/* On into the version, at `to` the end of the line: the space before it may be the first.
+	 */
+	return find_blank(buf, uri.off, to) < end ? SIP_ERROR_URI : SIP_OK;
 }
 
 /*
@@ -100,8 +125,7 @@ static enum sip_error parse_request_line(
 		version--;
 	if (version == from || !begins_sip(buf, version, end))
 		return SIP_ERROR_NOT_SIP;
-	while (!is_blank(buf[at]))
-		at++;
+	at = find_blank(buf, from, to);
 	msg->method_text = span(from, at);
 	msg->method = (uint8_t)sip_method_of(str_of(buf + from, at - from));
 	msg->version = span(version, end);
@@ -113,7 +137,7 @@ static enum sip_error parse_request_line(
 		!sip_chars_are(buf + from, at - from, SIP_CHAR_TOKEN))
 		return SIP_ERROR_METHOD_SYNTAX;
 
-	enum sip_error error = check_uri_text(buf, msg->uri_text);
+	enum sip_error error = check_uri_text(buf, msg->uri_text, to);
 
 	return error != SIP_OK ? error : check_version(buf, msg->version);
 }
