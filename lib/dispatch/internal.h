@@ -56,6 +56,7 @@ struct dispatch_spec {
 	bool down;     /* Kamailio's inactive bit: starts as down */
 	bool any_port; /* the list gave no port: requests from it match with any */
 	bool by_name;  /* the address came from DNS */
+	bool has_weight;
 	struct net_endpoint ep;
 	char uri[DISPATCH_URI_MAX + 1];
 	char duid[DISPATCH_DUID_MAX + 1];

@@ -292,7 +292,7 @@ static int add_resolved(struct reader *r, struct str uri)
 		RESOLVE_TIMEOUT_MS, &found, error, sizeof(error));
 	if (n <= 0) {
 		r->resolve_failures++;
-		return fail(r, uri, "'%.*s' does not resolve: %s", STR_FMT(r->host),
+		return fail(r, uri, "the destination does not resolve: %s",
 			error[0] != '\0' ? error : "no address");
 	}
 	for (unsigned i = 0; i < found.count; i++) {
@@ -312,6 +312,7 @@ static int add_destination(struct reader *r, struct str uri)
 {
 	struct net_endpoint ep = {.port = r->port != 0 ? r->port : SIP_DEFAULT_PORT};
 
+	r->spec.has_weight = r->has_weight;
 	if (!r->has_weight)
 		r->spec.weight = 1;
 	if (!r->has_rweight)
@@ -396,6 +397,26 @@ static int check_twice(struct reader *r, const struct dispatch_specs *specs)
 	return err;
 }
 
+/* One line without a weight among others with one: forgotten, mostly. */
+static void check_weights(struct reader *r, const struct dispatch_specs *specs)
+{
+	for (unsigned i = 0; i < specs->count; i++) {
+		const struct dispatch_spec *a = &specs->spec[i], *b = a;
+
+		if (a->has_weight || (i > 0 && a->line == a[-1].line))
+			continue;
+		for (unsigned j = 0; j < specs->count && b == a; j++)
+			if (specs->spec[j].set == a->set && specs->spec[j].has_weight)
+				b = &specs->spec[j];
+		if (b == a)
+			continue;
+		r->place.line = (int)a->line;
+		route_warning(r->report, at(r, STR_NONE),
+			"set %u: '%s' has no weight, but line %u of its set has: it gets 1", a->set,
+			a->uri, b->line);
+	}
+}
+
 int dispatch_list_parse(const char *name, struct str text, struct resolver *resolver,
 	struct route_report *report, struct dispatch_specs *out)
 {
@@ -428,6 +449,8 @@ int dispatch_list_parse(const char *name, struct str text, struct resolver *reso
 	}
 	if (err == 0 && out->count > 1)
 		err = check_twice(&r, out);
+	if (err == 0)
+		check_weights(&r, out);
 	if (err != 0)
 		dispatch_specs_free(out);
 	return err;

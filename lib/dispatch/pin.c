@@ -205,11 +205,13 @@ void pin_sweep(struct pin_table *t, uint64_t now_ns)
 {
 	uint64_t past = now_ns - t->swept_ns, n;
 
-	if (t->swept_ns != 0 && now_ns <= t->swept_ns)
+	/* The first call only notes the time: a new table is empty. */
+	if (t->swept_ns == 0 || now_ns <= t->swept_ns) {
+		t->swept_ns = t->swept_ns == 0 ? now_ns : t->swept_ns;
 		return;
-	n = t->swept_ns == 0 || past >= SWEEP_NS
-		    ? t->buckets
-		    : (uint64_t)((double)t->buckets * (double)past / (double)SWEEP_NS) + 1;
+	}
+	n = past >= SWEEP_NS ? t->buckets
+			     : (uint64_t)((double)t->buckets * (double)past / (double)SWEEP_NS) + 1;
 	t->swept_ns = now_ns;
 	for (uint64_t i = 0; i < n; i++) {
 		sweep_bucket(&t->bucket[t->sweep_at], units(now_ns));

@@ -167,3 +167,31 @@ uint32_t address_of(struct room *room, uint16_t id)
 	assert_non_null(t);
 	return t->ep.addr.v4;
 }
+
+void names_open(struct names *names)
+{
+	static const struct dns_record record[] = {
+		{"two.test", TYPE_A, 300, "10.2.0.1", 0, 0, 0},
+		{"two.test", TYPE_A, 300, "10.2.0.2", 0, 0, 0},
+		{"_sip._udp.srv.test", TYPE_SRV, 300, "a.srv.test", 10, 5, 5081},
+		{"_sip._udp.srv.test", TYPE_SRV, 300, "b.srv.test", 20, 5, 5082},
+		{"a.srv.test", TYPE_A, 300, "10.3.0.1", 0, 0, 0},
+		{"b.srv.test", TYPE_A, 300, "10.3.0.2", 0, 0, 0},
+	};
+
+	memset(names, 0, sizeof(*names));
+	names->dns = dns_server_start();
+	assert_non_null(names->dns);
+	for (unsigned i = 0; i < sizeof(record) / sizeof(record[0]); i++)
+		dns_server_add(names->dns, record[i]);
+	rcu_init(&names->rcu);
+	names->resolver = resolver_create(dns_server_address(names->dns), &names->rcu);
+	assert_non_null(names->resolver);
+}
+
+void names_close(struct names *names)
+{
+	resolver_destroy(names->resolver);
+	rcu_reclaim(&names->rcu);
+	dns_server_stop(names->dns);
+}

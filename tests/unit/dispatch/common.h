@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../resolve/dns_server.h"
 #include "dispatch/internal.h"
 
 #define S CLOCK_NS_PER_S
@@ -55,3 +56,13 @@ uint16_t choose(struct room *room, unsigned worker, const struct message *m);
 uint64_t test_random(uint64_t *state);
 /* The address of an id as a number, so that destinations can be told apart after ids have gone. */
 uint32_t address_of(struct room *room, uint16_t id);
+
+/* A resolver with a name server of its own: two.test has two addresses, srv.test two SRV records;
+ * there is no other name. */
+struct names {
+	struct dns_server *dns;
+	struct rcu rcu;
+	struct resolver *resolver;
+};
+void names_open(struct names *names);
+void names_close(struct names *names);

@@ -12,6 +12,8 @@
 	"2 sip:10.0.0.5:5060 0 9\n" \
 	"3 sip:two.test:5070\n"
 
+static struct names names;
+
 struct bench {
 	struct rcu rcu;
 	int reader;
@@ -93,8 +95,7 @@ static int setup(void **state)
 	memset(b, 0, sizeof(*b));
 	rcu_init(&b->rcu);
 	b->reader = rcu_register(&b->rcu);
-	/* Names are answered by the stand-in. */
-	config.resolver = (struct resolver *)b;
+	config.resolver = names.resolver;
 	b->d = dispatch_create(&config);
 	b->report = route_report_create();
 	b->thread.random = 1;
@@ -587,6 +588,18 @@ static void figures(void **state)
 		ns[0], ns[50]);
 }
 
+static int open_names(void **state)
+{
+	names_open(&names);
+	return 0;
+}
+
+static int close_names(void **state)
+{
+	names_close(&names);
+	return 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -613,5 +626,5 @@ int main(void)
 		TEST(figures),
 	};
 
-	return cmocka_run_group_tests_name("dispatch/functions", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("dispatch/functions", tests, open_names, close_names);
 }

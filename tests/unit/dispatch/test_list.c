@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+static struct names names;
+
 struct list {
 	struct route_report *report;
 	struct dispatch_specs specs;
@@ -18,8 +20,7 @@ static struct list read_list(const char *text)
 	char *copy = malloc(n > 0 ? n : 1);
 
 	memcpy(copy, text, n);
-	l.err = dispatch_list_parse(
-		"d.list", str_of(copy, n), (struct resolver *)&l, l.report, &l.specs);
+	l.err = dispatch_list_parse("d.list", str_of(copy, n), names.resolver, l.report, &l.specs);
 	free(copy);
 	return l;
 }
@@ -143,8 +144,8 @@ static void what_is_wrong_is_said_with_line_and_column(void **state)
 			"d.list:3:1: error: set 1: 'sip:10.0.0.1' stands in line 1 already\n"},
 		{"1 sip:10.0.0.1 0 0 duid=a\n1 sip:10.0.0.2 0 0 duid=a\n",
 			"d.list:2:1: error: set 1: 'a' stands in line 1 already\n"},
-		{"1 sip:none.test\n",
-			"d.list:1:3: error: 'none.test' does not resolve: no such name\n"},
+		{"1 sip:none.test\n", "d.list:1:3: error: the destination does not resolve: "
+				      "none.test: no address"},
 	};
 
 	for (unsigned i = 0; i < sizeof(golden) / sizeof(golden[0]); i++) {
@@ -165,6 +166,18 @@ static void all_errors_of_a_list_are_said_at_once(void **state)
 
 	assert_int_not_equal(l.err, 0);
 	assert_int_equal(route_report_errors(l.report), 2);
+	done(&l);
+}
+
+static void a_weight_that_one_line_lacks_is_asked_about(void **state)
+{
+	struct list l = read_list("1 sip:10.0.0.1 0 0 weight=50\n1 sip:10.0.0.2\n2 sip:10.0.0.3\n");
+
+	assert_int_equal(l.err, 0);
+	assert_int_equal(route_report_warnings(l.report), 1);
+	assert_non_null(strstr(
+		route_report_text(l.report), "d.list:2:1: warning: set 1: 'sip:10.0.0.2' has no "
+					     "weight, but line 1 of its set has: it gets 1"));
 	done(&l);
 }
 
@@ -287,6 +300,18 @@ static void a_file_that_cannot_be_read_is_said_so(void **state)
 	route_report_destroy(report);
 }
 
+static int open_names(void **state)
+{
+	names_open(&names);
+	return 0;
+}
+
+static int close_names(void **state)
+{
+	names_close(&names);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +319,7 @@ int main(void)
 		cmocka_unit_test(kamailio_s_flags_become_state_and_health),
 		cmocka_unit_test(what_is_wrong_is_said_with_line_and_column),
 		cmocka_unit_test(all_errors_of_a_list_are_said_at_once),
+		cmocka_unit_test(a_weight_that_one_line_lacks_is_asked_about),
 		cmocka_unit_test(one_uri_over_two_sockets_is_two_destinations),
 		cmocka_unit_test(a_name_becomes_all_its_addresses),
 		cmocka_unit_test(names_that_do_not_resolve_end_the_load_after_a_few),
@@ -302,5 +328,5 @@ int main(void)
 		cmocka_unit_test(a_file_that_cannot_be_read_is_said_so),
 	};
 
-	return cmocka_run_group_tests_name("dispatch/list", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("dispatch/list", tests, open_names, close_names);
 }
