@@ -115,12 +115,24 @@ static int32_t set_target(struct route_ctx *ctx, const struct hop *hop, int32_t 
 	return ROUTE_TRUE;
 }
 
+/* The Request-URI as it will leave: the message's own, which is parsed already, or into `parsed`,
+ * with offsets from route_ctx_uri(). */
+static const struct sip_uri *current_uri(struct route_ctx *ctx, struct sip_uri *parsed)
+{
+	struct str text;
+
+	if (ctx->uri.space == ROUTE_SPACE_NONE)
+		return sip_msg_uri(&ctx->msg, ctx->buf);
+	text = route_ctx_uri(ctx);
+	return sip_uri_parse(text.s, (struct sip_span){0, text.len}, parsed) == 0 ? parsed : NULL;
+}
+
 /* What holds for any way to forward. */
 static enum proxy_refusal may_forward(struct proxy *p, struct route_ctx *ctx)
 {
 	const struct proxy_state *state = proxy_state(ctx);
-	struct sip_uri uri;
-	struct str text;
+	const struct sip_uri *uri;
+	struct sip_uri parsed;
 
 	if (ctx->msg.is_response || ctx->result.forward)
 		return PROXY_REFUSAL_TWICE;
@@ -131,28 +143,34 @@ static enum proxy_refusal may_forward(struct proxy *p, struct route_ctx *ctx)
 		return PROXY_REFUSAL_MAX_FORWARDS;
 	/* 16.4 comes before any choice, whether or not the script has called loose_route(). */
 	proxy_route_set_preprocess(p, ctx);
-	text = route_ctx_uri(ctx);
-	if (sip_uri_parse(text.s, (struct sip_span){0, text.len}, &uri) != 0)
+	uri = current_uri(ctx, &parsed);
+	if (uri == NULL)
 		return PROXY_REFUSAL_URI;
 	/* sips wants TLS on every hop: never less. */
-	return uri.scheme == SIP_SCHEME_SIPS ? PROXY_REFUSAL_SIPS : PROXY_REFUSAL_NONE;
+	return uri->scheme == SIP_SCHEME_SIPS ? PROXY_REFUSAL_SIPS : PROXY_REFUSAL_NONE;
 }
 
-/* Resolves one next-hop URI. */
+/* Resolves one next-hop URI, whose spans count from `base`. */
+static int32_t resolve_parsed(struct proxy *p, struct route_ctx *ctx, const char *base,
+	const struct sip_uri *uri, struct hop *hop)
+{
+	if (uri->scheme == SIP_SCHEME_SIPS)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_SIPS);
+	if (uri->scheme != SIP_SCHEME_SIP)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_NO_ROUTE);
+	if (uri->transport != SIP_TRANSPORT_NONE && uri->transport != SIP_TRANSPORT_UDP)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
+	return resolve_host(p, ctx, proxy_sockets(p),
+		sip_text(base, uri->has_maddr ? uri->maddr : uri->host), uri->port, hop);
+}
+
 static int32_t resolve_uri(struct proxy *p, struct route_ctx *ctx, struct str text, struct hop *hop)
 {
 	struct sip_uri uri;
 
 	if (sip_uri_parse(text.s, (struct sip_span){0, text.len}, &uri) != 0)
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);
-	if (uri.scheme == SIP_SCHEME_SIPS)
-		return proxy_forward_refuse(ctx, PROXY_REFUSAL_SIPS);
-	if (uri.scheme != SIP_SCHEME_SIP)
-		return proxy_forward_refuse(ctx, PROXY_REFUSAL_NO_ROUTE);
-	if (uri.transport != SIP_TRANSPORT_NONE && uri.transport != SIP_TRANSPORT_UDP)
-		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
-	return resolve_host(p, ctx, proxy_sockets(p),
-		sip_text(text.s, uri.has_maddr ? uri.maddr : uri.host), uri.port, hop);
+	return resolve_parsed(p, ctx, text.s, &uri, hop);
 }
 
 int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri)
@@ -217,7 +235,11 @@ int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx)
 		return forward_du(p, ctx);
 	has_next = sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE) && proxy_route_set_remains(ctx);
 	if (!has_next) {
-		ret = resolve_uri(p, ctx, route_ctx_uri(ctx), &hop);
+		bool own = ctx->uri.space == ROUTE_SPACE_NONE;
+		struct sip_uri parsed;
+
+		ret = resolve_parsed(p, ctx, own ? ctx->buf : route_ctx_uri(ctx).s,
+			current_uri(ctx, &parsed), &hop);
 		return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
 	}
 	/* Whose Routes we do not know gets no relay by them. */
@@ -225,7 +247,7 @@ int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx)
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_ROUTE_TOKEN);
 	if (!proxy_route_set_at(ctx, state->pop, false, &next))
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);
-	ret = resolve_uri(p, ctx, sip_text(ctx->buf, next.uri.all), &hop);
+	ret = resolve_parsed(p, ctx, ctx->buf, &next.uri, &hop);
 	if (ret != ROUTE_TRUE)
 		return ret;
 	if (!next.uri.lr)
