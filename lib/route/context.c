@@ -30,14 +30,16 @@ void route_ctx_reset(struct route_ctx *ctx)
 }
 
 /* Copies bytes [begin, end) of the two contexts. */
-static inline void copy_range(struct route_ctx *to, const struct route_ctx *from, size_t begin, size_t end)
+static inline void copy_range(
+	struct route_ctx *to, const struct route_ctx *from, size_t begin, size_t end)
 {
 	memcpy((char *)to + begin, (const char *)from + begin, end - begin);
 }
 
 void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from)
 {
-	copy_range(to, from, offsetof(struct route_ctx, origin), offsetof(struct route_ctx, call_pc));
+	copy_range(
+		to, from, offsetof(struct route_ctx, origin), offsetof(struct route_ctx, call_pc));
 	memcpy(to->call_pc, from->call_pc, from->calls * sizeof(from->call_pc[0]));
 	to->var_set = from->var_set;
 	if (from->var_set != 0) {
@@ -51,7 +53,8 @@ void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from)
 	memcpy(to->text, from->text, from->text_len);
 
 	memcpy(&to->msg, &from->msg, offsetof(struct sip_msg, header));
-	memcpy(to->msg.header, from->msg.header, from->msg.header_count * sizeof(from->msg.header[0]));
+	memcpy(to->msg.header, from->msg.header,
+		from->msg.header_count * sizeof(from->msg.header[0]));
 
 	to->edits.count = from->edits.count;
 	to->edits.text_len = from->edits.text_len;
@@ -98,7 +101,8 @@ struct route_text route_text_make(struct route_ctx *ctx, struct str s)
 	return route_text_join(ctx, &s, 1);
 }
 
-/* Whether s lies in [base, base + len), and where. Compared as numbers: s may belong to any object. */
+/* Whether s lies in [base, base + len), and where. Compared as numbers: s may belong to any object.
+ */
 static inline bool inside(struct str s, const char *base, uint32_t len, uint32_t *off)
 {
 	uintptr_t p = (uintptr_t)s.s, b = (uintptr_t)base;

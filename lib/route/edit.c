@@ -24,7 +24,8 @@ static int64_t body_length(const struct route_ctx *ctx)
 	return length;
 }
 
-/* RFC 3261 20.14: says the new length; the edit that said an earlier one is pointed at the new digits. */
+/* RFC 3261 20.14: says the new length; the edit that said an earlier one is pointed at the new
+ * digits. */
 static bool set_content_length(struct route_ctx *ctx)
 {
 	const struct sip_header *h = sip_msg_header(&ctx->msg, SIP_HEADER_CONTENT_LENGTH, 0);
@@ -72,8 +73,8 @@ bool edit_text(struct route_ctx *ctx, struct str old, struct str text)
 		return false;
 	if (overlaps(ctx, off, old.len))
 		return false;
-	int err = old.len != 0 ? sip_edit_replace(&ctx->edits, off, old.len, text) :
-				 sip_edit_insert(&ctx->edits, off, SIP_EDIT_NORMAL, text);
+	int err = old.len != 0 ? sip_edit_replace(&ctx->edits, off, old.len, text)
+			       : sip_edit_insert(&ctx->edits, off, SIP_EDIT_NORMAL, text);
 
 	return err == 0 && (!in_body || set_content_length(ctx));
 }

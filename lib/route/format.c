@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Format strings: text with pseudo-variables in it, split at load and put together in the arena at run. */
+/* Format strings: text with pseudo-variables in it, split at load and put together in the arena at
+ * run. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "route/transform.h"
 #include "route/value.h"
 
 /* What an absent value reads as within a text, as in Kamailio. */
@@ -13,8 +15,10 @@ enum part_kind { PART_TEXT, PART_VARIABLE, PART_VAR, PART_RC, PART_NULL };
 
 struct part {
 	enum part_kind kind;
-	int number;	/* row of route_variables, or slot of ctx->var */
+	int number;      /* row of route_variables, or slot of ctx->var */
 	struct str text; /* PART_TEXT, or the index of a variable; within format->text */
+	unsigned transforms;
+	struct transform transform[TRANSFORMS_MAX];
 };
 
 struct route_format {
@@ -51,7 +55,7 @@ static int add(struct parser *p, enum part_kind kind, int number, struct str tex
 		return 0;
 	if (p->count == FORMAT_PARTS_MAX)
 		return fail(p, 0, "more than 128 parts in one string%.*s", STR_NONE);
-	p->part[p->count++] = (struct part){kind, number, text};
+	p->part[p->count++] = (struct part){.kind = kind, .number = number, .text = text};
 	return 0;
 }
 
@@ -69,8 +73,9 @@ static struct str take_name(struct parser *p)
 	return str_of(p->in.s + from, p->at - from);
 }
 
-/* The text in parentheses at p->at, which may hold balanced ones; false where they do not end. */
-static bool take_index(struct parser *p, struct str *index)
+/* The text between a bracket at p->at and the one that closes it, which may hold balanced ones;
+ * false where they do not end. */
+static bool take_brackets(struct parser *p, char open, char close, struct str *inner)
 {
 	uint32_t from = ++p->at;
 	unsigned depth = 1;
@@ -78,10 +83,10 @@ static bool take_index(struct parser *p, struct str *index)
 	for (; p->at < p->in.len; p->at++) {
 		char c = p->in.s[p->at];
 
-		if (c == '(')
+		if (c == open)
 			depth++;
-		else if (c == ')' && --depth == 0) {
-			*index = str_of(p->in.s + from, p->at - from);
+		else if (c == close && --depth == 0) {
+			*inner = str_of(p->in.s + from, p->at - from);
 			p->at++;
 			return true;
 		}
@@ -89,7 +94,8 @@ static bool take_index(struct parser *p, struct str *index)
 	return false;
 }
 
-static int add_variable(struct parser *p, uint32_t from, struct str name, struct str index, bool indexed)
+static int add_variable(
+	struct parser *p, uint32_t from, struct str name, struct str index, bool indexed)
 {
 	if (str_eq(name, STR("var"))) {
 		int slot = indexed && index.len != 0 ? route_var_slot(index) : -1;
@@ -120,6 +126,25 @@ static int add_variable(struct parser *p, uint32_t from, struct str name, struct
 	return add(p, PART_VARIABLE, row, index);
 }
 
+/* The "{...}" behind a variable in parentheses; they belong to the part that was added last. */
+static int take_transforms(struct parser *p, uint32_t from)
+{
+	struct part *part = &p->part[p->count - 1];
+	struct str text;
+
+	while (p->at < p->in.len && p->in.s[p->at] == '{') {
+		if (!take_brackets(p, '{', '}', &text))
+			return fail(p, from, "'{' without '}'%.*s", STR_NONE);
+		if (part->transforms == TRANSFORMS_MAX)
+			return fail(p, from, "more than 4 transformations of one variable%.*s",
+				STR_NONE);
+		if (!transform_parse(text, &part->transform[part->transforms++]))
+			return fail(
+				p, from, "'%.*s' is no transformation that is known here", text);
+	}
+	return 0;
+}
+
 /* At a '$'. */
 static int take_variable(struct parser *p)
 {
@@ -136,18 +161,23 @@ static int take_variable(struct parser *p)
 		p->at++;
 	name = take_name(p);
 	if (name.len == 0)
-		return fail(p, from, "'$' without a name; '$$' stands for a dollar sign%.*s", STR_NONE);
-	if (p->at < p->in.len && p->in.s[p->at] == '(' && (braces || route_variable_find(name) < 0 ||
-		    route_variables[route_variable_find(name)].index != ROUTE_INDEX_NONE)) {
+		return fail(
+			p, from, "'$' without a name; '$$' stands for a dollar sign%.*s", STR_NONE);
+	if (p->at < p->in.len && p->in.s[p->at] == '(' &&
+		(braces || route_variable_find(name) < 0 ||
+			route_variables[route_variable_find(name)].index != ROUTE_INDEX_NONE)) {
 		indexed = true;
-		if (!take_index(p, &index))
+		if (!take_brackets(p, '(', ')', &index))
 			return fail(p, from, "'(' without ')' behind $%.*s", name);
 	}
-	if (braces && (p->at >= p->in.len || p->in.s[p->at] != ')'))
-		return fail(p, from, "$(%.*s...: no ')' where it must end; transformations are not known here", name);
-	if (braces)
-		p->at++;
-	return add_variable(p, from, name, index, indexed);
+	if (!braces)
+		return add_variable(p, from, name, index, indexed);
+	if (add_variable(p, from, name, index, indexed) < 0 || take_transforms(p, from) < 0)
+		return -1;
+	if (p->at >= p->in.len || p->in.s[p->at] != ')')
+		return fail(p, from, "$(%.*s...: no ')' where it must end", name);
+	p->at++;
+	return 0;
 }
 
 static int parse(struct parser *p)
@@ -165,8 +195,8 @@ static int parse(struct parser *p)
 	return 0;
 }
 
-struct route_format *route_format_compile(struct str text, const struct route_place *place,
-	struct route_report *report)
+struct route_format *route_format_compile(
+	struct str text, const struct route_place *place, struct route_report *report)
 {
 	struct parser *p = calloc(1, sizeof(*p));
 	struct route_format *format = NULL;
@@ -229,7 +259,7 @@ static bool get_cell(struct route_ctx *ctx, int slot, struct route_value *out)
 	return value_null(out);
 }
 
-static bool get_part(struct route_ctx *ctx, const struct part *part, struct route_value *out)
+static bool get_plain(struct route_ctx *ctx, const struct part *part, struct route_value *out)
 {
 	switch (part->kind) {
 	case PART_TEXT:
@@ -246,8 +276,19 @@ static bool get_part(struct route_ctx *ctx, const struct part *part, struct rout
 	return value_null(out);
 }
 
+static bool get_part(struct route_ctx *ctx, const struct part *part, struct route_value *out)
+{
+	if (!get_plain(ctx, part, out))
+		return false;
+	for (unsigned i = 0; i < part->transforms; i++)
+		if (!transform_apply(ctx, &part->transform[i], out))
+			return false;
+	return true;
+}
+
 /*
- * Makes a value the last text of the arena, where `at` is its end now. Evaluation may have put the value (and more) behind `at` already.
+ * Makes a value the last text of the arena, where `at` is its end now. Evaluation may have put the
+ * value (and more) behind `at` already.
  */
 static bool append(struct route_ctx *ctx, uint32_t at, struct str s)
 {
@@ -261,7 +302,8 @@ static bool append(struct route_ctx *ctx, uint32_t at, struct str s)
 	return true;
 }
 
-/* Unfolds the text in place. False where it holds a CR, LF or NUL that is no folding, save a CRLF at the end of the line where that is allowed. */
+/* Unfolds the text in place. False where it holds a CR, LF or NUL that is no folding, save a CRLF
+ * at the end of the line where that is allowed. */
 static bool clean_value(char *s, uint32_t len, bool ends_line)
 {
 	for (uint32_t i = 0; i < len; i++) {
@@ -278,7 +320,8 @@ static bool clean_value(char *s, uint32_t len, bool ends_line)
 	return true;
 }
 
-static bool eval(struct route_ctx *ctx, const struct route_format *format, struct route_value *out, bool *clean)
+static bool eval(struct route_ctx *ctx, const struct route_format *format, struct route_value *out,
+	bool *clean)
 {
 	uint32_t start = ctx->text_len;
 
@@ -290,7 +333,8 @@ static bool eval(struct route_ctx *ctx, const struct route_format *format, struc
 
 		if (!get_part(ctx, part, &value))
 			return false;
-		if (!append(ctx, at, value.type == ROUTE_NULL ? NULL_TEXT : value_as_text(&value, digits)))
+		if (!append(ctx, at,
+			    value.type == ROUTE_NULL ? NULL_TEXT : value_as_text(&value, digits)))
 			return false;
 		if (clean != NULL && part->kind != PART_TEXT &&
 			!clean_value(ctx->text + at, ctx->text_len - at, i + 1 == format->count))
@@ -299,7 +343,8 @@ static bool eval(struct route_ctx *ctx, const struct route_format *format, struc
 	return value_str(out, str_of(ctx->text + start, ctx->text_len - start));
 }
 
-bool route_format_eval(struct route_ctx *ctx, const struct route_format *format, struct route_value *out)
+bool route_format_eval(
+	struct route_ctx *ctx, const struct route_format *format, struct route_value *out)
 {
 	if (format->count == 0)
 		return value_str(out, str_of(format->text, 0));
@@ -308,7 +353,8 @@ bool route_format_eval(struct route_ctx *ctx, const struct route_format *format,
 	return eval(ctx, format, out, NULL);
 }
 
-bool format_eval_line(struct route_ctx *ctx, const struct route_format *format, struct route_value *out, bool *clean)
+bool format_eval_line(struct route_ctx *ctx, const struct route_format *format,
+	struct route_value *out, bool *clean)
 {
 	*clean = true;
 	return eval(ctx, format, out, clean);
@@ -325,19 +371,24 @@ bool format_part(const struct route_format *format, unsigned n, struct str *lite
 	return format->part[n].kind == PART_TEXT;
 }
 
-bool format_part_get(struct route_ctx *ctx, const struct route_format *format, unsigned n, struct route_value *out)
+bool format_part_get(struct route_ctx *ctx, const struct route_format *format, unsigned n,
+	struct route_value *out)
 {
 	return get_part(ctx, &format->part[n], out);
 }
 
 int format_single_var(const struct route_format *format)
 {
-	return format->count == 1 && format->part[0].kind == PART_VAR ? format->part[0].number : -1;
+	const struct part *part = &format->part[0];
+
+	return format->count == 1 && part->kind == PART_VAR && part->transforms == 0 ? part->number
+										     : -1;
 }
 
 int format_single_variable(const struct route_format *format, struct str *index)
 {
-	if (format->count != 1 || format->part[0].kind != PART_VARIABLE)
+	if (format->count != 1 || format->part[0].kind != PART_VARIABLE ||
+		format->part[0].transforms != 0)
 		return -1;
 	*index = format->part[0].text;
 	return format->part[0].number;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
-/* Inside lib/route: the functions behind the tables of the modules that this room brings, and what several of them use. */
+/* Inside lib/route: the functions behind the tables of the modules that this room brings, and what
+ * several of them use. */
 #include "route/value.h"
 
 #define FUNCTION_RUN(name) int32_t name(struct route_ctx *ctx, const struct route_args *args)
-#define FUNCTION_CHECK(name)                                                                       \
-	int name(void *room, const void *config, const struct route_arg *arg, unsigned n,          \
+#define FUNCTION_CHECK(name) \
+	int name(void *room, const void *config, const struct route_arg *arg, unsigned n, \
 		const struct route_place *place, struct route_report *report, void **data)
 
 static inline int32_t truth(bool yes)
@@ -100,11 +101,12 @@ void free_log(void *data);
 /* ---- edit.c ---- */
 
 /*
- * Replaces `old`, which lies in the message, by `text`, and keeps Content-Length true. False where that would overlap an earlier change, reach
- * over the end of the headers, or find no room.
+ * Replaces `old`, which lies in the message, by `text`, and keeps Content-Length true. False where
+ * that would overlap an earlier change, reach over the end of the headers, or find no room.
  */
 bool edit_text(struct route_ctx *ctx, struct str old, struct str text);
 /* Whether no byte of text ends a line. */
 bool text_stays_in_line(struct str text);
-/* Whether text is one or more whole header lines, each ended by CRLF but perhaps the last (RFC 3261 7.3, 25.1). */
+/* Whether text is one or more whole header lines, each ended by CRLF but perhaps the last (RFC
+ * 3261 7.3, 25.1). */
 bool header_lines_are_whole(struct str text);

@@ -90,13 +90,14 @@ FUNCTION_RUN(run_prefix)
 
 	if (!uri_current(ctx, &view))
 		return ROUTE_FALSE;
-	struct uri_change change = {
-		.set = URI_USER, .user = {text_arg(args, 0, digits), sip_text(view.base, view.uri->user)}};
+	struct uri_change change = {.set = URI_USER,
+		.user = {text_arg(args, 0, digits), sip_text(view.base, view.uri->user)}};
 
 	return truth(uri_rewrite(ctx, &change));
 }
 
-/* Takes `count` bytes off one end of the user; more than there are take all of it, as in Kamailio. */
+/* Takes `count` bytes off one end of the user; more than there are take all of it, as in Kamailio.
+ */
 static int32_t strip(struct route_ctx *ctx, const struct route_args *args, bool tail)
 {
 	struct uri_view view;
@@ -138,7 +139,8 @@ FUNCTION_CHECK(check_count)
 
 FUNCTION_RUN(run_setdsturi)
 {
-	return truth(args->v[0].type == ROUTE_STR && args->v[0].s.len != 0 && uri_set_destination(ctx, args->v[0].s));
+	return truth(args->v[0].type == ROUTE_STR && args->v[0].s.len != 0 &&
+		     uri_set_destination(ctx, args->v[0].s));
 }
 
 FUNCTION_RUN(run_resetdsturi)
@@ -178,7 +180,8 @@ static uint32_t flag_bit(const struct route_args *args)
 	return value_as_int(&args->v[0], &flag) && flag >= 0 && flag < FLAGS_MAX ? 1u << flag : 0;
 }
 
-/* Branch flags are those of the first branch, which is the only one that a message without transaction has. */
+/* Branch flags are those of the first branch, which is the only one that a message without
+ * transaction has. */
 static uint32_t branch_bit(const struct route_args *args)
 {
 	int64_t branch = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * textops: headers are added, removed and looked for. What a script adds is checked when it is known: text of the file at load, text with values of a
- * message in it each time, since a value may hold the end of a line and a header of the sender's choice behind it.
+ * textops: headers are added, removed and looked for. What a script adds is checked when it is
+ * known: text of the file at load, text with values of a message in it each time, since a value may
+ * hold the end of a line and a header of the sender's choice behind it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ bool header_lines_are_whole(struct str text)
 		const char *cr = memchr(text.s, '\r', text.len);
 		struct str line = cr != NULL ? str_of(text.s, (size_t)(cr - text.s)) : text;
 
-		if (line.len != 0 && (memchr(line.s, '\n', line.len) != NULL || memchr(line.s, '\0', line.len) != NULL))
+		if (line.len != 0 && (memchr(line.s, '\n', line.len) != NULL ||
+					     memchr(line.s, '\0', line.len) != NULL))
 			return false;
 		bool continues = !first && line.len > 1 && (line.s[0] == ' ' || line.s[0] == '\t');
 
@@ -75,7 +77,8 @@ static bool is_single_line(struct str text)
 static int refuse(struct route_report *report, const struct route_place *place)
 {
 	route_error(report, place,
-		"this is no header line: it needs a name, a colon and a value, and no CR or LF but \\r\\n at its end");
+		"this is no header line: it needs a name, a colon and a value, and no CR or LF but "
+		"\\r\\n at its end");
 	return -EINVAL;
 }
 
@@ -141,14 +144,16 @@ static int32_t add_lines(struct route_ctx *ctx, const struct route_args *args, b
 
 	if (lines_to_add(ctx, args, &lines)) {
 		if (args->n > 1 && args->v[1].type == ROUTE_STR) {
-			const struct sip_header *h = sip_msg_header_named(&ctx->msg, ctx->buf, args->v[1].s);
+			const struct sip_header *h =
+				sip_msg_header_named(&ctx->msg, ctx->buf, args->v[1].s);
 
 			if (h != NULL)
 				off = append ? sip_msg_line_end(&ctx->msg, h) : h->name;
 		}
 		const struct str part[2] = {lines, ends_with_crlf(lines) ? STR_NONE : STR("\r\n")};
 
-		added = sip_edit_insert_parts(&ctx->edits, off, append ? SIP_EDIT_LAST : SIP_EDIT_NORMAL, part, 2) == 0;
+		added = sip_edit_insert_parts(&ctx->edits, off,
+				append ? SIP_EDIT_LAST : SIP_EDIT_NORMAL, part, 2) == 0;
 	}
 	/* The edit has a copy of its own. */
 	ctx->text_len = mark;
@@ -174,8 +179,8 @@ FUNCTION_RUN(run_append_to_reply)
 		ctx->text_len = mark;
 		return ROUTE_FALSE;
 	}
-	const struct str part[3] = {
-		route_text_str(ctx, ctx->result.headers), lines, ends_with_crlf(lines) ? STR_NONE : STR("\r\n")};
+	const struct str part[3] = {route_text_str(ctx, ctx->result.headers), lines,
+		ends_with_crlf(lines) ? STR_NONE : STR("\r\n")};
 	struct route_text all = route_text_join(ctx, part, 3);
 
 	if (all.space == ROUTE_SPACE_NONE)
@@ -189,8 +194,8 @@ FUNCTION_RUN(run_append_to_reply)
 /* Without these a message is none, and the Vias are ours to change. */
 static bool may_be_removed(enum sip_header_id id)
 {
-	return id != SIP_HEADER_VIA && id != SIP_HEADER_FROM && id != SIP_HEADER_TO && id != SIP_HEADER_CALL_ID &&
-		id != SIP_HEADER_CSEQ;
+	return id != SIP_HEADER_VIA && id != SIP_HEADER_FROM && id != SIP_HEADER_TO &&
+	       id != SIP_HEADER_CALL_ID && id != SIP_HEADER_CSEQ;
 }
 
 FUNCTION_CHECK(check_name)
@@ -214,7 +219,8 @@ FUNCTION_CHECK(check_remove_hf)
 
 	if (err < 0 || !arg[0].constant || may_be_removed(sip_header_of(arg[0].value.s)))
 		return err;
-	route_error(report, &arg[0].place, "a message without %.*s is no SIP message", STR_FMT(arg[0].value.s));
+	route_error(report, &arg[0].place, "a message without %.*s is no SIP message",
+		STR_FMT(arg[0].value.s));
 	return -EINVAL;
 }
 
@@ -238,7 +244,7 @@ FUNCTION_RUN(run_remove_hf)
 	if (!may_be_removed(id))
 		return ROUTE_FALSE;
 	if (id != SIP_HEADER_OTHER) {
-		SIP_MSG_FOREACH(&ctx->msg, id, h)
+		SIP_MSG_FOREACH (&ctx->msg, id, h)
 			removed |= remove_line(ctx, h);
 		return truth(removed);
 	}
@@ -254,10 +260,11 @@ FUNCTION_RUN(run_remove_hf)
 FUNCTION_RUN(run_is_present_hf)
 {
 	return truth(args->v[0].type == ROUTE_STR &&
-		sip_msg_header_named(&ctx->msg, ctx->buf, args->v[0].s) != NULL);
+		     sip_msg_header_named(&ctx->msg, ctx->buf, args->v[0].s) != NULL);
 }
 
-/* The n-th header line from `from` whose name the pattern matches, -1 where there is none or a limit is met. */
+/* The n-th header line from `from` whose name the pattern matches, -1 where there is none or a
+ * limit is met. */
 static int find_name(struct route_ctx *ctx, const struct route_regex *regex, unsigned from)
 {
 	for (unsigned i = from; i < ctx->msg.header_count; i++) {

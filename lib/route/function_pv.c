@@ -9,9 +9,10 @@ static FUNCTION_CHECK(check_variable)
 {
 	if (!arg[0].constant)
 		return 0;
-	struct route_format *format = arg[0].value.type == ROUTE_STR ?
-		route_format_compile(arg[0].value.s, &arg[0].place, report) :
-		NULL;
+	struct route_format *format =
+		arg[0].value.type == ROUTE_STR
+			? route_format_compile(arg[0].value.s, &arg[0].place, report)
+			: NULL;
 	struct str literal;
 
 	if (format != NULL && format_parts(format) == 1 && !format_part(format, 0, &literal)) {
@@ -19,7 +20,8 @@ static FUNCTION_CHECK(check_variable)
 		return 0;
 	}
 	if (format != NULL || arg[0].value.type != ROUTE_STR)
-		route_error(report, &arg[0].place, "a variable is needed here, such as \"$var(x)\"");
+		route_error(
+			report, &arg[0].place, "a variable is needed here, such as \"$var(x)\"");
 	route_format_free(format);
 	return -EINVAL;
 }
@@ -32,7 +34,8 @@ static FUNCTION_CHECK(check_unset)
 	if (err < 0)
 		return err;
 	if (!arg[0].constant) {
-		route_error(report, &arg[0].place, "the variable to unset is written as a string: pv_unset(\"$var(x)\")");
+		route_error(report, &arg[0].place,
+			"the variable to unset is written as a string: pv_unset(\"$var(x)\")");
 		return -EINVAL;
 	}
 	int row = format_single_variable(*data, &index);
@@ -51,7 +54,8 @@ static void free_variable(void *data)
 }
 
 /* The variable's value, or the argument's where that was no literal. */
-static bool value_of(struct route_ctx *ctx, const struct route_args *args, struct route_value *value)
+static bool value_of(
+	struct route_ctx *ctx, const struct route_args *args, struct route_value *value)
 {
 	if (args->data != NULL)
 		return route_format_eval(ctx, args->data, value);
@@ -79,7 +83,8 @@ static FUNCTION_RUN(run_unset)
 		ctx->var_set &= ~(1ULL << slot);
 		return ROUTE_TRUE;
 	}
-	return truth(route_variables[format_single_variable(args->data, &index)].set(ctx, index, &null));
+	return truth(
+		route_variables[format_single_variable(args->data, &index)].set(ctx, index, &null));
 }
 
 static FUNCTION_RUN(run_is_int)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * textops: patterns on the message as it was received. They match lines, in any letter case (POSIX REG_EXTENDED, REG_ICASE and REG_NEWLINE, as OpenSER
- * has them), with `$` before a line's CRLF.
+ * textops: patterns on the message as it was received. They match lines, in any letter case (POSIX
+ * REG_EXTENDED, REG_ICASE and REG_NEWLINE, as OpenSER has them), with `$` before a line's CRLF.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,12 +14,15 @@ struct search {
 	bool own_text; /* the replacement is the operator's to the last byte */
 };
 
-static struct route_regex *compile(const struct route_arg *arg, unsigned flags, struct route_report *report)
+static struct route_regex *compile(
+	const struct route_arg *arg, unsigned flags, struct route_report *report)
 {
 	char error[200];
 
 	if (!arg->constant || arg->value.type != ROUTE_STR || arg->value.s.len == 0) {
-		route_error(report, &arg->place, "a pattern is written as a string here: it is compiled when the file is loaded");
+		route_error(report, &arg->place,
+			"a pattern is written as a string here: it is compiled when the file is "
+			"loaded");
 		return NULL;
 	}
 	struct route_regex *regex = regex_compile(arg->value.s, flags, error, sizeof(error));
@@ -100,8 +103,10 @@ FUNCTION_RUN(run_search_body)
 	return ctx->msg.body_len != 0 ? search(ctx, args, body(ctx)) : ROUTE_FALSE;
 }
 
-/* The text that a function puts into the message: a value of a message may not end the line that it is put into. */
-static bool text_to_put(const struct route_args *args, char digits[VALUE_NUMBER_MAX], struct str *text)
+/* The text that a function puts into the message: a value of a message may not end the line that it
+ * is put into. */
+static bool text_to_put(
+	const struct route_args *args, char digits[VALUE_NUMBER_MAX], struct str *text)
 {
 	const struct search *data = args->data;
 
@@ -123,7 +128,8 @@ FUNCTION_RUN(run_search_append)
 }
 
 /* Replaces the first match, or all; an empty match is nothing that could be replaced. */
-static int32_t replace(struct route_ctx *ctx, const struct route_args *args, struct str in, bool all)
+static int32_t replace(
+	struct route_ctx *ctx, const struct route_args *args, struct str in, bool all)
 {
 	const struct search *data = args->data;
 	char digits[VALUE_NUMBER_MAX];

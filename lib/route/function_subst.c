@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * textops: sed-like substitutions, "/pattern/replacement/flags". Any first character separates; `\1` to `\9` and `\0` stand for groups; variables are
- * expanded in the replacement. Flags: i (any letter case), g (all matches), s (`.` matches line ends too).
+ * textops: sed-like substitutions, "/pattern/replacement/flags". Any first character separates;
+ * `\1` to `\9` and `\0` stand for groups; variables are expanded in the replacement. Flags: i (any
+ * letter case), g (all matches), s (`.` matches line ends too).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 
 #define SUBST_PIECES_MAX 32
 #define SUBST_GROUPS 10
-/* Places of one text that are looked at for matches: a pattern that matches emptily could match at each. */
+/* Places of one text that are looked at for matches: a pattern that matches emptily could match at
+ * each. */
 #define SUBST_MATCHES_MAX 1000
 
 struct piece {
@@ -52,12 +54,13 @@ static int64_t find_separator(struct str text, char separator)
 	return -1;
 }
 
-static int add_piece(struct subst *s, int group, struct route_format *format, const struct route_arg *arg,
-	struct route_report *report)
+static int add_piece(struct subst *s, int group, struct route_format *format,
+	const struct route_arg *arg, struct route_report *report)
 {
 	if (s->count == SUBST_PIECES_MAX) {
 		route_format_free(format);
-		route_error(report, &arg->place, "more than %u parts in the replacement", SUBST_PIECES_MAX);
+		route_error(report, &arg->place, "more than %u parts in the replacement",
+			SUBST_PIECES_MAX);
 		return -1;
 	}
 	s->piece[s->count++] = (struct piece){group, format};
@@ -75,7 +78,8 @@ static int add_text(struct subst *s, const char *text, uint32_t len, const struc
 }
 
 /* The replacement's groups and the texts between them. */
-static int parse_replacement(struct subst *s, struct str in, const struct route_arg *arg, struct route_report *report)
+static int parse_replacement(
+	struct subst *s, struct str in, const struct route_arg *arg, struct route_report *report)
 {
 	/* An escaped dollar sign takes two bytes, as its backslash form does. */
 	char *text = malloc(in.len + 1);
@@ -94,8 +98,8 @@ static int parse_replacement(struct subst *s, struct str in, const struct route_
 			err = add_text(s, text, len, arg, report);
 			len = 0;
 			if (err == 0 && (unsigned)(c - '0') > regex_captures(s->regex)) {
-				route_error(report, &arg->place, "\\%c: the pattern has %u groups", c,
-					regex_captures(s->regex));
+				route_error(report, &arg->place, "\\%c: the pattern has %u groups",
+					c, regex_captures(s->regex));
 				err = -1;
 			}
 			if (err == 0)
@@ -112,8 +116,8 @@ static int parse_replacement(struct subst *s, struct str in, const struct route_
 	return err;
 }
 
-static int parse_flags(struct str flags, const struct route_arg *arg, struct route_report *report, unsigned *regex,
-	bool *all)
+static int parse_flags(struct str flags, const struct route_arg *arg, struct route_report *report,
+	unsigned *regex, bool *all)
 {
 	*regex = REGEX_LINES;
 	for (uint32_t i = 0; i < flags.len; i++) {
@@ -128,7 +132,8 @@ static int parse_flags(struct str flags, const struct route_arg *arg, struct rou
 			*all = true;
 			break;
 		default:
-			route_error(report, &arg->place, "unknown flag '%c' behind the replacement", flags.s[i]);
+			route_error(report, &arg->place, "unknown flag '%c' behind the replacement",
+				flags.s[i]);
 			return -1;
 		}
 	}
@@ -170,7 +175,8 @@ FUNCTION_CHECK(check_subst)
 	*data = s;
 	return 0;
 malformed:
-	route_error(report, &arg[0].place, "a substitution is written \"/pattern/replacement/flags\"");
+	route_error(
+		report, &arg[0].place, "a substitution is written \"/pattern/replacement/flags\"");
 out:
 	free_subst(s);
 	return -EINVAL;
@@ -179,7 +185,8 @@ out:
 /* ---- run ---- */
 
 /* What one match is replaced by, in the arena; values of the message may not end the line. */
-static bool replacement_of(struct route_ctx *ctx, const struct subst *s, const struct str *group, struct str *out)
+static bool replacement_of(
+	struct route_ctx *ctx, const struct subst *s, const struct str *group, struct str *out)
 {
 	struct str part[SUBST_PIECES_MAX];
 
@@ -209,7 +216,8 @@ static int32_t substitute_message(struct route_ctx *ctx, const struct subst *s, 
 	uint32_t at = 0, mark = ctx->text_len;
 	bool done = false;
 
-	while (regex_match_from(ctx, s->regex, in, at, group, SUBST_GROUPS) > 0 && group[0].len != 0) {
+	while (regex_match_from(ctx, s->regex, in, at, group, SUBST_GROUPS) > 0 &&
+		group[0].len != 0) {
 		if (!replacement_of(ctx, s, group, &text) || !edit_text(ctx, group[0], text))
 			return ROUTE_FALSE;
 		ctx->text_len = mark;
@@ -229,11 +237,13 @@ FUNCTION_RUN(run_subst)
 
 FUNCTION_RUN(run_subst_body)
 {
-	return substitute_message(ctx, args->data, str_of(ctx->buf + ctx->msg.body, ctx->msg.body_len));
+	return substitute_message(
+		ctx, args->data, str_of(ctx->buf + ctx->msg.body, ctx->msg.body_len));
 }
 
 /* Makes `in` with its matches replaced, in the arena. False where none matched, or it cannot be. */
-static bool substitute_text(struct route_ctx *ctx, const struct subst *s, struct str in, struct str *out)
+static bool substitute_text(
+	struct route_ctx *ctx, const struct subst *s, struct str in, struct str *out)
 {
 	struct str group[SUBST_GROUPS];
 	struct str head = STR_NONE; /* what is made so far */

@@ -7,7 +7,8 @@
 
 /* ---- is_method ---- */
 
-/* A list of methods as check() found it: known ones as bits, the others as the text that they stand in. */
+/* A list of methods as check() found it: known ones as bits, the others as the text that they stand
+ * in. */
 struct methods {
 	uint32_t known;
 	bool others;
@@ -39,7 +40,8 @@ FUNCTION_CHECK(check_is_method)
 	struct str list = arg[0].value.s, rest = list, token;
 
 	if (arg[0].value.type != ROUTE_STR || str_trim(list).len == 0) {
-		route_error(report, &arg[0].place, "is_method() needs a method, or several with '|' between them");
+		route_error(report, &arg[0].place,
+			"is_method() needs a method, or several with '|' between them");
 		return -EINVAL;
 	}
 	struct methods *m = calloc(1, sizeof(*m) + list.len);
@@ -54,7 +56,8 @@ FUNCTION_CHECK(check_is_method)
 		enum sip_method method = sip_method_of(token);
 
 		if (token.len == 0) {
-			route_error(report, &arg[0].place, "an empty method name in '%.*s'", STR_FMT(list));
+			route_error(report, &arg[0].place, "an empty method name in '%.*s'",
+				STR_FMT(list));
 			free(m);
 			return -EINVAL;
 		}
@@ -108,7 +111,8 @@ FUNCTION_CHECK(check_has_body)
 		return 0;
 	if (arg[0].value.type == ROUTE_STR && str_find(media_type(arg[0].value.s), '/') > 0)
 		return 0;
-	route_error(report, &arg[0].place, "has_body() needs a media type, such as application/sdp");
+	route_error(
+		report, &arg[0].place, "has_body() needs a media type, such as application/sdp");
 	return -EINVAL;
 }
 
@@ -120,7 +124,8 @@ FUNCTION_RUN(run_has_body)
 		return ROUTE_TRUE;
 	struct str type = sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CONTENT_TYPE));
 
-	return truth(args->v[0].type == ROUTE_STR && str_ieq(media_type(type), media_type(args->v[0].s)));
+	return truth(args->v[0].type == ROUTE_STR &&
+		     str_ieq(media_type(type), media_type(args->v[0].s)));
 }
 
 /* ---- texts ---- */
@@ -129,14 +134,16 @@ FUNCTION_RUN(run_cmp_str)
 {
 	char digits[2][VALUE_NUMBER_MAX];
 
-	return truth(str_eq(value_as_text(&args->v[0], digits[0]), value_as_text(&args->v[1], digits[1])));
+	return truth(str_eq(
+		value_as_text(&args->v[0], digits[0]), value_as_text(&args->v[1], digits[1])));
 }
 
 FUNCTION_RUN(run_cmp_istr)
 {
 	char digits[2][VALUE_NUMBER_MAX];
 
-	return truth(str_ieq(value_as_text(&args->v[0], digits[0]), value_as_text(&args->v[1], digits[1])));
+	return truth(str_ieq(
+		value_as_text(&args->v[0], digits[0]), value_as_text(&args->v[1], digits[1])));
 }
 
 FUNCTION_RUN(run_starts_with)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Questions about URIs and dialogs that OpenSER has in its modules uri and siputils and that need nothing but the message. */
+/* Questions about URIs and dialogs that OpenSER has in its modules uri and siputils and that need
+ * nothing but the message. */
 #include "route/function.h"
 
 FUNCTION_RUN(run_has_totag)
@@ -17,16 +18,19 @@ FUNCTION_RUN(run_uri_param)
 
 	if (!uri_current(ctx, &view))
 		return ROUTE_FALSE;
-	if (!sip_param_find(view.base, view.uri->params, value_as_text(&args->v[0], digits[0]), &value, NULL))
+	if (!sip_param_find(view.base, view.uri->params, value_as_text(&args->v[0], digits[0]),
+		    &value, NULL))
 		return ROUTE_FALSE;
-	return truth(args->n < 2 || str_ieq(sip_text(view.base, value), value_as_text(&args->v[1], digits[1])));
+	return truth(args->n < 2 ||
+		     str_ieq(sip_text(view.base, value), value_as_text(&args->v[1], digits[1])));
 }
 
 FUNCTION_RUN(run_is_uri)
 {
 	struct uri_view view;
 
-	if (args->v[0].type != ROUTE_STR || !uri_text_is_clean(args->v[0].s) || !uri_view_of(args->v[0].s, &view))
+	if (args->v[0].type != ROUTE_STR || !uri_text_is_clean(args->v[0].s) ||
+		!uri_view_of(args->v[0].s, &view))
 		return ROUTE_FALSE;
 	return truth(view.uri->scheme != SIP_SCHEME_NONE && view.uri->scheme != SIP_SCHEME_OTHER);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* xlog() and its kin, and the core's log(): the worker's side. A log line never fails a message, and never waits. */
+/* xlog() and its kin, and the core's log(): the worker's side. A log line never fails a message,
+ * and never waits. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,7 +9,8 @@
 
 /* One call in a script. */
 struct call {
-	struct route_format *format; /* NULL: the text has no variables, or is the argument's value */
+	struct route_format
+		*format; /* NULL: the text has no variables, or is the argument's value */
 	int line;
 	int level;
 	bool from_argument;
@@ -37,17 +39,20 @@ static int find_level(const struct route_arg *arg, struct route_report *report)
 	bool is_number = value_as_int(&arg->value, &number);
 
 	for (unsigned i = 0; arg->constant && i < LEVEL_NAMES; i++) {
-		if (is_number ? number == level_names[i].number : str_eq(arg->value.s, str_c(level_names[i].name)))
+		if (is_number ? number == level_names[i].number
+			      : str_eq(arg->value.s, str_c(level_names[i].name)))
 			return level_names[i].level;
 	}
 	if (arg->constant && is_number)
 		return number < -5 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG;
-	route_error(report, &arg->place, "a log level is needed here: L_ERR, L_WARN, L_NOTICE, L_INFO or L_DBG");
+	route_error(report, &arg->place,
+		"a log level is needed here: L_ERR, L_WARN, L_NOTICE, L_INFO or L_DBG");
 	return -1;
 }
 
 /* Fills call->format and call->line from a literal. */
-static int take_text(struct call *call, const struct route_arg *arg, bool variables, struct route_report *report)
+static int take_text(
+	struct call *call, const struct route_arg *arg, bool variables, struct route_report *report)
 {
 	struct xlog_piece piece[FORMAT_PARTS_MAX] = {{.value = true}};
 	unsigned count = 1, values = 0;
@@ -72,13 +77,15 @@ static int take_text(struct call *call, const struct route_arg *arg, bool variab
 		}
 	}
 	if (values > XLOG_VALUES_MAX) {
-		route_error(report, &arg->place, "more than %u values in one line", XLOG_VALUES_MAX);
+		route_error(
+			report, &arg->place, "more than %u values in one line", XLOG_VALUES_MAX);
 		return -EINVAL;
 	}
 	call->line = xlog_line_intern(piece, count);
 	if (call->line >= 0)
 		return 0;
-	route_error(report, &arg->place, "no room for another log line (%u texts are in use)", XLOG_LINES_MAX);
+	route_error(report, &arg->place, "no room for another log line (%u texts are in use)",
+		XLOG_LINES_MAX);
 	return -EINVAL;
 }
 
@@ -92,8 +99,8 @@ static void free_call(void *data)
 	free(call);
 }
 
-static int check_call(int level, const struct route_arg *text, bool variables, struct route_report *report,
-	void **data)
+static int check_call(int level, const struct route_arg *text, bool variables,
+	struct route_report *report, void **data)
 {
 	struct call *call = calloc(1, sizeof(*call));
 
@@ -128,10 +135,10 @@ FUNCTION_CHECK(check_log)
 	return level < 0 ? -EINVAL : check_call(level, &arg[n - 1], false, report, data);
 }
 
-#define CHECK_LEVEL(name, level)                                                                   \
-	static FUNCTION_CHECK(name)                                                                \
-	{                                                                                          \
-		return check_call(level, &arg[0], true, report, data);                             \
+#define CHECK_LEVEL(name, level) \
+	static FUNCTION_CHECK(name) \
+	{ \
+		return check_call(level, &arg[0], true, report, data); \
 	}
 CHECK_LEVEL(check_xerr, LOG_LEVEL_ERROR)
 CHECK_LEVEL(check_xwarn, LOG_LEVEL_WARNING)
@@ -140,8 +147,8 @@ CHECK_LEVEL(check_xinfo, LOG_LEVEL_INFO)
 CHECK_LEVEL(check_xdbg, LOG_LEVEL_DEBUG)
 
 /* The values of the format, in order; false where one could not be made. */
-static bool values_of(struct route_ctx *ctx, const struct route_format *format, struct route_value *value,
-	unsigned *count)
+static bool values_of(struct route_ctx *ctx, const struct route_format *format,
+	struct route_value *value, unsigned *count)
 {
 	struct str literal;
 
@@ -179,11 +186,11 @@ FUNCTION_RUN(run_log)
 	return ROUTE_TRUE;
 }
 
-#define LINE(fn, checker, text)                                                                    \
-	{                                                                                          \
-		.name = fn, .args_min = 1, .args_max = 1, .in = ROUTE_IN_ANY, .run = run_log,      \
-		.check = checker, .free_data = free_call, .raw = 1, .usage = fn "(format)",        \
-		.help = text                                                                       \
+#define LINE(fn, checker, text) \
+	{ \
+		.name = fn, .args_min = 1, .args_max = 1, .in = ROUTE_IN_ANY, .run = run_log, \
+		.check = checker, .free_data = free_call, .raw = 1, .usage = fn "(format)", \
+		.help = text \
 	}
 
 static const struct route_function xlog_functions[] = {
@@ -196,7 +203,8 @@ static const struct route_function xlog_functions[] = {
 		.free_data = free_call,
 		.raw = 3,
 		.usage = "xlog([level,] format)",
-		.help = "Writes a line, with variables in it, to the log; level is L_ERR, L_WARN, L_NOTICE (the default), L_INFO or "
+		.help = "Writes a line, with variables in it, to the log; level is L_ERR, L_WARN, "
+			"L_NOTICE (the default), L_INFO or "
 			"L_DBG."},
 	LINE("xerr", check_xerr, "xlog() at level L_ERR."),
 	LINE("xalert", check_xerr, "xlog() at level L_ERR: there is none above."),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tables of the modules that this room brings: the core and textops; those of xlog and pv stand with their functions. */
+/* The tables of the modules that this room brings: the core and textops; those of xlog and pv stand
+ * with their functions. */
 #include <stdlib.h>
 
 #include "route/function.h"
@@ -8,16 +9,13 @@
 #define REWRITE_IN (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE | ROUTE_IN_BRANCH)
 
 /* In the core too: the one question of textops that hardly any script does without. */
-#define IS_METHOD                                                                                  \
-	{.name = "is_method", \
-		.args_min = 1, \
-		.args_max = 1, \
-		.in = ROUTE_IN_ANY, \
-		.run = run_is_method, \
-		.check = check_is_method, \
-		.free_data = free, \
+#define IS_METHOD \
+	{ \
+		.name = "is_method", .args_min = 1, .args_max = 1, .in = ROUTE_IN_ANY, \
+		.run = run_is_method, .check = check_is_method, .free_data = free, \
 		.usage = "is_method(\"INVITE|ACK\")", \
-		.help = "True where the method is among those named; of a reply that of CSeq."}
+		.help = "True where the method is among those named; of a reply that of CSeq." \
+	}
 
 static const struct route_function core_functions[] = {
 	/* the Request-URI */
@@ -42,7 +40,8 @@ static const struct route_function core_functions[] = {
 		.in = REWRITE_IN,
 		.run = run_sethostport,
 		.usage = "sethostport(host:port)",
-		.help = "Replaces host and port of the Request-URI; without a port there is none after it.",
+		.help = "Replaces host and port of the Request-URI; without a port there is none "
+			"after it.",
 		.statement = "rewritehostport"},
 	{.name = "rewritehostport",
 		.args_min = 1,
@@ -147,7 +146,8 @@ static const struct route_function core_functions[] = {
 		.in = REWRITE_IN,
 		.run = run_setdsturi,
 		.usage = "setdsturi(uri)",
-		.help = "Sets the destination URI, $du: where the request goes instead of the Request-URI."},
+		.help = "Sets the destination URI, $du: where the request goes instead of the "
+			"Request-URI."},
 	{.name = "resetdsturi",
 		.in = REWRITE_IN,
 		.run = run_resetdsturi,
@@ -190,7 +190,8 @@ static const struct route_function core_functions[] = {
 		.run = run_setbflag,
 		.check = check_flag,
 		.usage = "setbflag(flag [, branch])",
-		.help = "Sets a flag of the branch; without a transaction there is branch 0 alone."},
+		.help = "Sets a flag of the branch; without a transaction there is branch 0 "
+			"alone."},
 	{.name = "resetbflag",
 		.args_min = 1,
 		.args_max = 2,
@@ -230,7 +231,8 @@ static const struct route_function core_functions[] = {
 		.in = REWRITE_IN,
 		.run = run_uri_param,
 		.usage = "uri_param(name [, value])",
-		.help = "True where the Request-URI has the parameter, with that value where one is given."},
+		.help = "True where the Request-URI has the parameter, with that value where one "
+			"is given."},
 	{.name = "is_uri",
 		.args_min = 1,
 		.args_max = 1,
@@ -290,7 +292,8 @@ static const struct route_function textops_functions[] = {
 		.free_data = free_add_hf,
 		.raw = RAW(0),
 		.usage = "append_hf(line [, header])",
-		.help = "Adds a header line behind the last one, or behind the named header. A value that would end the line makes it "
+		.help = "Adds a header line behind the last one, or behind the named header. A "
+			"value that would end the line makes it "
 			"false."},
 	{.name = "insert_hf",
 		.args_min = 1,
@@ -301,7 +304,8 @@ static const struct route_function textops_functions[] = {
 		.free_data = free_add_hf,
 		.raw = RAW(0),
 		.usage = "insert_hf(line [, header])",
-		.help = "Adds a header line before the first one, or before the named header. A value that would end the line makes "
+		.help = "Adds a header line before the first one, or before the named header. A "
+			"value that would end the line makes "
 			"it false."},
 	{.name = "append_to_reply",
 		.args_min = 1,
@@ -320,7 +324,8 @@ static const struct route_function textops_functions[] = {
 		.run = run_remove_hf,
 		.check = check_remove_hf,
 		.usage = "remove_hf(name)",
-		.help = "Removes all headers of that name, in any spelling. True where there was one."},
+		.help = "Removes all headers of that name, in any spelling. True where there was "
+			"one."},
 	{.name = "remove_hf_re",
 		.args_min = 1,
 		.args_max = 1,
@@ -330,7 +335,8 @@ static const struct route_function textops_functions[] = {
 		.free_data = free_name_pattern,
 		.raw = RAW(0),
 		.usage = "remove_hf_re(pattern)",
-		.help = "Removes all headers whose name as written matches, but those without which a message is none."},
+		.help = "Removes all headers whose name as written matches, but those without "
+			"which a message is none."},
 	{.name = "is_present_hf",
 		.args_min = 1,
 		.args_max = 1,
@@ -358,7 +364,8 @@ static const struct route_function textops_functions[] = {
 		.free_data = free_pattern,
 		.raw = RAW(0),
 		.usage = "search(pattern)",
-		.help = "True where the pattern matches in the message as received, in any letter case, line by line."},
+		.help = "True where the pattern matches in the message as received, in any letter "
+			"case, line by line."},
 	{.name = "search_body",
 		.args_min = 1,
 		.args_max = 1,
@@ -428,7 +435,8 @@ static const struct route_function textops_functions[] = {
 		.free_data = free_subst,
 		.raw = RAW(0),
 		.usage = "subst(\"/pattern/replacement/flags\")",
-		.help = "Replaces matches in headers and body; \\1 stands for a group, flags are g, i and s."},
+		.help = "Replaces matches in headers and body; \\1 stands for a group, flags are "
+			"g, i and s."},
 	{.name = "subst_body",
 		.args_min = 1,
 		.args_max = 1,
@@ -492,4 +500,5 @@ static const struct route_function textops_functions[] = {
 };
 
 const struct route_module route_core_module = {.name = "", .functions = core_functions};
-const struct route_module route_textops_module = {.name = "textops", .functions = textops_functions};
+const struct route_module route_textops_module = {
+	.name = "textops", .functions = textops_functions};

@@ -2,9 +2,10 @@
 /*
  * Regular expressions: PCRE2, compiled at load, run by its JIT where there is one.
  *
- * A pattern is the operator's, its subject whoever sends it. So that no pair of them can hold a worker: a match has a limit of steps
- * from each starting place, and subjects are searched in windows of starting places, between which the clock is read.
- * Nothing is allocated while matching: PCRE2 gets its memory from a block of the thread's, taken at start.
+ * A pattern is the operator's, its subject whoever sends it. So that no pair of them can hold a
+ * worker: a match has a limit of steps from each starting place, and subjects are searched in
+ * windows of starting places, between which the clock is read. Nothing is allocated while matching:
+ * PCRE2 gets its memory from a block of the thread's, taken at start.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "route/pattern.h"
@@ -14,14 +15,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define MATCH_LIMIT_MAX 200000	   /* steps from one starting place of a short subject */
-#define MATCH_LIMIT_MIN 5000	   /* of a long one */
-#define MATCH_STEPS 1000000	   /* what the steps of all starting places of a short one may add up to */
-#define WINDOW_FIRST 16		   /* starting places of the first window; each next one is twice as long, */
-#define WINDOW_MAX 512		   /* up to this, */
-#define WINDOW_SLOW 2		   /* or this long once a good part of the time is gone */
+#define MATCH_LIMIT_MAX 200000 /* steps from one starting place of a short subject */
+#define MATCH_LIMIT_MIN 5000   /* of a long one */
+#define MATCH_STEPS 1000000 /* what the steps of all starting places of a short one may add up to \
+			     */
+#define WINDOW_FIRST 16 /* starting places of the first window; each next one is twice as long, */
+#define WINDOW_MAX 512  /* up to this, */
+#define WINDOW_SLOW 2   /* or this long once a good part of the time is gone */
 #define TIME_LIMIT_NS (2 * CLOCK_NS_PER_MS) /* of one search */
-#define HEAP_LIMIT_KIB 2048	   /* backtracking memory, without JIT */
+#define HEAP_LIMIT_KIB 2048                 /* backtracking memory, without JIT */
 #define JIT_STACK_BYTES (128 * 1024)
 /* What PCRE2 takes without JIT: 20 KiB at first, doubled until the limit is met. */
 #define THREAD_BYTES (5 * 1024 * 1024)
@@ -69,7 +71,8 @@ void *regex_thread_create(void)
 	t->general = pcre2_general_context_create(take, give_back, t);
 	t->context = pcre2_match_context_create(t->general);
 	t->data = pcre2_match_data_create(REGEX_GROUPS_MAX, t->general);
-	/* A stack of fixed size: PCRE2 takes all of it at once, with malloc's memory or ours alike. */
+	/* A stack of fixed size: PCRE2 takes all of it at once, with malloc's memory or ours alike.
+	 */
 	t->stack = pcre2_jit_stack_create(JIT_STACK_BYTES, JIT_STACK_BYTES, NULL);
 	if (t->general == NULL || t->context == NULL || t->data == NULL) {
 		regex_thread_destroy(t);
@@ -102,9 +105,11 @@ void regex_tune(bool jit, unsigned time_factor)
 	time_limit_ns = TIME_LIMIT_NS * time_factor;
 }
 
-struct route_regex *regex_compile(struct str pattern, unsigned flags, char *error, size_t error_size)
+struct route_regex *regex_compile(
+	struct str pattern, unsigned flags, char *error, size_t error_size)
 {
-	/* Operators write POSIX patterns for strings: there `.` matches any byte, and `$` only the very end. */
+	/* Operators write POSIX patterns for strings: there `.` matches any byte, and `$` only the
+	 * very end. */
 	uint32_t options = PCRE2_USE_OFFSET_LIMIT;
 	struct route_regex *regex = calloc(1, sizeof(*regex));
 	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
@@ -115,12 +120,13 @@ struct route_regex *regex_compile(struct str pattern, unsigned flags, char *erro
 		snprintf(error, error_size, "out of memory");
 		goto out;
 	}
-	options |= (flags & REGEX_LINES) != 0 ? PCRE2_MULTILINE : PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY;
+	options |=
+		(flags & REGEX_LINES) != 0 ? PCRE2_MULTILINE : PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY;
 	options |= (flags & REGEX_ICASE) != 0 ? PCRE2_CASELESS : 0;
 	if ((flags & REGEX_LINES) != 0)
 		pcre2_set_newline(context, PCRE2_NEWLINE_ANYCRLF);
-	regex->code = pcre2_compile((PCRE2_SPTR)(pattern.len != 0 ? pattern.s : ""), pattern.len, options, &code,
-		&offset, context);
+	regex->code = pcre2_compile((PCRE2_SPTR)(pattern.len != 0 ? pattern.s : ""), pattern.len,
+		options, &code, &offset, context);
 	if (regex->code == NULL) {
 		char text[120] = "";
 
@@ -145,7 +151,8 @@ out:
 	return NULL;
 }
 
-struct route_regex *route_regex_compile(struct str pattern, bool ignore_case, char *error, size_t error_size)
+struct route_regex *route_regex_compile(
+	struct str pattern, bool ignore_case, char *error, size_t error_size)
 {
 	return regex_compile(pattern, ignore_case ? REGEX_ICASE : 0, error, error_size);
 }
@@ -172,13 +179,14 @@ static uint64_t thread_time_ns(void)
 }
 
 struct stopwatch {
-	uint64_t began;	 /* clock_now_ns() */
+	uint64_t began;  /* clock_now_ns() */
 	uint64_t worked; /* of the thread, once the time has run out by that; else 0 */
-	bool late;	 /* a good part is gone */
+	bool late;       /* a good part is gone */
 };
 
 /*
- * The cheap clock is looked at first. Where the time has run out by it, perhaps because others had the CPU, the thread gets the same once more of its own.
+ * The cheap clock is looked at first. Where the time has run out by it, perhaps because others had
+ * the CPU, the thread gets the same once more of its own.
  */
 static bool time_is_up(struct stopwatch *w)
 {
@@ -193,14 +201,17 @@ static bool time_is_up(struct stopwatch *w)
 }
 
 /* One window after the other, until one matches or time is up. */
-static int search_windows(struct regex_thread *t, const struct route_regex *regex, struct str subject, uint32_t start)
+static int search_windows(
+	struct regex_thread *t, const struct route_regex *regex, struct str subject, uint32_t start)
 {
 	PCRE2_SPTR text = (PCRE2_SPTR)(subject.len != 0 ? subject.s : "");
 	uint32_t limit = MATCH_STEPS / (subject.len - start + 1);
 	uint32_t window = WINDOW_FIRST;
 	struct stopwatch watch = {.began = subject.len - start < window ? 0 : clock_now_ns()};
 
-	limit = limit < MATCH_LIMIT_MIN ? MATCH_LIMIT_MIN : limit > MATCH_LIMIT_MAX ? MATCH_LIMIT_MAX : limit;
+	limit = limit < MATCH_LIMIT_MIN   ? MATCH_LIMIT_MIN
+		: limit > MATCH_LIMIT_MAX ? MATCH_LIMIT_MAX
+					  : limit;
 	pcre2_set_match_limit(t->context, limit);
 	for (;;) {
 		bool last = subject.len - start < window;
@@ -217,8 +228,8 @@ static int search_windows(struct regex_thread *t, const struct route_regex *rege
 	}
 }
 
-int regex_match_from(struct route_ctx *ctx, const struct route_regex *regex, struct str subject, uint32_t start,
-	struct str *group, unsigned groups)
+int regex_match_from(struct route_ctx *ctx, const struct route_regex *regex, struct str subject,
+	uint32_t start, struct str *group, unsigned groups)
 {
 	struct regex_thread *t = ctx->thread->regex;
 	int rc = search_windows(t, regex, subject, start);
@@ -226,23 +237,26 @@ int regex_match_from(struct route_ctx *ctx, const struct route_regex *regex, str
 	if (rc == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (rc < 0) {
-		/* Steps, backtracking memory or stack used up: this subject is not one that the pattern was written for. */
+		/* Steps, backtracking memory or stack used up: this subject is not one that the
+		 * pattern was written for. */
 		ctx->failure = ROUTE_FAILURE_REGEX_LIMIT;
 		return -1;
 	}
 	const PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(t->data);
 
 	for (unsigned i = 0; i < groups; i++) {
-		if (i < (unsigned)rc && ovector[2 * i] != PCRE2_UNSET && ovector[2 * i + 1] >= ovector[2 * i])
-			group[i] = str_of(subject.s + ovector[2 * i], ovector[2 * i + 1] - ovector[2 * i]);
+		if (i < (unsigned)rc && ovector[2 * i] != PCRE2_UNSET &&
+			ovector[2 * i + 1] >= ovector[2 * i])
+			group[i] = str_of(
+				subject.s + ovector[2 * i], ovector[2 * i + 1] - ovector[2 * i]);
 		else
 			group[i] = STR_NONE;
 	}
 	return rc;
 }
 
-int route_regex_match(struct route_ctx *ctx, const struct route_regex *regex, struct str subject, struct str *group,
-	unsigned groups)
+int route_regex_match(struct route_ctx *ctx, const struct route_regex *regex, struct str subject,
+	struct str *group, unsigned groups)
 {
 	return regex_match_from(ctx, regex, subject, 0, group, groups);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Changes of the Request-URI and of $du. A new URI is written behind the arena's text, parsed there, and taken only if the parser sees the parts
- * that were asked for: so no text of a script or a message can become another part, another header, or something that is no URI.
+ * Changes of the Request-URI and of $du. A new URI is written behind the arena's text, parsed
+ * there, and taken only if the parser sees the parts that were asked for: so no text of a script or
+ * a message can become another part, another header, or something that is no URI.
  */
 #include "route/value.h"
 
@@ -85,7 +86,8 @@ static bool came_out(const struct uri_view *made, const struct uri_change *chang
 		return false;
 	if ((change->set & URI_USER) != 0 && user.len != change->user[0].len + change->user[1].len)
 		return false;
-	if ((change->set & URI_PASSWORD) != 0 && user.len != 0 && uri->password.len != change->password.len)
+	if ((change->set & URI_PASSWORD) != 0 && user.len != 0 &&
+		uri->password.len != change->password.len)
 		return false;
 	if ((change->set & URI_HOST) != 0) {
 		struct str host = change->host;
@@ -95,7 +97,8 @@ static bool came_out(const struct uri_view *made, const struct uri_change *chang
 		if (!str_eq(sip_text(made->base, uri->host), host))
 			return false;
 	}
-	if ((change->set & URI_PORT) != 0 && change->port.len != 0 && str_to_u64(change->port, 65535, &port) < 0)
+	if ((change->set & URI_PORT) != 0 && change->port.len != 0 &&
+		str_to_u64(change->port, 65535, &port) < 0)
 		return false;
 	return (change->set & URI_PORT) == 0 || uri->port == port;
 }
@@ -128,8 +131,10 @@ bool uri_replace(struct route_ctx *ctx, struct str uri)
 {
 	struct uri_view view;
 
-	/* A Request-URI has no headers (RFC 3261 19.1.1): they would be the sender's, put into the message. */
-	if (ctx->msg.is_response || !uri_text_is_clean(uri) || !uri_view_of(uri, &view) || view.uri->headers.len != 0)
+	/* A Request-URI has no headers (RFC 3261 19.1.1): they would be the sender's, put into the
+	 * message. */
+	if (ctx->msg.is_response || !uri_text_is_clean(uri) || !uri_view_of(uri, &view) ||
+		view.uri->headers.len != 0)
 		return false;
 	struct route_text text = route_text_keep(ctx, uri);
 
@@ -145,8 +150,8 @@ bool uri_set_destination(struct route_ctx *ctx, struct str uri)
 	struct route_text text = ROUTE_TEXT_NONE;
 
 	if (uri.len != 0) {
-		if (!uri_text_is_clean(uri) || !uri_view_of(uri, &view) || !is_sip(view.uri) || view.uri->host.len == 0 ||
-			view.uri->headers.len != 0)
+		if (!uri_text_is_clean(uri) || !uri_view_of(uri, &view) || !is_sip(view.uri) ||
+			view.uri->host.len == 0 || view.uri->headers.len != 0)
 			return false;
 		text = route_text_keep(ctx, uri);
 		if (text.space == ROUTE_SPACE_NONE)

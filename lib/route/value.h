@@ -49,8 +49,9 @@ struct str value_as_text(const struct route_value *value, char digits[VALUE_NUMB
 bool value_as_int(const struct route_value *value, int64_t *out);
 
 /*
- * The URI that `text` holds, whose spans count from text.s. Null where it is malformed. For the Request-URI as it will leave,
- * uri_current() gives the view's own parse where the script has not changed it.
+ * The URI that `text` holds, whose spans count from text.s. Null where it is malformed. For the
+ * Request-URI as it will leave, uri_current() gives the view's own parse where the script has not
+ * changed it.
  */
 struct uri_view {
 	const struct sip_uri *uri;
@@ -60,7 +61,8 @@ struct uri_view {
 bool uri_view_of(struct str text, struct uri_view *view);
 bool uri_current(struct route_ctx *ctx, struct uri_view *view);
 
-/* ---- rewrite.c: the Request-URI. All return false, and change nothing, where the result would be no URI of that kind. ---- */
+/* ---- rewrite.c: the Request-URI. All return false, and change nothing, where the result would be
+ * no URI of that kind. ---- */
 
 enum uri_part { URI_USER = 1 << 0, URI_PASSWORD = 1 << 1, URI_HOST = 1 << 2, URI_PORT = 1 << 3 };
 
@@ -82,16 +84,20 @@ bool uri_text_is_clean(struct str text);
 
 #define FORMAT_PARTS_MAX 128 /* of one string: literals and variables */
 
-
 /*
- * As route_format_eval(), for text that goes into header lines: a folded value is unfolded, and one that holds any other CR, LF or NUL makes
+ * As route_format_eval(), for text that goes into header lines: a folded value is unfolded, and one
+ * that holds any other CR, LF or NUL makes
  * `*clean` false. A value that ends the format may end with the CRLF of its line.
  */
-bool format_eval_line(struct route_ctx *ctx, const struct route_format *format, struct route_value *out, bool *clean);
-/* The variables of a format, one after the other, without making its text: false for one past the last. For xlog. */
+bool format_eval_line(struct route_ctx *ctx, const struct route_format *format,
+	struct route_value *out, bool *clean);
+/* The variables of a format, one after the other, without making its text: false for one past the
+ * last. For xlog. */
 unsigned format_parts(const struct route_format *format);
 bool format_part(const struct route_format *format, unsigned n, struct str *literal);
-bool format_part_get(struct route_ctx *ctx, const struct route_format *format, unsigned n, struct route_value *out);
-/* The slot of a format that is nothing but `$var(x)`, else -1. The row of one that is nothing but another variable, else -1. */
+bool format_part_get(struct route_ctx *ctx, const struct route_format *format, unsigned n,
+	struct route_value *out);
+/* The slot of a format that is nothing but `$var(x)`, else -1. The row of one that is nothing but
+ * another variable, else -1. */
 int format_single_var(const struct route_format *format);
 int format_single_variable(const struct route_format *format, struct str *index);

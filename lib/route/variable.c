@@ -5,28 +5,32 @@
 #include "route/value.h"
 #include "route/variable_get.h"
 
-#define READ(var, reader, text)                                                                    \
-	{                                                                                          \
-		.name = var, .get = reader, .help = text                                           \
+#define READ(var, reader, text) \
+	{ \
+		.name = var, .get = reader, .help = text \
 	}
-#define WRITE(var, reader, writer, text)                                                           \
-	{                                                                                          \
-		.name = var, .get = reader, .set = writer, .help = text                            \
+#define WRITE(var, reader, writer, text) \
+	{ \
+		.name = var, .get = reader, .set = writer, .help = text \
 	}
-#define INDEXED(var, reader, check, text)                                                          \
-	{                                                                                          \
-		.name = var, .index = ROUTE_INDEX_NAME, .get = reader, .check_index = check,       \
-		.help = text                                                                       \
+#define INDEXED(var, reader, check, text) \
+	{ \
+		.name = var, .index = ROUTE_INDEX_NAME, .get = reader, .check_index = check, \
+		.help = text \
 	}
 
 const struct route_variable route_variables[] = {
 	/* the Request-URI */
 	WRITE("ru", get_ruri, set_ruri, "Request-URI as it will leave"),
 	WRITE("ruri", get_ruri, set_ruri, "the same as $ru"),
-	WRITE("rU", get_ruri_user, set_ruri_user, "user part of the Request-URI; $null takes it away"),
-	WRITE("rd", get_ruri_host, set_ruri_host, "host of the Request-URI, an IPv6 one without brackets"),
-	WRITE("rp", get_ruri_port, set_ruri_port, "port of the Request-URI, 5060 (sips: 5061) where it has none"),
-	READ("rP", get_ruri_transport, "transport of the Request-URI, UDP (sips: TLS) where it has none"),
+	WRITE("rU", get_ruri_user, set_ruri_user,
+		"user part of the Request-URI; $null takes it away"),
+	WRITE("rd", get_ruri_host, set_ruri_host,
+		"host of the Request-URI, an IPv6 one without brackets"),
+	WRITE("rp", get_ruri_port, set_ruri_port,
+		"port of the Request-URI, 5060 (sips: 5061) where it has none"),
+	READ("rP", get_ruri_transport,
+		"transport of the Request-URI, UDP (sips: TLS) where it has none"),
 	READ("rz", get_ruri_scheme, "scheme of the Request-URI"),
 	READ("rUl", get_ruri_user_length, "length of $rU"),
 	READ("ou", get_original, "Request-URI as received"),
@@ -35,7 +39,8 @@ const struct route_variable route_variables[] = {
 	READ("od", get_original_host, "host of $ou"),
 	READ("op", get_original_port, "port of $ou"),
 	READ("oP", get_original_transport, "transport of $ou"),
-	WRITE("du", get_destination, set_destination, "destination URI: where the request goes instead of the Request-URI"),
+	WRITE("du", get_destination, set_destination,
+		"destination URI: where the request goes instead of the Request-URI"),
 	WRITE("duri", get_destination, set_destination, "the same as $du"),
 	READ("dd", get_destination_host, "host of $du"),
 	READ("dp", get_destination_port, "port of $du"),
@@ -102,14 +107,17 @@ const struct route_variable route_variables[] = {
 	READ("Ri", get_received_address, "address that the message was sent to"),
 	READ("Rp", get_received_port, "port that the message was sent to"),
 	READ("Ru", get_received_uri, "the two as a URI with the transport"),
-	WRITE("fs", get_socket, set_socket, "listener that the message is sent from, as udp:ADDRESS:PORT or its name; $null: by route"),
+	WRITE("fs", get_socket, set_socket,
+		"listener that the message is sent from, as udp:ADDRESS:PORT or its name; $null: "
+		"by route"),
 	WRITE("mf", get_flags, set_flags, "message flags as a number"),
 	READ("mF", get_flags_hex, "message flags as eight hexadecimal digits"),
 	WRITE("bf", get_branch_flags, set_branch_flags, "branch flags as a number"),
 	READ("bF", get_branch_flags_hex, "branch flags as eight hexadecimal digits"),
 	READ("Ts", get_seconds, "seconds since 1970"),
 	READ("TS", get_seconds, "the same as $Ts"),
-	INDEXED("TV", get_time, check_time, "time of day: s seconds, u microseconds, Sn both as 1.000001"),
+	INDEXED("TV", get_time, check_time,
+		"time of day: s seconds, u microseconds, Sn both as 1.000001"),
 	READ("pp", get_process, "process id"),
 	{.name = NULL},
 };

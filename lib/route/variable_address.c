@@ -5,7 +5,8 @@
 enum uri_piece { PIECE_USER, PIECE_HOST };
 
 /* A part of the URI at `uri` in the message. */
-static bool piece_of(struct route_ctx *ctx, struct sip_span uri, enum uri_piece piece, struct route_value *out)
+static bool piece_of(
+	struct route_ctx *ctx, struct sip_span uri, enum uri_piece piece, struct route_value *out)
 {
 	struct sip_uri parsed;
 
@@ -22,7 +23,8 @@ static bool user_length_of(struct route_ctx *ctx, struct sip_span uri, struct ro
 {
 	struct sip_uri parsed;
 
-	return sip_uri_parse(ctx->buf, uri, &parsed) < 0 ? value_null(out) : value_int(out, parsed.user.len);
+	return sip_uri_parse(ctx->buf, uri, &parsed) < 0 ? value_null(out)
+							 : value_int(out, parsed.user.len);
 }
 
 #define FROM(ctx) sip_msg_from(&(ctx)->msg, (ctx)->buf)
@@ -127,7 +129,8 @@ static bool address_uri(struct route_ctx *ctx, enum sip_header_id id, struct rou
 	return address_of(ctx, id, &a) ? value_span(out, ctx->buf, a.uri) : value_null(out);
 }
 
-static bool address_piece(struct route_ctx *ctx, enum sip_header_id id, enum uri_piece piece, struct route_value *out)
+static bool address_piece(
+	struct route_ctx *ctx, enum sip_header_id id, enum uri_piece piece, struct route_value *out)
 {
 	struct sip_address a;
 
@@ -158,8 +161,9 @@ VARIABLE_GET(get_preferred_display)
 {
 	struct sip_address a;
 
-	return address_of(ctx, SIP_HEADER_P_PREFERRED_IDENTITY, &a) ? value_span(out, ctx->buf, a.display) :
-								      value_null(out);
+	return address_of(ctx, SIP_HEADER_P_PREFERRED_IDENTITY, &a)
+		       ? value_span(out, ctx->buf, a.display)
+		       : value_null(out);
 }
 
 VARIABLE_GET(get_remote_party)
@@ -180,7 +184,8 @@ VARIABLE_GET(get_diversion)
 /* ---- credentials (RFC 3261 20.7, 20.28; RFC 7616): read, not verified ---- */
 
 /* A parameter of "Digest a=b, c="d"", without its quotes. */
-static bool digest_param(const char *buf, struct sip_span credentials, struct str name, struct str *value)
+static bool digest_param(
+	const char *buf, struct sip_span credentials, struct str name, struct str *value)
 {
 	struct str all = sip_text(buf, credentials);
 	uint32_t at = 0;
@@ -205,11 +210,13 @@ static bool digest_param(const char *buf, struct sip_span credentials, struct st
 	return false;
 }
 
-/* From the credentials that a request of this method is expected to carry, else from the other kind. */
+/* From the credentials that a request of this method is expected to carry, else from the other
+ * kind. */
 static bool credential(struct route_ctx *ctx, struct str name, struct str *value)
 {
 	bool registrar = ctx->msg.method == SIP_METHOD_REGISTER;
-	const enum sip_header_id order[] = {registrar ? SIP_HEADER_AUTHORIZATION : SIP_HEADER_PROXY_AUTHORIZATION,
+	const enum sip_header_id order[] = {
+		registrar ? SIP_HEADER_AUTHORIZATION : SIP_HEADER_PROXY_AUTHORIZATION,
 		registrar ? SIP_HEADER_PROXY_AUTHORIZATION : SIP_HEADER_AUTHORIZATION};
 
 	for (unsigned i = 0; i < 2; i++) {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
-/* Inside lib/route: the readers and writers behind the table of pseudo-variables, by the part of the message that they look at. */
+/* Inside lib/route: the readers and writers behind the table of pseudo-variables, by the part of
+ * the message that they look at. */
 #include "route/value.h"
 
-#define VARIABLE_GET(name) bool name(struct route_ctx *ctx, struct str index, struct route_value *out)
-#define VARIABLE_SET(name) bool name(struct route_ctx *ctx, struct str index, const struct route_value *value)
+#define VARIABLE_GET(name) \
+	bool name(struct route_ctx *ctx, struct str index, struct route_value *out)
+#define VARIABLE_SET(name) \
+	bool name(struct route_ctx *ctx, struct str index, const struct route_value *value)
 
 /* ---- variable_uri.c ---- */
 VARIABLE_GET(get_ruri);

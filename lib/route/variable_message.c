@@ -14,7 +14,8 @@ VARIABLE_GET(get_call_id)
 
 VARIABLE_GET(get_cseq)
 {
-	return sip_msg_cseq(&ctx->msg, ctx->buf) ? value_int(out, ctx->msg.cseq_number) : value_null(out);
+	return sip_msg_cseq(&ctx->msg, ctx->buf) ? value_int(out, ctx->msg.cseq_number)
+						 : value_null(out);
 }
 
 VARIABLE_GET(get_cseq_value)
@@ -26,8 +27,9 @@ VARIABLE_GET(get_method)
 {
 	if (!ctx->msg.is_response)
 		return value_span(out, ctx->buf, ctx->msg.method_text);
-	return sip_msg_cseq(&ctx->msg, ctx->buf) ? value_span(out, ctx->buf, ctx->msg.cseq_method_text) :
-						   value_null(out);
+	return sip_msg_cseq(&ctx->msg, ctx->buf)
+		       ? value_span(out, ctx->buf, ctx->msg.cseq_method_text)
+		       : value_null(out);
 }
 
 VARIABLE_GET(get_status)
@@ -37,7 +39,8 @@ VARIABLE_GET(get_status)
 
 VARIABLE_GET(get_reason)
 {
-	return ctx->msg.is_response ? value_str(out, sip_text(ctx->buf, ctx->msg.reason)) : value_null(out);
+	return ctx->msg.is_response ? value_str(out, sip_text(ctx->buf, ctx->msg.reason))
+				    : value_null(out);
 }
 
 VARIABLE_GET(get_version)
@@ -80,7 +83,8 @@ VARIABLE_GET(get_header)
 	const struct sip_header *h = sip_msg_header_named(&ctx->msg, ctx->buf, index);
 
 	/* A header without a value is there all the same: the empty string, as in Kamailio. */
-	return h != NULL ? value_str(out, sip_text(ctx->buf, sip_header_value(h))) : value_null(out);
+	return h != NULL ? value_str(out, sip_text(ctx->buf, sip_header_value(h)))
+			 : value_null(out);
 }
 
 VARIABLE_GET(get_header_count)
@@ -93,7 +97,8 @@ VARIABLE_GET(get_header_count)
 
 		if (h->id != id)
 			continue;
-		if (id != SIP_HEADER_OTHER || str_ieq(str_of(ctx->buf + h->name, h->name_len), index))
+		if (id != SIP_HEADER_OTHER ||
+			str_ieq(str_of(ctx->buf + h->name, h->name_len), index))
 			count++;
 	}
 	return value_int(out, count);

@@ -22,10 +22,13 @@ static const char *const protocol_name[] = {
 
 static struct str protocol_of(const struct route_ctx *ctx)
 {
-	return ctx->origin.transport < SIP_TRANSPORT_OTHER ? str_c(protocol_name[ctx->origin.transport]) : STR_NONE;
+	return ctx->origin.transport < SIP_TRANSPORT_OTHER
+		       ? str_c(protocol_name[ctx->origin.transport])
+		       : STR_NONE;
 }
 
-static bool address_text(struct route_ctx *ctx, const struct net_addr *addr, struct route_value *out)
+static bool address_text(
+	struct route_ctx *ctx, const struct net_addr *addr, struct route_value *out)
 {
 	char text[NET_ADDR_TEXT_MAX];
 
@@ -81,7 +84,8 @@ VARIABLE_GET(get_protocol)
 
 VARIABLE_GET(get_family)
 {
-	return ctx->origin.src.addr.family != 0 ? value_int(out, ctx->origin.src.addr.family) : value_null(out);
+	return ctx->origin.src.addr.family != 0 ? value_int(out, ctx->origin.src.addr.family)
+						: value_null(out);
 }
 
 VARIABLE_GET(get_received_address)
@@ -101,19 +105,22 @@ VARIABLE_GET(get_received_uri)
 
 VARIABLE_GET(get_socket)
 {
-	const struct route_hooks *hooks = ctx->script != NULL ? route_script_hooks(ctx->script) : NULL;
+	const struct route_hooks *hooks =
+		ctx->script != NULL ? route_script_hooks(ctx->script) : NULL;
 	char text[LISTENER_TEXT_MAX];
 
 	if (ctx->socket < 0 || hooks == NULL || hooks->listener_text == NULL)
 		return value_null(out);
 	unsigned n = hooks->listener_text(hooks->room, (unsigned)ctx->socket, text, sizeof(text));
 
-	return n != 0 && n <= sizeof(text) ? value_made(ctx, out, str_of(text, n)) : value_null(out);
+	return n != 0 && n <= sizeof(text) ? value_made(ctx, out, str_of(text, n))
+					   : value_null(out);
 }
 
 VARIABLE_SET(set_socket)
 {
-	const struct route_hooks *hooks = ctx->script != NULL ? route_script_hooks(ctx->script) : NULL;
+	const struct route_hooks *hooks =
+		ctx->script != NULL ? route_script_hooks(ctx->script) : NULL;
 
 	if (value->type == ROUTE_NULL || (value->type == ROUTE_STR && value->s.len == 0)) {
 		ctx->socket = -1;
@@ -143,7 +150,8 @@ static bool take_flags(const struct route_value *value, uint32_t *flags)
 {
 	int64_t number = 0;
 
-	if (value->type != ROUTE_NULL && (!value_as_int(value, &number) || number < INT32_MIN || number > UINT32_MAX))
+	if (value->type != ROUTE_NULL &&
+		(!value_as_int(value, &number) || number < INT32_MIN || number > UINT32_MAX))
 		return false;
 	*flags = (uint32_t)number;
 	return true;

@@ -6,7 +6,8 @@ bool uri_view_of(struct str text, struct uri_view *view)
 {
 	view->base = text.s;
 	view->uri = &view->own;
-	return text.len != 0 && sip_uri_parse(text.s, (struct sip_span){0, text.len}, &view->own) == 0;
+	return text.len != 0 &&
+	       sip_uri_parse(text.s, (struct sip_span){0, text.len}, &view->own) == 0;
 }
 
 bool uri_current(struct route_ctx *ctx, struct uri_view *view)
@@ -50,7 +51,8 @@ static bool host_of(struct route_ctx *ctx, uri_source *source, struct route_valu
 {
 	struct uri_view view;
 
-	return source(ctx, &view) && is_sip(view.uri) ? value_span(out, view.base, view.uri->host) : value_null(out);
+	return source(ctx, &view) && is_sip(view.uri) ? value_span(out, view.base, view.uri->host)
+						      : value_null(out);
 }
 
 static bool port_of(struct route_ctx *ctx, uri_source *source, struct route_value *out)
@@ -75,7 +77,8 @@ static bool transport_of(struct route_ctx *ctx, uri_source *source, struct route
 		return value_null(out);
 	/* As written, like Kamailio: scripts compare with "tcp" and with "TCP". */
 	if (view.uri->transport != SIP_TRANSPORT_NONE &&
-		sip_param_find(view.base, view.uri->params, STR("transport"), &value, NULL) && value.len != 0)
+		sip_param_find(view.base, view.uri->params, STR("transport"), &value, NULL) &&
+		value.len != 0)
 		return value_str(out, sip_text(view.base, value));
 	return value_str(out, view.uri->scheme == SIP_SCHEME_SIPS ? STR("TLS") : STR("UDP"));
 }
@@ -109,7 +112,8 @@ VARIABLE_GET(get_ruri_scheme)
 {
 	struct uri_view view;
 
-	return uri_current(ctx, &view) ? value_span(out, view.base, view.uri->scheme_text) : value_null(out);
+	return uri_current(ctx, &view) ? value_span(out, view.base, view.uri->scheme_text)
+				       : value_null(out);
 }
 
 VARIABLE_GET(get_ruri_user_length)
@@ -150,7 +154,8 @@ VARIABLE_SET(set_ruri_port)
 
 VARIABLE_GET(get_original)
 {
-	return ctx->msg.is_response ? value_null(out) : value_span(out, ctx->buf, ctx->msg.uri_text);
+	return ctx->msg.is_response ? value_null(out)
+				    : value_span(out, ctx->buf, ctx->msg.uri_text);
 }
 
 VARIABLE_GET(get_original_user)

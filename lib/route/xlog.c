@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The way of a log line from a worker to the log. The worker copies the line's number and its values into a ring of bytes that only it writes and only
- * the control thread reads; the control thread puts the text together, makes what would break a line visible, and keeps to a rate.
+ * The way of a log line from a worker to the log. The worker copies the line's number and its
+ * values into a ring of bytes that only it writes and only the control thread reads; the control
+ * thread puts the text together, makes what would break a line visible, and keeps to a rate.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -10,10 +11,11 @@
 
 #include "route/xlog.h"
 
-#define LINE_BYTES 2000	     /* of the text of a line; what exceeds it is cut with "..." */
+#define LINE_BYTES 2000 /* of the text of a line; what exceeds it is cut with "..." */
 #define RING_BYTES_MIN 8192
 #define RING_BYTES_MAX (1u << 30)
-/* After this no ring can hold a line of a script that is gone: the control thread empties them every few milliseconds. */
+/* After this no ring can hold a line of a script that is gone: the control thread empties them
+ * every few milliseconds. */
 #define LINE_REST_NS (60 * CLOCK_NS_PER_S)
 
 /* ---- the texts of lines ---- */
@@ -33,7 +35,8 @@ static bool same_line(const struct line *line, const struct xlog_piece *piece, u
 	if (line->count != count)
 		return false;
 	for (unsigned i = 0; i < count; i++)
-		if (line->piece[i].value != piece[i].value || !str_eq(line->piece[i].text, piece[i].text))
+		if (line->piece[i].value != piece[i].value ||
+			!str_eq(line->piece[i].text, piece[i].text))
 			return false;
 	return true;
 }
@@ -65,7 +68,7 @@ static struct line *make_line(const struct xlog_piece *piece, unsigned count)
 static bool may_be_replaced(struct line *line, uint64_t now)
 {
 	return atomic_load_explicit(&line->references, memory_order_acquire) == 0 &&
-		now - atomic_load_explicit(&line->released_ns, memory_order_relaxed) > LINE_REST_NS;
+	       now - atomic_load_explicit(&line->released_ns, memory_order_relaxed) > LINE_REST_NS;
 }
 
 int xlog_line_intern(const struct xlog_piece *piece, unsigned count)
@@ -127,7 +130,8 @@ struct route_xlog {
 	/* the control thread's */
 	_Alignas(64) _Atomic uint64_t tail;
 	_Atomic int level_max;
-	uint64_t tokens_ns, said_ns; /* rate: the time up to which lines are paid for; when losses were last said */
+	uint64_t tokens_ns, said_ns; /* rate: the time up to which lines are paid for; when losses
+					were last said */
 	uint64_t over_rate, lost_said;
 	/* never written after creation */
 	_Alignas(64) uint32_t size;
@@ -186,8 +190,8 @@ bool xlog_wants(const struct route_xlog *xlog, int level)
 void xlog_lose(struct route_xlog *xlog)
 {
 	/* One writer: no read-modify-write is needed. */
-	atomic_store_explicit(&xlog->lost, atomic_load_explicit(&xlog->lost, memory_order_relaxed) + 1,
-		memory_order_relaxed);
+	atomic_store_explicit(&xlog->lost,
+		atomic_load_explicit(&xlog->lost, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 static uint64_t write_bytes(struct route_xlog *xlog, uint64_t at, const void *data, uint32_t len)
@@ -214,7 +218,8 @@ static void read_bytes(const struct route_xlog *xlog, uint64_t at, void *data, u
 /* Bytes of each value that are taken along, and the size of the whole. */
 static struct record measure(const struct route_value *value, unsigned count, uint32_t *take)
 {
-	struct record r = {.bytes = sizeof(r) + count * (uint32_t)(sizeof(struct record_value) + sizeof(int64_t))};
+	struct record r = {.bytes = sizeof(r) + count * (uint32_t)(sizeof(struct record_value) +
+								   sizeof(int64_t))};
 	uint32_t room = XLOG_RECORD_MAX - r.bytes;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -228,13 +233,14 @@ static struct record measure(const struct route_value *value, unsigned count, ui
 	r.bytes = (uint32_t)sizeof(r);
 	for (unsigned i = 0; i < count; i++)
 		r.bytes += (uint32_t)sizeof(struct record_value) +
-			(value[i].type == ROUTE_INT ? (uint32_t)sizeof(int64_t) : take[i]);
+			   (value[i].type == ROUTE_INT ? (uint32_t)sizeof(int64_t) : take[i]);
 	r.bytes = (r.bytes + 7) & ~7u;
 	return r;
 }
 _Static_assert(XLOG_VALUES_MAX * 16 < XLOG_RECORD_MAX / 2, "values leave room for their text");
 
-void xlog_put(struct route_xlog *xlog, int line, int level, const struct route_value *value, unsigned count)
+void xlog_put(struct route_xlog *xlog, int line, int level, const struct route_value *value,
+	unsigned count)
 {
 	uint32_t take[XLOG_VALUES_MAX];
 	struct record r = measure(value, count, take);
@@ -254,10 +260,13 @@ void xlog_put(struct route_xlog *xlog, int line, int level, const struct route_v
 	uint64_t at = write_bytes(xlog, head, &r, sizeof(r));
 
 	for (unsigned i = 0; i < count; i++) {
-		struct record_value v = {value[i].type, value[i].type == ROUTE_INT ? sizeof(int64_t) : take[i]};
+		struct record_value v = {
+			value[i].type, value[i].type == ROUTE_INT ? sizeof(int64_t) : take[i]};
 
 		at = write_bytes(xlog, at, &v, sizeof(v));
-		at = write_bytes(xlog, at, value[i].type == ROUTE_INT ? (const void *)&value[i].i : value[i].s.s, v.len);
+		at = write_bytes(xlog, at,
+			value[i].type == ROUTE_INT ? (const void *)&value[i].i : value[i].s.s,
+			v.len);
 	}
 	atomic_store_explicit(&xlog->head, head + r.bytes, memory_order_release);
 }
@@ -281,7 +290,8 @@ static void out_bytes(struct out *out, struct str s)
 	out->len += s.len;
 }
 
-/* A value of the message: whatever could begin a new line or speak to a terminal is shown as its code. */
+/* A value of the message: whatever could begin a new line or speak to a terminal is shown as its
+ * code. */
 static void out_value(struct out *out, struct str s)
 {
 	static const char digit[] = "0123456789abcdef";
@@ -364,9 +374,11 @@ static void say_losses(struct route_xlog *xlog, uint64_t now_ns)
 {
 	uint64_t lost = route_xlog_lost(xlog) - xlog->lost_said;
 
-	if ((lost == 0 && xlog->over_rate == 0) || (xlog->said_ns != 0 && now_ns - xlog->said_ns < CLOCK_NS_PER_S))
+	if ((lost == 0 && xlog->over_rate == 0) ||
+		(xlog->said_ns != 0 && now_ns - xlog->said_ns < CLOCK_NS_PER_S))
 		return;
-	log_warning("xlog: %llu lines not written, being over the rate; %llu lost, the ring being full",
+	log_warning(
+		"xlog: %llu lines not written, being over the rate; %llu lost, the ring being full",
 		(unsigned long long)xlog->over_rate, (unsigned long long)lost);
 	xlog->over_rate = 0;
 	xlog->lost_said += lost;

@@ -115,14 +115,16 @@ bool fixture_set(struct fixture *f, const char *variable, const char *value)
 static const struct route_function *find(const char *name)
 {
 	for (unsigned m = 0; m < sizeof(modules) / sizeof(modules[0]); m++)
-		for (const struct route_function *fn = modules[m]->functions; fn->name != NULL; fn++)
+		for (const struct route_function *fn = modules[m]->functions; fn->name != NULL;
+			fn++)
 			if (strcmp(fn->name, name) == 0)
 				return fn;
 	fail_msg("no function %s", name);
 	return NULL;
 }
 
-/* What the compiler does: literals that are constant or read as written go to check(), the others are evaluated for run(). */
+/* What the compiler does: literals that are constant or read as written go to check(), the others
+ * are evaluated for run(). */
 int32_t fixture_call(struct fixture *f, const char *function, ...)
 {
 	const struct route_function *fn = find(function);
@@ -148,7 +150,8 @@ int32_t fixture_call(struct fixture *f, const char *function, ...)
 	}
 	va_end(ap);
 	assert_in_range(args.n, fn->args_min, fn->args_max);
-	if (fn->check == NULL || fn->check(NULL, NULL, arg, args.n, &place, f->report, &data) == 0) {
+	if (fn->check == NULL ||
+		fn->check(NULL, NULL, arg, args.n, &place, f->report, &data) == 0) {
 		args.data = data;
 		for (unsigned n = 0; n < args.n; n++)
 			if (format[n] != NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
-/* What the tests of lib/route's variables and functions share: a message in a context, expressions read, functions called as a script calls them. */
+/* What the tests of lib/route's variables and functions share: a message in a context, expressions
+ * read, functions called as a script calls them. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,12 +26,14 @@ bool fixture_in_valgrind(void);
 /* A context on its own, with a thread. */
 struct fixture *fixture_create(void);
 void fixture_destroy(struct fixture *f);
-/* Puts a message in, which must be well formed; it ends at the very end of an allocated block. Lines end with \n in `text`, unless with \r\n. */
+/* Puts a message in, which must be well formed; it ends at the very end of an allocated block.
+ * Lines end with \n in `text`, unless with \r\n. */
 void fixture_message(struct fixture *f, const char *text);
 /* The same, and whatever sip_msg_index() says of it. */
 enum sip_error fixture_message_any(struct fixture *f, struct str text);
 
-/* Evaluates a format; the result is "NULL" for null, decimal for ints, and good until the next call. */
+/* Evaluates a format; the result is "NULL" for null, decimal for ints, and good until the next
+ * call. */
 const char *fixture_read(struct fixture *f, const char *format);
 /* Assigns text to a variable ("ru"); NULL assigns null. */
 bool fixture_set(struct fixture *f, const char *variable, const char *value);

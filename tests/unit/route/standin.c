@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Slots of $var outside a load: $var(a) has the first, $var(z) the last. The linker puts this in the place of the loader's own. */
+/* Slots of $var outside a load: $var(a) has the first, $var(z) the last. The linker puts this in
+ * the place of the loader's own. */
 #include "route/variable.h"
 
 int __wrap_route_var_slot(struct str name);

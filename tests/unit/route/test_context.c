@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A context: reset leaves nothing of the last message, and a copy reads as the original did, wherever the run stood. */
+/* A context: reset leaves nothing of the last message, and a copy reads as the original did,
+ * wherever the run stood. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,9 @@ static const char invite[] = "INVITE sip:u@gw.example.com:5080;lr SIP/2.0\n"
 			     "\n";
 
 /* Reads of all kinds: spans of the message, of the arena, remembered parses. */
-static const char *const reads[] = {"$ru", "$rU", "$rd", "$rp", "$ou", "$du", "$fu", "$fU", "$ft", "$tu", "$td", "$tt", "$ci",
-	"$cs", "$rm", "$hdr(X)", "$hdrc(X)", "$si", "$sp", "$Ri", "$mf", "$bf", "$ml", "$mb", "$var(a) $var(b) $var(z) $rc"};
+static const char *const reads[] = {"$ru", "$rU", "$rd", "$rp", "$ou", "$du", "$fu", "$fU", "$ft",
+	"$tu", "$td", "$tt", "$ci", "$cs", "$rm", "$hdr(X)", "$hdrc(X)", "$si", "$sp", "$Ri", "$mf",
+	"$bf", "$ml", "$mb", "$var(a) $var(b) $var(z) $rc"};
 
 /* Steps of a run; a copy is taken behind each. */
 static void step(struct fixture *f, unsigned n)
@@ -41,7 +43,8 @@ static void step(struct fixture *f, unsigned n)
 		ctx->var_set = 1ULL << route_var_slot(STR("a")) | 1ULL << route_var_slot(STR("z"));
 		ctx->var[route_var_slot(STR("a"))] = (struct route_cell){
 			.type = ROUTE_STR, .text = route_text_make(ctx, STR("of the arena"))};
-		ctx->var[route_var_slot(STR("z"))] = (struct route_cell){.type = ROUTE_INT, .i = -5};
+		ctx->var[route_var_slot(STR("z"))] =
+			(struct route_cell){.type = ROUTE_INT, .i = -5};
 		break;
 	case 4:
 		assert_int_equal(fixture_call(f, "append_hf", "P-Hint: $ru\r\n", NULL), ROUTE_TRUE);
@@ -56,7 +59,8 @@ static void step(struct fixture *f, unsigned n)
 	case 6:
 		ctx->sp = 2;
 		ctx->stack[0] = (struct route_cell){.type = ROUTE_INT, .i = 77};
-		ctx->stack[1] = (struct route_cell){.type = ROUTE_STR, .text = route_text_make(ctx, STR("on the stack"))};
+		ctx->stack[1] = (struct route_cell){
+			.type = ROUTE_STR, .text = route_text_make(ctx, STR("on the stack"))};
 		ctx->calls = 1;
 		ctx->call_pc[0] = 4711;
 		ctx->pc = 99;
@@ -86,12 +90,14 @@ static void assert_same_state(const struct route_ctx *a, const struct route_ctx 
 		if (a->stack[i].type == ROUTE_INT)
 			assert_int_equal(a->stack[i].i, b->stack[i].i);
 		else
-			assert_true(str_eq(route_text_str(a, a->stack[i].text), route_text_str(b, b->stack[i].text)));
+			assert_true(str_eq(route_text_str(a, a->stack[i].text),
+				route_text_str(b, b->stack[i].text)));
 	}
 	for (unsigned i = 0; i < a->calls; i++)
 		assert_int_equal(a->call_pc[i], b->call_pc[i]);
 	assert_true(str_eq(route_text_str(a, a->wait), route_text_str(b, b->wait)));
-	assert_true(str_eq(route_text_str(a, a->result.headers), route_text_str(b, b->result.headers)));
+	assert_true(
+		str_eq(route_text_str(a, a->result.headers), route_text_str(b, b->result.headers)));
 	assert_true(str_eq(route_ctx_uri(a), route_ctx_uri(b)));
 }
 
@@ -105,7 +111,8 @@ static void test_a_copy_reads_the_same_at_any_point(void **state)
 		original->ctx->received_ns = 12345;
 		for (unsigned n = 0; n <= stop; n++)
 			step(original, n);
-		/* The copy's text is its own block; the original's is overwritten before the copy is read. */
+		/* The copy's text is its own block; the original's is overwritten before the copy
+		 * is read. */
 		copy->buf = malloc(original->len);
 		memcpy(copy->buf, original->buf, original->len);
 		copy->len = original->len;
@@ -123,7 +130,8 @@ static void test_a_copy_reads_the_same_at_any_point(void **state)
 			const char *got = fixture_read(copy, reads[i]);
 
 			if (strcmp(got, want[i]) != 0)
-				fail_msg("behind step %u %s is %s, not %s", stop, reads[i], got, want[i]);
+				fail_msg("behind step %u %s is %s, not %s", stop, reads[i], got,
+					want[i]);
 		}
 		assert_string_equal(fixture_output(copy), output);
 		/* And it goes on. */
@@ -135,7 +143,8 @@ static void test_a_copy_reads_the_same_at_any_point(void **state)
 	}
 }
 
-/* Texts that are the script's own constants need no copy, and are read through whichever script the copy is bound to. */
+/* Texts that are the script's own constants need no copy, and are read through whichever script the
+ * copy is bound to. */
 static void test_a_run_script_leaves_what_a_copy_can_read(void **state)
 {
 	struct fixture *f = fixture_create(), *copy = fixture_create();
@@ -143,7 +152,8 @@ static void test_a_run_script_leaves_what_a_copy_can_read(void **state)
 
 	route_registry_init(&registry);
 	struct route_script *script = route_script_load_text("test",
-		STR("loadmodule \"textops.so\" request_route { $du = \"sip:10.0.0.9\"; $rU = \"new\"; append_to_reply(\"A: $rU\"); setflag(3); }"),
+		STR("loadmodule \"textops.so\" request_route { $du = \"sip:10.0.0.9\"; $rU = "
+		    "\"new\"; append_to_reply(\"A: $rU\"); setflag(3); }"),
 		&registry, f->report);
 
 	if (script == NULL)
@@ -158,8 +168,10 @@ static void test_a_run_script_leaves_what_a_copy_can_read(void **state)
 	route_ctx_copy(copy->ctx, f->ctx);
 	route_ctx_bind(copy->ctx, script, &copy->thread, copy->buf);
 	memset(f->ctx, 0x5a, sizeof(*f->ctx));
-	assert_string_equal(fixture_read(copy, "$du $dd $ru $mf"), "sip:10.0.0.9 10.0.0.9 sip:new@gw.example.com:5080;lr 8");
-	assert_true(str_eq(route_text_str(copy->ctx, copy->ctx->result.headers), STR("A: new\r\n")));
+	assert_string_equal(fixture_read(copy, "$du $dd $ru $mf"),
+		"sip:10.0.0.9 10.0.0.9 sip:new@gw.example.com:5080;lr 8");
+	assert_true(
+		str_eq(route_text_str(copy->ctx, copy->ctx->result.headers), STR("A: new\r\n")));
 	route_script_unref(script);
 	fixture_destroy(f);
 	fixture_destroy(copy);
@@ -189,7 +201,8 @@ static void test_reset_leaves_nothing_of_the_last_message(void **state)
 	assert_int_equal(ctx->du_target.listener, -1);
 	assert_int_equal(ctx->result.target.destination, -1);
 	assert_int_equal(ctx->result.target.listener, -1);
-	assert_false(ctx->du_target.valid || ctx->result.forward || ctx->result.reply || ctx->result.drop);
+	assert_false(ctx->du_target.valid || ctx->result.forward || ctx->result.reply ||
+		     ctx->result.drop);
 	assert_int_equal(ctx->edits.count + ctx->edits.text_len + ctx->edits.overflow, 0);
 	assert_int_equal(ctx->pc + ctx->sp + ctx->calls + ctx->steps, 0);
 	assert_int_equal(route_text_str(ctx, ctx->result.headers).len, 0);
@@ -210,7 +223,8 @@ static void test_texts_are_kept_where_they_lie(void **state)
 
 	assert_int_equal(text.space, ROUTE_SPACE_MSG);
 	assert_int_equal(text.off, 7);
-	assert_int_equal(route_text_keep(f->ctx, str_of(f->buf + f->len, 0)).space, ROUTE_SPACE_MSG);
+	assert_int_equal(
+		route_text_keep(f->ctx, str_of(f->buf + f->len, 0)).space, ROUTE_SPACE_MSG);
 	text = route_text_keep(f->ctx, STR("elsewhere"));
 	assert_int_equal(text.space, ROUTE_SPACE_ARENA);
 	assert_true(str_eq(route_text_str(f->ctx, text), STR("elsewhere")));
@@ -231,7 +245,8 @@ static void test_the_arena_is_bounded(void **state)
 
 	fixture_message(f, invite);
 	memset(big, 'b', sizeof(big));
-	assert_int_equal(route_text_make(f->ctx, str_of(big, ROUTE_TEXT_MAX + 1)).space, ROUTE_SPACE_NONE);
+	assert_int_equal(
+		route_text_make(f->ctx, str_of(big, ROUTE_TEXT_MAX + 1)).space, ROUTE_SPACE_NONE);
 	assert_int_equal(f->ctx->failure, ROUTE_FAILURE_TEXT_FULL);
 	assert_int_equal(f->ctx->text_len, 0);
 	assert_int_equal(route_text_join(f->ctx, halves, 2).space, ROUTE_SPACE_NONE);

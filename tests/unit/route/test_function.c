@@ -62,8 +62,8 @@ static void check_calls(const struct call *row, unsigned rows)
 		int32_t rc = fixture_call(f, row[i].function, row[i].arg[0], row[i].arg[1], NULL);
 
 		if (rc != row[i].rc)
-			fail_msg("%s(\"%s\", \"%s\") of %.30s is %d", row[i].function, row[i].arg[0], row[i].arg[1],
-				row[i].message, rc);
+			fail_msg("%s(\"%s\", \"%s\") of %.30s is %d", row[i].function,
+				row[i].arg[0], row[i].arg[1], row[i].message, rc);
 	}
 	fixture_destroy(f);
 }
@@ -219,18 +219,22 @@ static void test_rewriting_the_request_uri(void **state)
 		{invite, "subst_uri", "!GW!x!i", YES, "sip:+4930123@x.example.com;user=phone;x=Y"},
 		{invite, "subst_uri", "/GW/x/", NO, user_phone},
 		{invite, "subst_uri", "/e/3/g", YES, "sip:+4930123@gw.3xampl3.com;us3r=phon3;x=Y"},
-		{invite, "subst_uri", "/gw/$fU/", YES, "sip:+4930123@alice.example.com;user=phone;x=Y"},
+		{invite, "subst_uri", "/gw/$fU/", YES,
+			"sip:+4930123@alice.example.com;user=phone;x=Y"},
 		{invite, "subst_uri", "/gw/\\$\\/\\0/", NO, user_phone},
-		{invite, "subst_uri", "/user=phone/a=\\$/", YES, "sip:+4930123@gw.example.com;a=$;x=Y"},
+		{invite, "subst_uri", "/user=phone/a=\\$/", YES,
+			"sip:+4930123@gw.example.com;a=$;x=Y"},
 		{invite, "subst_uri", "/sip/nonsense /", NO, user_phone},
 		{invite, "subst_uri", "/gw/$hdr(X-Evil)/", NO, user_phone},
-		{invite, "subst_uri", "/$/;z/", YES, "sip:+4930123@gw.example.com;user=phone;x=Y;z"},
+		{invite, "subst_uri", "/$/;z/", YES,
+			"sip:+4930123@gw.example.com;user=phone;x=Y;z"},
 		{invite, "subst_uri", "/gw/x", NOT_LOADED, user_phone},
 		{invite, "subst_uri", "/gw/x/q", NOT_LOADED, user_phone},
 		{invite, "subst_uri", "/(/x/", NOT_LOADED, user_phone},
 		{invite, "subst_uri", "//x/", NOT_LOADED, user_phone},
 		{invite, "subst_uri", "/gw/\\1/", NOT_LOADED, user_phone},
-		{invite, "subst_user", "/^\\+49/0/", YES, "sip:030123@gw.example.com;user=phone;x=Y"},
+		{invite, "subst_user", "/^\\+49/0/", YES,
+			"sip:030123@gw.example.com;user=phone;x=Y"},
 		{invite, "subst_user", "/.*//", YES, "sip:gw.example.com;user=phone;x=Y"},
 		{invite, "subst_user", "/3/x@y/", NO, user_phone},
 		{nobody, "subst_user", "/^$/new/", YES, "sip:new@example.com;lr"},
@@ -245,7 +249,8 @@ static void test_rewriting_the_request_uri(void **state)
 		{extension, "strip_tail", "1", NO, "tel:+1234"},
 		{extension, "subst_user", "/1/2/", NO, "tel:+1234"},
 		{extension, "seturi", "sip:a@b", YES, "sip:a@b"},
-		{extension, "subst_uri", "/^tel:(.*)$/sip:\\1@pstn.example/", YES, "sip:+1234@pstn.example"},
+		{extension, "subst_uri", "/^tel:(.*)$/sip:\\1@pstn.example/", YES,
+			"sip:+1234@pstn.example"},
 		{urn, "sethost", "h", NO, "urn:service:sos"},
 		{urn, "setuser", "u", NO, "urn:service:sos"},
 		{urn, "prefix", "9", NO, "urn:service:sos"},
@@ -267,8 +272,8 @@ static void test_rewriting_the_request_uri(void **state)
 		const char *after = fixture_read(f, "$ru");
 
 		if (rc != rows[i].rc || strcmp(after, rows[i].after) != 0)
-			fail_msg("%s(\"%s\") of %.30s is %d and leaves %s", rows[i].function, rows[i].arg, rows[i].message,
-				rc, after);
+			fail_msg("%s(\"%s\") of %.30s is %d and leaves %s", rows[i].function,
+				rows[i].arg, rows[i].message, rc, after);
 		assert_int_equal(f->ctx->failure, ROUTE_FAILURE_NONE);
 	}
 	fixture_destroy(f);
@@ -427,7 +432,8 @@ static void test_no_value_smuggles_a_header_in(void **state)
 			}
 		}
 		/* Whatever was added, the message has as many lines more as the operator wrote. */
-		assert_int_equal(times(f, "\r\nEvil:"), strstr(rows[i].line, "Evil: z\r\n") != NULL && rows[i].rc == YES ? 2 : 0);
+		assert_int_equal(times(f, "\r\nEvil:"),
+			strstr(rows[i].line, "Evil: z\r\n") != NULL && rows[i].rc == YES ? 2 : 0);
 	}
 	fixture_message(f, invite);
 	assert_int_equal(fixture_call(f, "append_hf", "X: $hdr(X-Evil)!", NULL), YES);
@@ -455,7 +461,8 @@ static void test_all_spellings_are_removed(void **state)
 	fixture_message(f, invite);
 	assert_int_equal(fixture_call(f, "is_present_hf", "x-one", NULL), YES);
 	assert_int_equal(fixture_call(f, "remove_hf", "X-One", NULL), YES);
-	assert_int_equal(times(f, "irst") + times(f, "second") + times(f, "third") + times(f, "folded"), 0);
+	assert_int_equal(
+		times(f, "irst") + times(f, "second") + times(f, "third") + times(f, "folded"), 0);
 	assert_int_equal(times(f, "X-Evil: a\r\n b\r\nContent-Type"), 1);
 	assert_int_equal(fixture_call(f, "remove_hf", "Subject", NULL), YES);
 	assert_int_equal(times(f, "hello") + times(f, "again"), 0);
@@ -480,7 +487,9 @@ static void test_all_spellings_are_removed(void **state)
 	assert_int_equal(fixture_call(f, "remove_hf", "a:b", NULL), NOT_LOADED);
 	assert_int_equal(fixture_call(f, "remove_hf", "", NULL), NOT_LOADED);
 	assert_int_equal(fixture_call(f, "remove_hf_re", ".*", NULL), YES);
-	assert_int_equal(times(f, "Via:") + times(f, "From:") + times(f, "To:") + times(f, "Call-ID:") + times(f, "CSeq:"), 5);
+	assert_int_equal(times(f, "Via:") + times(f, "From:") + times(f, "To:") +
+				 times(f, "Call-ID:") + times(f, "CSeq:"),
+		5);
 	assert_int_equal(times(f, "X-"), 0);
 	fixture_destroy(f);
 }
@@ -509,7 +518,8 @@ static void test_replacements_keep_content_length_true(void **state)
 	struct fixture *f = fixture_create();
 
 	fixture_message(f, invite);
-	assert_int_equal(fixture_call(f, "replace_body", "10\\.0\\.0\\.1", "192.168.100.200", NULL), YES);
+	assert_int_equal(
+		fixture_call(f, "replace_body", "10\\.0\\.0\\.1", "192.168.100.200", NULL), YES);
 	assert_int_equal(times(f, "\r\n\r\nv=0\r\nc=IN IP4 192.168.100.200\r\nt=0\r\n"), 1);
 	assert_int_equal(times(f, "Content-Length: 36\r\n"), 1);
 	assert_int_equal(fixture_call(f, "replace_body_all", "0$", "11", NULL), YES);
@@ -520,7 +530,8 @@ static void test_replacements_keep_content_length_true(void **state)
 	assert_int_equal(fixture_call(f, "replace_body", "10\\.0", "x", NULL), NO);
 
 	fixture_message(f, invite);
-	assert_int_equal(fixture_call(f, "replace", "INVITE", "X", NULL), YES); /* not in the first line */
+	assert_int_equal(
+		fixture_call(f, "replace", "INVITE", "X", NULL), YES); /* not in the first line */
 	assert_int_equal(times(f, "INVITE sip:"), 1);
 	assert_int_equal(times(f, "CSeq: 1 X\r\n"), 1);
 	assert_int_equal(fixture_call(f, "replace_all", "example", "test", NULL), YES);
@@ -529,13 +540,15 @@ static void test_replacements_keep_content_length_true(void **state)
 	assert_int_equal(fixture_call(f, "replace", "hello", "$var(a)", NULL), YES);
 	assert_int_equal(times(f, "Subject: 0\r\n"), 1);
 	assert_int_equal(fixture_call(f, "replace", "again", "$hdr(X-Evil)", NULL), NO);
-	assert_int_equal(fixture_call(f, "replace", "29(\r\n)+v=0", "x", NULL), NO); /* over the end of the headers */
+	assert_int_equal(fixture_call(f, "replace", "29(\r\n)+v=0", "x", NULL),
+		NO); /* over the end of the headers */
 	assert_int_equal(fixture_call(f, "replace", "x*", "y", NULL), NO);
 	assert_int_equal(fixture_call(f, "search_append", "^s: again", "!", NULL), YES);
 	assert_int_equal(times(f, "s: again!\r\n"), 1);
 
 	fixture_message(f, invite);
-	assert_int_equal(fixture_call(f, "subst", "/^Subject: (.*)$/Subject: <\\1> $rm/", NULL), YES);
+	assert_int_equal(
+		fixture_call(f, "subst", "/^Subject: (.*)$/Subject: <\\1> $rm/", NULL), YES);
 	assert_int_equal(times(f, "Subject: <hello> INVITE\r\n"), 1);
 	assert_int_equal(fixture_call(f, "subst", "/EXAMPLE/x/gi", NULL), YES);
 	assert_int_equal(times(f, "a.x") + times(f, "b.x"), 2);
@@ -585,7 +598,8 @@ static void test_tables_are_complete(void **state)
 		&route_core_module, &route_textops_module, &route_pv_module, &route_xlog_module};
 
 	for (unsigned m = 0; m < 4; m++) {
-		for (const struct route_function *fn = module[m]->functions; fn->name != NULL; fn++) {
+		for (const struct route_function *fn = module[m]->functions; fn->name != NULL;
+			fn++) {
 			assert_non_null(fn->run);
 			assert_non_null(fn->usage);
 			assert_non_null(fn->help);

@@ -20,8 +20,8 @@ static struct str at_end(struct str text)
 	return str_of(block, text.len);
 }
 
-static int match(struct fixture *f, const char *pattern, unsigned flags, struct str subject, struct str *group,
-	unsigned groups)
+static int match(struct fixture *f, const char *pattern, unsigned flags, struct str subject,
+	struct str *group, unsigned groups)
 {
 	char error[200] = "";
 	struct route_regex *regex = regex_compile(str_c(pattern), flags, error, sizeof(error));
@@ -144,8 +144,10 @@ static void test_windows_hide_no_match(void **state)
 /* Patterns that backtrack without end on subjects made for them. */
 static void test_no_pattern_holds_a_worker(void **state)
 {
-	static const char *const evil[] = {"(a+)+[xy]", "(a|aa)+[xy]", "(a*)*[xy]", ".*a.*a.*a.*a.*[xy]", "a*a*a*a*a*[bx]",
-		"^(.*a){12}[xy]", "([a-z]+)*[0-9]", "(?=.*[xy])a", "(a*)*\\1*[xy]", "[ab]*[ac][ab]*[de]", "a(?=[ab]*[ac][ab]*[de])", "(.|a)*(.|a)*[xy]"};
+	static const char *const evil[] = {"(a+)+[xy]", "(a|aa)+[xy]", "(a*)*[xy]",
+		".*a.*a.*a.*a.*[xy]", "a*a*a*a*a*[bx]", "^(.*a){12}[xy]", "([a-z]+)*[0-9]",
+		"(?=.*[xy])a", "(a*)*\\1*[xy]", "[ab]*[ac][ab]*[de]", "a(?=[ab]*[ac][ab]*[de])",
+		"(.|a)*(.|a)*[xy]"};
 	static const uint32_t sizes[] = {30, 300, 1000, 3000, 64000};
 	struct fixture *f = fixture_create();
 	static char subject[64000];
@@ -154,19 +156,24 @@ static void test_no_pattern_holds_a_worker(void **state)
 	fixture_message(f, options);
 	memset(subject, 'a', sizeof(subject));
 	for (unsigned i = 0; i < sizeof(evil) / sizeof(evil[0]); i++) {
-		for (unsigned n = 0; n < (fixture_in_valgrind() ? 2 : sizeof(sizes) / sizeof(sizes[0])); n++) {
+		for (unsigned n = 0;
+			n < (fixture_in_valgrind() ? 2 : sizeof(sizes) / sizeof(sizes[0])); n++) {
 			char error[200];
-			struct route_regex *regex = regex_compile(str_c(evil[i]), 0, error, sizeof(error));
+			struct route_regex *regex =
+				regex_compile(str_c(evil[i]), 0, error, sizeof(error));
 			uint64_t began = clock_now_ns();
 
 			assert_non_null(regex);
 			f->ctx->failure = ROUTE_FAILURE_NONE;
-			int rc = route_regex_match(f->ctx, regex, str_of(subject, sizes[n]), NULL, 0);
+			int rc = route_regex_match(
+				f->ctx, regex, str_of(subject, sizes[n]), NULL, 0);
 			uint64_t took = clock_now_ns() - began;
 
-			/* None matches; where that is not found out in time the run fails, and says why. */
+			/* None matches; where that is not found out in time the run fails, and says
+			 * why. */
 			assert_true(rc == 0 || rc == -1);
-			assert_int_equal(f->ctx->failure, rc == 0 ? ROUTE_FAILURE_NONE : ROUTE_FAILURE_REGEX_LIMIT);
+			assert_int_equal(f->ctx->failure,
+				rc == 0 ? ROUTE_FAILURE_NONE : ROUTE_FAILURE_REGEX_LIMIT);
 			slowest = took > slowest ? took : slowest;
 			route_regex_free(regex);
 		}
@@ -182,7 +189,8 @@ static void test_no_pattern_holds_a_worker(void **state)
 
 static void test_an_ordinary_long_match_is_no_fault(void **state)
 {
-	static const char *const good[] = {"^(.*)@(.*)$", "[0-9]+", "^sip:\\+?[0-9]*@", "a.*b", "(a|b|c)*z?"};
+	static const char *const good[] = {
+		"^(.*)@(.*)$", "[0-9]+", "^sip:\\+?[0-9]*@", "a.*b", "(a|b|c)*z?"};
 	struct fixture *f = fixture_create();
 	static char subject[1000];
 

@@ -6,30 +6,32 @@
 
 #include "fixture.h"
 
-static const char invite[] = "INVITE sip:+4930123;ext=9:pw@gw.example.com:5080;transport=tcp;lr SIP/2.0\n"
-			     "Via: SIP/2.0/UDP 192.0.2.7:40000;branch=z9hG4bKa1;rport\n"
-			     "Max-Forwards: 70\n"
-			     "f: \"Alice \\\"A\\\" B\" <sips:alice@atlanta.example.com:5070>;tag=1928\n"
-			     "t: <sip:bob@biloxi.example.com>\n"
-			     "i: a84b4c76e66710@pc33\n"
-			     "CSeq: 0314159 INVITE\n"
-			     "m: <sip:alice@pc33.example.com>;q=0.5\n"
-			     "P-Asserted-Identity: \"Al\" <sip:al@id.example>\n"
-			     "P-Preferred-Identity: <sip:pref@pref.example>\n"
-			     "Remote-Party-ID: <sip:rp@rp.example>;party=calling\n"
-			     "Diversion: <sip:div@div.example>;reason=busy\n"
-			     "Proxy-Authorization: Digest username=\"alice@realm.example\", realm=\"r, \\\"1\", nonce=abc,\n"
-			     "  uri=\"sip:x@y\", response=\"0123\", algorithm=MD5\n"
-			     "User-Agent: test (1)\n"
-			     "X-List: one\n"
-			     "x-list : two\n"
-			     "X-Empty:\n"
-			     "X-Fold: first\n"
-			     "  second\n"
-			     "c: application/sdp\n"
-			     "l: 4\n"
-			     "\n"
-			     "v=0\n";
+static const char invite[] =
+	"INVITE sip:+4930123;ext=9:pw@gw.example.com:5080;transport=tcp;lr SIP/2.0\n"
+	"Via: SIP/2.0/UDP 192.0.2.7:40000;branch=z9hG4bKa1;rport\n"
+	"Max-Forwards: 70\n"
+	"f: \"Alice \\\"A\\\" B\" <sips:alice@atlanta.example.com:5070>;tag=1928\n"
+	"t: <sip:bob@biloxi.example.com>\n"
+	"i: a84b4c76e66710@pc33\n"
+	"CSeq: 0314159 INVITE\n"
+	"m: <sip:alice@pc33.example.com>;q=0.5\n"
+	"P-Asserted-Identity: \"Al\" <sip:al@id.example>\n"
+	"P-Preferred-Identity: <sip:pref@pref.example>\n"
+	"Remote-Party-ID: <sip:rp@rp.example>;party=calling\n"
+	"Diversion: <sip:div@div.example>;reason=busy\n"
+	"Proxy-Authorization: Digest username=\"alice@realm.example\", realm=\"r, \\\"1\", "
+	"nonce=abc,\n"
+	"  uri=\"sip:x@y\", response=\"0123\", algorithm=MD5\n"
+	"User-Agent: test (1)\n"
+	"X-List: one\n"
+	"x-list : two\n"
+	"X-Empty:\n"
+	"X-Fold: first\n"
+	"  second\n"
+	"c: application/sdp\n"
+	"l: 4\n"
+	"\n"
+	"v=0\n";
 
 static const char response[] = "SIP/2.0 486 Busy Here\n"
 			       "Via: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKb\n"
@@ -77,7 +79,8 @@ static void check_rows(struct fixture *f, const struct row *row, unsigned rows)
 		const char *got = fixture_read(f, row[i].expression);
 
 		if (strcmp(got, row[i].value) != 0)
-			fail_msg("%s of %.30s is %s, not %s", row[i].expression, row[i].message, got, row[i].value);
+			fail_msg("%s of %.30s is %s, not %s", row[i].expression, row[i].message,
+				got, row[i].value);
 	}
 }
 #define CHECK_ROWS(f, rows) check_rows(f, rows, sizeof(rows) / sizeof((rows)[0]))
@@ -195,9 +198,10 @@ static void test_other_kinds_of_messages(void **state)
 
 static void test_what_is_malformed_or_absent_is_null(void **state)
 {
-	static const char *const expression[] = {"$rU", "$rd", "$rp", "$rP", "$rz", "$oU", "$fu", "$fU", "$fd", "$fn", "$ft",
-		"$tu", "$tU", "$td", "$tn", "$tt", "$ci", "$cs", "$ct", "$cT", "$cl", "$ua", "$ai", "$pu", "$pU", "$re", "$rt",
-		"$di", "$au", "$aU", "$ar", "$ad", "$adn", "$hdr(X)", "$rUl", "$fUl"};
+	static const char *const expression[] = {"$rU", "$rd", "$rp", "$rP", "$rz", "$oU", "$fu",
+		"$fU", "$fd", "$fn", "$ft", "$tu", "$tU", "$td", "$tn", "$tt", "$ci", "$cs", "$ct",
+		"$cT", "$cl", "$ua", "$ai", "$pu", "$pU", "$re", "$rt", "$di", "$au", "$aU", "$ar",
+		"$ad", "$adn", "$hdr(X)", "$rUl", "$fUl"};
 	struct fixture *f = fixture_create();
 
 	for (unsigned i = 0; i < sizeof(expression) / sizeof(expression[0]); i++) {
@@ -216,8 +220,10 @@ static void test_headers_are_found_in_every_spelling(void **state)
 		{invite, "$hdrc(X-List)", "2"},
 		{invite, "$hdrc(Call-ID)", "1"},
 		{invite, "$hdrc(i)", "1"},
-		{invite, "$hdr(From)", "\"Alice \\\"A\\\" B\" <sips:alice@atlanta.example.com:5070>;tag=1928"},
-		{invite, "$hdr(f)", "\"Alice \\\"A\\\" B\" <sips:alice@atlanta.example.com:5070>;tag=1928"},
+		{invite, "$hdr(From)",
+			"\"Alice \\\"A\\\" B\" <sips:alice@atlanta.example.com:5070>;tag=1928"},
+		{invite, "$hdr(f)",
+			"\"Alice \\\"A\\\" B\" <sips:alice@atlanta.example.com:5070>;tag=1928"},
 		{invite, "$hdr(Content-Type)", "application/sdp"},
 		/* Folding is kept as it was written. */
 		{invite, "$hdr(X-Fold)", "first\r\n  second"},
@@ -263,7 +269,8 @@ static void test_packet_and_flags_are_read(void **state)
 	assert_string_equal(fixture_read(f, "$bF/$bf"), "00000005/5");
 	net_addr_parse(STR("2001:db8::5"), &f->ctx->origin.src.addr);
 	f->ctx->origin.transport = SIP_TRANSPORT_TCP;
-	assert_string_equal(fixture_read(f, "$si $su $af"), "2001:db8::5 sip:[2001:db8::5]:40000;transport=tcp 6");
+	assert_string_equal(fixture_read(f, "$si $su $af"),
+		"2001:db8::5 sip:[2001:db8::5]:40000;transport=tcp 6");
 	snprintf(whole, sizeof(whole), "%u", f->len);
 	assert_string_equal(fixture_read(f, "$ml"), whole);
 	assert_int_equal(strlen(fixture_read(f, "$mb")), f->len);
@@ -286,8 +293,10 @@ static void test_the_socket_is_asked_of_the_room_above(void **state)
 	struct route_registry registry;
 
 	route_registry_init(&registry);
-	registry.hooks = (struct route_hooks){.find_listener = find_listener, .listener_text = listener_text};
-	struct route_script *script = route_script_load_text("test", STR("request_route { exit; }"), &registry, f->report);
+	registry.hooks = (struct route_hooks){
+		.find_listener = find_listener, .listener_text = listener_text};
+	struct route_script *script = route_script_load_text(
+		"test", STR("request_route { exit; }"), &registry, f->report);
 
 	assert_non_null(script);
 	fixture_message(f, invite);
@@ -323,14 +332,15 @@ static void test_time_is_now(void **state)
 
 static void test_values_are_spans_and_take_no_room(void **state)
 {
-	static const char *const span[] = {"$ru", "$rU", "$rd", "$fu", "$fU", "$fd", "$fn", "$ft", "$tu", "$ci", "$rm",
-		"$hdr(X-Fold)", "$ua", "$rv", "$mb", "$ct", "$au", "$ou"};
+	static const char *const span[] = {"$ru", "$rU", "$rd", "$fu", "$fU", "$fd", "$fn", "$ft",
+		"$tu", "$ci", "$rm", "$hdr(X-Fold)", "$ua", "$rv", "$mb", "$ct", "$au", "$ou"};
 	static const struct route_place place = {.file = "test"};
 	struct fixture *f = fixture_create();
 
 	fixture_message(f, invite);
 	for (unsigned i = 0; i < sizeof(span) / sizeof(span[0]); i++) {
-		struct route_format *format = route_format_compile(str_c(span[i]), &place, f->report);
+		struct route_format *format =
+			route_format_compile(str_c(span[i]), &place, f->report);
 		struct route_value value;
 
 		assert_true(route_format_eval(f->ctx, format, &value));
@@ -407,8 +417,8 @@ static void test_assignments_change_the_request_uri(void **state)
 		const char *after = fixture_read(f, "$ru");
 
 		if (done != rows[i].done || strcmp(after, rows[i].after) != 0)
-			fail_msg("$%s = %s of %.25s: %d, $ru is %s", rows[i].variable, rows[i].value, rows[i].message, done,
-				after);
+			fail_msg("$%s = %s of %.25s: %d, $ru is %s", rows[i].variable,
+				rows[i].value, rows[i].message, done, after);
 		/* A refused assignment leaves nothing behind. */
 		if (!done)
 			assert_int_equal(f->ctx->text_len, 0);
@@ -423,7 +433,8 @@ static void test_parts_follow_an_assignment(void **state)
 
 	fixture_message(f, invite);
 	assert_true(fixture_set(f, "ru", "sips:new@host.example:6000"));
-	assert_string_equal(fixture_read(f, "$rU $rd $rp $rP $rz"), "new host.example 6000 TLS sips");
+	assert_string_equal(
+		fixture_read(f, "$rU $rd $rp $rP $rz"), "new host.example 6000 TLS sips");
 	assert_string_equal(fixture_read(f, "$oU $op"), "+4930123;ext=9 5080");
 	assert_true(fixture_set(f, "rU", "again"));
 	assert_true(fixture_set(f, "rp", NULL));
@@ -441,7 +452,8 @@ static void test_destination_uri(void **state)
 	assert_true(fixture_set(f, "du", "sip:10.0.0.1:5070;transport=tcp"));
 	/* The address belonged to another URI. */
 	assert_false(f->ctx->du_target.valid);
-	assert_string_equal(fixture_read(f, "$du $dd $dp $dP"), "sip:10.0.0.1:5070;transport=tcp 10.0.0.1 5070 tcp");
+	assert_string_equal(fixture_read(f, "$du $dd $dp $dP"),
+		"sip:10.0.0.1:5070;transport=tcp 10.0.0.1 5070 tcp");
 	assert_false(fixture_set(f, "du", "tel:+1"));
 	assert_false(fixture_set(f, "du", "sip:a b"));
 	assert_false(fixture_set(f, "du", "nonsense"));
@@ -479,8 +491,9 @@ static void test_formats(void **state)
 	static const struct row rows[] = {
 		{invite, "", ""},
 		{invite, "plain", "plain"},
-		{invite, "$rm from $fU@$fd to $(tu) via $si:$sp", "INVITE from alice@atlanta.example.com to "
-								  "sip:bob@biloxi.example.com via 192.0.2.7:40000"},
+		{invite, "$rm from $fU@$fd to $(tu) via $si:$sp",
+			"INVITE from alice@atlanta.example.com to "
+			"sip:bob@biloxi.example.com via 192.0.2.7:40000"},
 		{invite, "$$ $$rm$$", "$ $rm$"},
 		{invite, "[$tt]", "[<null>]"},
 		{invite, "$(hdr(X-List))x", "onex"},
@@ -492,7 +505,25 @@ static void test_formats(void **state)
 		{invite, "$hdr()", "NOT LOADED"},
 		{invite, "$hdr(x", "NOT LOADED"},
 		{invite, "$(rm", "NOT LOADED"},
-		{invite, "$(rm{s.len})", "NOT LOADED"},
+		{invite, "$(rm{s.len})", "6"},
+		{invite, "$(rm{s.tolower}) $(fU{s.toupper})", "invite ALICE"},
+		{invite, "<$(ci{s.substr,1,3})>", "<84b>"},
+		{invite, "$(ci{s.substr,-4,0})", "pc33"},
+		{invite, "$(ci{s.substr,-4,2}{s.len})", "2"},
+		{invite, "<$(ci{s.substr,100,2})>", "<>"},
+		{invite, "$(sp{s.substr,0,2})", "40"},
+		{invite, "$(hdr(X-None){s.len})", "0"},
+		{invite, "$(hdr(X-List){s.int})", "0"},
+		{invite, "$(cs{s.int})", "314159"},
+		{invite, "$(fu{uri.host}):$(fu{uri.port})", "atlanta.example.com:5070"},
+		{invite, "$(ru{uri.param,TRANSPORT}{s.toupper})", "TCP"},
+		{invite, "<$(ru{uri.param,none})$(ci{uri.user})>", "<>"},
+		{invite, "$(rm{nonsense})", "NOT LOADED"},
+		{invite, "$(rm{s.substr,1})", "NOT LOADED"},
+		{invite, "$(rm{s.substr,a,b})", "NOT LOADED"},
+		{invite, "$(rm{s.len,1})", "NOT LOADED"},
+		{invite, "$(rm{s.len)", "NOT LOADED"},
+		{invite, "$(rm{s.len}{s.len}{s.len}{s.len}{s.len})", "NOT LOADED"},
 		{invite, "$(rm(x))", "NOT LOADED"},
 		{invite, "100$", "NOT LOADED"},
 		{invite, "a $ b", "NOT LOADED"},
@@ -511,7 +542,8 @@ static void test_variables_of_the_script_in_formats(void **state)
 
 	fixture_message(f, invite);
 	f->ctx->var_set = 1ULL << slot;
-	f->ctx->var[slot] = (struct route_cell){.type = ROUTE_STR, .text = route_text_make(f->ctx, STR("text"))};
+	f->ctx->var[slot] = (struct route_cell){
+		.type = ROUTE_STR, .text = route_text_make(f->ctx, STR("text"))};
 	f->ctx->rc = -7;
 	assert_string_equal(fixture_read(f, "<$var(a)|$rc|$retcode>"), "<text|-7|-7>");
 	f->ctx->var[slot] = (struct route_cell){.type = ROUTE_INT, .i = INT64_MIN};

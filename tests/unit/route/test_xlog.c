@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Log lines: what is written in the end, that nothing breaks a line, that a worker never waits, and that what is lost is counted. */
+/* Log lines: what is written in the end, that nothing breaks a line, that a worker never waits, and
+ * that what is lost is counted. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -124,7 +125,8 @@ static void test_no_value_breaks_a_line(void **state)
 
 	assert_non_null(strstr(text, "<a\\r\\n b\\x1b[2J\\x7f>\n"));
 	for (const char *p = text; *p != '\0'; p++)
-		assert_true((unsigned char)*p >= ' ' || (*p == '\n' && (p[1] == '\0' || p[1] == 'I')));
+		assert_true(
+			(unsigned char)*p >= ' ' || (*p == '\n' && (p[1] == '\0' || p[1] == 'I')));
 	destroy(f);
 }
 
@@ -168,7 +170,9 @@ static void test_a_full_ring_loses_lines_and_counts_them(void **state)
 	const char *text = capture_end();
 	char want[100];
 
-	snprintf(want, sizeof(want), "siplane: warning: xlog: 0 lines not written, being over the rate; %u lost", (unsigned)lost);
+	snprintf(want, sizeof(want),
+		"siplane: warning: xlog: 0 lines not written, being over the rate; %u lost",
+		(unsigned)lost);
 	assert_non_null(strstr(text, want));
 	destroy(f);
 }
@@ -218,7 +222,8 @@ static void test_levels_and_missing_rings(void **state)
 
 static void test_the_same_text_has_one_number(void **state)
 {
-	const struct xlog_piece a[2] = {{false, STR("x=")}, {true, STR_NONE}}, b[2] = {{false, STR("y=")}, {true, STR_NONE}};
+	const struct xlog_piece a[2] = {{false, STR("x=")}, {true, STR_NONE}},
+				b[2] = {{false, STR("y=")}, {true, STR_NONE}};
 	int first = xlog_line_intern(a, 2);
 
 	assert_true(first >= 0);
@@ -228,7 +233,8 @@ static void test_the_same_text_has_one_number(void **state)
 	xlog_line_release(first);
 }
 
-/* One worker and the control thread at once: each line arrives whole, in order, or is counted as lost. */
+/* One worker and the control thread at once: each line arrives whole, in order, or is counted as
+ * lost. */
 #define BURSTS 30000
 
 static void *worker(void *arg)
@@ -241,8 +247,8 @@ static void *worker(void *arg)
 		char text[64];
 
 		memset(text, 'a' + (int)(i % 26), sizeof(text));
-		const struct route_value value[2] = {
-			{.type = ROUTE_INT, .i = i}, {.type = ROUTE_STR, .s = str_of(text, (size_t)(i % 64))}};
+		const struct route_value value[2] = {{.type = ROUTE_INT, .i = i},
+			{.type = ROUTE_STR, .s = str_of(text, (size_t)(i % 64))}};
 
 		xlog_put(xlog, line, LOG_LEVEL_NOTICE, value, 2);
 	}
