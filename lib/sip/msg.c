@@ -129,12 +129,10 @@ static __attribute__((noinline)) enum sip_header_id any_line(
  * The same for the usual line, of which nothing is odd: a known name of less than 16 bytes, its
  * colon, one space or none, and a value without LWS at its ends. There is a CR at `to`.
  */
-static inline enum sip_header_id usual_line(
-	struct indexer *x, uint32_t line, uint32_t to, struct sip_header *out)
+static inline enum sip_header_id usual_line(struct indexer *x, const char *buf, uint32_t safe,
+	uint32_t line, uint32_t to, struct sip_header *out)
 {
-	const char *buf = x->buf;
-
-	if (__builtin_expect(x->len - line < SIP_NAME_SHORT, 0))
+	if (__builtin_expect(line >= safe, 0))
 		return any_line(x, line, to, out);
 
 	__m128i text = _mm_loadu_si128((const __m128i *)(buf + line));
@@ -221,6 +219,8 @@ static inline __attribute__((always_inline)) void take_lines(
 	struct sip_msg *msg = x->msg;
 	const char *buf = x->buf;
 	const uint32_t last = x->len - 1;
+	/* A line that begins before this has SIP_NAME_SHORT bytes that may be read. */
+	const uint32_t safe = x->len >= SIP_NAME_SHORT ? x->len - SIP_NAME_SHORT + 1 : 0;
 	uint32_t line = x->line, count = msg->header_count;
 	uint64_t present = msg->present;
 
@@ -243,7 +243,7 @@ static inline __attribute__((always_inline)) void take_lines(
 
 		struct sip_header *header = &msg->header[count];
 		unsigned id = odd ? any_line(x, line, lf - 1, header)
-				  : usual_line(x, line, lf - 1, header);
+				  : usual_line(x, buf, safe, line, lf - 1, header);
 		bool again = (present >> id & 1) != 0;
 		uint8_t before = again ? msg->last[id] : (uint8_t)count;
 

@@ -345,7 +345,8 @@ int sip_address_parse(const char *buf, struct sip_span in, struct sip_address *o
 
 /*
  * Steps through a header's comma-separated list, respecting quotes, angle brackets and comments: `*at` is 0 at first and
- * is advanced; returns false at the end. Each value is trimmed. Any list header (Require, Allow, Route, ...).
+ * is advanced; returns false at the end. Each value is trimmed, empty ones are passed over. A quote, bracket or comment that
+ * is not closed takes the rest of the list. Any list header (Require, Allow, Route, ...). Linear in the list's length.
  */
 bool sip_list_next(const char *buf, struct sip_span list, uint32_t *at, struct sip_span *value);
 
