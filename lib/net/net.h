@@ -7,8 +7,8 @@
  * net_frame_parse() checks every length before use; no byte past `len` is read. Workers call all of
  * it; a reassembler belongs to one thread.
  *
- * Files: addr (text and order), frame (parse), write (headers), checksum, reassemble, fragment,
- * icmp; wire.h is theirs alone.
+ * Files: addr (text and order), frame (parse), write (headers), checksum, reassemble (what a
+ * fragment means), slot (where fragments wait), fragment, icmp; wire.h and slot.h are theirs alone.
  */
 #include "base/base.h"
 

@@ -118,6 +118,7 @@ struct resolver {
 	bool dirty;
 	uint64_t now;
 	uint64_t next_scan;
+	uint64_t next_publish; /* by the real clock */
 
 	struct entry *entry[RESOLVE_NAMES_MAX];
 	uint32_t free_slot[RESOLVE_NAMES_MAX], free_slots;

@@ -70,8 +70,8 @@ void resolver_destroy(struct resolver *r);
 const struct resolve_snapshot *resolver_snapshot(const struct resolver *r);
 /*
  * Looks a name up (any case, with or without a dot at its end). FOUND fills `*out` with a pointer
- * into the snapshot. MISSING: ask and wait. FAILED: it does not resolve; the caller answers now.
- * Any RCU reader.
+ * into the snapshot. MISSING: ask and wait. FAILED: it does not resolve, or is no host name; the
+ * caller answers now. Any RCU reader.
  */
 enum resolve_answer resolve_find(const struct resolve_snapshot *s, enum resolve_kind kind,
 	struct str name, const struct resolve_addresses **out);

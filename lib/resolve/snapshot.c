@@ -133,12 +133,13 @@ void snapshot_free(void *snapshot)
 enum resolve_answer resolve_find(const struct resolve_snapshot *s, enum resolve_kind kind,
 	struct str name, const struct resolve_addresses **out)
 {
+	struct str given = name;
+	struct host_name ignored;
 	uint64_t hash;
 
 	if (name.len > 0 && name.s[name.len - 1] == '.')
 		name.len--;
-	/* No such name can ever be asked for. */
-	if (name.len == 0 || name.len > RESOLVE_NAME_MAX)
+	if (name.len > RESOLVE_NAME_MAX)
 		return RESOLVE_FAILED;
 	hash = snapshot_hash(&s->key, kind, name);
 	for (uint32_t at = (uint32_t)hash & s->mask; s->bucket[at] != 0; at = (at + 1) & s->mask) {
@@ -155,5 +156,6 @@ enum resolve_answer resolve_find(const struct resolve_snapshot *s, enum resolve_
 			*out = &s->address[rec->address];
 		return (enum resolve_answer)rec->answer;
 	}
-	return RESOLVE_MISSING;
+	/* What can't be asked for needs no waiting. */
+	return name_read(given, &ignored) ? RESOLVE_MISSING : RESOLVE_FAILED;
 }

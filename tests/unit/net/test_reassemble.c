@@ -180,6 +180,23 @@ static void test_each_order_of_fragments_has_its_verdict(void **state)
 	}
 }
 
+/* A middle that differs from the last only in bytes that the last never had is no copy of it. */
+static void test_what_never_came_is_not_compared(void **state)
+{
+	struct net_reassembler *r = create(&roomy);
+	uint8_t buffer[200];
+	struct net_reassembled out;
+	struct net_frame f;
+
+	assert_int_equal(give(r, &v4, (struct piece){8, 5, false, 0}, 0, &out), HELD);
+	write_piece(&v4, &(struct piece){8, 8, true, 0}, buffer, &f);
+	/* What lies behind the last in fresh memory. */
+	memset(buffer + f.l4_off + 5, 0, 3);
+	assert_int_equal(net_reassemble(r, buffer, &f, 0, &out), OVERLAP);
+	assert_int_equal(out.frames, 2);
+	net_reassembler_destroy(r);
+}
+
 static void test_keys_keep_datagrams_apart(void **state)
 {
 	static const struct {
@@ -544,6 +561,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_order_of_fragments_has_its_verdict),
+		cmocka_unit_test(test_what_never_came_is_not_compared),
 		cmocka_unit_test(test_keys_keep_datagrams_apart),
 		cmocka_unit_test(test_ipv6_fragments_may_name_other_next_headers),
 		cmocka_unit_test(test_ipv6_extension_headers_are_those_of_the_first),
