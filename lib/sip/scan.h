@@ -9,8 +9,9 @@
 #include "base/base.h"
 
 #define SIP_SCAN_BLOCK 64 /* bytes that a scanner looks at in one step */
-#define SIP_SCAN_ROOM 192 /* line ends of one round; a message of the usual kind takes one round \
-			   */
+#define SIP_SCAN_ROOM \
+	192 /* line ends of one round; a message of the usual kind takes one round \
+	     */
 
 struct sip_scan {
 	const char *buf;
