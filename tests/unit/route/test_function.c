@@ -592,6 +592,69 @@ static void test_unset_takes_a_value_away(void **state)
 	fixture_destroy(f);
 }
 
+/* The same functions as the compiler calls them: arguments read as written, constants, numbers,
+ * values. */
+static void test_a_script_calls_them(void **state)
+{
+	static const char script_text[] =
+		"loadmodule \"textops.so\"\n"
+		"loadmodule \"xlog.so\"\n"
+		"loadmodule \"pv.so\"\n"
+		"request_route {\n"
+		"	xlog(\"L_ERR\", \"$rm $(fu{uri.user}) 100$$\\n\");\n"
+		"	xinfo(\"to $tu\");\n"
+		"	log(\"plain $ru\\n\");\n"
+		"	if (!is_method(\"ACK|INVITE\") || is_method(\"BYE\")) exit;\n"
+		"	if (search(\"^Subject: hello$\") && !search_body(\"nothing\")) "
+		"setflag(1);\n"
+		"	append_hf(\"X-Added: $rU at $si\\r\\n\");\n"
+		"	insert_hf(\"X-First: 1\\r\\n\", \"To\");\n"
+		"	if (!append_hf(\"X-Bad: $hdr(X-Evil)\\r\\nEvil: $rb\\r\\n\")) setflag(2);\n"
+		"	remove_hf(\"X-One\");\n"
+		"	if (is_present_hf(\"s\")) setflag(3);\n"
+		"	replace_body(\"10\\.0\\.0\\.1\", \"10.9.9.9\");\n"
+		"	subst(\"/^Subject: (.*)$/Subject: \\1 $rm/\");\n"
+		"	if (pv_isset(\"$hdr(X-Evil)\") && !pv_isset(\"$hdr(X-None)\")) "
+		"setflag(4);\n"
+		"	if (cmp_istr(\"$rm\", \"invite\") && starts_with(\"$rU\", \"+49\")) "
+		"setflag(5);\n"
+		"	if (in_list(\"$rm\", \"ACK,INVITE\", \",\")) setflag(6);\n"
+		"	strip(3); prefix(\"0\"); setport(5070); sethost(\"$fd\");\n"
+		"	subst_uri(\"/user=phone/u=\\$/\");\n"
+		"	append_to_reply(\"Retry-After: 5\\r\\n\");\n"
+		"	if (isflagset(6) && has_body(\"application/sdp\") && !has_totag()) "
+		"setbflag(7);\n"
+		"}\n";
+	struct fixture *f = fixture_create();
+	struct route_registry registry;
+
+	route_registry_init(&registry);
+	struct route_script *script =
+		route_script_load_text("test", str_c(script_text), &registry, f->report);
+
+	if (script == NULL)
+		fail_msg("%s", route_report_text(f->report));
+	route_script_publish(script);
+	f->thread.xlog = route_xlog_create(8192);
+	fixture_message(f, invite);
+	f->ctx->script = script;
+	assert_int_equal(route_run(f->ctx), ROUTE_ENDED);
+	assert_int_equal(f->ctx->flags, 0x7e);
+	assert_int_equal(f->ctx->branch_flags, 0x80);
+	assert_string_equal(fixture_read(f, "$ru"), "sip:030123@a.example:5070;u=$;x=Y");
+	assert_int_equal(times(f, "\r\nX-Added: +4930123 at 192.0.2.7\r\n\r\nv=0"), 1);
+	assert_int_equal(times(f, ";tag=1\r\nX-First: 1\r\nTo:"), 1);
+	assert_int_equal(times(f, "Evil: v=0") + times(f, "X-One") + times(f, "x-ONE"), 0);
+	assert_int_equal(times(f, "\r\nSubject: hello INVITE\r\n"), 1);
+	assert_int_equal(times(f, "c=IN IP4 10.9.9.9\r\n"), 1);
+	assert_int_equal(f->ctx->result.headers.len, strlen("Retry-After: 5\r\n"));
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_int_equal(route_xlog_drain(f->thread.xlog, 1, 0), 3);
+	route_xlog_destroy(f->thread.xlog);
+	route_script_unref(script);
+	fixture_destroy(f);
+}
+
 static void test_tables_are_complete(void **state)
 {
 	static const struct route_module *const module[] = {
@@ -629,6 +692,7 @@ int main(void)
 		cmocka_unit_test(test_replacements_keep_content_length_true),
 		cmocka_unit_test(test_too_many_changes_are_refused_and_remembered),
 		cmocka_unit_test(test_unset_takes_a_value_away),
+		cmocka_unit_test(test_a_script_calls_them),
 		cmocka_unit_test(test_tables_are_complete),
 	};
 
