@@ -135,9 +135,14 @@ int golden_next(FILE *file, unsigned *line, struct golden_case *c)
 		}
 		if (text[0] == 0 || text[0] == '#')
 			continue;
-		if (used + strlen(text) + 2 > sizeof(c->expect))
+		size_t len = strlen(text);
+
+		if (used + len + 2 > sizeof(c->expect))
 			return -1;
-		used += (size_t)sprintf(c->expect + used, "%s\n", text);
+		memcpy(c->expect + used, text, len);
+		used += len;
+		c->expect[used++] = '\n';
+		c->expect[used] = 0;
 	}
 	return used != 0 ? 1 : -1;
 }
