@@ -19,6 +19,25 @@ static bool uri_text_valid(const char *buf, uint32_t at, uint32_t end)
 	       sip_skip(buf, colon, end, SIP_TEXT_URI) == end;
 }
 
+/*
+ * Whether each '(' in [at, end) has its ')' there. Lists hide the commas of comments, and a display
+ * name or URI must not be one value to us and two to sip_list_next(), or the other way round.
+ */
+static bool parentheses_close(const char *buf, uint32_t at, uint32_t end)
+{
+	uint32_t open = 0;
+
+	for (; at < end; at++) {
+		if (buf[at] == '\\' && open > 0)
+			at++;
+		else if (buf[at] == '(')
+			open++;
+		else if (buf[at] == ')' && open > 0)
+			open--;
+	}
+	return open == 0;
+}
+
 /* The text up to '<', which `*at` is left on. */
 static int parse_display(const char *buf, uint32_t *at, uint32_t end, struct sip_address *out)
 {
@@ -37,6 +56,8 @@ static int parse_display(const char *buf, uint32_t *at, uint32_t end, struct sip
 				return -EINVAL;
 			p++;
 		}
+		if (!parentheses_close(buf, begin, p))
+			return -EINVAL;
 		after = sip_skip_lws_back(buf, begin, p);
 	}
 	if (after > begin)
@@ -73,7 +94,7 @@ static int parse_addr_spec(const char *buf, uint32_t *at, uint32_t end, struct s
 			return -EINVAL;
 		p++;
 	}
-	if (!uri_text_valid(buf, *at, p))
+	if (!uri_text_valid(buf, *at, p) || !parentheses_close(buf, *at, p))
 		return -EINVAL;
 	out->uri = sip_span_of(*at, p);
 	*at = p;

@@ -82,6 +82,17 @@ static void check_address(const char *buf, const struct sip_address *address)
 	free(copy);
 }
 
+/* The n-th value of the line is the same to whoever cuts it at its commas. */
+static void check_list(const char *buf, uint32_t end, unsigned n, struct sip_span value)
+{
+	struct sip_span list = {1, end - 1}, got = {0, 0};
+	uint32_t at = 0;
+
+	for (unsigned i = 0; i <= n; i++)
+		require(sip_list_next(buf, list, &at, &got));
+	require(got.off == value.off && got.len == value.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *buf = malloc(size + 1);
@@ -94,17 +105,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf[0] = ':';
 	if (size != 0)
 		memcpy(buf + 1, data, size);
-	for (uint32_t at = 1; at != 0; at = via.next) {
+	for (uint32_t at = 1, n = 0; at != 0; at = via.next, n++) {
 		if (sip_via_parse(buf, (struct sip_span){at, end - at}, &via) != 0)
 			break;
 		require(via.next == 0 || via.next > at);
 		check_via(buf, &via);
+		if (n < 8)
+			check_list(buf, end, n, via.value);
 	}
-	for (uint32_t at = 1; at != 0; at = address.next) {
+	for (uint32_t at = 1, n = 0; at != 0; at = address.next, n++) {
 		if (sip_address_parse(buf, (struct sip_span){at, end - at}, &address) != 0)
 			break;
 		require(address.next == 0 || address.next > at);
 		check_address(buf, &address);
+		if (n < 8)
+			check_list(buf, end, n, address.value);
 	}
 	free(buf);
 	return 0;

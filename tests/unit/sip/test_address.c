@@ -109,6 +109,10 @@ static const struct str bad[] = {
 	T("<sip:a\"b>"),
 	T("<sip:a@b\r\n>"),
 	T("sip:a@b x"),
+	/* one value to one reader, two to another */
+	T("Bob ( <sip:a@b>, Al ) <sip:c@d>"),
+	T("sip:a(b,c)@d"),
+	T("sip:a(b;x,c)@d"),
 	/* a '?' wants brackets (RFC 4475 3.1.2.13) */
 	T("sip:user@example.com?Route=%3Csip:sip.example.com%3E"),
 	/* an unquoted comma ends the value (RFC 4475 3.1.2.15) */
