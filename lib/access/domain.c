@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Our domains: a hash table with open addressing, keyed so that nobody can aim at one slot, and at
- * most half full. A name counts without regard to case and to a dot at its end. IPv6 addresses are
- * compared as text, without brackets.
+ * most half full. A name counts without regard to case and to a dot at its end, an IPv6 address in
+ * whichever way it is written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,11 +24,16 @@ struct access_domains {
 	uint32_t names_len, names_room;
 };
 
-static struct str without_dot(struct str name)
+/* What a host is compared by; `text` may get it. */
+static struct str canonical(struct str host, char text[NET_ADDR_TEXT_MAX])
 {
-	if (name.len > 1 && name.s[name.len - 1] == '.')
-		name.len--;
-	return name;
+	struct net_addr addr;
+
+	if (host.len > 1 && host.s[host.len - 1] == '.')
+		host.len--;
+	if (str_find(host, ':') < 0 || net_addr_parse(host, &addr) != 0)
+		return host;
+	return str_of(text, net_addr_format(&addr, text));
 }
 
 static uint64_t hash_of(const struct access_domains *d, struct str name)
@@ -57,7 +62,9 @@ static struct slot *slot_of(const struct access_domains *d, struct str name, uin
 
 bool access_domains_hold(const struct access_domains *d, struct str domain)
 {
-	domain = without_dot(domain);
+	char text[NET_ADDR_TEXT_MAX];
+
+	domain = canonical(domain, text);
 	if (domain.len == 0 || d->count == 0)
 		return false;
 	return slot_of(d, domain, hash_of(d, domain))->hash != 0;
@@ -136,7 +143,7 @@ static void refuse(
 	route_error(l->report, &place, "%s", why);
 }
 
-/* Whether text can be the host of a SIP URI; `*host` is what it is compared by. */
+/* Whether text can be the host of a SIP URI; `*host` is without brackets. */
 static bool host_of(struct str text, struct str *host)
 {
 	char uri[4 + ACCESS_DOMAIN_MAX];
@@ -150,13 +157,14 @@ static bool host_of(struct str text, struct str *host)
 	if (sip_uri_parse(uri, (struct sip_span){0, text.len + 4}, &parsed) != 0 ||
 		parsed.port != 0 || parsed.hostport.off != 4 || parsed.hostport.len != text.len)
 		return false;
-	*host = without_dot(str_of(text.s + parsed.host.off - 4, parsed.host.len));
+	*host = str_of(text.s + parsed.host.off - 4, parsed.host.len);
 	return true;
 }
 
 static void take_line(void *arg, const struct access_line *line)
 {
 	struct loading *l = arg;
+	char text[NET_ADDR_TEXT_MAX];
 	struct str host;
 
 	if (line->count != 1)
@@ -165,7 +173,7 @@ static void take_line(void *arg, const struct access_line *line)
 		refuse(l, line, 0, "neither a domain name nor an address");
 	else if (l->domains->count == ACCESS_DOMAINS_MAX)
 		refuse(l, line, 0, "more domains than a table holds");
-	else if (add(l->domains, host) != 0)
+	else if (add(l->domains, canonical(host, text)) != 0)
 		refuse(l, line, 0, "not enough memory");
 }
 

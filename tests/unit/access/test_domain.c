@@ -17,6 +17,9 @@ static void test_domains_count_without_case_and_final_dot(void **state)
 	assert_true(access_domains_hold(table, STR("sip.example.net")));
 	assert_true(access_domains_hold(table, STR("192.0.2.1")));
 	assert_true(access_domains_hold(table, STR("2001:DB8::1")));
+	assert_true(access_domains_hold(table, STR("2001:db8:0:0::0:1")));
+	assert_false(access_domains_hold(table, STR("2001:db8::2")));
+	assert_false(access_domains_hold(table, STR("2001:db8:::1")));
 	assert_true(access_domains_hold(table, STR("host_1")));
 	assert_false(access_domains_hold(table, STR("a.example.com")));
 	assert_false(access_domains_hold(table, STR("xample.com")));
