@@ -76,23 +76,10 @@ enum ast_kind {
 	AST_PREFIX,	 /* row: AST_SRC_IP or AST_DST_IP; index */
 	AST_METHOD_IS,	 /* row: enum sip_method */
 	AST_REGEX,	 /* a =~ index; row: 1 where negated */
-	AST_TRANSFORM,	 /* a{...}: row: enum ast_transform, i, b: arguments */
+	AST_TRANSFORM,	 /* a{...}: index */
 };
 
 enum ast_subject { AST_URI, AST_FROM_URI, AST_TO_URI, AST_SRC_IP, AST_DST_IP };
-
-enum ast_transform {
-	AST_S_LEN,
-	AST_S_INT,
-	AST_S_LOWER,
-	AST_S_UPPER,
-	AST_S_SUBSTR,
-	AST_URI_USER,
-	AST_URI_HOST,
-	AST_URI_PORT,
-	AST_URI_PARAM,
-	AST_TRANSFORMS
-};
 
 struct ast_expr {
 	uint8_t kind, op;

@@ -132,17 +132,6 @@ void check_word(struct route_load *load, struct ast_expr *expr, enum check_where
 
 /* ---- $variables ---- */
 
-static const struct {
-	const char *name;
-	enum ast_transform transform;
-	unsigned args_min, args_max;
-} transforms[] = {
-	{"s.len", AST_S_LEN, 0, 0},	  {"s.int", AST_S_INT, 0, 0},	    {"s.tolower", AST_S_LOWER, 0, 0},
-	{"s.lower", AST_S_LOWER, 0, 0},	  {"s.toupper", AST_S_UPPER, 0, 0}, {"s.upper", AST_S_UPPER, 0, 0},
-	{"s.substr", AST_S_SUBSTR, 2, 2}, {"uri.user", AST_URI_USER, 0, 0}, {"uri.host", AST_URI_HOST, 0, 0},
-	{"uri.port", AST_URI_PORT, 0, 0}, {"uri.param", AST_URI_PARAM, 1, 1},
-};
-
 static bool is_name_char(char c)
 {
 	return str_is_alpha(c) || str_is_digit(c) || c == '_';
@@ -261,63 +250,29 @@ static void check_plain(struct route_load *load, struct ast_expr *expr, struct s
 	}
 }
 
-/* {s.len}, {s.substr,0,3}: wraps expr. */
-static struct ast_expr *wrap_transform(struct route_load *load, struct ast_expr *expr, struct ast_expr *inner, struct str text)
+/* {s.len}, {s.substr,0,3}: what changes the value of `inner`. */
+static struct ast_expr *wrap_transform(struct route_load *load, const struct ast_expr *expr, struct ast_expr *inner, struct str text)
 {
-	int64_t comma = str_find(text, ',');
-	struct str name = str_trim(comma >= 0 ? str_of(text.s, (size_t)comma) : text), rest, part;
-	struct ast_expr *outer;
+	struct route_script *script = load->script;
+	struct ast_expr *outer = ast_alloc(&load->arena, sizeof(*outer));
+	const char *kept = code_keep(script, text);
 
-	for (size_t i = 0; i < sizeof(transforms) / sizeof(transforms[0]); i++) {
-		if (!str_eq(name, str_c(transforms[i].name)))
-			continue;
-		outer = ast_alloc(&load->arena, sizeof(*outer));
-		if (outer == NULL) {
-			load_no_memory(load);
-			return NULL;
-		}
-		*outer = (struct ast_expr){.kind = AST_TRANSFORM, .row = (int32_t)transforms[i].transform, .at = expr->at, .a = inner,
-			.depth = (uint16_t)(inner->depth + 1), .slow = inner->slow};
-		rest = comma >= 0 ? str_of(text.s + comma + 1, text.len - (size_t)comma - 1) : STR_NONE;
-		while (rest.s != NULL) {
-			int64_t next = str_find(rest, ',');
-			struct ast_expr *arg = ast_alloc(&load->arena, sizeof(*arg));
-			uint64_t number;
-
-			part = str_trim(next >= 0 ? str_of(rest.s, (size_t)next) : rest);
-			rest = next >= 0 ? str_of(rest.s + next + 1, rest.len - (size_t)next - 1) : STR_NONE;
-			if (arg == NULL) {
-				load_no_memory(load);
-				return NULL;
-			}
-			arg->at = expr->at;
-			arg->kind = AST_STR;
-			arg->text = part;
-			if (part.len > 0 && part.s[0] == '$')
-				load_error(load, expr->at, "the arguments of {%s} must be constant", transforms[i].name);
-			if (str_to_u64(part, INT32_MAX, &number) == 0 && transforms[i].transform == AST_S_SUBSTR) {
-				arg->kind = AST_INT;
-				arg->i = (int64_t)number;
-			} else if (part.len > 1 && part.s[0] == '-' && transforms[i].transform == AST_S_SUBSTR &&
-				str_to_u64(str_of(part.s + 1, part.len - 1), INT32_MAX, &number) == 0) {
-				arg->kind = AST_INT;
-				arg->i = -(int64_t)number;
-			} else if (transforms[i].transform == AST_S_SUBSTR) {
-				load_error(load, expr->at, "{s.substr,OFFSET,LENGTH} wants numbers");
-			}
-			if (outer->arg == NULL)
-				outer->arg = arg;
-			else
-				outer->arg->next = arg;
-			if (++outer->args > 2)
-				break;
-		}
-		if (outer->args < transforms[i].args_min || outer->args > transforms[i].args_max)
-			load_error(load, expr->at, "{%s} takes %u arguments", transforms[i].name, transforms[i].args_min);
-		return outer;
+	if (outer == NULL || kept == NULL ||
+		!code_grow(&script->transform, script->transforms, &script->transforms_cap, sizeof(script->transform[0]))) {
+		load_no_memory(load);
+		return NULL;
 	}
-	load_error(load, expr->at, "the transformation {%.*s} is not supported", STR_FMT(name));
-	return NULL;
+	if (str_find(text, '$') >= 0) {
+		load_error(load, expr->at, "the arguments of {%.*s} must be constant", STR_FMT(text));
+		return NULL;
+	}
+	if (!transform_parse(str_of(kept, text.len), &script->transform[script->transforms])) {
+		load_error(load, expr->at, "{%.*s} is no transformation that is known here, or its arguments are wrong", STR_FMT(text));
+		return NULL;
+	}
+	*outer = (struct ast_expr){.kind = AST_TRANSFORM, .at = expr->at, .a = inner, .index = script->transforms++, .slow = inner->slow,
+		.text = expr->text, .depth = (uint16_t)(inner->depth + 1)};
+	return outer;
 }
 
 static void check_braced(struct route_load *load, struct ast_expr *expr, struct str inside)

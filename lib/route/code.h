@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "route/ast.h"
+#include "route/transform.h"
 
 enum code_op {
 	CODE_RETURN,	/* pops $rc; 0 ends the script */
@@ -43,7 +44,7 @@ enum code_op {
 	CODE_ADD,	/* pops two: numbers or a concatenation, by the left one's type */
 	CODE_CONCAT,	/* pops b cells, all made text */
 	CODE_UNARY,	/* b: enum ast_op */
-	CODE_TRANSFORM,	/* b: enum ast_transform, pops a arguments above the value */
+	CODE_TRANSFORM,	/* the top; c: transformation */
 };
 
 enum code_origin {
@@ -124,6 +125,8 @@ struct route_script {
 	uint32_t regexes, regexes_cap;
 	struct route_format **format;
 	uint32_t formats, formats_cap;
+	struct transform *transform;
+	uint32_t transforms, transforms_cap;
 	struct net_prefix *prefix;
 	uint32_t prefixes, prefixes_cap;
 	uint32_t request, reply; /* blocks, or CODE_NO_BLOCK */

@@ -251,15 +251,6 @@ static void truth(struct compiler *c, const struct ast_expr *expr)
 	land(c, &end);
 }
 
-static void transform(struct compiler *c, const struct ast_expr *expr)
-{
-	value(c, expr->a);
-	for (const struct ast_expr *arg = expr->arg; arg != NULL; arg = arg->next)
-		value(c, arg);
-	emit(c, CODE_TRANSFORM, expr->args, (unsigned)expr->row, 0);
-	c->depth -= expr->args;
-}
-
 static void test(struct compiler *c, enum code_op op, const struct ast_expr *expr)
 {
 	emit(c, op, 0, (unsigned)expr->row, expr->index);
@@ -332,7 +323,8 @@ static void value(struct compiler *c, const struct ast_expr *expr)
 		emit(c, CODE_MATCH, (unsigned)expr->row, 0, expr->index);
 		break;
 	case AST_TRANSFORM:
-		transform(c, expr);
+		value(c, expr->a);
+		emit(c, CODE_TRANSFORM, 0, 0, expr->index);
 		break;
 	case AST_CALL:
 		call(c, expr);

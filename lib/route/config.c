@@ -106,6 +106,7 @@ void config_init(struct route_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	config->memory_huge = -1;
+	config->require_token = 1; /* no open relay unless somebody asks for one */
 	config->debug = 3;
 	config->xlog_rate = 100;
 	config->reply_rate = 100;

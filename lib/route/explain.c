@@ -254,7 +254,7 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 		{"`break`", "leaves the innermost while or switch"},
 		{"`return [VALUE]`", "leaves the block; without a value 1"},
 		{"`exit`", "ends the script"},
-		{"`drop`", "ends the script; in reply_route the response is dropped"},
+		{"`drop`", "ends the script: a response is dropped, a request goes where it was sent before, if anywhere"},
 		{"`$name = VALUE`", "also `+=`, `-=`, `*=`, `/=`, `%=`, `|=`, `&=`, `^=`"},
 	};
 

@@ -14,8 +14,9 @@
  *
  * Threads: loading, checking, explaining: control thread only. Running: any thread, with a route_ctx and route_thread of its own.
  *
- * Files: source (preprocessor), lexer.l, grammar.y, ast, check, compile, code, vm, variable, function_* (core, textops), config (globals,
- * port, cores, listen), explain, xlog, context.
+ * Files: source (preprocessor), lexer.l, grammar.y, ast, check (check_word, check_call), compile, code, vm, explain, script, registry, config (globals,
+ * port, cores, listen), report (messages); variable_*, transform, format, regex, function_* (core, textops, modules that keep state by name), xlog, context,
+ * thread.
  */
 #include "net/net.h"
 #include "sip/sip.h"

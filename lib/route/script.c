@@ -93,6 +93,7 @@ static void destroy(struct route_script *script)
 	free(script->keep);
 	free(script->line);
 	free(script->prefix);
+	free(script->transform);
 	free(script->format);
 	free(script->regex);
 	free(script->block);

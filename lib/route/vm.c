@@ -268,92 +268,6 @@ static int match(struct route_ctx *ctx, const struct code *code, const struct ro
 	return n < 0 ? -1 : (n > 0) != (code->a != 0);
 }
 
-/* ---- transformations ---- */
-
-static bool set_text(struct route_ctx *ctx, struct route_cell *cell, struct str s)
-{
-	struct route_value v = {.type = ROUTE_STR, .s = s};
-
-	return set_value(ctx, cell, &v);
-}
-
-static bool letter_case(struct route_ctx *ctx, struct route_cell *cell, struct str s, bool upper)
-{
-	cell->text = route_text_make(ctx, s);
-	cell->type = ROUTE_STR;
-	if (cell->text.space == ROUTE_SPACE_NONE)
-		return false;
-	for (uint32_t i = 0; i < s.len; i++) {
-		char *c = &ctx->text[cell->text.off + i];
-
-		*c = upper && *c >= 'a' && *c <= 'z' ? (char)(*c - 0x20) : !upper ? str_lower_char(*c) : *c;
-	}
-	return true;
-}
-
-/* {s.substr,OFFSET,LENGTH}: a negative offset counts from the end, length 0 is all that is left. */
-static bool substring(struct route_ctx *ctx, struct route_cell *cell, struct str s, int64_t off, int64_t len)
-{
-	if (off < 0)
-		off += s.len;
-	if (off < 0 || off > s.len || len < 0)
-		return set_text(ctx, cell, STR(""));
-	if (len == 0 || len > (int64_t)s.len - off)
-		len = (int64_t)s.len - off;
-	return set_text(ctx, cell, str_of(s.s + off, (size_t)len));
-}
-
-static bool uri_transform(struct route_ctx *ctx, struct route_cell *cell, enum ast_transform what, struct str s)
-{
-	struct sip_span span = {0, 0};
-	struct sip_uri uri;
-
-	if (s.len == 0 || sip_uri_parse(s.s, (struct sip_span){0, s.len}, &uri) != 0) {
-		if (what == AST_URI_PORT)
-			set_int(cell, 0);
-		else
-			return set_text(ctx, cell, STR(""));
-		return true;
-	}
-	switch (what) {
-	case AST_URI_USER:
-		span = uri.user;
-		break;
-	case AST_URI_HOST:
-		span = uri.host;
-		break;
-	case AST_URI_PORT:
-		set_int(cell, uri.port);
-		return true;
-	default:
-		sip_param_find(s.s, uri.params, cell_str(ctx, &cell[1]), &span, NULL);
-		break;
-	}
-	return set_text(ctx, cell, sip_text(s.s, span));
-}
-
-static bool transform(struct route_ctx *ctx, enum ast_transform what, struct route_cell *cell)
-{
-	char digits[VALUE_NUMBER_MAX];
-	struct str s = to_str(ctx, cell, digits);
-
-	switch (what) {
-	case AST_S_LEN:
-		set_int(cell, s.len);
-		return true;
-	case AST_S_INT:
-		set_int(cell, to_int(ctx, cell));
-		return true;
-	case AST_S_LOWER:
-	case AST_S_UPPER:
-		return letter_case(ctx, cell, s, what == AST_S_UPPER);
-	case AST_S_SUBSTR:
-		return substring(ctx, cell, s, cell[1].i, cell[2].i);
-	default:
-		return uri_transform(ctx, cell, what, s);
-	}
-}
-
 /* ---- calls ---- */
 
 /* Runs a site. The arguments stay on the stack until it has come back with a result. */
@@ -419,9 +333,9 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			pc = ctx->call_pc[--ctx->calls];
 			continue;
 		case CODE_DROP:
-			/* A request that is dropped ends like one that exits; a response is not passed on. */
-			if (ctx->in == ROUTE_IN_REPLY)
-				ctx->result.drop = true;
+			/* A response is not passed on. A request ends as with exit: what forward() or a reply has decided
+			 * stays, and where neither has, the counter tells a drop from a forgotten case. */
+			ctx->result.drop = true;
 			STOP(ROUTE_ENDED);
 		case CODE_EXIT:
 			STOP(ROUTE_ENDED);
@@ -579,11 +493,14 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			if (!unary(ctx, (enum ast_op)code->b, &stack[sp - 1]))
 				FAIL(TEXT_FULL);
 			break;
-		case CODE_TRANSFORM:
-			sp -= code->a;
-			if (!transform(ctx, (enum ast_transform)code->b, &stack[sp - 1]))
+		case CODE_TRANSFORM: {
+			struct route_value v;
+
+			get_value(ctx, &stack[sp - 1], &v);
+			if (!transform_apply(ctx, &script->transform[code->c], &v) || !set_value(ctx, &stack[sp - 1], &v))
 				FAIL(TEXT_FULL);
 			break;
+		}
 		default:
 			FAIL(INTERNAL);
 		}

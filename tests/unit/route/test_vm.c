@@ -336,9 +336,15 @@ static void test_a_response_runs_reply_route_and_drop_drops_it(void **state)
 	language_message(l, language_ok);
 	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
 	assert_false(l->ctx->result.drop);
+	/* Of a request drop says only that nothing was forgotten: what was decided before it stays. */
 	language_message(l, language_invite);
 	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
-	assert_false(l->ctx->result.drop);
+	assert_true(l->ctx->result.drop);
+	language_free(l);
+	l = load("request_route { relay(); drop; }");
+	language_message(l, language_invite);
+	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
+	assert_true(l->ctx->result.forward);
 	language_free(l);
 }
 
@@ -384,8 +390,8 @@ static void test_a_stopped_run_goes_on_in_a_copy_elsewhere(void **state)
 		"request_route { note(\"a\" + $rU, pending($fU), \"b\" + $rd); }",
 		"request_route { $var(i) = 0; while ($var(i) < 3) { $var(i) += 1; pending($var(i)); } note($var(i)); }",
 		"request_route { switch ($rU) { case \"bob\": pending(1); note(\"$rU\"); break; default: note(2); } }",
-		"request_route { $var(k) = \"keep\" + 1; route(A); note($rc, $var(k)); } route[A] { $ru = \"sip:z@example.net\"; route(B); return 5; } "
-		"route[B] { pending($rU); note($rU); }",
+		("request_route { $var(k) = \"keep\" + 1; route(A); note($rc, $var(k)); } route[A] { $ru = \"sip:z@example.net\"; route(B); return 5; } "
+		 "route[B] { pending($rU); note($rU); }"),
 		"request_route { $var(x) = 1 + (2 * (3 + pending())); note($var(x)); }",
 		"request_route { append_hf(\"X-A: 1\\r\\n\"); setflag(3); pending(); if (isflagset(3)) note(1); }",
 	};
