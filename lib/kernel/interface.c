@@ -85,6 +85,7 @@ int kernel_interface_open(struct kernel_interface *i, const struct kernel_port_c
 		.vlan = config->vlan,
 		.complete_checksums = config->complete_checksums,
 		.carrier = true,
+		.announce = true,
 	};
 	if (strlen(config->interface) >= sizeof(i->name) || config->interface[0] == '\0')
 		return kernel_fail(error, error_size, EINVAL,

@@ -453,9 +453,23 @@ static unsigned mirror(struct kernel *k, uint64_t now)
 	return done;
 }
 
+/* At the start, too: peers may remember the MAC of an earlier run. */
+static unsigned announce(struct kernel *k)
+{
+	unsigned done = 0;
+
+	for (unsigned n = 0; n < k->interfaces; n++)
+		if (k->interface[n].announce && k->interface[n].carrier) {
+			k->interface[n].announce = false;
+			kernel_announce(k, k->interface[n].port);
+			done++;
+		}
+	return done;
+}
+
 unsigned kernel_poll(struct kernel *k, uint64_t now_ns)
 {
-	unsigned done = drain(k) + read_taps(k) + mirror(k, now_ns);
+	unsigned done = drain(k) + read_taps(k) + mirror(k, now_ns) + announce(k);
 
 	if (now_ns >= k->sweep_after)
 		expire_pmtus(k, now_ns);
@@ -478,8 +492,7 @@ void kernel_set_carrier(struct kernel *k, uint16_t port, bool up)
 		if (i->port != port || i->carrier == up)
 			continue;
 		kernel_interface_carrier(i, up);
-		if (up)
-			kernel_announce(k, port);
+		i->announce = up;
 		k->routes_stale = true;
 	}
 }

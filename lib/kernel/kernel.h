@@ -9,6 +9,8 @@
  *
  * A netlink socket and tap devices live in the network namespace of the process. A tap's file is read and written without blocking.
  *
+ * What other hosts may remember is put right: the first poll, and each after a link came back, announces the port's addresses (gratuitous ARP, unsolicited NA).
+ *
  * Threads: the control thread owns everything; workers use kernel_hops(), kernel_hop_find() and kernel_hand() only.
  *
  * Files: interface (tap), netlink (what the kernel says and is asked), mirror (what it has said, changeable), hop_build and hop (snapshot, lookup), hand (rings and
@@ -74,7 +76,7 @@ struct kernel *kernel_create(const struct kernel_config *config, char *error, si
 void kernel_destroy(struct kernel *k);
 /* The control loop's share: taps, netlink, placeholder sockets, managed neighbours, carrier. Never blocks; returns the number of things done. */
 unsigned kernel_poll(struct kernel *k, uint64_t now_ns);
-/* Follows the port's link on the exception interface's carrier; announces the port's addresses to a link that came back. */
+/* Follows the port's link on the exception interface's carrier; the next poll announces the port's addresses to a link that came back. */
 void kernel_set_carrier(struct kernel *k, uint16_t port, bool up);
 
 /* MAC of an interface that is there: what an earlier run left, worth keeping because peers remember it. 0 or -errno. */

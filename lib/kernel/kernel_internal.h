@@ -122,6 +122,7 @@ struct kernel_interface {
 	int vlan;
 	bool complete_checksums;
 	bool created, carrier;
+	bool announce;    /* the addresses, with the next poll */
 	uint64_t refused; /* frames that the tap did not take */
 };
 

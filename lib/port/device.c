@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
@@ -244,6 +245,18 @@ static int complete(const struct port_config *config, const struct port_profile 
 	return at < size ? 0 : -ENAMETOOLONG;
 }
 
+/* For libraries that take settings in no other way; what the operator has set holds. */
+static void set_environment(const struct port_profile *profile)
+{
+	char name[PORT_PROFILE_TEXT_MAX];
+	size_t n = strcspn(profile->environment, "=");
+
+	if (profile->environment[n] != '=')
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)n, profile->environment);
+	setenv(name, profile->environment + n + 1, 0);
+}
+
 int port_device_probe(const struct port_config *config, const struct port_profile *profile,
 	uint16_t queues, uint16_t *id, char *error, size_t error_size)
 {
@@ -266,6 +279,7 @@ int port_device_probe(const struct port_config *config, const struct port_profil
 	rc = complete(config, profile, queues, device, sizeof(device));
 	if (rc != 0)
 		return port_fail(error, error_size, -rc, "device %s: too long", name);
+	set_environment(profile);
 	rc = rte_dev_probe(device);
 	if (rc != 0 && profile->drivers == 0)
 		return unknown_device(config->device, error, error_size);

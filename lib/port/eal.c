@@ -2,9 +2,14 @@
 #include <errno.h>
 #include <dirent.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -15,6 +20,7 @@
 
 #define EAL_ARGUMENTS_MAX 96
 #define EAL_RESERVE_BYTES (48ULL << 20) /* EAL's own, rings, ethdev data */
+#define RUNTIME_PREFIX "siplane-"
 #define EAL_HUGEPAGES "/sys/kernel/mm/hugepages"
 
 struct arguments {
@@ -156,6 +162,56 @@ static void add_devices(struct arguments *a, const struct port_eal *config)
 		add(a, "--no-pci");
 }
 
+static void remove_runtime_dir(const char *dir)
+{
+	char path[PATH_MAX + 512];
+
+	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* Not one that is being made at this moment. */
+static bool is_old(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) == 0 && st.st_mtime + 60 < time(NULL);
+}
+
+/* A run that was killed leaves its folder: one whose socket nobody listens on any more goes. */
+static void remove_stale_runtime_dirs(void)
+{
+	char base[PATH_MAX], dir[PATH_MAX + 300];
+	struct dirent *entry;
+	DIR *d;
+
+	snprintf(base, sizeof(base), "%s", rte_eal_get_runtime_dir());
+	*strrchr(base, '/') = '\0';
+	d = opendir(base);
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL) {
+		struct sockaddr_un sa = {.sun_family = AF_UNIX};
+		int fd;
+
+		if (strncmp(entry->d_name, RUNTIME_PREFIX, strlen(RUNTIME_PREFIX)) != 0)
+			continue;
+		snprintf(dir, sizeof(dir), "%s/%s", base, entry->d_name);
+		if ((size_t)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/dpdk_telemetry.v2",
+			    dir) >= sizeof(sa.sun_path))
+			continue;
+		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			break;
+		if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 &&
+			(errno == ECONNREFUSED || (errno == ENOENT && is_old(dir))))
+			remove_runtime_dir(dir);
+		close(fd);
+	}
+	closedir(d);
+}
+
 int port_eal_start(const struct port_eal *config, char *error, size_t error_size)
 {
 	uint64_t bytes = RTE_ALIGN(config->memory_bytes + EAL_RESERVE_BYTES, 2ULL << 20);
@@ -182,7 +238,7 @@ int port_eal_start(const struct port_eal *config, char *error, size_t error_size
 	}
 	add(&a, "-m");
 	add(&a, "%" PRIu64, bytes >> 20);
-	add(&a, "--file-prefix=siplane-%d", (int)getpid());
+	add(&a, "--file-prefix=" RUNTIME_PREFIX "%d", (int)getpid());
 	add(&a, "--log-level=%s", config->debug ? "debug" : "error");
 	add_devices(&a, config);
 	if (a.failed) {
@@ -190,11 +246,19 @@ int port_eal_start(const struct port_eal *config, char *error, size_t error_size
 			error, error_size, E2BIG, "too many devices for the EAL's arguments");
 		goto out;
 	}
+	/*
+	 * net_tap is woken by a queued real-time signal; where the queue is full the kernel sends
+	 * SIGIO instead, which would end the process.
+	 */
+	if (signal(SIGIO, SIG_IGN) != SIG_DFL)
+		log_debug("SIGIO was not at its default");
 	port_dpdk_listen();
 	memcpy(argv, a.v, sizeof(argv));
 	if (rte_eal_init(a.n, argv) < 0)
 		rc = port_fail(error, error_size, rte_errno != 0 ? rte_errno : EIO,
 			"DPDK does not start: %s%s", rte_strerror(rte_errno), port_dpdk_said());
+	else
+		remove_stale_runtime_dirs();
 out:
 	/* EAL keeps pointers into argv only while it parses. */
 	for (int i = 0; i < a.n; i++)
@@ -209,11 +273,6 @@ void port_eal_stop(void)
 	snprintf(dir, sizeof(dir), "%s", rte_eal_get_runtime_dir());
 	rte_eal_cleanup();
 	/* The telemetry socket outlives the EAL, and its folder, unique to us, with it. */
-	if (strstr(dir, "siplane-") != NULL) {
-		char path[PATH_MAX + 32];
-
-		snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
-		unlink(path);
-		rmdir(dir);
-	}
+	if (strstr(dir, RUNTIME_PREFIX) != NULL)
+		remove_runtime_dir(dir);
 }

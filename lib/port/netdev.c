@@ -94,14 +94,14 @@ static int ethtool_switch(const char *iface, uint32_t get, uint32_t set, uint32_
 	return ioctl_iface(iface, SIOCETHTOOL, &ifr) == 0 ? old : -1;
 }
 
-static void save(struct port_netdev_state *s, const struct nlmsghdr *nlh)
+static struct nlmsghdr *save(struct port_netdev_state *s, const struct nlmsghdr *nlh)
 {
 	struct nlmsghdr *copy;
 
 	if (s->saved == NETDEV_SAVED_MAX || (copy = malloc(nlh->nlmsg_len)) == NULL)
-		return;
+		return NULL;
 	memcpy(copy, nlh, nlh->nlmsg_len);
-	s->message[s->saved++] = copy;
+	return s->message[s->saved++] = copy;
 }
 
 static int on_address(const struct nlmsghdr *nlh, void *arg)
@@ -124,9 +124,17 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	if (nlh->nlmsg_type != RTM_NEWROUTE || rtm->rtm_table != RT_TABLE_MAIN ||
 		rtm->rtm_protocol == RTPROT_KERNEL)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) if (mnl_attr_get_type(attr) == RTA_OIF &&
-						       (int)mnl_attr_get_u32(attr) == s->index)
-		save(s, nlh);
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
+	{
+		struct nlmsghdr *copy;
+
+		if (mnl_attr_get_type(attr) != RTA_OIF || (int)mnl_attr_get_u32(attr) != s->index)
+			continue;
+		copy = save(s, nlh);
+		/* What the kernel says of the link's state it does not take back. */
+		if (copy != NULL)
+			((struct rtmsg *)mnl_nlmsg_get_payload(copy))->rtm_flags &= RTNH_F_ONLINK;
+	}
 	return MNL_CB_OK;
 }
 

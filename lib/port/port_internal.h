@@ -37,6 +37,7 @@ struct port_profile {
 	bool spreads_itself; /* without RSS, several queues still share the traffic */
 	char queue_argument[32];
 	char arguments[PORT_PROFILE_TEXT_MAX];
+	char environment[PORT_PROFILE_TEXT_MAX]; /* NAME=VALUE of a library below the driver */
 	uint64_t rss;
 	bool rx_checksum_flags, rx_pseudo_checksum, tx_checksum, promiscuous;
 	enum port_netdev netdev;

@@ -194,6 +194,8 @@ static int set_key(struct str key, struct str value, struct port_profile *p)
 		return set_text(value, p->queue_argument, sizeof(p->queue_argument));
 	if (str_eq(key, STR("arguments")))
 		return set_text(value, p->arguments, sizeof(p->arguments));
+	if (str_eq(key, STR("environment")))
+		return set_text(value, p->environment, sizeof(p->environment));
 	if (str_eq(key, STR("rss")))
 		return set_rss(value, p);
 	if (str_eq(key, STR("rx_checksum_flags")))

@@ -389,9 +389,25 @@ static void test_carrier_follows_the_port(void **state)
 	h.seen = 0;
 	kernel_set_carrier(h.k, 0, true);
 	/* Peers hear of us at once, and what was in use is found without being asked for. */
+	kernel_poll(h.k, clock_now_ns());
 	assert_int_equal(h.seen, both);
 	assert_true(is_running(&h, "ct0"));
 	assert_true(harness_pump(&h, 5000, is_ready, &ready));
+	harness_teardown(&h);
+}
+
+static void test_addresses_are_announced_at_the_start(void **state)
+{
+	BEGIN(h);
+	/* As a crash leaves it: there, up, and known to the network by another MAC. */
+	assert_int_equal(harness_run(&h, h.here,
+				 "ip tuntap add ct0 mode tap && ip link set ct0 address "
+				 "02:00:00:00:00:99 up"),
+		0);
+	CREATE(h);
+	h.watch = count_announcements;
+	kernel_poll(h.k, clock_now_ns());
+	assert_int_equal(h.seen, 3);
 	harness_teardown(&h);
 }
 
@@ -765,6 +781,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_follow_the_interface),
 		cmocka_unit_test(test_netlink_overrun_loses_nothing),
 		cmocka_unit_test(test_carrier_follows_the_port),
+		cmocka_unit_test(test_addresses_are_announced_at_the_start),
 		cmocka_unit_test(test_placeholder_shows_and_takes_nothing),
 		cmocka_unit_test(test_path_mtu_is_kept_bounded_and_forgotten),
 		cmocka_unit_test(test_vlan_tag_is_taken_off_and_put_on),
