@@ -137,13 +137,23 @@ static void admit_datagram(struct worker *w, struct port *port, const struct net
 	admit(w, port, m, &f, listener, r->frames);
 }
 
+static void lose_fragments(struct worker *w, uint32_t frames, unsigned counter)
+{
+	counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, frames);
+	counter_add(w->count, counter, frames);
+}
+
 static void take_fragment(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
 {
 	struct net_reassembled whole = {0};
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 
+	enum net_reassembly outcome = net_reassemble(w->reassembler, data, f, w->now, &whole);
+
 	counter_add(w->count, COUNTER_HELD_REASSEMBLY_ENTER, 1);
-	switch (net_reassemble(w->reassembler, data, f, w->now, &whole)) {
+	if (whole.evicted > 0)
+		lose_fragments(w, whole.evicted, COUNTER_DROP_REASSEMBLY_FULL);
+	switch (outcome) {
 	case NET_REASSEMBLY_HELD:
 		break;
 	case NET_REASSEMBLY_WHOLE:
@@ -151,24 +161,19 @@ static void take_fragment(struct worker *w, struct port *port, struct rte_mbuf *
 		admit_datagram(w, port, &whole);
 		break;
 	case NET_REASSEMBLY_DUPLICATE:
-		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, 1);
-		counter_add(w->count, COUNTER_DROP_REASSEMBLY_DUPLICATE, 1);
+		lose_fragments(w, 1, COUNTER_DROP_REASSEMBLY_DUPLICATE);
 		break;
 	case NET_REASSEMBLY_OVERLAP:
-		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, whole.frames);
-		counter_add(w->count, COUNTER_DROP_REASSEMBLY_OVERLAP, whole.frames);
+		lose_fragments(w, whole.frames, COUNTER_DROP_REASSEMBLY_OVERLAP);
 		break;
 	case NET_REASSEMBLY_TOO_BIG:
-		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, whole.frames);
-		counter_add(w->count, COUNTER_DROP_REASSEMBLY_TOO_BIG, whole.frames);
+		lose_fragments(w, whole.frames, COUNTER_DROP_REASSEMBLY_TOO_BIG);
 		break;
 	case NET_REASSEMBLY_BAD:
-		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, whole.frames);
-		counter_add(w->count, COUNTER_DROP_REASSEMBLY_BAD, whole.frames);
+		lose_fragments(w, whole.frames, COUNTER_DROP_REASSEMBLY_BAD);
 		break;
 	case NET_REASSEMBLY_FULL:
-		counter_add(w->count, COUNTER_HELD_REASSEMBLY_LEAVE, 1);
-		counter_add(w->count, COUNTER_DROP_REASSEMBLY_FULL, 1);
+		lose_fragments(w, whole.frames, COUNTER_DROP_REASSEMBLY_FULL);
 		break;
 	}
 	rte_pktmbuf_free(m);

@@ -4,6 +4,9 @@
  */
 #include "pipeline/worker.h"
 
+/* How often the kernel is asked again for a neighbour that messages wait for. */
+#define NEIGHBOUR_ASK_NS (250 * CLOCK_NS_PER_MS)
+
 /* ---- workers ---- */
 
 static bool to_control(struct worker *w, struct held *h)
@@ -150,7 +153,6 @@ static void name_done(void *arg, enum resolve_answer answer)
 	struct held *h = wait->h;
 
 	free(wait);
-	p->name_count--;
 	/* A failed name resumes too: the script's forward() then says no. */
 	if (!back_to_worker(p, h))
 		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
@@ -172,10 +174,8 @@ static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
 		return;
 	}
 	*wait = (struct name_wait){p, h};
-	p->name_count++;
 	if (resolve_ask(p->config.resolver, kind, name, name_done, wait) != 0) {
-		p->name_count--;
-		free(wait);
+			free(wait);
 		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
 	}
 }
@@ -211,20 +211,26 @@ static void begin_neighbour(struct pipeline *p, struct held *h)
 		end = &(*end)->next;
 	h->next = NULL;
 	*end = h;
-	p->neighbour_count++;
 }
 
 /* Lets go of those whose neighbour is known, in their order, and drops those that have waited too long. */
 static unsigned neighbours_poll(struct pipeline *p, uint64_t now)
 {
 	struct held **at = &p->neighbours, *h;
+	bool ask = now >= p->ask_at && p->config.kernel != NULL;
 	unsigned done = 0;
+
+	if (ask)
+		p->ask_at = now + NEIGHBOUR_ASK_NS;
 
 	while ((h = *at) != NULL) {
 		struct kernel_hop hop = {.state = KERNEL_HOP_NO_ROUTE};
 
 		hop_of(p, &h->to.dst.addr, &hop);
 		if (hop.state == KERNEL_HOP_UNRESOLVED && now < h->deadline) {
+			/* A request that came while the kernel was still at the last one is not remembered there. */
+			if (ask)
+				(void)kernel_resolve(p->config.kernel, &hop);
 			at = &h->next;
 			continue;
 		}
@@ -237,7 +243,6 @@ static unsigned neighbours_poll(struct pipeline *p, uint64_t now)
 		} else {
 			lose(p, h, COUNTER_HELD_NEIGHBOUR_LEAVE, COUNTER_DROP_NEIGHBOUR_TIMEOUT);
 		}
-		p->neighbour_count--;
 		done++;
 	}
 	return done;

@@ -19,11 +19,14 @@ static const struct net_reassembler_config reassembler_config = {
 	.timeout_ns = PIPELINE_REASSEMBLY_NS,
 };
 
+/* DPDK's names are the process's: a second pipeline (tests have several) needs its own. */
+static unsigned pipelines_made;
+
 static struct rte_ring *ring_create(const char *name, unsigned index, unsigned size)
 {
 	char full[RTE_RING_NAMESIZE];
 
-	snprintf(full, sizeof(full), "%s_%u", name, index);
+	snprintf(full, sizeof(full), "%s_%u_%u", name, pipelines_made, index);
 	return rte_ring_create(full, size, SOCKET_ID_ANY, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 }
 
@@ -77,7 +80,9 @@ struct pipeline *pipeline_create(const struct pipeline_config *config, char *err
 {
 	struct pipeline *p = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*p), 64));
 	unsigned workers = config->workers;
+	char notes[RTE_RING_NAMESIZE];
 
+	pipelines_made++;
 	snprintf(error, error_size, "not enough memory");
 	if (p == NULL)
 		return NULL;
@@ -88,7 +93,8 @@ struct pipeline *pipeline_create(const struct pipeline_config *config, char *err
 	p->xlog = calloc(workers, sizeof(*p->xlog));
 	p->slab = slab_create(config->held_small, config->held_big);
 	p->to_control = ring_create("to_control", 0, CONTROL_RING_SIZE);
-	p->notes = rte_ring_create_elem("notes", sizeof(struct note), NOTES_SIZE, SOCKET_ID_ANY,
+	snprintf(notes, sizeof(notes), "notes_%u", pipelines_made);
+	p->notes = rte_ring_create_elem(notes, sizeof(struct note), NOTES_SIZE, SOCKET_ID_ANY,
 		RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	if (p->worker == NULL || p->count == NULL || p->xlog == NULL || p->slab == NULL || p->to_control == NULL ||
 		p->notes == NULL || hash_key_random(&p->fragment_key) != 0 || hash_key_random(&p->spread_key) != 0)

@@ -11,7 +11,6 @@ static void count_sent(struct worker *w, uint32_t mark)
 {
 	uint32_t frames = mark & 0xffffff;
 
-	counter_add(w->count, COUNTER_FRAMES_OUT, 1);
 	switch ((enum tx_kind)(mark >> 24)) {
 	case TX_FORWARDED:
 		counter_add(w->count, COUNTER_FORWARDED, frames);
@@ -53,6 +52,7 @@ static void flush_port(struct worker *w, unsigned at)
 			(uint16_t)(o->count - sent));
 	for (unsigned i = 0; i < sent; i++)
 		count_sent(w, mark[i]);
+	counter_add(w->count, COUNTER_FRAMES_OUT, sent);
 	for (unsigned i = sent; i < o->count; i++) {
 		count_lost(w, mark[i], COUNTER_DROP_TX_FULL);
 		rte_pktmbuf_free(o->m[i]);
@@ -162,6 +162,42 @@ static void transmit_fragments(struct worker *w, struct rte_mbuf *m, const struc
 	rte_pktmbuf_free(m);
 }
 
+/*
+ * A spiral: the next hop is a listener of ours, which no wire leads to. The message is received again, as a frame of its own, from the queue that
+ * other workers use. Max-Forwards ends what would go round for ever.
+ */
+static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m, const struct proxy_listener *from, const struct proxy_out *to)
+{
+	const struct proxy_listener *at =
+		proxy_listener_at(w->p->config.proxy, (unsigned)proxy_listener_find(w->p->config.proxy, &to->dst, SIP_TRANSPORT_UDP));
+	struct net_header h = {.src = from->ep, .dst = to->dst};
+	uint32_t payload = rte_pktmbuf_pkt_len(m), header, mark = m->hash.usr;
+	int vid = w->p->config.vlan[at->port];
+	uint16_t sum;
+	uint8_t *frame;
+
+	memcpy(h.dst_mac, w->at[at->port].port->mac, 6);
+	h.src_mac[0] = 2; /* nobody's */
+	if (vid > 0) {
+		h.vlan_count = 1;
+		h.vlan[0] = (uint16_t)vid;
+	}
+	header = net_header_length(&h);
+	frame = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)header);
+	net_header_write(&h, payload, frame);
+	sum = net_udp_checksum(&h.src.addr, &h.dst.addr, frame + header - NET_UDP_LEN, payload + NET_UDP_LEN);
+	memcpy(frame + header - 2, &sum, sizeof(sum));
+	m->port = at->port;
+	if (rte_ring_enqueue(w->in_frames, m) != 0) {
+		count_lost(w, mark, COUNTER_DROP_CROSSING_FULL);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	count_sent(w, mark);
+	counter_add(w->count, COUNTER_FRAMES_IN, 1);
+	counter_add(w->count, COUNTER_LOOPED, 1);
+}
+
 void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, enum tx_kind kind, uint32_t frames)
 {
 	const struct proxy_listener *from = proxy_listener_at(w->p->config.proxy, to->listener);
@@ -171,13 +207,17 @@ void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_o
 	uint32_t payload = rte_pktmbuf_pkt_len(m), l4_len = payload + NET_UDP_LEN, header;
 
 	tx_mark(m, kind, frames);
+	if (from != NULL && proxy_listener_find(c->proxy, &to->dst, SIP_TRANSPORT_UDP) >= 0) {
+		transmit_to_ourselves(w, m, from, to);
+		return;
+	}
 	if (from != NULL) {
 		if (c->hop_find != NULL)
 			c->hop_find(c->hop_arg, &to->dst.addr, &hop);
 		else
 			kernel_hop_find(w->hops, &to->dst.addr, &hop);
 	}
-	if (hop.state == KERNEL_HOP_NO_ROUTE) {
+	if (hop.state == KERNEL_HOP_NO_ROUTE || hop.state == KERNEL_HOP_LOCAL) {
 		count_lost(w, m->hash.usr, COUNTER_DROP_NO_ROUTE);
 		rte_pktmbuf_free(m);
 		return;

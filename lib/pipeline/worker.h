@@ -111,7 +111,7 @@ struct pipeline {
 	struct rte_ring *to_control;	/* struct held */
 	struct rte_ring *notes;		/* struct note */
 	struct held *neighbours;	/* waiting, control thread's */
-	unsigned neighbour_count, name_count;
+	uint64_t ask_at;
 	struct route_xlog **xlog;
 };
 

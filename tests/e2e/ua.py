@@ -36,8 +36,8 @@ class Message:
         self.start = lines[0]
         self.headers = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:] if ":" in line]
         self.status = int(self.start.split()[1]) if self.start.startswith("SIP/2.0 ") else None
-        self.method = None if self.status else self.start.split()[0]
-        self.uri = None if self.status else self.start.split()[1]
+        words = [] if self.status else self.start.split()
+        self.method, self.uri = (words[0], words[1]) if len(words) == 3 else (None, None)
 
     _COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type"}
 

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_eth_ring.h>
+
+int rig_eal(const char *program, unsigned megabytes)
+{
+	char prefix[64], memory[16];
+	char *argv[] = {(char *)(uintptr_t)program, "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-l", "0",
+		"--log-level=error", prefix, "-m", memory};
+
+	snprintf(prefix, sizeof(prefix), "--file-prefix=rig%d", (int)getpid());
+	snprintf(memory, sizeof(memory), "%u", megabytes);
+	return rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])), argv) < 0 ? -1 : 0;
+}
+
+static void hop_find(void *arg, const struct net_addr *to, struct kernel_hop *out)
+{
+	const struct rig *r = arg;
+
+	*out = (struct kernel_hop){.state = KERNEL_HOP_NO_ROUTE, .mtu = 1500, .via = *to};
+	if (to->family == 4 && to->b[0] == 10 && to->b[1] == 10) {
+		out->state = KERNEL_HOP_READY;
+		net_addr_parse(STR("10.10.0.1"), &out->source);
+	} else if (to->family == 4 && to->b[0] == 10 && to->b[1] == 20) {
+		out->state = r->backend_hop;
+		out->port = 1;
+		net_addr_parse(STR("10.20.0.1"), &out->source);
+	}
+	memcpy(out->mac, "\x02\x00\x00\x00\x00\x99", 6);
+}
+
+static bool route_to(void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port)
+{
+	struct kernel_hop hop;
+
+	hop_find(arg, to, &hop);
+	*source = hop.source;
+	*port = hop.port;
+	if (to->b[0] == 192) { /* a network whose route is lost between the script and the wire */
+		net_addr_parse(STR("10.20.0.1"), source);
+		*port = 1;
+		return true;
+	}
+	return hop.state != KERNEL_HOP_NO_ROUTE;
+}
+
+static int configure_proxy(struct rig *r)
+{
+	static const char *const address[RIG_PORTS] = {"10.10.0.1", "10.20.0.1"};
+	struct proxy_listener l[RIG_PORTS] = {0};
+	struct proxy_config pc = {.listener = l, .listeners = RIG_PORTS, .require_token = true, .route = route_to, .route_arg = r};
+	char error[256];
+
+	for (unsigned i = 0; i < RIG_PORTS; i++) {
+		net_addr_parse(str_c(address[i]), &l[i].ep.addr);
+		l[i].ep.port = 5060;
+		l[i].transport = SIP_TRANSPORT_UDP;
+		l[i].port = (uint16_t)i;
+	}
+	if (proxy_secret_load(r->proxy, NULL, error, sizeof(error)) != 0)
+		return -1;
+	return proxy_configure(r->proxy, &pc);
+}
+
+static int load_script(struct rig *r, const char *script, const char *list)
+{
+	struct route_report *report = route_report_create();
+	char path[64], *text = NULL;
+	FILE *f;
+	int fd, n;
+
+	snprintf(path, sizeof(path), "/tmp/rig-list-XXXXXX");
+	fd = mkstemp(path);
+	f = fdopen(fd, "w");
+	fputs(list, f);
+	fclose(f);
+	n = asprintf(&text,
+		"loadmodule \"sl\"\nloadmodule \"rr\"\nloadmodule \"maxfwd\"\nloadmodule \"siputils\"\nloadmodule \"textops\"\n"
+		"loadmodule \"dispatcher\"\nloadmodule \"permissions\"\n"
+		"modparam(\"dispatcher\", \"list_file\", \"%s\")\n%s",
+		path, script);
+	r->script = route_script_load_text("rig.cfg", str_of(text, (size_t)n), &r->registry, report);
+	if (route_report_errors(report) > 0)
+		fprintf(stderr, "%s\n", route_report_text(report));
+	route_report_destroy(report);
+	free(text);
+	unlink(path);
+	return r->script != NULL ? 0 : -1;
+}
+
+static int make_rooms(struct rig *r)
+{
+	struct dispatch_config dc = {.now_ns = clock_now_ns};
+
+	r->rcu = aligned_alloc(64, sizeof(*r->rcu));
+	rcu_init(r->rcu);
+	r->resolver = resolver_create(NULL, r->rcu);
+	r->proxy = proxy_create(r->rcu, r->resolver);
+	r->access = access_create(r->rcu);
+	dc.rcu = r->rcu;
+	dc.resolver = r->resolver;
+	dc.proxy = r->proxy;
+	r->dispatch = dispatch_create(&dc);
+	route_registry_init(&r->registry);
+	proxy_hooks(r->proxy, &r->registry.hooks);
+	if (proxy_register(r->proxy, &r->registry) != 0 ||
+		route_registry_add(&r->registry, &access_permissions_module, r->access) != 0 ||
+		route_registry_add(&r->registry, &dispatch_module, r->dispatch) != 0)
+		return -1;
+	return configure_proxy(r);
+}
+
+static int make_port(struct rig *r, unsigned index, unsigned queues)
+{
+	static unsigned made;
+	char name[32];
+	int id;
+	struct rte_eth_conf conf = {0};
+
+	for (unsigned q = 0; q < queues; q++) {
+		snprintf(name, sizeof(name), "rx%u_%u_%u", index, q, made);
+		r->rx[index][q] = rte_ring_create(name, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		snprintf(name, sizeof(name), "tx%u_%u_%u", index, q, made);
+		r->tx[index][q] = rte_ring_create(name, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	}
+	snprintf(name, sizeof(name), "rig%u_%u", index, made++);
+	id = rte_eth_from_rings(name, r->rx[index], queues, r->tx[index], queues, 0);
+	if (id < 0 || rte_eth_dev_configure((uint16_t)id, (uint16_t)queues, (uint16_t)queues, &conf) != 0)
+		return -1;
+	for (uint16_t q = 0; q < queues; q++)
+		if (rte_eth_rx_queue_setup((uint16_t)id, q, 512, 0, NULL, r->pool) != 0 ||
+			rte_eth_tx_queue_setup((uint16_t)id, q, 512, 0, NULL) != 0)
+			return -1;
+	r->port[index] = (struct port){
+		.id = (uint16_t)id,
+		.index = (uint16_t)index,
+		.queues = (uint16_t)queues,
+		.mtu = 1500,
+		.socket = SOCKET_ID_ANY,
+		.virtual_device = true,
+		.mac = {2, 0, 0, 0, 0, (uint8_t)(index + 1)},
+		.rx_set_port = true,
+	};
+	return rte_eth_dev_start((uint16_t)id);
+}
+
+struct rig *rig_create(const char *script, const char *list, unsigned workers, unsigned queues)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+	char error[256] = "rooms";
+	static unsigned made;
+	char name[32];
+
+	r->workers = workers;
+	r->backend_hop = KERNEL_HOP_READY;
+	snprintf(name, sizeof(name), "small%u", made);
+	r->pool = port_pool_create(name, 16383, PORT_MBUF_ROOM, false, SOCKET_ID_ANY);
+	snprintf(name, sizeof(name), "big%u", made);
+	r->pool_big = port_pool_create(name, 63, PORT_MBUF_BIG_ROOM, false, SOCKET_ID_ANY);
+	snprintf(name, sizeof(name), "control%u", made++);
+	r->pool_control = port_pool_create(name, 255, PORT_MBUF_ROOM, true, SOCKET_ID_ANY);
+	if (r->pool == NULL || r->pool_big == NULL || r->pool_control == NULL || make_rooms(r) != 0 ||
+		load_script(r, script, list) != 0 || make_port(r, 0, queues) != 0 || make_port(r, 1, queues) != 0)
+		goto fail;
+	struct pipeline_config pc = {
+		.port = r->port,
+		.ports = RIG_PORTS,
+		.vlan = {-1, -1},
+		.workers = workers,
+		.pool = r->pool,
+		.pool_big = r->pool_big,
+		.pool_control = r->pool_control,
+		.rcu = r->rcu,
+		.proxy = r->proxy,
+		.access = r->access,
+		.resolver = r->resolver,
+		.hop_find = hop_find,
+		.hop_arg = r,
+		.held_small = 64,
+		.held_big = 4,
+		.xlog_rate = 100,
+		.reply_rate = 1000,
+	};
+
+	r->pipeline = pipeline_create(&pc, error, sizeof(error));
+	if (r->pipeline == NULL)
+		goto fail;
+	route_script_ref(r->script);
+	pipeline_publish(r->pipeline, r->script);
+	return r;
+fail:
+	fprintf(stderr, "rig: %s\n", error);
+	return NULL;
+}
+
+void rig_destroy(struct rig *r)
+{
+	struct str payload;
+	struct rte_mbuf *m;
+
+	for (unsigned p = 0; p < RIG_PORTS; p++)
+		while ((m = rig_sent(r, p, &payload)) != NULL)
+			rte_pktmbuf_free(m);
+	for (unsigned p = 0; p < RIG_PORTS; p++) {
+		rte_eth_dev_stop(r->port[p].id);
+		rte_eth_dev_close(r->port[p].id);
+	}
+	pipeline_destroy(r->pipeline);
+	route_script_unref(r->script);
+	dispatch_destroy(r->dispatch);
+	access_destroy(r->access);
+	proxy_destroy(r->proxy);
+	resolver_destroy(r->resolver);
+	for (unsigned p = 0; p < RIG_PORTS; p++)
+		for (unsigned q = 0; q < r->port[p].queues; q++) {
+			rte_ring_free(r->rx[p][q]);
+			rte_ring_free(r->tx[p][q]);
+		}
+	rte_mempool_free(r->pool);
+	rte_mempool_free(r->pool_big);
+	rte_mempool_free(r->pool_control);
+	free(r->rcu);
+	free(r);
+}
+
+void rig_poll(struct rig *r)
+{
+	for (unsigned i = 0; i < r->workers; i++)
+		pipeline_worker_poll(r->pipeline, i);
+	pipeline_control_poll(r->pipeline, clock_now_ns());
+	resolver_poll(r->resolver, clock_now_ns());
+}
+
+void rig_settle(struct rig *r)
+{
+	for (unsigned idle = 0; idle < 3;) {
+		unsigned n = 0;
+
+		for (unsigned i = 0; i < r->workers; i++)
+			n += pipeline_worker_poll(r->pipeline, i);
+		n += pipeline_control_poll(r->pipeline, clock_now_ns());
+		idle = n > 0 ? 0 : idle + 1;
+	}
+}
+
+struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport, const char *dst, uint16_t dport,
+	struct str payload)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(payload.len > 1900 ? r->pool_big : r->pool);
+	struct net_header h = {0};
+	uint32_t len, l4;
+	uint16_t sum;
+	uint8_t *p;
+
+	memcpy(h.dst_mac, r->port[port].mac, 6);
+	memcpy(h.src_mac, "\x02\x00\x00\x00\x00\x98", 6);
+	net_addr_parse(str_c(src), &h.src.addr);
+	net_addr_parse(str_c(dst), &h.dst.addr);
+	h.src.port = sport;
+	h.dst.port = dport;
+	len = net_header_length(&h);
+	l4 = len - NET_UDP_LEN;
+	p = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(len + payload.len));
+	memcpy(p + len, payload.s, payload.len);
+	net_header_write(&h, payload.len, p);
+	sum = net_udp_checksum(&h.src.addr, &h.dst.addr, p + l4, payload.len + NET_UDP_LEN);
+	memcpy(p + l4 + 6, &sum, 2);
+	return m;
+}
+
+void rig_receive(struct rig *r, unsigned port, unsigned queue, struct rte_mbuf *m)
+{
+	if (rte_ring_enqueue(r->rx[port][queue], m) != 0)
+		abort();
+}
+
+void rig_receive_bytes(struct rig *r, unsigned port, const void *frame, uint32_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
+
+	memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
+	rig_receive(r, port, 0, m);
+}
+
+struct rte_mbuf *rig_sent(struct rig *r, unsigned port, struct str *payload)
+{
+	struct net_frame f;
+	void *m;
+
+	for (unsigned q = 0; q < r->port[port].queues; q++) {
+		if (rte_ring_dequeue(r->tx[port][q], &m) != 0)
+			continue;
+		*payload = STR_NONE;
+		if (net_frame_parse(rte_pktmbuf_mtod((struct rte_mbuf *)m, uint8_t *), rte_pktmbuf_data_len((struct rte_mbuf *)m), true,
+			    &f) == NET_UDP)
+			*payload = str_of(rte_pktmbuf_mtod_offset((struct rte_mbuf *)m, char *, f.payload_off), f.payload_len);
+		return m;
+	}
+	return NULL;
+}
+
+uint64_t rig_counter(struct rig *r, unsigned id)
+{
+	uint64_t sum[COUNTER_COUNT];
+
+	pipeline_counters(r->pipeline, sum);
+	return sum[id];
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * A siplane without devices: real rooms, two ports that are rings in memory, next hops from a table. For tests and measurements of the pipeline.
+ *
+ *	port 0 "edge" 10.10.0.1, callers 10.10.0.0/24		port 1 "core" 10.20.0.1, backends 10.20.0.0/24
+ */
+#include "pipeline/pipeline.h"
+
+#define RIG_PORTS 2
+#define RIG_RING 4096
+
+struct rig {
+	struct rcu *rcu;
+	struct resolver *resolver;
+	struct proxy *proxy;
+	struct access *access;
+	struct dispatch *dispatch;
+	struct route_registry registry;
+	struct route_script *script;
+	struct rte_mempool *pool, *pool_big, *pool_control;
+	struct rte_ring *rx[RIG_PORTS][PIPELINE_WORKERS_MAX], *tx[RIG_PORTS][PIPELINE_WORKERS_MAX];
+	struct port port[RIG_PORTS];
+	struct pipeline *pipeline;
+	unsigned workers;
+	enum kernel_hop_state backend_hop; /* what the next-hop table says of the core side */
+};
+
+/* EAL without hugepages; once a process. */
+int rig_eal(const char *program, unsigned megabytes);
+/* Makes everything with this script (globals and ports are not needed in it) and dispatcher list. `queues` pairs a port. */
+struct rig *rig_create(const char *script, const char *list, unsigned workers, unsigned queues);
+void rig_destroy(struct rig *r);
+
+/* One pass of each worker and of control. */
+void rig_poll(struct rig *r);
+/* Polls until nothing moves. */
+void rig_settle(struct rig *r);
+
+/* A UDP datagram in an Ethernet frame to our MAC on a port. */
+struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport, const char *dst, uint16_t dport,
+	struct str payload);
+/* Puts a frame into a port's receive queue. */
+void rig_receive(struct rig *r, unsigned port, unsigned queue, struct rte_mbuf *m);
+void rig_receive_bytes(struct rig *r, unsigned port, const void *frame, uint32_t len);
+/* The next frame that left by a port, or NULL; the caller frees it. `*payload` is its UDP payload. */
+struct rte_mbuf *rig_sent(struct rig *r, unsigned port, struct str *payload);
+uint64_t rig_counter(struct rig *r, unsigned id);

@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The whole pipeline on rings: each way that a frame can end, and the equation after each. tests/mutation takes the increments out one by one and
+ * expects this program to fail.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "rig.h"
+
+static const char dispatch_script[] =
+	"request_route {\n"
+	"	if (has_totag()) { if (loose_route()) { forward(); exit; } }\n"
+	"	if ($rU == \"silent\") exit;\n"
+	"	if ($rU == \"dropped\") drop;\n"
+	"	if ($rU == \"reply\") { sl_send_reply(\"404\", \"Not Found\"); exit; }\n"
+	"	if ($rU == \"trying\") sl_send_reply(\"100\", \"Trying\");\n"
+	"	if ($rU == \"endless\") { while (1 == 1) { $var(x) = 1; } }\n"
+	"	if ($rU == \"nowhere\") { $du = \"sip:192.0.2.1:5060\"; forward(); exit; }\n"
+	"	if ($rU == \"name\") { $du = \"sip:host.invalid:5060\"; if (!forward()) sl_send_reply(\"500\", \"No Name\"); exit; }\n"
+	"	if ($rU == \"spiral\") { $rU = \"alice\"; $du = \"sip:10.20.0.1:5060\"; forward(); exit; }\n"
+	"	ds_select_dst(\"1\", \"0\");\n"
+	"	forward();\n"
+	"}\n"
+	"reply_route { if ($rs == 699) drop; }\n";
+static const char list[] = "1 sip:10.20.0.11:5060\n1 sip:10.20.0.12:5060\n";
+
+static struct rig *rig;
+static uint64_t before[COUNTER_COUNT];
+
+/* ---- helpers ---- */
+
+static char text[70000];
+
+static struct str request(const char *method, const char *user, unsigned call, unsigned body)
+{
+	int n = snprintf(text, sizeof(text),
+		"%s sip:%s@10.10.0.1 SIP/2.0\r\n"
+		"Via: SIP/2.0/UDP 10.10.0.2:5080;branch=z9hG4bKrig%u;rport\r\n"
+		"Max-Forwards: 70\r\n"
+		"From: <sip:bob@10.10.0.2>;tag=f%u\r\n"
+		"To: <sip:%s@10.10.0.1>\r\n"
+		"Call-ID: rig-%u@10.10.0.2\r\n"
+		"CSeq: 1 %s\r\n"
+		"Contact: <sip:bob@10.10.0.2:5080>\r\n"
+		"Content-Length: %u\r\n\r\n",
+		method, user, call, call, user, call, method, body);
+
+	memset(text + n, 'b', body);
+	return str_of(text, (size_t)n + body);
+}
+
+static void send_to(unsigned port, struct str payload)
+{
+	if (port == 0)
+		rig_receive(rig, 0, 0, rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, payload));
+	else
+		rig_receive(rig, 1, 0, rig_datagram(rig, 1, "10.20.0.11", 5060, "10.20.0.1", 5060, payload));
+}
+
+static uint64_t delta(unsigned id)
+{
+	return rig_counter(rig, id) - before[id];
+}
+
+static void assert_balanced(void)
+{
+	uint64_t sum[COUNTER_COUNT];
+
+	pipeline_counters(rig->pipeline, sum);
+	struct counter_balance b = counter_balance(sum);
+
+	if (!b.exact)
+		fprintf(stderr, "in %lu done %lu dropped %lu held %lu\n", b.in, b.done, b.dropped, b.held);
+	assert_true(b.exact);
+}
+
+/* One frame of one kind: it ends in exactly this counter, and nowhere else. */
+static void assert_ends(unsigned id, uint64_t frames)
+{
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_FRAMES_IN), frames);
+	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+		enum counter_kind kind = counter_kind(i);
+
+		if ((kind == COUNTER_DONE || kind == COUNTER_DROP) && delta(i) != (i == id ? frames : 0)) {
+			fprintf(stderr, "%s is %lu, wanted %s %lu\n", counter_name(i), delta(i), counter_name(id), frames);
+			fail();
+		}
+	}
+	assert_balanced();
+}
+
+static struct rte_mbuf *sent(unsigned port, struct str *payload)
+{
+	rig_settle(rig);
+	return rig_sent(rig, port, payload);
+}
+
+static int begin(void **state)
+{
+	struct str payload;
+	struct rte_mbuf *m;
+
+	rig_settle(rig);
+	rig->backend_hop = KERNEL_HOP_READY;
+	for (unsigned p = 0; p < RIG_PORTS; p++)
+		while ((m = rig_sent(rig, p, &payload)) != NULL)
+			rte_pktmbuf_free(m);
+	pipeline_counters(rig->pipeline, before);
+	return 0;
+}
+
+/* Buffers come back: nothing leaks, whatever the test did. */
+static int end(void **state)
+{
+	struct str payload;
+	struct rte_mbuf *m;
+
+	for (unsigned p = 0; p < RIG_PORTS; p++)
+		while ((m = rig_sent(rig, p, &payload)) != NULL)
+			rte_pktmbuf_free(m);
+	rig_settle(rig);
+	if (rte_mempool_in_use_count(rig->pool) != 0 || rte_mempool_in_use_count(rig->pool_big) != 0 ||
+		pipeline_held(rig->pipeline) != 0) {
+		fprintf(stderr, "%u buffers, %u big ones and %u places are not back\n", rte_mempool_in_use_count(rig->pool),
+			rte_mempool_in_use_count(rig->pool_big), pipeline_held(rig->pipeline));
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- messages ---- */
+
+static void test_request_is_forwarded_and_its_response_comes_back(void **state)
+{
+	struct str out;
+	struct rte_mbuf *m;
+	char reply[4096];
+
+	send_to(0, request("INVITE", "alice", 1, 100));
+	assert_ends(COUNTER_FORWARDED, 1);
+	assert_int_equal(delta(COUNTER_FRAMES_OUT), 1);
+	assert_int_equal(delta(COUNTER_SIP_REQUESTS), 1);
+	m = rig_sent(rig, 1, &out);
+	assert_non_null(m);
+	assert_true(str_istarts(out, STR("INVITE sip:alice@10.10.0.1 SIP/2.0\r\n")));
+	int64_t eol = str_find(out, '\n');
+	int n = snprintf(reply, sizeof(reply), "SIP/2.0 200 OK%.*s", (int)(out.len - (uint32_t)eol + 1), out.s + eol - 1);
+
+	rte_pktmbuf_free(m);
+	begin(state);
+	send_to(1, str_of(reply, (size_t)n));
+	assert_ends(COUNTER_FORWARDED, 1);
+	assert_int_equal(delta(COUNTER_SIP_RESPONSES), 1);
+	m = rig_sent(rig, 0, &out);
+	assert_non_null(m);
+	assert_true(str_istarts(out, STR("SIP/2.0 200 OK\r\n")));
+	rte_pktmbuf_free(m);
+
+	/* The same response with status 699 is dropped by reply_route, and a changed one by us. */
+	begin(state);
+	memcpy(reply + 8, "699", 3);
+	send_to(1, str_of(reply, (size_t)n));
+	assert_ends(COUNTER_DROP_SCRIPT, 1);
+	begin(state);
+	char *branch = strstr(reply, "z9hG4bK");
+
+	branch[8] = branch[8] == 'a' ? 'b' : 'a';
+	send_to(1, str_of(reply, (size_t)n));
+	assert_ends(COUNTER_PROXY + PROXY_REASON_VIA_MAC, 1);
+}
+
+static void test_each_end_of_a_request(void **state)
+{
+	static const struct {
+		const char *user;
+		unsigned counter;
+	} ends[] = {
+		{"silent", COUNTER_DROP_SILENT},
+		{"dropped", COUNTER_DROP_SCRIPT},
+		{"reply", COUNTER_ANSWERED},
+		{"endless", COUNTER_ANSWERED},
+		{"nowhere", COUNTER_DROP_NO_ROUTE},
+		{"trying", COUNTER_FORWARDED},
+	};
+
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		begin(state);
+		send_to(0, request("INVITE", ends[i].user, 100 + i, 0));
+		assert_ends(ends[i].counter, 1);
+		assert_int_equal(delta(COUNTER_OWN_REPLIES), strcmp(ends[i].user, "trying") == 0);
+		assert_int_equal(delta(COUNTER_SCRIPT_FAILED), strcmp(ends[i].user, "endless") == 0);
+	}
+}
+
+/* Two frames in for one on the wire: the message, and itself again from our own address. */
+static void test_spiral_to_ourselves_is_received_again(void **state)
+{
+	struct rte_mbuf *m;
+	struct str out;
+
+	send_to(0, request("INVITE", "spiral", 50, 0));
+	assert_ends(COUNTER_FORWARDED, 2);
+	assert_int_equal(delta(COUNTER_LOOPED), 1);
+	assert_int_equal(delta(COUNTER_FRAMES_OUT), 1);
+	m = rig_sent(rig, 1, &out);
+	assert_non_null(m);
+	assert_true(str_find_str(out, STR("Max-Forwards: 68\r\n")) > 0);
+	rte_pktmbuf_free(m);
+}
+
+static void test_malformed_request_is_answered_and_malformed_response_dropped(void **state)
+{
+	struct str t = request("INVITE", "alice", 2, 0);
+	char *cseq = strstr(text, "CSeq: 1 INVITE");
+
+	memcpy(cseq, "CSeq: x INVITE", 14);
+	send_to(0, t);
+	assert_ends(COUNTER_ANSWERED, 1);
+	begin(state);
+	t = request("ACK", "alice", 2, 0);
+	cseq = strstr(text, "CSeq: 1 ACK");
+	memcpy(cseq, "CSeq: x ACK", 11);
+	send_to(0, t);
+	assert_ends(COUNTER_SIP + SIP_ERROR_CSEQ, 1);
+	begin(state);
+	send_to(0, STR("GET / HTTP/1.1\r\n\r\n"));
+	assert_ends(COUNTER_SIP + SIP_ERROR_NOT_SIP, 1);
+}
+
+static void test_error_replies_to_one_source_are_limited(void **state)
+{
+	uint64_t answered;
+
+	/* The bucket holds 2,000 and fills with 1,000 a second. */
+	for (unsigned i = 0; i < 3000; i++) {
+		struct str t = request("INVITE", "alice", 3, 0);
+
+		memcpy(strstr(text, "CSeq: 1 INVITE"), "CSeq: x INVITE", 14);
+		send_to(0, t);
+		rig_poll(rig);
+		struct str payload;
+		struct rte_mbuf *m = rig_sent(rig, 0, &payload);
+
+		rte_pktmbuf_free(m);
+	}
+	rig_settle(rig);
+	answered = delta(COUNTER_ANSWERED);
+	assert_true(answered >= 1900 && answered < 3000);
+	assert_int_equal(delta(COUNTER_PROXY + PROXY_REASON_REPLY_RATE), 3000 - answered);
+	assert_balanced();
+}
+
+static void test_keepalives(void **state)
+{
+	struct str out;
+	struct rte_mbuf *m;
+
+	send_to(0, STR("\r\n\r\n"));
+	assert_ends(COUNTER_ANSWERED, 1);
+	m = rig_sent(rig, 0, &out);
+	assert_true(str_eq(out, STR("\r\n")));
+	rte_pktmbuf_free(m);
+	begin(state);
+	send_to(0, STR("\r\n"));
+	assert_ends(COUNTER_DROP_KEEPALIVE, 1);
+}
+
+static void test_stateful_statement_is_refused(void **state)
+{
+	struct rig *plain = rig;
+
+	rig = rig_create("loadmodule \"tm\"\nrequest_route { t_relay(); }\n", list, 1, 1);
+	assert_non_null(rig);
+	begin(state);
+	send_to(0, request("INVITE", "alice", 4, 0));
+	assert_ends(COUNTER_ANSWERED, 1);
+	assert_int_equal(delta(COUNTER_SLOW_REFUSED), 1);
+	begin(state);
+	send_to(0, request("ACK", "alice", 4, 0));
+	assert_ends(COUNTER_DROP_SCRIPT, 1);
+	assert_int_equal(end(state), 0);
+	rig_destroy(rig);
+	rig = plain;
+}
+
+/* ---- frames ---- */
+
+static void test_each_frame_that_is_not_ours(void **state)
+{
+	struct rte_mbuf *m = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, STR("x"));
+
+	*rte_pktmbuf_mtod_offset(m, uint8_t *, 5) ^= 0x55;
+	rig_receive(rig, 0, 0, m);
+	assert_ends(COUNTER_DROP_NOT_OUR_MAC, 1);
+
+	begin(state);
+	m = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, STR("x"));
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, 6), rig->port[0].mac, 6);
+	rig_receive(rig, 0, 0, m);
+	assert_ends(COUNTER_DROP_OWN_MAC, 1);
+
+	/* No exception interface here: what would be the kernel's is refused. */
+	begin(state);
+	rig_receive(rig, 0, 0, rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 53, STR("x")));
+	assert_ends(COUNTER_DROP_KERNEL_FULL, 1);
+
+	begin(state);
+	m = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, STR("hello"));
+	*rte_pktmbuf_mtod_offset(m, uint8_t *, 42) ^= 1;
+	rig_receive(rig, 0, 0, m);
+	assert_ends(COUNTER_NET + NET_REASON_UDP_CHECKSUM, 1);
+
+	begin(state);
+	rig_receive_bytes(rig, 0, "short", 5);
+	assert_ends(COUNTER_NET + NET_REASON_FRAME_SHORT, 1);
+
+	begin(state);
+	m = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, STR("x"));
+	char *front = rte_pktmbuf_prepend(m, 4);
+
+	memmove(front, front + 4, 12);
+	memcpy(front + 12, "\x81\x00\x00\x07", 4);
+	rig_receive(rig, 0, 0, m);
+	assert_ends(COUNTER_DROP_VLAN, 1);
+}
+
+/* A buffer chain whose first segment has no room for the rest. */
+static void test_segments(void **state)
+{
+	struct str t = request("MESSAGE", "alice", 5, 0);
+	struct rte_mbuf *m = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, t);
+	struct rte_mbuf *tail = rte_pktmbuf_alloc(rig->pool);
+	uint16_t half = (uint16_t)(rte_pktmbuf_data_len(m) / 2), rest = (uint16_t)(rte_pktmbuf_data_len(m) - half);
+
+	memcpy(rte_pktmbuf_append(tail, rest), rte_pktmbuf_mtod_offset(m, char *, half), rest);
+	rte_pktmbuf_trim(m, rest);
+	assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
+	rig_receive(rig, 0, 0, m);
+	assert_ends(COUNTER_FORWARDED, 1);
+
+	begin(state);
+	m = rte_pktmbuf_alloc(rig->pool);
+	tail = rte_pktmbuf_alloc(rig->pool);
+	rte_pktmbuf_append(m, 2000);
+	rte_pktmbuf_append(tail, 2000);
+	assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
+	rig_receive(rig, 0, 0, m);
+	assert_ends(COUNTER_DROP_SEGMENTS, 1);
+}
+
+/* ---- fragments ---- */
+
+struct pieces {
+	unsigned n;
+	struct rte_mbuf *m[64];
+};
+
+static void cut(struct str payload, uint32_t mtu, uint32_t id, struct pieces *out)
+{
+	struct rte_mbuf *whole = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, payload);
+	const uint8_t *l4 = rte_pktmbuf_mtod_offset(whole, uint8_t *, NET_ETHER_LEN + NET_IPV4_LEN);
+	struct net_header h = {0};
+	struct net_fragment f;
+
+	memcpy(h.dst_mac, rig->port[0].mac, 6);
+	memcpy(h.src_mac, "\x02\x00\x00\x00\x00\x98", 6);
+	net_addr_parse(STR("10.10.0.2"), &h.src.addr);
+	net_addr_parse(STR("10.10.0.1"), &h.dst.addr);
+	for (out->n = 0; net_fragment_nth(4, mtu, payload.len + NET_UDP_LEN, out->n, &f); out->n++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(rig->pool);
+		uint32_t head = net_fragment_header_length(&h);
+		uint8_t *p = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(head + f.len));
+
+		net_fragment_header_write(&h, &f, id, p);
+		memcpy(p + head, l4 + f.off, f.len);
+		out->m[out->n] = m;
+	}
+	rte_pktmbuf_free(whole);
+}
+
+static void test_fragmented_request_is_forwarded_in_fragments(void **state)
+{
+	struct pieces p;
+	struct str payload;
+	struct rte_mbuf *m;
+	unsigned out = 0;
+
+	cut(request("INVITE", "alice", 6, 5000), 1500, 77, &p);
+	for (unsigned i = 0; i < p.n; i++)
+		rig_receive(rig, 0, 0, p.m[p.n - 1 - i]);
+	assert_ends(COUNTER_FORWARDED, p.n);
+	assert_int_equal(delta(COUNTER_HELD_REASSEMBLY_ENTER), p.n);
+	while ((m = rig_sent(rig, 1, &payload)) != NULL) {
+		assert_true(rte_pktmbuf_data_len(m) <= 1514);
+		rte_pktmbuf_free(m);
+		out++;
+	}
+	assert_int_equal(out, 4);
+	assert_int_equal(delta(COUNTER_FRAGMENTS_OUT), 4);
+}
+
+static void test_each_end_of_fragments(void **state)
+{
+	struct pieces p, q;
+
+	cut(request("INVITE", "alice", 7, 3000), 1500, 78, &p);
+	rig_receive(rig, 0, 0, rte_pktmbuf_copy(p.m[0], rig->pool, 0, UINT32_MAX));
+	rig_receive(rig, 0, 0, p.m[0]);
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_DROP_REASSEMBLY_DUPLICATE), 1);
+	assert_balanced();
+	rte_pktmbuf_free(p.m[2]);
+	/* The second, moved eight bytes forward, overlaps the first. */
+	uint8_t *frag = rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 20);
+
+	frag[1]--;
+	uint16_t sum = 0;
+
+	memcpy(rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 24), &sum, 2);
+	sum = net_checksum_fold(net_checksum_add(0, rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 14), 20));
+	memcpy(rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 24), &sum, 2);
+	rig_receive(rig, 0, 0, p.m[1]);
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_DROP_REASSEMBLY_OVERLAP), 2);
+	assert_balanced();
+
+	begin(state);
+	cut(request("INVITE", "alice", 8, 3000), 1500, 79, &q);
+	for (unsigned i = 0; i + 1 < q.n; i++)
+		rig_receive(rig, 0, 0, q.m[i]);
+	rte_pktmbuf_free(q.m[q.n - 1]);
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_HELD_REASSEMBLY_ENTER) - delta(COUNTER_HELD_REASSEMBLY_LEAVE), q.n - 1);
+	assert_balanced();
+	for (unsigned i = 0; i < 30; i++) {
+		usleep(100000);
+		rig_settle(rig);
+	}
+	assert_ends(COUNTER_DROP_REASSEMBLY_TIMEOUT, q.n - 1);
+}
+
+static void test_reassembled_datagram_for_no_listener(void **state)
+{
+	struct pieces p;
+
+	cut(request("INVITE", "alice", 9, 3000), 1500, 80, &p);
+	/* Another destination port; the UDP checksum is looked at after it. */
+	memcpy(rte_pktmbuf_mtod_offset(p.m[0], uint8_t *, 36), "\x00\x35", 2);
+	for (unsigned i = 0; i < p.n; i++)
+		rig_receive(rig, 0, 0, p.m[i]);
+	assert_ends(COUNTER_DROP_FRAGMENT_NOT_SIP, p.n);
+	begin(state);
+	cut(request("INVITE", "alice", 9, 3000), 1500, 81, &p);
+	*rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 40) ^= 1;
+	for (unsigned i = 0; i < p.n; i++)
+		rig_receive(rig, 0, 0, p.m[i]);
+	assert_ends(COUNTER_NET + NET_REASON_UDP_CHECKSUM, p.n);
+}
+
+/* ---- waiting ---- */
+
+static void test_message_waits_for_its_neighbour(void **state)
+{
+	struct str payload;
+	struct rte_mbuf *m;
+
+	rig->backend_hop = KERNEL_HOP_UNRESOLVED;
+	send_to(0, request("INVITE", "alice", 10, 0));
+	rig_poll(rig);
+	rig_poll(rig);
+	assert_null(rig_sent(rig, 1, &payload));
+	assert_int_equal(delta(COUNTER_HELD_NEIGHBOUR_ENTER), 1);
+	assert_int_equal(pipeline_held(rig->pipeline), 1);
+	assert_balanced();
+	rig->backend_hop = KERNEL_HOP_READY;
+	pipeline_hops_changed(rig->pipeline);
+	assert_ends(COUNTER_FORWARDED, 1);
+	m = rig_sent(rig, 1, &payload);
+	assert_non_null(m);
+	rte_pktmbuf_free(m);
+
+	begin(state);
+	rig->backend_hop = KERNEL_HOP_UNRESOLVED;
+	send_to(0, request("INVITE", "alice", 11, 0));
+	rig_poll(rig);
+	pipeline_control_poll(rig->pipeline, clock_now_ns());
+	pipeline_control_poll(rig->pipeline, clock_now_ns() + PIPELINE_NEIGHBOUR_WAIT_NS);
+	assert_ends(COUNTER_DROP_NEIGHBOUR_TIMEOUT, 1);
+}
+
+static void test_places_to_wait_are_bounded(void **state)
+{
+	rig->backend_hop = KERNEL_HOP_UNRESOLVED;
+	for (unsigned i = 0; i < 100; i++) {
+		send_to(0, request("INVITE", "alice", 200 + i, 0));
+		rig_poll(rig);
+	}
+	assert_int_equal(delta(COUNTER_HELD_NEIGHBOUR_ENTER), 64);
+	assert_int_equal(delta(COUNTER_DROP_HELD_FULL), 36);
+	assert_balanced();
+	pipeline_control_poll(rig->pipeline, clock_now_ns() + PIPELINE_NEIGHBOUR_WAIT_NS);
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_DROP_NEIGHBOUR_TIMEOUT), 64);
+	assert_balanced();
+}
+
+static void test_message_waits_for_a_name(void **state)
+{
+	uint64_t end_at = clock_now_ns() + 20 * CLOCK_NS_PER_S;
+
+	send_to(0, request("INVITE", "name", 12, 0));
+	rig_poll(rig);
+	assert_int_equal(delta(COUNTER_HELD_NAME_ENTER), 1);
+	assert_balanced();
+	while (pipeline_held(rig->pipeline) > 0 && clock_now_ns() < end_at) {
+		rig_poll(rig);
+		usleep(1000);
+	}
+	/* The name does not exist, or nobody says: the script's forward() fails and it answers; or it waited too long. */
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_HELD_NAME_LEAVE), delta(COUNTER_HELD_NAME_ENTER));
+	assert_int_equal(delta(COUNTER_ANSWERED) + delta(COUNTER_DROP_NAME_TIMEOUT), 1);
+	assert_balanced();
+}
+
+/* ---- bounds ---- */
+
+static void test_no_buffer_is_a_counted_drop(void **state)
+{
+	static struct rte_mbuf *all[20000];
+	unsigned n = 0;
+
+	send_to(0, request("INVITE", "alice", 13, 0));
+	send_to(0, request("INVITE", "reply", 14, 0));
+	send_to(0, STR("\r\n\r\n"));
+	while ((all[n] = rte_pktmbuf_alloc(rig->pool)) != NULL)
+		n++;
+	unsigned big = n;
+
+	while ((all[n] = rte_pktmbuf_alloc(rig->pool_big)) != NULL)
+		n++;
+	assert_true(n > big);
+	assert_ends(COUNTER_DROP_NO_BUFFER, 3);
+	rte_pktmbuf_free_bulk(all, n);
+}
+
+static void test_full_transmit_queue_is_a_counted_drop(void **state)
+{
+	struct rte_mbuf *m;
+	struct str payload;
+	unsigned n = 0;
+
+	while (rte_ring_free_count(rig->tx[1][0]) > 0)
+		rte_ring_enqueue(rig->tx[1][0], rte_pktmbuf_alloc(rig->pool));
+	send_to(0, request("INVITE", "alice", 15, 0));
+	assert_ends(COUNTER_DROP_TX_FULL, 1);
+	assert_int_equal(delta(COUNTER_TX_DROPPED), 1);
+	while ((m = rig_sent(rig, 1, &payload)) != NULL) {
+		rte_pktmbuf_free(m);
+		n++;
+	}
+	assert_true(n > 0);
+}
+
+static void test_frames_of_the_kernel_are_sent_and_counted_apart(void **state)
+{
+	struct rte_mbuf *m;
+	struct str payload;
+	uint8_t frame[64] = {0};
+
+	pipeline_transmit(rig->pipeline, 1, frame, sizeof(frame));
+	m = sent(1, &payload);
+	assert_non_null(m);
+	assert_int_equal(rte_pktmbuf_data_len(m), sizeof(frame));
+	rte_pktmbuf_free(m);
+	assert_int_equal(delta(COUNTER_FRAMES_FROM_KERNEL), 1);
+	assert_int_equal(delta(COUNTER_FORWARDED), 0);
+	assert_balanced();
+}
+
+/* ---- several workers ---- */
+
+static void test_more_workers_than_queues(void **state)
+{
+	struct rig *plain = rig;
+	struct pieces p;
+	struct rte_mbuf *m;
+	struct str payload;
+	unsigned out = 0;
+
+	rig = rig_create(dispatch_script, list, 3, 1);
+	assert_non_null(rig);
+	begin(state);
+	for (unsigned i = 0; i < 300; i++) {
+		struct str t = request("INVITE", "alice", 1000 + i, 0);
+
+		rig_receive(rig, 0, 0, rig_datagram(rig, 0, "10.10.0.2", (uint16_t)(6000 + i), "10.10.0.1", 5060, t));
+		rig_settle(rig);
+	}
+	for (unsigned i = 0; i < 40; i++) {
+		cut(request("INVITE", "alice", 2000 + i, 3000), 1500, 500 + i, &p);
+		for (unsigned j = 0; j < p.n; j++)
+			rig_receive(rig, 0, 0, p.m[j]);
+		rig_settle(rig);
+	}
+	assert_int_equal(delta(COUNTER_FORWARDED), 300 + 40 * 3);
+	assert_true(delta(COUNTER_CROSSED) > 200);
+	assert_balanced();
+	while ((m = rig_sent(rig, 1, &payload)) != NULL) {
+		rte_pktmbuf_free(m);
+		out++;
+	}
+	assert_int_equal(out, 300 + 40 * 3);
+	assert_int_equal(end(state), 0);
+	rig_destroy(rig);
+	rig = plain;
+}
+
+/* What the crossing does not take is dropped where it is. */
+static void test_full_ring_between_workers_is_a_counted_drop(void **state)
+{
+	struct rig *plain = rig;
+
+	rig = rig_create(dispatch_script, list, 2, 1);
+	assert_non_null(rig);
+	begin(state);
+	for (unsigned i = 0; i < 6000; i++) {
+		rig_receive(rig, 0, 0, rig_datagram(rig, 0, "10.10.0.2", (uint16_t)(6000 + i), "10.10.0.1", 5060, STR("\r\n")));
+		if (i % 32 == 31)
+			pipeline_worker_poll(rig->pipeline, 0); /* the other one is asleep */
+	}
+	pipeline_worker_poll(rig->pipeline, 0);
+	assert_true(delta(COUNTER_DROP_CROSSING_FULL) > 0);
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_DROP_CROSSING_FULL) + delta(COUNTER_DROP_KEEPALIVE), delta(COUNTER_FRAMES_IN));
+	assert_balanced();
+	assert_int_equal(end(state), 0);
+	rig_destroy(rig);
+	rig = plain;
+}
+
+static void test_every_counter_has_a_name_of_its_own(void **state)
+{
+	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+		if (counter_name(i) == NULL)
+			continue;
+		assert_non_null(counter_help(i));
+		for (unsigned j = i + 1; j < COUNTER_COUNT; j++)
+			if (counter_name(j) != NULL && strcmp(counter_name(i), counter_name(j)) == 0)
+				fail_msg("%s stands twice", counter_name(i));
+	}
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_request_is_forwarded_and_its_response_comes_back),
+		TEST(test_each_end_of_a_request),
+		TEST(test_spiral_to_ourselves_is_received_again),
+		TEST(test_malformed_request_is_answered_and_malformed_response_dropped),
+		TEST(test_error_replies_to_one_source_are_limited),
+		TEST(test_keepalives),
+		TEST(test_stateful_statement_is_refused),
+		TEST(test_each_frame_that_is_not_ours),
+		TEST(test_segments),
+		TEST(test_fragmented_request_is_forwarded_in_fragments),
+		TEST(test_each_end_of_fragments),
+		TEST(test_reassembled_datagram_for_no_listener),
+		TEST(test_message_waits_for_its_neighbour),
+		TEST(test_places_to_wait_are_bounded),
+		TEST(test_message_waits_for_a_name),
+		TEST(test_no_buffer_is_a_counted_drop),
+		TEST(test_full_transmit_queue_is_a_counted_drop),
+		TEST(test_frames_of_the_kernel_are_sent_and_counted_apart),
+		TEST(test_more_workers_than_queues),
+		TEST(test_full_ring_between_workers_is_a_counted_drop),
+		cmocka_unit_test(test_every_counter_has_a_name_of_its_own),
+	};
+	int failed;
+
+	if (rig_eal("test_pipeline", 512) != 0)
+		return 1;
+	rig = rig_create(dispatch_script, list, 1, 1);
+	if (rig == NULL)
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rig_destroy(rig);
+	return failed;
+}
