@@ -110,7 +110,8 @@ static int32_t set_target(struct route_ctx *ctx, const struct hop *hop, int32_t 
 	result->target.destination = destination;
 	result->target.valid = true;
 	result->forward = true;
-	result->reply = false;
+	/* The refusal of an earlier try is void; a provisional reply of the script's own still goes. */
+	result->reply = result->reply && (proxy_state(ctx)->flags & STATE_REPLIED) != 0;
 	proxy_state(ctx)->refusal = PROXY_REFUSAL_NONE;
 	return ROUTE_TRUE;
 }
