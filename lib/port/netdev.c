@@ -28,6 +28,7 @@ struct port_netdev_state {
 	short flags;
 	int arp_ignore, disable_ipv6; /* -1: not known */
 	int gro, lro;
+	unsigned mtu, channels; /* 0: not changed by us */
 	unsigned saved;
 	struct nlmsghdr *message[NETDEV_SAVED_MAX];
 };
@@ -92,6 +93,56 @@ static int ethtool_switch(const char *iface, uint32_t get, uint32_t set, uint32_
 	value.data = bit != 0 ? (value.data & ~bit) | (on ? bit : 0) : on;
 	ifr.ifr_data = (char *)&value;
 	return ioctl_iface(iface, SIOCETHTOOL, &ifr) == 0 ? old : -1;
+}
+
+unsigned port_netdev_mtu(const char *iface)
+{
+	struct ifreq ifr = {.ifr_mtu = 0};
+
+	return ioctl_iface(iface, SIOCGIFMTU, &ifr) == 0 && ifr.ifr_mtu > 0 ? (unsigned)ifr.ifr_mtu
+									    : 0;
+}
+
+unsigned port_netdev_channels(struct port_netdev_state *s, unsigned wanted)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq ifr = {.ifr_data = (char *)&channels};
+	unsigned now;
+
+	if (ioctl_iface(s->iface, SIOCETHTOOL, &ifr) != 0 || channels.max_combined == 0)
+		return 1;
+	now = channels.combined_count;
+	if (wanted > channels.max_combined)
+		wanted = channels.max_combined;
+	if (wanted == now)
+		return now;
+	channels.cmd = ETHTOOL_SCHANNELS;
+	channels.combined_count = wanted;
+	ifr.ifr_data = (char *)&channels;
+	if (ioctl_iface(s->iface, SIOCETHTOOL, &ifr) == 0) {
+		s->channels = now;
+		return wanted;
+	}
+	if (wanted < now)
+		log_warning("interface %s has %u queues and keeps them: what arrives on the last "
+			    "%u is lost. Set "
+			    "them by hand:  ethtool -L %s combined %u",
+			s->iface, now, now - wanted, s->iface, wanted);
+	return wanted < now ? wanted : now;
+}
+
+/* Best effort: the interface may have changed hands meanwhile. */
+static void restore_channels(const struct port_netdev_state *s)
+{
+	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq ifr = {.ifr_data = (char *)&channels};
+
+	if (s->channels == 0 || ioctl_iface(s->iface, SIOCETHTOOL, &ifr) != 0)
+		return;
+	channels.cmd = ETHTOOL_SCHANNELS;
+	channels.combined_count = s->channels;
+	ifr.ifr_data = (char *)&channels;
+	ioctl_iface(s->iface, SIOCETHTOOL, &ifr);
 }
 
 static struct nlmsghdr *save(struct port_netdev_state *s, const struct nlmsghdr *nlh)
@@ -239,6 +290,7 @@ int port_netdev_bare(
 		port_netdev_restore(s);
 		return rc;
 	}
+	s->mtu = port_netdev_mtu(iface);
 	s->gro = ethtool_switch(iface, ETHTOOL_GGRO, ETHTOOL_SGRO, 0, false);
 	s->lro = ethtool_switch(iface, ETHTOOL_GFLAGS, ETHTOOL_SFLAGS, ETH_FLAG_LRO, false);
 	mnl_socket_close(nl);
@@ -273,6 +325,11 @@ void port_netdev_restore(struct port_netdev_state *s)
 			sysctl_set("ipv6", s->iface, "disable_ipv6", s->disable_ipv6);
 		if (s->arp_ignore >= 0)
 			sysctl_set("ipv4", s->iface, "arp_ignore", s->arp_ignore);
+		restore_channels(s);
+		if (s->mtu != 0 && s->mtu != port_netdev_mtu(s->iface)) {
+			ifr.ifr_mtu = (int)s->mtu;
+			ioctl_iface(s->iface, SIOCSIFMTU, &ifr);
+		}
 		ifr.ifr_flags = s->flags;
 		ioctl_iface(s->iface, SIOCSIFFLAGS, &ifr);
 		for (unsigned i = 0; i < s->saved; i++)

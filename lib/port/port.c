@@ -32,6 +32,7 @@ struct opening {
 	struct rte_eth_conf conf;
 	uint8_t rss_key[128];
 	uint16_t rx_descriptors, tx_descriptors;
+	unsigned default_mtu;
 	char *error;
 	size_t error_size;
 };
@@ -72,7 +73,7 @@ static int find_profile(struct opening *o, const char *driver, bool prefix)
 
 static int choose_mtu(struct opening *o)
 {
-	unsigned wanted = o->config->mtu != 0 ? o->config->mtu : PORT_MTU_DEFAULT, most;
+	unsigned wanted = o->config->mtu != 0 ? o->config->mtu : o->default_mtu, most;
 	unsigned room = rte_pktmbuf_data_room_size(o->config->pool) - RTE_PKTMBUF_HEADROOM;
 
 	most = o->info.max_mtu != 0 ? o->info.max_mtu : (unsigned)UINT16_MAX;
@@ -194,7 +195,7 @@ static int configure(struct opening *o)
 			"%s gives no queue of %u and %u descriptors: %s%s", o->info.driver_name,
 			o->rx_descriptors, o->tx_descriptors, rte_strerror(-rc), port_dpdk_said());
 	rc = rte_eth_dev_set_mtu(p->id, p->mtu);
-	if (rc != 0 && rc != -ENOTSUP && p->mtu != PORT_MTU_DEFAULT)
+	if (rc != 0 && rc != -ENOTSUP && p->mtu != o->default_mtu)
 		return port_fail(o->error, o->error_size, -rc, "%s refuses an MTU of %u: %s%s",
 			o->info.driver_name, p->mtu, rte_strerror(-rc), port_dpdk_said());
 	return 0;
@@ -325,8 +326,11 @@ static int bring_up(struct opening *o)
 
 int port_open(const struct port_config *config, struct port *port, char *error, size_t error_size)
 {
-	struct opening o = {
-		.config = config, .port = port, .error = error, .error_size = error_size};
+	struct opening o = {.config = config,
+		.port = port,
+		.error = error,
+		.error_size = error_size,
+		.default_mtu = PORT_MTU_DEFAULT};
 	uint16_t index = port->index;
 	struct port_netdev_state *bare = NULL;
 	char name[64], iface[IF_NAMESIZE] = "";
@@ -353,6 +357,11 @@ int port_open(const struct port_config *config, struct port *port, char *error, 
 		rc = port_netdev_bare(iface, &bare, error, error_size);
 		if (rc != 0)
 			return rc;
+		/* Its MTU may be less for a reason: a tunnel, a cloud. */
+		if (port_netdev_mtu(iface) != 0)
+			o.default_mtu = port_netdev_mtu(iface);
+		if ((o.profile.quirks & PORT_QUIRK_CHANNELS) != 0)
+			queues = (uint16_t)port_netdev_channels(bare, queues);
 	}
 	rc = port_device_probe(config, &o.profile, queues, &port->id, error, error_size);
 	if (rc == 0)

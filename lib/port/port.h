@@ -56,7 +56,7 @@ struct port_config {
 	const char *profile; /* NULL: by driver name */
 	const uint8_t *mac;  /* NULL: the device's, or a random local one on virtual devices */
 	unsigned queues;     /* wanted pairs: one a worker */
-	unsigned mtu;	     /* 0: 1500 */
+	unsigned mtu;	     /* 0: 1500, or that of the netdev below (af_packet, af_xdp) */
 	unsigned rx_descriptors, tx_descriptors; /* 0: the profile's */
 	struct rte_mempool *pool;
 };

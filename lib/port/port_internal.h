@@ -23,6 +23,7 @@ enum port_netdev {
 #define PORT_QUIRK_SET_PORT (1u << 0)       /* set_port: the driver leaves mbuf->port alone */
 #define PORT_QUIRK_TPACKET_FRAMES (1u << 1) /* tpacket_frames: framesz= follows the pool's room */
 #define PORT_QUIRK_POLL_LINK (1u << 2) /* link_netdev: the driver reports no link, iface does */
+#define PORT_QUIRK_CHANNELS (1u << 3)  /* channels: a queue of ours is a queue of iface */
 
 struct port_profile {
 	char name[32]; /* of the file, without .conf */
@@ -92,6 +93,10 @@ struct port_netdev_state;
 int port_netdev_bare(
 	const char *iface, struct port_netdev_state **out, char *error, size_t error_size);
 void port_netdev_restore(struct port_netdev_state *state);
+/* 0: not known. */
+unsigned port_netdev_mtu(const char *iface);
+/* Gives the interface as many queues as are wanted, where it can; how many can be opened. */
+unsigned port_netdev_channels(struct port_netdev_state *state, unsigned wanted);
 /* 1 up and running, 0 not, -ENODEV where there is none of that name in our namespace. */
 int port_netdev_running(const char *iface);
 

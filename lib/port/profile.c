@@ -132,6 +132,7 @@ static int set_quirks(struct str value, struct port_profile *p)
 		{"set_port", PORT_QUIRK_SET_PORT},
 		{"tpacket_frames", PORT_QUIRK_TPACKET_FRAMES},
 		{"link_netdev", PORT_QUIRK_POLL_LINK},
+		{"channels", PORT_QUIRK_CHANNELS},
 	};
 	struct str word;
 

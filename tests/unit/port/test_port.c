@@ -504,6 +504,21 @@ static void test_netdev_below_is_bare_and_restored(void **state)
 	assert_int_not_equal(run(here, "ip link show vp0 | grep -q PROMISC"), 0);
 	assert_int_equal(run(here, "test $(cat /proc/sys/net/ipv4/conf/vp0/arp_ignore) = 0"), 0);
 	assert_int_equal(run(here, "test $(cat /proc/sys/net/ipv6/conf/vp0/disable_ipv6) = 0"), 0);
+	/* Its own MTU holds where nothing is said, what is said holds until it is closed. */
+	assert_int_equal(run(here, "ip link set vp0 mtu 1400"), 0);
+	assert_int_equal(open_port("net_af_packet0,iface=vp0", &port), 0);
+	assert_int_equal(port.mtu, 1400);
+	port_close(&port);
+	{
+		struct port_config c = config("net_af_packet0,iface=vp0");
+
+		c.mtu = 1450;
+		assert_int_equal(port_open(&c, &port, error, sizeof(error)), 0);
+		assert_int_equal(port.mtu, 1450);
+		assert_int_equal(run(here, "ip link show vp0 | grep -q 'mtu 1450'"), 0);
+		port_close(&port);
+		assert_int_equal(run(here, "ip link show vp0 | grep -q 'mtu 1400'"), 0);
+	}
 	/* A refused port puts everything back, too. */
 	{
 		struct port_config c = config("net_af_packet0,iface=vp0");
@@ -549,13 +564,16 @@ static void test_af_packet_port_carries_and_gets_datagrams_whole(void **state)
 
 static void test_af_xdp_port_carries_in_copy_mode(void **state)
 {
+	struct port_config c = config("net_af_xdp0,iface=vp0");
 	struct port port = {.index = 0};
 	struct echo echo = {.port = &port};
 	int fd;
 
 	NEEDS_NAMESPACES();
 	make_veth();
-	if (open_port("net_af_xdp0,iface=vp0", &port) != 0) {
+	/* More than a veth of one queue has, so that it is given more or fewer are opened. */
+	c.queues = 2;
+	if (port_open(&c, &port, error, sizeof(error)) != 0) {
 		/* Where the kernel has no XDP sockets, the sentence must at least say whose fault
 		 * it is. */
 		assert_says("net_af_xdp");

@@ -57,7 +57,7 @@ static void test_profile_says_all_that_it_can(void **state)
 			       "tx_checksum = device\n"
 			       "promiscuous = yes\n"
 			       "netdev = bare\n"
-			       "quirks = set_port tpacket_frames link_netdev",
+			       "quirks = set_port tpacket_frames link_netdev channels",
 				 &p),
 		0);
 	assert_string_equal(p.name, "test");
@@ -76,8 +76,8 @@ static void test_profile_says_all_that_it_can(void **state)
 	assert_string_equal(p.environment, "LIB_X=1");
 	assert_true(p.rss == (RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP));
 	assert_int_equal(p.netdev, PORT_NETDEV_BARE);
-	assert_int_equal(
-		p.quirks, PORT_QUIRK_SET_PORT | PORT_QUIRK_TPACKET_FRAMES | PORT_QUIRK_POLL_LINK);
+	assert_int_equal(p.quirks, PORT_QUIRK_SET_PORT | PORT_QUIRK_TPACKET_FRAMES |
+					   PORT_QUIRK_POLL_LINK | PORT_QUIRK_CHANNELS);
 	/* What it does not say is careful. */
 	assert_int_equal(parse("driver = x", &p), 0);
 	assert_false(p.virtual_device || p.own_mac || p.spreads_itself || p.rx_checksum_flags ||
