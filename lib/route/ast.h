@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * The tree of one configuration, as the grammar builds it and the checker completes it. It lives in the arena of its load and is gone
- * once the code is made. Internal to lib/route.
+ * The tree of one configuration, as the grammar builds it and the checker completes it. It lives in
+ * the arena of its load and is gone once the code is made. Internal to lib/route.
  */
 #include "route/route.h"
 #include "route/variable.h"
 
-#define AST_DEPTH_MAX 400     /* nesting of one expression */
+#define AST_DEPTH_MAX 400 /* nesting of one expression */
 #define AST_STATEMENTS_MAX 20000
 #define AST_BLOCKS_MAX 1024
 
@@ -51,32 +51,32 @@ enum ast_op {
 
 enum ast_kind {
 	/* from the grammar */
-	AST_INT,    /* i */
-	AST_STR,    /* text */
-	AST_NAME,   /* text: a bare word */
-	AST_VAR,    /* text: "$ru", "$(hdr(x){s.len})", all of it */
+	AST_INT,     /* i */
+	AST_STR,     /* text */
+	AST_NAME,    /* text: a bare word */
+	AST_VAR,     /* text: "$ru", "$(hdr(x){s.len})", all of it */
 	AST_ADDRESS, /* text: 10.0.0.1, 10.0.0.0/8, [2001:db8::1] */
-	AST_SOCKET, /* text: udp:10.0.0.1:5060, uri:host: an argument's own syntax */
-	AST_CALL,   /* text(args) */
-	AST_ROUTE,  /* route(text) */
-	AST_UNARY,  /* op a */
-	AST_BINARY, /* a op b */
+	AST_SOCKET,  /* text: udp:10.0.0.1:5060, uri:host: an argument's own syntax */
+	AST_CALL,    /* text(args) */
+	AST_ROUTE,   /* route(text) */
+	AST_UNARY,   /* op a */
+	AST_BINARY,  /* a op b */
 	/* made by the checker of NAME, VAR and BINARY */
 	AST_NULL,
 	AST_RC,
-	AST_PSEUDO,	 /* row: of route_variables; text: its index */
-	AST_SLOT,	 /* row: slot of $var */
-	AST_FORMAT,	 /* index */
-	AST_STATE,	 /* text: a variable that needs state */
-	AST_WHOLE,	 /* msg:len */
-	AST_PROTO,	 /* transport of origin */
-	AST_FAMILY,	 /* 2 or 10, as AF_INET and AF_INET6 */
-	AST_PORT,	 /* row 0: src_port, 1: dst_port */
-	AST_MYSELF,	 /* row: enum ast_subject */
-	AST_PREFIX,	 /* row: AST_SRC_IP or AST_DST_IP; index */
-	AST_METHOD_IS,	 /* row: enum sip_method */
-	AST_REGEX,	 /* a =~ index; row: 1 where negated */
-	AST_TRANSFORM,	 /* a{...}: index */
+	AST_PSEUDO,    /* row: of route_variables; text: its index */
+	AST_SLOT,      /* row: slot of $var */
+	AST_FORMAT,    /* index */
+	AST_STATE,     /* text: a variable that needs state */
+	AST_WHOLE,     /* msg:len */
+	AST_PROTO,     /* transport of origin */
+	AST_FAMILY,    /* 2 or 10, as AF_INET and AF_INET6 */
+	AST_PORT,      /* row 0: src_port, 1: dst_port */
+	AST_MYSELF,    /* row: enum ast_subject */
+	AST_PREFIX,    /* row: AST_SRC_IP or AST_DST_IP; index */
+	AST_METHOD_IS, /* row: enum sip_method */
+	AST_REGEX,     /* a =~ index; row: 1 where negated */
+	AST_TRANSFORM, /* a{...}: index */
 };
 
 enum ast_subject { AST_URI, AST_FROM_URI, AST_TO_URI, AST_SRC_IP, AST_DST_IP };
@@ -85,7 +85,7 @@ struct ast_expr {
 	uint8_t kind, op;
 	uint16_t depth;
 	bool called_bare; /* AST_CALL of a name without parentheses */
-	bool quoted;	  /* AST_STR that was written in quotes */
+	bool quoted;      /* AST_STR that was written in quotes */
 	int32_t row;
 	struct ast_at at;
 	struct str text;
@@ -98,10 +98,11 @@ struct ast_expr {
 	const struct route_function *fn;
 	unsigned module;
 	struct ast_block *target; /* AST_ROUTE */
-	uint32_t index; /* AST_CALL: site, AST_FORMAT, AST_REGEX, AST_PREFIX: of the script's arrays */
-	bool slow;	/* needs state */
+	uint32_t index; /* AST_CALL: site, AST_FORMAT, AST_REGEX, AST_PREFIX: of the script's arrays
+			 */
+	bool slow;      /* needs state */
 	struct str state; /* AST_CALL: the variable in one of its strings that needs it */
-	bool guard;	/* AST_CALL: the block may also run where the function may not */
+	bool guard;       /* AST_CALL: the block may also run where the function may not */
 };
 
 enum ast_statement {
@@ -120,19 +121,19 @@ enum ast_statement {
 struct ast_case {
 	struct ast_at at;
 	struct ast_expr *value; /* NULL: default */
-	bool regex;		/* case /re/: */
+	bool regex;             /* case /re/: */
 	struct ast_stmt *body;
 	struct ast_case *next;
 };
 
 struct ast_stmt {
 	uint8_t kind;
-	uint8_t op; /* AST_ASSIGN: AST_OP_NONE for `=`, else of `+=` and so on */
-	bool slow;  /* checker: what stands in the statement itself needs state */
+	uint8_t op;        /* AST_ASSIGN: AST_OP_NONE for `=`, else of `+=` and so on */
+	bool slow;         /* checker: what stands in the statement itself needs state */
 	const char *shown; /* as route_explain() prints it */
 	struct ast_at at;
-	struct ast_expr *expr;	 /* condition, value */
-	struct ast_expr *target; /* AST_ASSIGN */
+	struct ast_expr *expr;             /* condition, value */
+	struct ast_expr *target;           /* AST_ASSIGN */
 	struct ast_stmt *then, *otherwise; /* bodies */
 	struct ast_case *cases;
 	struct ast_stmt *next;
@@ -151,12 +152,12 @@ enum ast_block_kind {
 
 struct ast_block {
 	uint8_t kind;
-	struct str name; /* empty: the main one of its kind */
-	struct ast_at at;	/* keyword and name */
+	struct str name;  /* empty: the main one of its kind */
+	struct ast_at at; /* keyword and name */
 	struct ast_stmt *body;
 	struct ast_block *next;
 	/* checker */
-	uint16_t in;	/* enum route_in bits in which it may run */
+	uint16_t in; /* enum route_in bits in which it may run */
 	bool used;
 	bool returns_value;
 	/* compiler */

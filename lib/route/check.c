@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The checker: resolves names, and says of each statement what is wrong with it before a packet is touched. */
+/* The checker: resolves names, and says of each statement what is wrong with it before a packet is
+ * touched. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -7,7 +8,8 @@
 
 /* ---- which blocks run, and in what ---- */
 
-static void visit_expr(struct route_load *load, struct ast_block *from, struct ast_expr *expr, bool *changed);
+static void visit_expr(
+	struct route_load *load, struct ast_block *from, struct ast_expr *expr, bool *changed);
 
 static void mark(struct ast_block *block, uint16_t in, bool *changed)
 {
@@ -34,7 +36,8 @@ static uint16_t in_of(enum ast_block_kind kind)
 	}
 }
 
-static void visit_expr(struct route_load *load, struct ast_block *from, struct ast_expr *expr, bool *changed)
+static void visit_expr(
+	struct route_load *load, struct ast_block *from, struct ast_expr *expr, bool *changed)
 {
 	enum ast_block_kind kind;
 	struct str name;
@@ -51,7 +54,8 @@ static void visit_expr(struct route_load *load, struct ast_block *from, struct a
 		visit_expr(load, from, arg, changed);
 }
 
-static void visit_list(struct route_load *load, struct ast_block *from, const struct ast_stmt *stmt, bool *changed)
+static void visit_list(
+	struct route_load *load, struct ast_block *from, const struct ast_stmt *stmt, bool *changed)
 {
 	for (; stmt != NULL; stmt = stmt->next) {
 		visit_expr(load, from, stmt->expr, changed);
@@ -68,8 +72,9 @@ static void find_used(struct route_load *load)
 	bool changed = false;
 
 	for (struct ast_block *block = load->blocks; block != NULL; block = block->next) {
-		bool runs = block->kind != AST_BLOCK_ROUTE && block->kind != AST_BLOCK_FAILURE && block->kind != AST_BLOCK_BRANCH &&
-			!(block->kind == AST_BLOCK_REPLY && block->name.len > 0);
+		bool runs = block->kind != AST_BLOCK_ROUTE && block->kind != AST_BLOCK_FAILURE &&
+			    block->kind != AST_BLOCK_BRANCH &&
+			    !(block->kind == AST_BLOCK_REPLY && block->name.len > 0);
 
 		if (runs)
 			mark(block, in_of(block->kind), &changed);
@@ -85,7 +90,8 @@ static void find_used(struct route_load *load)
 
 /* ---- expressions ---- */
 
-/* A string outside of a function's arguments is plain text in this language: whoever writes a variable there should know. */
+/* A string outside of a function's arguments is plain text in this language: whoever writes a
+ * variable there should know. */
 static void warn_of_dollar(struct route_load *load, const struct ast_expr *expr)
 {
 	for (uint32_t i = 0; i + 1 < expr->text.len; i++) {
@@ -97,8 +103,11 @@ static void warn_of_dollar(struct route_load *load, const struct ast_expr *expr)
 		while (to < expr->text.len && str_is_alpha(expr->text.s[to]))
 			to++;
 		name = str_of(expr->text.s + i + 1, to - i - 1);
-		if (name.len > 0 && (route_variable_find(name) >= 0 || str_eq(name, STR("var")) || state_variable(name))) {
-			load_warning(load, expr->at, "'$%.*s' in this string is plain text: write \"...\" + $%.*s, or $_s(...)",
+		if (name.len > 0 && (route_variable_find(name) >= 0 || str_eq(name, STR("var")) ||
+					    state_variable(name))) {
+			load_warning(load, expr->at,
+				"'$%.*s' in this string is plain text: write \"...\" + $%.*s, or "
+				"$_s(...)",
 				STR_FMT(name), STR_FMT(name));
 			return;
 		}
@@ -114,14 +123,18 @@ static void check_match(struct route_load *load, struct ast_expr *expr)
 	check_expr(load, expr->a, CHECK_VALUE);
 	expr->slow = expr->a->slow;
 	if (expr->b->kind != AST_STR) {
-		load_error(load, expr->b->at, "a regular expression is a constant string here: it is compiled once, at load");
+		load_error(load, expr->b->at,
+			"a regular expression is a constant string here: it is compiled once, at "
+			"load");
 		return;
 	}
-	if (!code_grow(&script->regex, script->regexes, &script->regexes_cap, sizeof(script->regex[0]))) {
+	if (!code_grow(&script->regex, script->regexes, &script->regexes_cap,
+		    sizeof(script->regex[0]))) {
 		load_no_memory(load);
 		return;
 	}
-	script->regex[script->regexes] = route_regex_compile(expr->b->text, false, error, sizeof(error));
+	script->regex[script->regexes] =
+		route_regex_compile(expr->b->text, false, error, sizeof(error));
 	if (script->regex[script->regexes] == NULL) {
 		load_error(load, expr->b->at, "not a regular expression: %s", error);
 		return;
@@ -134,7 +147,8 @@ static void check_match(struct route_load *load, struct ast_expr *expr)
 
 static void check_binary(struct route_load *load, struct ast_expr *expr)
 {
-	enum check_where where = expr->op == AST_OP_AND || expr->op == AST_OP_OR ? CHECK_CONDITION : CHECK_VALUE;
+	enum check_where where =
+		expr->op == AST_OP_AND || expr->op == AST_OP_OR ? CHECK_CONDITION : CHECK_VALUE;
 
 	if (expr->op == AST_OP_MATCH || expr->op == AST_OP_NOT_MATCH) {
 		check_match(load, expr);
@@ -145,7 +159,8 @@ static void check_binary(struct route_load *load, struct ast_expr *expr)
 	check_expr(load, expr->a, where);
 	check_expr(load, expr->b, where);
 	expr->slow = expr->a->slow || expr->b->slow;
-	if ((expr->op == AST_OP_DIV || expr->op == AST_OP_MOD) && expr->b->kind == AST_INT && expr->b->i == 0)
+	if ((expr->op == AST_OP_DIV || expr->op == AST_OP_MOD) && expr->b->kind == AST_INT &&
+		expr->b->i == 0)
 		load_error(load, expr->b->at, "division by zero");
 }
 
@@ -218,7 +233,8 @@ static bool ends(const struct ast_stmt *stmt)
 	case AST_BLOCK:
 		return list_ends(stmt->then);
 	case AST_IF:
-		return stmt->otherwise != NULL && list_ends(stmt->then) && list_ends(stmt->otherwise);
+		return stmt->otherwise != NULL && list_ends(stmt->then) &&
+		       list_ends(stmt->otherwise);
 	default:
 		return false;
 	}
@@ -231,9 +247,11 @@ static void check_assign(struct route_load *load, struct ast_stmt *stmt)
 	check_expr(load, target, CHECK_VALUE);
 	check_expr(load, stmt->expr, CHECK_VALUE);
 	stmt->slow = target->slow || stmt->expr->slow;
-	if (target->kind == AST_PSEUDO && target->row >= 0 && route_variables[target->row].set == NULL)
+	if (target->kind == AST_PSEUDO && target->row >= 0 &&
+		route_variables[target->row].set == NULL)
 		load_error(load, target->at, "$%s is read-only", route_variables[target->row].name);
-	else if (target->kind == AST_NULL || target->kind == AST_RC || target->kind == AST_FORMAT || target->kind == AST_TRANSFORM)
+	else if (target->kind == AST_NULL || target->kind == AST_RC || target->kind == AST_FORMAT ||
+		 target->kind == AST_TRANSFORM)
 		load_error(load, target->at, "'%.*s' cannot be assigned to", STR_FMT(target->text));
 }
 
@@ -247,11 +265,13 @@ static void check_switch(struct route_load *load, struct ast_stmt *stmt)
 	for (struct ast_case *c = stmt->cases; c != NULL; c = c->next) {
 		if (c->value != NULL) {
 			/* `case INVITE:` of switch (method) */
-			if (c->value->kind == AST_NAME && sip_method_of(c->value->text) != SIP_METHOD_OTHER)
+			if (c->value->kind == AST_NAME &&
+				sip_method_of(c->value->text) != SIP_METHOD_OTHER)
 				c->value->kind = AST_STR;
 			check_expr(load, c->value, CHECK_VALUE);
 			if (c->value->kind != AST_STR && c->value->kind != AST_INT)
-				load_error(load, c->at, "what a case compares with must be constant");
+				load_error(
+					load, c->at, "what a case compares with must be constant");
 		} else if (has_default) {
 			load_error(load, c->at, "a second default");
 		} else {
@@ -268,10 +288,12 @@ static void check_named_block(struct route_load *load, const struct ast_expr *ca
 	struct str name;
 
 	if (check_names_block(call, &kind, &name) && check_find_block(load, kind, name) == NULL)
-		load_error(load, call->arg->at, "there is no %s[%.*s]", ast_block_text(kind, true), STR_FMT(name));
+		load_error(load, call->arg->at, "there is no %s[%.*s]", ast_block_text(kind, true),
+			STR_FMT(name));
 }
 
-/* The statement's own line for route_explain(), before the checker turns words into what they stand for. */
+/* The statement's own line for route_explain(), before the checker turns words into what they stand
+ * for. */
 static void show(struct route_load *load, struct ast_stmt *stmt)
 {
 	struct text text = {0};
@@ -280,7 +302,10 @@ static void show(struct route_load *load, struct ast_stmt *stmt)
 	case AST_IF:
 	case AST_WHILE:
 	case AST_SWITCH:
-		text_addf(&text, "%s ", stmt->kind == AST_IF ? "if" : stmt->kind == AST_WHILE ? "while" : "switch");
+		text_addf(&text, "%s ",
+			stmt->kind == AST_IF      ? "if"
+			: stmt->kind == AST_WHILE ? "while"
+						  : "switch");
 		ast_print(&text, stmt->expr);
 		break;
 	case AST_BREAK:
@@ -380,18 +405,26 @@ static void check_list(struct route_load *load, struct ast_stmt *first)
 int check_all(struct route_load *load)
 {
 	find_used(load);
-	if (check_find_block(load, AST_BLOCK_REQUEST, STR_NONE) == NULL && route_report_errors(load->report) == 0) {
+	if (check_find_block(load, AST_BLOCK_REQUEST, STR_NONE) == NULL &&
+		route_report_errors(load->report) == 0) {
 		struct route_place place = source_place(load->source, 0, 0);
 
 		place.line = 0;
-		route_warning(load->report, &place, "there is no request_route: no request will be forwarded");
+		route_warning(load->report, &place,
+			"there is no request_route: no request will be forwarded");
 	}
 	for (struct ast_block *block = load->blocks; block != NULL; block = block->next) {
 		if (!block->used) {
-			load_warning(load, block->at, "%s[%.*s] is never used", ast_block_text((enum ast_block_kind)block->kind, block->name.len > 0),
+			load_warning(load, block->at, "%s[%.*s] is never used",
+				ast_block_text(
+					(enum ast_block_kind)block->kind, block->name.len > 0),
 				STR_FMT(block->name));
 			block->in = in_of((enum ast_block_kind)block->kind);
 		}
+		if (block->kind == AST_BLOCK_EVENT || block->kind == AST_BLOCK_ERROR ||
+			block->kind == AST_BLOCK_ONSEND)
+			load_warning(load, block->at, "%s is accepted, and nothing runs it",
+				ast_block_text((enum ast_block_kind)block->kind, false));
 		load->block = block;
 		check_list(load, block->body);
 	}

@@ -18,7 +18,8 @@ const char *check_in_text(unsigned in)
 	return "request_route";
 }
 
-struct ast_block *check_find_block(const struct route_load *load, enum ast_block_kind kind, struct str name)
+struct ast_block *check_find_block(
+	const struct route_load *load, enum ast_block_kind kind, struct str name)
 {
 	for (struct ast_block *block = load->blocks; block != NULL; block = block->next) {
 		if (block->kind == kind && str_eq(block->name, name))
@@ -39,9 +40,12 @@ struct str check_state_in(struct str text)
 			continue;
 		}
 		from += text.s[from] == '(';
-		for (to = from; to < text.len && (str_is_alpha(text.s[to]) || str_is_digit(text.s[to]) || text.s[to] == '_');)
+		for (to = from;
+			to < text.len && (str_is_alpha(text.s[to]) || str_is_digit(text.s[to]) ||
+						 text.s[to] == '_');)
 			to++;
-		if (to > from && state_variable(str_of(text.s + from, to - from)) && route_variable_find(str_of(text.s + from, to - from)) < 0)
+		if (to > from && state_variable(str_of(text.s + from, to - from)) &&
+			route_variable_find(str_of(text.s + from, to - from)) < 0)
 			return str_of(text.s + i, to - i);
 	}
 	return STR_NONE;
@@ -61,7 +65,8 @@ bool check_names_block(const struct ast_expr *call, enum ast_block_kind *kind, s
 	if (call->kind != AST_CALL || call->arg == NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(namers) / sizeof(namers[0]); i++) {
-		if (str_eq(call->text, str_c(namers[i].function)) && (call->arg->kind == AST_STR || call->arg->kind == AST_NAME)) {
+		if (str_eq(call->text, str_c(namers[i].function)) &&
+			(call->arg->kind == AST_STR || call->arg->kind == AST_NAME)) {
 			*kind = namers[i].kind;
 			*name = call->arg->text;
 			return name->len > 0 && !str_eq(*name, STR("0"));
@@ -76,33 +81,39 @@ static void unknown_function(struct route_load *load, const struct ast_expr *exp
 
 	suggest_begin(&near, expr->text);
 	for (unsigned i = 0; i < load->registry->count; i++) {
-		for (const struct route_function *fn = load->registry->module[i]->functions; fn != NULL && fn->name != NULL; fn++) {
+		for (const struct route_function *fn = load->registry->module[i]->functions;
+			fn != NULL && fn->name != NULL; fn++) {
 			suggest_offer(&near, str_c(fn->name));
 			if (fn->statement != NULL)
 				suggest_offer(&near, str_c(fn->statement));
 		}
 	}
 	if (suggest_end(&near) != NULL)
-		load_error(load, expr->at, "unknown function '%.*s' (did you mean '%s'?)", STR_FMT(expr->text), suggest_end(&near));
+		load_error(load, expr->at, "unknown function '%.*s' (did you mean '%s'?)",
+			STR_FMT(expr->text), suggest_end(&near));
 	else
 		load_error(load, expr->at, "unknown function '%.*s'", STR_FMT(expr->text));
 }
 
-static bool check_arity(struct route_load *load, const struct ast_expr *expr, const struct route_function *fn)
+static bool check_arity(
+	struct route_load *load, const struct ast_expr *expr, const struct route_function *fn)
 {
 	if (expr->args >= fn->args_min && expr->args <= fn->args_max)
 		return true;
 	if (fn->args_min == fn->args_max)
-		load_error(load, expr->at, "'%.*s' takes %u argument%s, not %u: %s", STR_FMT(expr->text), fn->args_min,
-			fn->args_min == 1 ? "" : "s", expr->args, fn->usage != NULL ? fn->usage : fn->name);
+		load_error(load, expr->at, "'%.*s' takes %u argument%s, not %u: %s",
+			STR_FMT(expr->text), fn->args_min, fn->args_min == 1 ? "" : "s", expr->args,
+			fn->usage != NULL ? fn->usage : fn->name);
 	else
-		load_error(load, expr->at, "'%.*s' takes %u to %u arguments, not %u: %s", STR_FMT(expr->text), fn->args_min,
-			fn->args_max, expr->args, fn->usage != NULL ? fn->usage : fn->name);
+		load_error(load, expr->at, "'%.*s' takes %u to %u arguments, not %u: %s",
+			STR_FMT(expr->text), fn->args_min, fn->args_max, expr->args,
+			fn->usage != NULL ? fn->usage : fn->name);
 	return false;
 }
 
 /* The blocks that may run this one against those in which the function may stand. */
-static void check_in(struct route_load *load, struct ast_expr *expr, const struct route_function *fn)
+static void check_in(
+	struct route_load *load, struct ast_expr *expr, const struct route_function *fn)
 {
 	unsigned in = load->block->in, wrong = in & ~(unsigned)fn->in;
 
@@ -110,11 +121,13 @@ static void check_in(struct route_load *load, struct ast_expr *expr, const struc
 		return;
 	if (wrong == in) {
 		load_error(load, expr->at, "'%.*s' cannot be used in %s%s", STR_FMT(expr->text),
-			load->block->kind == AST_BLOCK_ROUTE ? "a route that runs in " : "", check_in_text(wrong));
+			load->block->kind == AST_BLOCK_ROUTE ? "a route that runs in " : "",
+			check_in_text(wrong));
 		return;
 	}
-	load_warning(load, expr->at, "this route also runs in %s, where '%.*s' does nothing and is false", check_in_text(wrong),
-		STR_FMT(expr->text));
+	load_warning(load, expr->at,
+		"this route also runs in %s, where '%.*s' does nothing and is false",
+		check_in_text(wrong), STR_FMT(expr->text));
 	expr->guard = true;
 }
 
@@ -142,7 +155,8 @@ static void check_format(struct route_load *load, struct ast_expr *arg)
 	struct route_place place = load_place(load, arg->at);
 	struct route_format *format;
 
-	if (!code_grow(&script->format, script->formats, &script->formats_cap, sizeof(script->format[0]))) {
+	if (!code_grow(&script->format, script->formats, &script->formats_cap,
+		    sizeof(script->format[0]))) {
 		load_no_memory(load);
 		return;
 	}
@@ -155,8 +169,8 @@ static void check_format(struct route_load *load, struct ast_expr *arg)
 }
 
 /* One argument: what check() sees of it and, where it is constant, what run() gets. */
-static void check_arg(struct route_load *load, struct ast_expr *call, struct ast_expr *arg, bool raw, struct route_arg *out,
-	struct route_value *constant)
+static void check_arg(struct route_load *load, struct ast_expr *call, struct ast_expr *arg,
+	bool raw, struct route_arg *out, struct route_value *constant)
 {
 	bool literal = arg->kind == AST_STR && arg->quoted;
 
@@ -184,7 +198,8 @@ static void check_arg(struct route_load *load, struct ast_expr *call, struct ast
 		*constant = out->value;
 }
 
-static void check_args(struct route_load *load, struct ast_expr *expr, const struct route_function *fn, unsigned module)
+static void check_args(struct route_load *load, struct ast_expr *expr,
+	const struct route_function *fn, unsigned module)
 {
 	struct route_arg arg[ROUTE_ARGS_MAX] = {0};
 	struct route_script *script = load->script;
@@ -213,7 +228,8 @@ static void check_args(struct route_load *load, struct ast_expr *expr, const str
 	}
 	site = &script->site[script->sites];
 	/* Nothing can make a text of a variable that needs state yet. */
-	*site = (struct code_site){.run = expr->state.len > 0 ? NULL : fn->run, .fn = fn, .constant = constant};
+	*site = (struct code_site){
+		.run = expr->state.len > 0 ? NULL : fn->run, .fn = fn, .constant = constant};
 	site->slow = site->run == NULL || fn->path == ROUTE_PATH_SLOW;
 	expr->slow |= site->slow;
 	site->args.n = n;
@@ -221,16 +237,19 @@ static void check_args(struct route_load *load, struct ast_expr *expr, const str
 	expr->index = script->sites++;
 	if (fn->check == NULL || route_report_errors(load->report) != errors || expr->state.len > 0)
 		return;
-	if (fn->check(site->args.room, script->module[module].config, arg, n, &place, load->report, &data) != 0 &&
+	if (fn->check(site->args.room, script->module[module].config, arg, n, &place, load->report,
+		    &data) != 0 &&
 		route_report_errors(load->report) == errors)
-		load_error(load, expr->at, "'%.*s' does not take these arguments", STR_FMT(expr->text));
+		load_error(load, expr->at, "'%.*s' does not take these arguments",
+			STR_FMT(expr->text));
 	script->site[expr->index].args.data = data;
 }
 
 void check_call(struct route_load *load, struct ast_expr *expr)
 {
 	unsigned module = 0;
-	const struct route_function *fn = registry_function(load->script, expr->text, expr->args, &module);
+	const struct route_function *fn =
+		registry_function(load->script, expr->text, expr->args, &module);
 	const char *name;
 
 	if (fn == NULL) {
@@ -239,7 +258,9 @@ void check_call(struct route_load *load, struct ast_expr *expr)
 	}
 	name = load->registry->module[module]->name;
 	if (!load->script->module[module].loaded) {
-		load_error(load, expr->at, "'%.*s' is a function of module '%s', which is not loaded: loadmodule \"%s.so\"",
+		load_error(load, expr->at,
+			"'%.*s' is a function of module '%s', which is not loaded: loadmodule "
+			"\"%s.so\"",
 			STR_FMT(expr->text), name, name);
 		return;
 	}
@@ -265,7 +286,8 @@ void check_route(struct route_load *load, struct ast_expr *expr)
 			suggest_offer(&near, block->name);
 	}
 	if (suggest_end(&near) != NULL)
-		load_error(load, expr->at, "there is no route[%.*s] (did you mean '%s'?)", STR_FMT(expr->text), suggest_end(&near));
+		load_error(load, expr->at, "there is no route[%.*s] (did you mean '%s'?)",
+			STR_FMT(expr->text), suggest_end(&near));
 	else
 		load_error(load, expr->at, "there is no route[%.*s]", STR_FMT(expr->text));
 }

@@ -11,47 +11,28 @@ struct keyword {
 	int64_t i;
 };
 
-static const struct keyword keywords[] = {
-	{"method", AST_PSEUDO, "rm", 0},
-	{"uri", AST_PSEUDO, "ru", 0},
-	{"status", AST_PSEUDO, "rs", 0},
-	{"from_uri", AST_PSEUDO, "fu", 0},
-	{"to_uri", AST_PSEUDO, "tu", 0},
-	{"src_ip", AST_PSEUDO, "si", 0},
-	{"dst_ip", AST_PSEUDO, "Ri", 0},
-	{"src_port", AST_PORT, NULL, 0},
-	{"dst_port", AST_PORT, NULL, 1},
-	{"proto", AST_PROTO, NULL, 0},
-	{"af", AST_FAMILY, NULL, 0},
-	{"msg:len", AST_WHOLE, NULL, 0},
-	{"retcode", AST_RC, NULL, 0},
-	{"max_len", AST_INT, NULL, SIP_MSG_UDP_MAX},
-	{"INET", AST_INT, NULL, 2},
-	{"IPv4", AST_INT, NULL, 2},
-	{"INET6", AST_INT, NULL, 10},
-	{"IPv6", AST_INT, NULL, 10},
-	{"UDP", AST_INT, NULL, SIP_TRANSPORT_UDP},
-	{"udp", AST_INT, NULL, SIP_TRANSPORT_UDP},
-	{"TCP", AST_INT, NULL, SIP_TRANSPORT_TCP},
-	{"tcp", AST_INT, NULL, SIP_TRANSPORT_TCP},
-	{"TLS", AST_INT, NULL, SIP_TRANSPORT_TLS},
-	{"tls", AST_INT, NULL, SIP_TRANSPORT_TLS},
-	{"SCTP", AST_INT, NULL, SIP_TRANSPORT_SCTP},
-	{"sctp", AST_INT, NULL, SIP_TRANSPORT_SCTP},
-	{"WS", AST_INT, NULL, SIP_TRANSPORT_WS},
-	{"WSS", AST_INT, NULL, SIP_TRANSPORT_WSS},
-	{"yes", AST_INT, NULL, 1},
-	{"true", AST_INT, NULL, 1},
-	{"on", AST_INT, NULL, 1},
-	{"no", AST_INT, NULL, 0},
-	{"false", AST_INT, NULL, 0},
-	{"off", AST_INT, NULL, 0},
-	{0}};
+static const struct keyword keywords[] = {{"method", AST_PSEUDO, "rm", 0},
+	{"uri", AST_PSEUDO, "ru", 0}, {"status", AST_PSEUDO, "rs", 0},
+	{"from_uri", AST_PSEUDO, "fu", 0}, {"to_uri", AST_PSEUDO, "tu", 0},
+	{"src_ip", AST_PSEUDO, "si", 0}, {"dst_ip", AST_PSEUDO, "Ri", 0},
+	{"src_port", AST_PORT, NULL, 0}, {"dst_port", AST_PORT, NULL, 1},
+	{"proto", AST_PROTO, NULL, 0}, {"af", AST_FAMILY, NULL, 0}, {"msg:len", AST_WHOLE, NULL, 0},
+	{"retcode", AST_RC, NULL, 0}, {"max_len", AST_INT, NULL, SIP_MSG_UDP_MAX},
+	{"INET", AST_INT, NULL, 2}, {"IPv4", AST_INT, NULL, 2}, {"INET6", AST_INT, NULL, 10},
+	{"IPv6", AST_INT, NULL, 10}, {"UDP", AST_INT, NULL, SIP_TRANSPORT_UDP},
+	{"udp", AST_INT, NULL, SIP_TRANSPORT_UDP}, {"TCP", AST_INT, NULL, SIP_TRANSPORT_TCP},
+	{"tcp", AST_INT, NULL, SIP_TRANSPORT_TCP}, {"TLS", AST_INT, NULL, SIP_TRANSPORT_TLS},
+	{"tls", AST_INT, NULL, SIP_TRANSPORT_TLS}, {"SCTP", AST_INT, NULL, SIP_TRANSPORT_SCTP},
+	{"sctp", AST_INT, NULL, SIP_TRANSPORT_SCTP}, {"WS", AST_INT, NULL, SIP_TRANSPORT_WS},
+	{"WSS", AST_INT, NULL, SIP_TRANSPORT_WSS}, {"yes", AST_INT, NULL, 1},
+	{"true", AST_INT, NULL, 1}, {"on", AST_INT, NULL, 1}, {"no", AST_INT, NULL, 0},
+	{"false", AST_INT, NULL, 0}, {"off", AST_INT, NULL, 0}, {0}};
 
 /* Words that arguments take as text, being names of transports there. */
 static bool is_transport_word(const struct keyword *k)
 {
-	return k->kind == AST_INT && k->i != 0 && sip_transport_of(str_c(k->name)) != SIP_TRANSPORT_OTHER;
+	return k->kind == AST_INT && k->i != 0 &&
+	       sip_transport_of(str_c(k->name)) != SIP_TRANSPORT_OTHER;
 }
 
 static void become_pseudo(struct route_load *load, struct ast_expr *expr, const char *name)
@@ -82,11 +63,13 @@ static void unknown_name(struct route_load *load, const struct ast_expr *expr, b
 	for (const struct keyword *k = keywords; k->name != NULL && !statement; k++)
 		suggest_offer(&near, str_c(k->name));
 	for (unsigned i = 0; i < load->registry->count; i++) {
-		for (const struct route_function *fn = load->registry->module[i]->functions; fn != NULL && fn->name != NULL; fn++)
+		for (const struct route_function *fn = load->registry->module[i]->functions;
+			fn != NULL && fn->name != NULL; fn++)
 			suggest_offer(&near, str_c(fn->name));
 	}
 	if (suggest_end(&near) != NULL)
-		load_error(load, expr->at, "unknown word '%.*s' (did you mean '%s'?)", STR_FMT(expr->text), suggest_end(&near));
+		load_error(load, expr->at, "unknown word '%.*s' (did you mean '%s'?)",
+			STR_FMT(expr->text), suggest_end(&near));
 	else
 		load_error(load, expr->at, "unknown word '%.*s'", STR_FMT(expr->text));
 }
@@ -114,7 +97,8 @@ void check_word(struct route_load *load, struct ast_expr *expr, enum check_where
 		return;
 	}
 	if (str_eq(expr->text, STR("myself"))) {
-		load_error(load, expr->at, "'myself' is compared with uri, from_uri, to_uri, src_ip or dst_ip");
+		load_error(load, expr->at,
+			"'myself' is compared with uri, from_uri, to_uri, src_ip or dst_ip");
 		return;
 	}
 	if (registry_function(load->script, expr->text, 0, &module) != NULL) {
@@ -176,22 +160,26 @@ static void unknown_variable(struct route_load *load, const struct ast_expr *exp
 	for (const struct route_variable *v = route_variables; v->name != NULL; v++)
 		suggest_offer(&near, str_c(v->name));
 	if (suggest_end(&near) != NULL)
-		load_error(load, expr->at, "unknown pseudo-variable '$%.*s' (did you mean '$%s'?)", STR_FMT(name), suggest_end(&near));
+		load_error(load, expr->at, "unknown pseudo-variable '$%.*s' (did you mean '$%s'?)",
+			STR_FMT(name), suggest_end(&near));
 	else
 		load_error(load, expr->at, "unknown pseudo-variable '$%.*s'", STR_FMT(name));
 }
 
 static void check_slot(struct route_load *load, struct ast_expr *expr, struct str index)
 {
-	if (index.len == 0)
+	if (index.len == 0) {
 		load_error(load, expr->at, "$var needs a name: $var(x)");
+		return;
+	}
 	expr->kind = AST_SLOT;
 	expr->row = route_var_slot(index);
 	if (expr->row < 0)
 		load_error(load, expr->at, "more than %d names of $var", ROUTE_VARS_MAX);
 }
 
-static void check_row(struct route_load *load, struct ast_expr *expr, struct str name, bool indexed, struct str index)
+static void check_row(struct route_load *load, struct ast_expr *expr, struct str name, bool indexed,
+	struct str index)
 {
 	const struct route_variable *v;
 
@@ -206,16 +194,19 @@ static void check_row(struct route_load *load, struct ast_expr *expr, struct str
 	else if (v->index == ROUTE_INDEX_NAME && (!indexed || index.len == 0))
 		load_error(load, expr->at, "$%s needs a name in parentheses", v->name);
 	else if (indexed && str_find(index, '$') >= 0)
-		load_error(load, expr->at, "what stands in the parentheses of $%s must be constant", v->name);
+		load_error(load, expr->at, "what stands in the parentheses of $%s must be constant",
+			v->name);
 	else if (indexed && v->check_index != NULL && !v->check_index(index))
-		load_error(load, expr->at, "$%s cannot be asked for '%.*s'", v->name, STR_FMT(index));
+		load_error(
+			load, expr->at, "$%s cannot be asked for '%.*s'", v->name, STR_FMT(index));
 	expr->kind = AST_PSEUDO;
 	expr->i = indexed ? 0 : -1;
 	expr->text = indexed ? index : STR_NONE;
 }
 
 /* One name with its index; what a name stands for that is no row of the table comes first. */
-static void check_plain(struct route_load *load, struct ast_expr *expr, struct str name, bool indexed, struct str index)
+static void check_plain(struct route_load *load, struct ast_expr *expr, struct str name,
+	bool indexed, struct str index)
 {
 	if (str_eq(name, STR("var")))
 		check_slot(load, expr, index);
@@ -233,7 +224,8 @@ static void check_plain(struct route_load *load, struct ast_expr *expr, struct s
 			expr->kind = AST_STATE;
 			return;
 		}
-		if (!code_grow(&script->format, script->formats, &script->formats_cap, sizeof(script->format[0]))) {
+		if (!code_grow(&script->format, script->formats, &script->formats_cap,
+			    sizeof(script->format[0]))) {
 			load_no_memory(load);
 			return;
 		}
@@ -251,27 +243,38 @@ static void check_plain(struct route_load *load, struct ast_expr *expr, struct s
 }
 
 /* {s.len}, {s.substr,0,3}: what changes the value of `inner`. */
-static struct ast_expr *wrap_transform(struct route_load *load, const struct ast_expr *expr, struct ast_expr *inner, struct str text)
+static struct ast_expr *wrap_transform(struct route_load *load, const struct ast_expr *expr,
+	struct ast_expr *inner, struct str text)
 {
 	struct route_script *script = load->script;
 	struct ast_expr *outer = ast_alloc(&load->arena, sizeof(*outer));
 	const char *kept = code_keep(script, text);
 
 	if (outer == NULL || kept == NULL ||
-		!code_grow(&script->transform, script->transforms, &script->transforms_cap, sizeof(script->transform[0]))) {
+		!code_grow(&script->transform, script->transforms, &script->transforms_cap,
+			sizeof(script->transform[0]))) {
 		load_no_memory(load);
 		return NULL;
 	}
 	if (str_find(text, '$') >= 0) {
-		load_error(load, expr->at, "the arguments of {%.*s} must be constant", STR_FMT(text));
+		load_error(
+			load, expr->at, "the arguments of {%.*s} must be constant", STR_FMT(text));
 		return NULL;
 	}
 	if (!transform_parse(str_of(kept, text.len), &script->transform[script->transforms])) {
-		load_error(load, expr->at, "{%.*s} is no transformation that is known here, or its arguments are wrong", STR_FMT(text));
+		load_error(load, expr->at,
+			"{%.*s} is no transformation that is known here, or its arguments are "
+			"wrong",
+			STR_FMT(text));
 		return NULL;
 	}
-	*outer = (struct ast_expr){.kind = AST_TRANSFORM, .at = expr->at, .a = inner, .index = script->transforms++, .slow = inner->slow,
-		.text = expr->text, .depth = (uint16_t)(inner->depth + 1)};
+	*outer = (struct ast_expr){.kind = AST_TRANSFORM,
+		.at = expr->at,
+		.a = inner,
+		.index = script->transforms++,
+		.slow = inner->slow,
+		.text = expr->text,
+		.depth = (uint16_t)(inner->depth + 1)};
 	return outer;
 }
 
@@ -301,7 +304,8 @@ static void check_braced(struct route_load *load, struct ast_expr *expr, struct 
 	}
 	while (inside.len > 0 && inner != NULL) {
 		if (inside.s[0] != '{' || !take_brackets(&inside, '{', '}', &transform)) {
-			load_error(load, expr->at, "'%.*s' is no pseudo-variable", STR_FMT(expr->text));
+			load_error(load, expr->at, "'%.*s' is no pseudo-variable",
+				STR_FMT(expr->text));
 			return;
 		}
 		if (inner->depth > 16) {
@@ -345,8 +349,11 @@ static int subject_of(const struct ast_expr *expr)
 		const char *word, *variable;
 		int subject;
 	} subjects[] = {
-		{"uri", "$ru", AST_URI},       {"from_uri", "$fu", AST_FROM_URI}, {"to_uri", "$tu", AST_TO_URI},
-		{"src_ip", "$si", AST_SRC_IP}, {"dst_ip", "$Ri", AST_DST_IP},
+		{"uri", "$ru", AST_URI},
+		{"from_uri", "$fu", AST_FROM_URI},
+		{"to_uri", "$tu", AST_TO_URI},
+		{"src_ip", "$si", AST_SRC_IP},
+		{"dst_ip", "$Ri", AST_DST_IP},
 	};
 
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
@@ -363,7 +370,8 @@ static bool is_word(const struct ast_expr *expr, const char *word)
 }
 
 /* expr becomes `kind` of `row`, below a `!` where it was `!=`. */
-static bool become_test(struct route_load *load, struct ast_expr *expr, enum ast_kind kind, int row, uint32_t index)
+static bool become_test(
+	struct route_load *load, struct ast_expr *expr, enum ast_kind kind, int row, uint32_t index)
 {
 	struct ast_expr *test = expr;
 
@@ -395,16 +403,21 @@ static bool parse_prefix(struct str text, struct net_prefix *prefix)
 	char with_bits[64];
 	int n;
 
-	if (slash < 0 || net_addr_parse(str_of(text.s + slash + 1, text.len - (size_t)slash - 1), &mask) != 0 || mask.family != 4)
+	if (slash < 0 ||
+		net_addr_parse(str_of(text.s + slash + 1, text.len - (size_t)slash - 1), &mask) !=
+			0 ||
+		mask.family != 4)
 		return net_prefix_parse(text, prefix) == 0;
 	bits = (uint32_t)__builtin_popcount(mask.v4);
 	if (bits < 32 && __builtin_bswap32(mask.v4) != ~(UINT32_MAX >> bits))
 		return false;
 	n = snprintf(with_bits, sizeof(with_bits), "%.*s/%u", (int)slash, text.s, bits);
-	return n > 0 && (size_t)n < sizeof(with_bits) && net_prefix_parse(str_of(with_bits, (size_t)n), prefix) == 0;
+	return n > 0 && (size_t)n < sizeof(with_bits) &&
+	       net_prefix_parse(str_of(with_bits, (size_t)n), prefix) == 0;
 }
 
-static bool compare_address(struct route_load *load, struct ast_expr *expr, int subject, const struct ast_expr *with)
+static bool compare_address(
+	struct route_load *load, struct ast_expr *expr, int subject, const struct ast_expr *with)
 {
 	struct route_script *script = load->script;
 	struct net_prefix prefix;
@@ -414,7 +427,8 @@ static bool compare_address(struct route_load *load, struct ast_expr *expr, int 
 			str_find(with->text, '/') > 0 ? ", or bits behind its length are set" : "");
 		return true;
 	}
-	if (!code_grow(&script->prefix, script->prefixes, &script->prefixes_cap, sizeof(script->prefix[0]))) {
+	if (!code_grow(&script->prefix, script->prefixes, &script->prefixes_cap,
+		    sizeof(script->prefix[0]))) {
 		load_no_memory(load);
 		return true;
 	}
@@ -436,15 +450,21 @@ bool check_comparison(struct route_load *load, struct ast_expr *expr)
 	subject = subject_of(a);
 	if (is_word(b, "myself")) {
 		if (subject < 0) {
-			load_error(load, a->at, "'myself' is compared with uri, from_uri, to_uri, src_ip or dst_ip");
+			load_error(load, a->at,
+				"'myself' is compared with uri, from_uri, to_uri, src_ip or "
+				"dst_ip");
 			return true;
 		}
 		return become_test(load, expr, AST_MYSELF, subject, 0);
 	}
-	if ((subject == AST_SRC_IP || subject == AST_DST_IP) && (b->kind == AST_ADDRESS || b->kind == AST_STR))
+	/* A string beside src_ip is an address; beside $si it is text, as in Kamailio. */
+	if ((subject == AST_SRC_IP || subject == AST_DST_IP) &&
+		(b->kind == AST_ADDRESS || (b->kind == AST_STR && a->kind == AST_NAME)))
 		return compare_address(load, expr, subject, b);
 	if (is_word(a, "method") || (a->kind == AST_VAR && str_eq(a->text, STR("$rm")))) {
-		enum sip_method method = b->kind == AST_NAME || b->kind == AST_STR ? sip_method_of(b->text) : SIP_METHOD_OTHER;
+		enum sip_method method = b->kind == AST_NAME || b->kind == AST_STR
+						 ? sip_method_of(b->text)
+						 : SIP_METHOD_OTHER;
 
 		if (method != SIP_METHOD_OTHER && method != SIP_METHOD_NONE)
 			return become_test(load, expr, AST_METHOD_IS, (int)method, 0);

@@ -3,7 +3,8 @@
 /*
  * Code of the routing VM and the script that holds it. Internal to lib/route.
  *
- * A stack machine: an instruction is 8 bytes, values are struct route_cell. Conditions jump on the cell on top or, behind a call, on $rc.
+ * A stack machine: an instruction is 8 bytes, values are struct route_cell. Conditions jump on the
+ * cell on top or, behind a call, on $rc.
  */
 #include <stdatomic.h>
 
@@ -11,40 +12,40 @@
 #include "route/transform.h"
 
 enum code_op {
-	CODE_RETURN,	/* pops $rc; 0 ends the script */
+	CODE_RETURN,     /* pops $rc; 0 ends the script */
 	CODE_RETURN_ONE, /* $rc 1 */
 	CODE_EXIT,
 	CODE_DROP,
-	CODE_JUMP,	/* c: target */
+	CODE_JUMP,       /* c: target */
 	CODE_JUMP_FALSE, /* pops */
 	CODE_JUMP_TRUE,
 	CODE_JUMP_RC_FALSE,
 	CODE_JUMP_RC_TRUE,
-	CODE_CALL,	/* c: site; arguments are on the stack, or the site's constants */
-	CODE_GUARD,	/* b: enum route_in bits of what follows; elsewhere $rc is -1 and c is next */
-	CODE_ROUTE,	/* c: block */
-	CODE_STATE,	/* c: name in const: needs the slow path */
-	CODE_PUSH,	/* c: constant cell */
-	CODE_PUSH_INT,	/* c: int32_t */
-	CODE_PUSH_RC,	/* 1 where $rc > 0, else 0 */
+	CODE_CALL,  /* c: site; arguments are on the stack, or the site's constants */
+	CODE_GUARD, /* b: enum route_in bits of what follows; elsewhere $rc is -1 and c is next */
+	CODE_ROUTE, /* c: block */
+	CODE_STATE, /* c: name in const: needs the slow path */
+	CODE_PUSH,  /* c: constant cell */
+	CODE_PUSH_INT, /* c: int32_t */
+	CODE_PUSH_RC,  /* 1 where $rc > 0, else 0 */
 	CODE_POP,
-	CODE_COPY,	/* the top once more */
-	CODE_GET,	/* b: row, c: constant cell of its index */
-	CODE_GET_SLOT,	/* b: slot */
-	CODE_SET,	/* pops; b: row, c: index */
+	CODE_COPY,     /* the top once more */
+	CODE_GET,      /* b: row, c: constant cell of its index */
+	CODE_GET_SLOT, /* b: slot */
+	CODE_SET,      /* pops; b: row, c: index */
 	CODE_SET_SLOT,
-	CODE_FORMAT,	/* c: format */
-	CODE_ORIGIN,	/* b: enum code_origin */
-	CODE_MYSELF,	/* b: enum ast_subject */
-	CODE_PREFIX,	/* b: AST_SRC_IP or AST_DST_IP, c: prefix */
-	CODE_METHOD_IS,	/* b: enum sip_method */
-	CODE_MATCH,	/* pops; a: negated, c: regex */
-	CODE_COMPARE,	/* pops two; b: enum ast_op EQ to GE but the matches */
-	CODE_ARITH,	/* pops two; b: enum ast_op */
-	CODE_ADD,	/* pops two: numbers or a concatenation, by the left one's type */
-	CODE_CONCAT,	/* pops b cells, all made text */
-	CODE_UNARY,	/* b: enum ast_op */
-	CODE_TRANSFORM,	/* the top; c: transformation */
+	CODE_FORMAT,    /* c: format */
+	CODE_ORIGIN,    /* b: enum code_origin */
+	CODE_MYSELF,    /* b: enum ast_subject */
+	CODE_PREFIX,    /* b: AST_SRC_IP or AST_DST_IP, c: prefix */
+	CODE_METHOD_IS, /* b: enum sip_method */
+	CODE_MATCH,     /* pops; a: negated, c: regex */
+	CODE_COMPARE,   /* pops two; b: enum ast_op EQ to GE but the matches */
+	CODE_ARITH,     /* pops two; b: enum ast_op */
+	CODE_ADD,       /* pops two: numbers or a concatenation, by the left one's type */
+	CODE_CONCAT,    /* pops b cells, all made text */
+	CODE_UNARY,     /* b: enum ast_op */
+	CODE_TRANSFORM, /* the top; c: transformation */
 };
 
 enum code_origin {
@@ -67,7 +68,7 @@ _Static_assert(sizeof(struct code) == 8, "eight instructions a cache line");
 struct code_site {
 	int32_t (*run)(struct route_ctx *ctx, const struct route_args *args);
 	const struct route_function *fn;
-	struct route_args args;	      /* v: the constants, or NULL where they come from the stack */
+	struct route_args args;       /* v: the constants, or NULL where they come from the stack */
 	struct route_value *constant; /* of each argument; what is no constant is ROUTE_NULL here */
 	bool slow;
 };
@@ -115,7 +116,7 @@ struct route_script {
 	uint32_t names, names_cap;
 	struct route_cell *cell; /* constants */
 	uint32_t cells, cells_cap;
-	char *text;		 /* their bytes */
+	char *text; /* their bytes */
 	uint32_t text_len, text_cap;
 	struct code_site *site;
 	uint32_t sites, sites_cap;

@@ -25,7 +25,8 @@ struct compiler {
 };
 
 static void value(struct compiler *c, const struct ast_expr *expr);
-static void jump_if(struct compiler *c, const struct ast_expr *expr, bool when, struct label *label);
+static void jump_if(
+	struct compiler *c, const struct ast_expr *expr, bool when, struct label *label);
 static void list(struct compiler *c, const struct ast_stmt *stmt);
 
 static void no_memory(struct compiler *c)
@@ -38,7 +39,8 @@ static uint32_t emit(struct compiler *c, enum code_op op, unsigned a, unsigned b
 {
 	struct route_script *script = c->script;
 
-	if (script->codes >= CODES_MAX || !code_grow(&script->code, script->codes, &script->codes_cap, sizeof(script->code[0]))) {
+	if (script->codes >= CODES_MAX || !code_grow(&script->code, script->codes,
+						  &script->codes_cap, sizeof(script->code[0]))) {
 		no_memory(c);
 		return 0;
 	}
@@ -83,7 +85,8 @@ static uint32_t intern(struct compiler *c, struct str s)
 	for (uint32_t i = 0; i < script->cells; i++) {
 		const struct route_cell *cell = &script->cell[i];
 
-		if (cell->type == ROUTE_STR && cell->text.len == s.len && memcmp(script->text + cell->text.off, s.s, s.len) == 0)
+		if (cell->type == ROUTE_STR && cell->text.len == s.len &&
+			memcmp(script->text + cell->text.off, s.s, s.len) == 0)
 			return cell->text.off;
 	}
 	if (script->text_cap - at < s.len) {
@@ -109,7 +112,8 @@ static uint32_t constant(struct compiler *c, enum route_type type, struct str s,
 
 	if (type == ROUTE_STR)
 		cell.text = (struct route_text){intern(c, s), s.len, ROUTE_SPACE_CONST};
-	if (c->failed || !code_grow(&script->cell, script->cells, &script->cells_cap, sizeof(script->cell[0]))) {
+	if (c->failed || !code_grow(&script->cell, script->cells, &script->cells_cap,
+				 sizeof(script->cell[0]))) {
 		no_memory(c);
 		return 0;
 	}
@@ -144,7 +148,8 @@ static void push_int(struct compiler *c, int64_t i)
 
 static bool is_constant(const struct route_function *fn, const struct ast_expr *arg, unsigned n)
 {
-	return arg->kind == AST_INT || arg->kind == AST_STR || (arg->quoted && (fn->raw >> n & 1) != 0);
+	return arg->kind == AST_INT || arg->kind == AST_STR ||
+	       (arg->quoted && (fn->raw >> n & 1) != 0);
 }
 
 static void call(struct compiler *c, const struct ast_expr *expr)
@@ -163,7 +168,8 @@ static void call(struct compiler *c, const struct ast_expr *expr)
 		constants = true;
 	} else if (!constants) {
 		n = 0;
-		for (const struct ast_expr *arg = expr->arg; arg != NULL && !c->failed; arg = arg->next, n++) {
+		for (const struct ast_expr *arg = expr->arg; arg != NULL && !c->failed;
+			arg = arg->next, n++) {
 			if (arg->quoted && arg->kind == AST_STR && (site->fn->raw >> n & 1) != 0) {
 				emit(c, CODE_PUSH, 0, 0, constant(c, ROUTE_NULL, STR_NONE, 0));
 				push(c, 1);
@@ -185,7 +191,8 @@ static void call_route(struct compiler *c, const struct ast_expr *expr)
 {
 	uint32_t n = 0;
 
-	for (const struct ast_block *block = c->load->blocks; block != NULL; block = block->next, n++) {
+	for (const struct ast_block *block = c->load->blocks; block != NULL;
+		block = block->next, n++) {
 		if (block->kind == AST_BLOCK_ROUTE && str_eq(block->name, expr->text))
 			break;
 	}
@@ -194,14 +201,16 @@ static void call_route(struct compiler *c, const struct ast_expr *expr)
 
 /* ---- expressions ---- */
 
-static const uint16_t origin_of[] = {
-	[AST_WHOLE] = CODE_ORIGIN_LENGTH, [AST_PROTO] = CODE_ORIGIN_PROTO, [AST_FAMILY] = CODE_ORIGIN_FAMILY};
+static const uint16_t origin_of[] = {[AST_WHOLE] = CODE_ORIGIN_LENGTH,
+	[AST_PROTO] = CODE_ORIGIN_PROTO,
+	[AST_FAMILY] = CODE_ORIGIN_FAMILY};
 
 /* a + b + c of which a is known to be text: one concatenation. */
 static bool is_text(const struct ast_expr *expr)
 {
-	return expr->kind == AST_STR || (expr->kind == AST_BINARY && expr->op == AST_OP_ADD && is_text(expr->a)) ||
-		(expr->kind == AST_UNARY && expr->op == AST_OP_TO_STR);
+	return expr->kind == AST_STR ||
+	       (expr->kind == AST_BINARY && expr->op == AST_OP_ADD && is_text(expr->a)) ||
+	       (expr->kind == AST_UNARY && expr->op == AST_OP_TO_STR);
 }
 
 static unsigned concat(struct compiler *c, const struct ast_expr *expr)
@@ -306,7 +315,8 @@ static void value(struct compiler *c, const struct ast_expr *expr)
 		push(c, 1);
 		break;
 	case AST_PORT:
-		emit(c, CODE_ORIGIN, 0, expr->row == 0 ? CODE_ORIGIN_SRC_PORT : CODE_ORIGIN_DST_PORT, 0);
+		emit(c, CODE_ORIGIN, 0,
+			expr->row == 0 ? CODE_ORIGIN_SRC_PORT : CODE_ORIGIN_DST_PORT, 0);
 		push(c, 1);
 		break;
 	case AST_MYSELF:
@@ -363,7 +373,8 @@ static void value(struct compiler *c, const struct ast_expr *expr)
 /* Jumps to the label where the condition is `when`, else goes on behind. */
 static void jump_if(struct compiler *c, const struct ast_expr *expr, bool when, struct label *label)
 {
-	bool is_and = expr->kind == AST_BINARY && expr->op == AST_OP_AND, is_or = expr->kind == AST_BINARY && expr->op == AST_OP_OR;
+	bool is_and = expr->kind == AST_BINARY && expr->op == AST_OP_AND,
+	     is_or = expr->kind == AST_BINARY && expr->op == AST_OP_OR;
 
 	if (c->failed)
 		return;
@@ -445,8 +456,8 @@ static void loop(struct compiler *c, const struct ast_stmt *stmt)
 }
 
 /*
- * First the comparisons, each with a stub that drops the value and enters its body, then the bodies one behind the other, so that one without
- * `break` goes on in the next.
+ * First the comparisons, each with a stub that drops the value and enters its body, then the bodies
+ * one behind the other, so that one without `break` goes on in the next.
  */
 static void select_case(struct compiler *c, const struct ast_stmt *stmt)
 {
@@ -582,7 +593,8 @@ static int block(struct compiler *c, const struct ast_block *b, uint32_t n)
 	list(c, b->body);
 	emit(c, CODE_RETURN_ONE, 0, 0, 0);
 	out->stack = (uint16_t)c->depth_max;
-	text_addf(&name, b->name.len > 0 ? "%s[%.*s]" : "%s", ast_block_text((enum ast_block_kind)b->kind, b->name.len > 0), STR_FMT(b->name));
+	text_addf(&name, b->name.len > 0 ? "%s[%.*s]" : "%s",
+		ast_block_text((enum ast_block_kind)b->kind, b->name.len > 0), STR_FMT(b->name));
 	out->name = name.s != NULL ? code_keep(c->script, str_of(name.s, name.len)) : NULL;
 	text_free(&name);
 	if (out->name == NULL)
@@ -592,7 +604,9 @@ static int block(struct compiler *c, const struct ast_block *b, uint32_t n)
 	else if (b->kind == AST_BLOCK_REPLY && b->name.len == 0)
 		c->script->reply = n;
 	if (c->depth_max > ROUTE_STACK_MAX) {
-		load_error(c->load, b->at, "an expression in this block needs more than %d values at a time", ROUTE_STACK_MAX);
+		load_error(c->load, b->at,
+			"an expression in this block needs more than %d values at a time",
+			ROUTE_STACK_MAX);
 		return -EINVAL;
 	}
 	return c->failed ? -ENOMEM : 0;
@@ -604,7 +618,8 @@ static void settle_sites(struct compiler *c)
 	struct route_script *script = c->script;
 
 	for (int pass = 0; pass < 2; pass++) {
-		/* First all bytes find their place, since that may move; then the spans are made. */
+		/* First all bytes find their place, since that may move; then the spans are made.
+		 */
 		for (uint32_t i = 0; i < script->sites && !c->failed; i++) {
 			for (unsigned n = 0; n < script->site[i].args.n; n++) {
 				struct route_value *v = &script->site[i].constant[n];

@@ -17,72 +17,100 @@ struct setting {
 
 #define AT(member) offsetof(struct route_config, member)
 
-static const struct setting globals[] = {
-	{"debug", NUMBER, AT(debug), -5, 10, "how much is logged: 1 errors, 2 warnings, 3 notices (the default), 4 and more for debugging"},
-	{"log_stderror", BOOLEAN, AT(log_stderror), 0, 1, "messages go to standard error instead of syslog"},
-	{"port", NUMBER, AT(port_default), 1, 65535, "port of each `listen` that names none; 5060 where it is not set"},
-	{"mhomed", BOOLEAN, AT(mhomed), 0, 1, "the listener to send from is found by the route to the next hop"},
-	{"advertised_address", TEXT, AT(advertised_address), 0, 0, "host in Via and Record-Route instead of the listener's address"},
-	{"advertised_port", NUMBER, AT(advertised_port), 1, 65535, "port in Via and Record-Route instead of the listener's"},
-	{"user_agent_header", TEXT, AT(user_agent_header), 0, 0, "the User-Agent header field of requests that siplane makes"},
-	{"server_header", TEXT, AT(server_header), 0, 0, "the Server header field of replies that siplane makes"},
-	{"secret_file", TEXT, AT(secret_file), 0, 0, "file of the keys that sign branches, Via and Record-Route; nodes of a group share it"},
+static const struct setting globals[] = {{"debug", NUMBER, AT(debug), -5, 10,
+						 "how much is logged: 1 errors, 2 warnings, 3 "
+						 "notices (the default), 4 and more for debugging"},
+	{"log_stderror", BOOLEAN, AT(log_stderror), 0, 1,
+		"messages go to standard error instead of syslog"},
+	{"port", NUMBER, AT(port_default), 1, 65535,
+		"port of each `listen` that names none; 5060 where it is not set"},
+	{"mhomed", BOOLEAN, AT(mhomed), 0, 1,
+		"the listener to send from is found by the route to the next hop"},
+	{"advertised_address", TEXT, AT(advertised_address), 0, 0,
+		"host in Via and Record-Route instead of the listener's address"},
+	{"advertised_port", NUMBER, AT(advertised_port), 1, 65535,
+		"port in Via and Record-Route instead of the listener's"},
+	{"user_agent_header", TEXT, AT(user_agent_header), 0, 0,
+		"the User-Agent header field of requests that siplane makes"},
+	{"server_header", TEXT, AT(server_header), 0, 0,
+		"the Server header field of replies that siplane makes"},
+	{"secret_file", TEXT, AT(secret_file), 0, 0,
+		"file of the keys that sign branches, Via and Record-Route; nodes of a group share "
+		"it"},
 	{"control_socket", TEXT, AT(control_socket), 0, 0, "UNIX socket of siplanectl"},
-	{"scanner", TEXT, AT(scanner), 0, 0, "forces a SIP scanner: scalar, sse42, avx2 or avx512; the best one where it is not set"},
-	{"dns_servers", TEXT, AT(dns_servers), 0, 0, "name servers, \"address:port\" with commas; resolv.conf's where it is not set"},
-	{"require_token", BOOLEAN, AT(require_token), 0, 1, "in-dialog requests are relayed only with a Record-Route of ours"},
-	{"token_trusted_group", NUMBER, AT(token_trusted_group), 0, INT32_MAX, "address group that require_token exempts"},
+	{"scanner", TEXT, AT(scanner), 0, 0,
+		"forces a SIP scanner: scalar, sse42, avx2 or avx512; the best one where it is not "
+		"set"},
+	{"dns_servers", TEXT, AT(dns_servers), 0, 0,
+		"name servers, \"address:port\" with commas; resolv.conf's where it is not set"},
+	{"require_token", BOOLEAN, AT(require_token), 0, 1,
+		"in-dialog requests are relayed only with a Record-Route of ours"},
+	{"token_trusted_group", NUMBER, AT(token_trusted_group), 0, INT32_MAX,
+		"address group that require_token exempts"},
 	{"xlog_rate", NUMBER, AT(xlog_rate), 0, 1000000, "xlog lines a second at most"},
-	{"reply_rate", NUMBER, AT(reply_rate), 0, 1000000, "error replies of our own to one source a second at most"},
+	{"reply_rate", NUMBER, AT(reply_rate), 0, 1000000,
+		"error replies of our own to one source a second at most"},
 	{0}};
 
 /* Globals of OpenSER and Kamailio that the appliance has no use for. */
-static const char *const accepted[] = {"async_workers", "async_nonblock", "async_workers_group", "auto_aliases",
-	"auto_bind_ipv6", "avp_db_url", "bind_ipv6_link_local", "check_via", "children", "chroot",
-	"core_dump", "corelog", "debug_mode", "description", "disable_core_dump", "disable_dns_blacklist", "disable_dns_failover",
-	"disable_sctp", "disable_tcp", "disable_tls", "dns", "dns_cache_flags", "dns_cache_mem", "dns_cache_negative_ttl",
-	"dns_naptr_ignore_rfc", "dns_retr_no", "dns_retr_time", "dns_search_full_match", "dns_sctp_pref",
-	"dns_servers_no", "dns_srv_lb", "dns_tcp_pref", "dns_tls_pref", "dns_try_ipv6", "dns_try_naptr",
-	"dns_udp_pref", "dns_use_search_list", "dst_blacklist_mem", "enable_sctp", "enable_tls",
-	"exit_timeout", "force_rport", "fork", "fork_delay", "gid", "group", "http_reply_parse",
-	"id", "kemi", "latency_cfg_log", "latency_limit_action", "latency_limit_db", "latency_log", "loadpath",
-	"local_rport", "log_color", "log_engine_data", "log_engine_type", "log_facility", "log_name",
-	"log_prefix", "log_prefix_mode", "max_branches", "max_recursive_level", "max_while_loops", "maxbuffer", "mcast",
-	"mcast_loopback", "mcast_ttl", "mem_add_size", "mem_join", "mem_safety", "mem_status_mode", "memdbg",
-	"memlog", "memsum", "memgrps", "mlock_pages", "modinit_delay", "modparam", "modules_path", "mpath", "msg_time", "onsend_route_reply",
-	"open_files_limit", "phone2tel", "pidfile", "phonestr", "pmtu_discovery", "pv_buffer_size", "pv_buffer_slots", "pv_cache_limit",
-	"pv_cache_action", "real_time", "received_route_mode", "reply_to_via", "rev_dns", "route_locks_size",
-	"rt_prio", "rt_policy", "rt_timer1_prio", "rt_timer1_policy", "rt_timer2_prio", "rt_timer2_policy",
-	"sctp_children", "server_id", "server_signature", "shm", "shm_force_alloc", "shm_mem_size", "sip_parser_log",
-	"sip_parser_mode", "sip_warning", "socket_workers", "sql_buffer_size", "statistics", "stats_name_separator", "stun_active",
-	"stun_allow_fp", "stun_allow_stun", "stun_refresh_interval", "syn_branch", "tcp_accept_aliases",
-	"tcp_accept_haproxy", "tcp_accept_hep3", "tcp_accept_no_cl", "tcp_accept_unique", "tcp_async",
-	"tcp_children", "tcp_clone_rcvbuf", "tcp_connection_lifetime", "tcp_connection_match", "tcp_connect_timeout",
-	"tcp_conn_wq_max", "tcp_crlf_ping", "tcp_defer_accept", "tcp_delayed_ack", "tcp_fd_cache", "tcp_keepalive", "tcp_keepcnt",
-	"tcp_keepidle", "tcp_keepintvl", "tcp_linger2", "tcp_max_connections", "tcp_no_connect", "tcp_poll_method",
-	"tcp_rd_buf_size", "tcp_reuse_port", "tcp_send_timeout", "tcp_source_ipv4", "tcp_source_ipv6", "tcp_syncnt",
-	"tcp_wq_blk_size", "tcp_wq_max", "tls_ca_list", "tls_certificate", "tls_cipher_list", "tls_handshake_timeout",
-	"tls_max_connections", "tls_method", "tls_port_no", "tls_private_key", "tls_require_certificate", "tls_send_timeout",
-	"tls_verify", "tos", "udp4_raw", "udp4_raw_mtu", "udp4_raw_ttl", "udp_mtu", "udp_mtu_try_proto", "uid", "use_dns_cache",
-	"use_dns_failover", "use_dst_blacklist", "user", "verbose_startup", "version_table", "wait_worker1_mode", "wait_worker1_time", "wait_worker1_usleep", "workdir",
-	"wdir", "xavp_via_params", "xavp_via_fields", "xavp_via_reply_params"};
+static const char *const accepted[] = {"async_workers", "async_nonblock", "async_workers_group",
+	"auto_aliases", "auto_bind_ipv6", "avp_db_url", "bind_ipv6_link_local", "check_via",
+	"children", "chroot", "core_dump", "corelog", "debug_mode", "description",
+	"disable_core_dump", "disable_dns_blacklist", "disable_dns_failover", "disable_sctp",
+	"disable_tcp", "disable_tls", "dns", "dns_cache_flags", "dns_cache_mem",
+	"dns_cache_negative_ttl", "dns_naptr_ignore_rfc", "dns_retr_no", "dns_retr_time",
+	"dns_search_full_match", "dns_sctp_pref", "dns_servers_no", "dns_srv_lb", "dns_tcp_pref",
+	"dns_tls_pref", "dns_try_ipv6", "dns_try_naptr", "dns_udp_pref", "dns_use_search_list",
+	"dst_blacklist_mem", "enable_sctp", "enable_tls", "exit_timeout", "force_rport", "fork",
+	"fork_delay", "gid", "group", "http_reply_parse", "id", "kemi", "latency_cfg_log",
+	"latency_limit_action", "latency_limit_db", "latency_log", "loadpath", "local_rport",
+	"log_color", "log_engine_data", "log_engine_type", "log_facility", "log_name", "log_prefix",
+	"log_prefix_mode", "max_branches", "max_recursive_level", "max_while_loops", "maxbuffer",
+	"mcast", "mcast_loopback", "mcast_ttl", "mem_add_size", "mem_join", "mem_safety",
+	"mem_status_mode", "memdbg", "memlog", "memsum", "memgrps", "mlock_pages", "modinit_delay",
+	"modparam", "modules_path", "mpath", "msg_time", "onsend_route_reply", "open_files_limit",
+	"phone2tel", "pidfile", "phonestr", "pmtu_discovery", "pv_buffer_size", "pv_buffer_slots",
+	"pv_cache_limit", "pv_cache_action", "real_time", "received_route_mode", "reply_to_via",
+	"rev_dns", "route_locks_size", "rt_prio", "rt_policy", "rt_timer1_prio", "rt_timer1_policy",
+	"rt_timer2_prio", "rt_timer2_policy", "sctp_children", "server_id", "server_signature",
+	"shm", "shm_force_alloc", "shm_mem_size", "sip_parser_log", "sip_parser_mode",
+	"sip_warning", "socket_workers", "sql_buffer_size", "statistics", "stats_name_separator",
+	"stun_active", "stun_allow_fp", "stun_allow_stun", "stun_refresh_interval", "syn_branch",
+	"tcp_accept_aliases", "tcp_accept_haproxy", "tcp_accept_hep3", "tcp_accept_no_cl",
+	"tcp_accept_unique", "tcp_async", "tcp_children", "tcp_clone_rcvbuf",
+	"tcp_connection_lifetime", "tcp_connection_match", "tcp_connect_timeout", "tcp_conn_wq_max",
+	"tcp_crlf_ping", "tcp_defer_accept", "tcp_delayed_ack", "tcp_fd_cache", "tcp_keepalive",
+	"tcp_keepcnt", "tcp_keepidle", "tcp_keepintvl", "tcp_linger2", "tcp_max_connections",
+	"tcp_no_connect", "tcp_poll_method", "tcp_rd_buf_size", "tcp_reuse_port",
+	"tcp_send_timeout", "tcp_source_ipv4", "tcp_source_ipv6", "tcp_syncnt", "tcp_wq_blk_size",
+	"tcp_wq_max", "tls_ca_list", "tls_certificate", "tls_cipher_list", "tls_handshake_timeout",
+	"tls_max_connections", "tls_method", "tls_port_no", "tls_private_key",
+	"tls_require_certificate", "tls_send_timeout", "tls_verify", "tos", "udp4_raw",
+	"udp4_raw_mtu", "udp4_raw_ttl", "udp_mtu", "udp_mtu_try_proto", "uid", "use_dns_cache",
+	"use_dns_failover", "use_dst_blacklist", "user", "verbose_startup", "version_table",
+	"wait_worker1_mode", "wait_worker1_time", "wait_worker1_usleep", "workdir", "wdir",
+	"xavp_via_params", "xavp_via_fields", "xavp_via_reply_params"};
 _Static_assert(sizeof(accepted) / sizeof(accepted[0]) <= 256, "one bit each in warned_globals");
 
 #undef AT
 #define AT(member) offsetof(struct route_config_port, member)
 static const struct setting port_settings[] = {
-	{"device", TEXT, AT(device), 0, 0, "PCI address, or a virtual device with its arguments: \"net_af_xdp,iface=eth1\""},
-	{"address", ADDRESSES, 0, 0, 0, "address with prefix length on the exception interface; may be repeated"},
+	{"device", TEXT, AT(device), 0, 0,
+		"PCI address, or a virtual device with its arguments: \"net_af_xdp,iface=eth1\""},
+	{"address", ADDRESSES, 0, 0, 0,
+		"address with prefix length on the exception interface; may be repeated"},
 	{"gateway", GATEWAYS, 0, 0, 0, "default route of a family"},
-	{"kernel_interface", TEXT, AT(kernel_interface), 0, 0, "name of the exception interface; \"ct-\" and the port's name where it is not set"},
-	{"profile", TEXT, AT(profile), 0, 0, "a profile of drivers-config/profiles instead of the driver's"},
+	{"kernel_interface", TEXT, AT(kernel_interface), 0, 0,
+		"name of the exception interface; \"ct-\" and the port's name where it is not set"},
+	{"profile", TEXT, AT(profile), 0, 0,
+		"a profile of drivers-config/profiles instead of the driver's"},
 	{"mtu", NUMBER, AT(mtu), 68, 9702, "bytes of an IP packet; 1500 where it is not set"},
 	{"queues", NUMBER, AT(queues), 1, 128, "queue pairs; one a worker where it is not set"},
 	{"rx_descriptors", NUMBER, AT(rx_descriptors), 32, 32768, "descriptors of a receive queue"},
-	{"tx_descriptors", NUMBER, AT(tx_descriptors), 32, 32768, "descriptors of a transmit queue"},
+	{"tx_descriptors", NUMBER, AT(tx_descriptors), 32, 32768,
+		"descriptors of a transmit queue"},
 	{"vlan", NUMBER, AT(vlan), 1, 4094, "VLAN of our traffic; untagged where it is not set"},
-	{"mac", TEXT, AT(mac), 0, 0, "MAC address instead of the device's"},
-	{0}};
+	{"mac", TEXT, AT(mac), 0, 0, "MAC address instead of the device's"}, {0}};
 
 #undef AT
 #define AT(member) offsetof(struct route_config, member)
@@ -90,16 +118,20 @@ static const struct setting cores_settings[] = {
 	{"control", CPUS, AT(cores_control), 0, 0, "CPUs of the control thread"},
 	{"slow", CPUS, AT(cores_slow), 0, 0, "CPUs of the slow path"},
 	{"workers", CPUS, AT(cores_workers), 0, 0, "CPUs of the workers, \"2-7,9\", or auto"},
-	{"workers_count", NUMBER, AT(workers_count), 0, 128, "number of workers where no CPUs are named"},
-	{"idle", IDLE, AT(idle), 0, 0, "poll: workers never sleep; sleep: they do when nothing comes"},
+	{"workers_count", NUMBER, AT(workers_count), 0, 128,
+		"number of workers where no CPUs are named"},
+	{"idle", IDLE, AT(idle), 0, 0,
+		"poll: workers never sleep; sleep: they do when nothing comes"},
 	{0}};
 
 static const struct setting memory_settings[] = {
-	{"contacts", AMOUNT, AT(memory_contacts), 1, 1000000000, "registered contacts at most, as 1M"},
-	{"transactions", AMOUNT, AT(memory_transactions), 1, 1000000000, "transactions at a time at most, as 200k"},
-	{"messages", AMOUNT, AT(memory_messages), 1, 1000000000, "messages that are held at a time at most"},
-	{"huge", HUGE_PAGES, AT(memory_huge), 0, 0, "huge pages: auto, yes or no"},
-	{0}};
+	{"contacts", AMOUNT, AT(memory_contacts), 1, 1000000000,
+		"registered contacts at most, as 1M"},
+	{"transactions", AMOUNT, AT(memory_transactions), 1, 1000000000,
+		"transactions at a time at most, as 200k"},
+	{"messages", AMOUNT, AT(memory_messages), 1, 1000000000,
+		"messages that are held at a time at most"},
+	{"huge", HUGE_PAGES, AT(memory_huge), 0, 0, "huge pages: auto, yes or no"}, {0}};
 #undef AT
 
 void config_init(struct route_config *config)
@@ -159,21 +191,23 @@ static bool is_cpu_list(struct str s)
 	return digit;
 }
 
-static void set_number(struct route_load *load, const struct setting *s, void *base, const struct config_value *value)
+static void set_number(struct route_load *load, const struct setting *s, void *base,
+	const struct config_value *value)
 {
 	int64_t *out = (int64_t *)((char *)base + s->offset);
 
 	if (!value->is_number)
-		load_error(load, value->at, "'%s' wants a number, not '%.*s'", s->name, STR_FMT(value->text));
+		load_error(load, value->at, "'%s' wants a number, not '%.*s'", s->name,
+			STR_FMT(value->text));
 	else if (value->number < s->min || value->number > s->max)
-		load_error(load, value->at, "'%s' is %lld to %lld, not %lld", s->name, (long long)s->min, (long long)s->max,
-			(long long)value->number);
+		load_error(load, value->at, "'%s' is %lld to %lld, not %lld", s->name,
+			(long long)s->min, (long long)s->max, (long long)value->number);
 	else
 		*out = value->number;
 }
 
-static void set_address(struct route_load *load, const struct setting *s, struct route_config_port *port,
-	const struct config_value *value)
+static void set_address(struct route_load *load, const struct setting *s,
+	struct route_config_port *port, const struct config_value *value)
 {
 	int64_t slash = str_find(value->text, '/');
 	struct str host = slash >= 0 ? str_of(value->text.s, (size_t)slash) : value->text;
@@ -181,7 +215,8 @@ static void set_address(struct route_load *load, const struct setting *s, struct
 	uint32_t bits = 0;
 
 	if (net_addr_parse(host, &addr) != 0 ||
-		(slash >= 0 && str_to_u32(str_of(value->text.s + slash + 1, value->text.len - (size_t)slash - 1),
+		(slash >= 0 && str_to_u32(str_of(value->text.s + slash + 1,
+						  value->text.len - (size_t)slash - 1),
 				       addr.family == 4 ? 32 : 128, &bits) != 0)) {
 		load_error(load, value->at, "'%.*s' is no address%s", STR_FMT(value->text),
 			s->kind == ADDRESSES ? " with a prefix length, such as 10.0.0.5/24" : "");
@@ -189,7 +224,8 @@ static void set_address(struct route_load *load, const struct setting *s, struct
 	}
 	if (s->kind == GATEWAYS) {
 		if (slash >= 0)
-			load_error(load, value->at, "a gateway is an address without a prefix length");
+			load_error(
+				load, value->at, "a gateway is an address without a prefix length");
 		else
 			port->gateway[addr.family == 6] = keep(load, value->text);
 	} else if (port->addresses == ROUTE_ADDRESSES_MAX) {
@@ -199,7 +235,8 @@ static void set_address(struct route_load *load, const struct setting *s, struct
 	}
 }
 
-static void set(struct route_load *load, const struct setting *s, void *base, const struct config_value *value)
+static void set(struct route_load *load, const struct setting *s, void *base,
+	const struct config_value *value)
 {
 	const char **text = (const char **)((char *)base + s->offset);
 	int64_t *number = (int64_t *)((char *)base + s->offset);
@@ -217,13 +254,16 @@ static void set(struct route_load *load, const struct setting *s, void *base, co
 		break;
 	case BOOLEAN:
 		if (!config_truth(value, number))
-			load_error(load, value->at, "'%s' is yes or no, not '%.*s'", s->name, STR_FMT(value->text));
+			load_error(load, value->at, "'%s' is yes or no, not '%.*s'", s->name,
+				STR_FMT(value->text));
 		break;
 	case CPUS:
 		if (str_eq(value->text, STR("auto")))
 			*text = NULL;
 		else if (!is_cpu_list(value->text))
-			load_error(load, value->at, "'%s' is a list of CPUs such as 2-7,9, not '%.*s'", s->name, STR_FMT(value->text));
+			load_error(load, value->at,
+				"'%s' is a list of CPUs such as 2-7,9, not '%.*s'", s->name,
+				STR_FMT(value->text));
 		else
 			*text = keep(load, value->text);
 		break;
@@ -233,13 +273,15 @@ static void set(struct route_load *load, const struct setting *s, void *base, co
 		else if (str_eq(value->text, STR("sleep")))
 			((struct route_config *)base)->idle = ROUTE_IDLE_SLEEP;
 		else
-			load_error(load, value->at, "'idle' is poll or sleep, not '%.*s'", STR_FMT(value->text));
+			load_error(load, value->at, "'idle' is poll or sleep, not '%.*s'",
+				STR_FMT(value->text));
 		break;
 	case HUGE_PAGES:
 		if (str_eq(value->text, STR("auto")))
 			*number = -1;
 		else if (!config_truth(value, number))
-			load_error(load, value->at, "'huge' is auto, yes or no, not '%.*s'", STR_FMT(value->text));
+			load_error(load, value->at, "'huge' is auto, yes or no, not '%.*s'",
+				STR_FMT(value->text));
 		break;
 	case ADDRESSES:
 	case GATEWAYS:
@@ -250,8 +292,8 @@ static void set(struct route_load *load, const struct setting *s, void *base, co
 	}
 }
 
-static void set_by_name(struct route_load *load, const struct setting *table, const char *where, void *base, struct str key, struct ast_at at,
-	const struct config_value *value)
+static void set_by_name(struct route_load *load, const struct setting *table, const char *where,
+	void *base, struct str key, struct ast_at at, const struct config_value *value)
 {
 	struct suggest near;
 	const char *best;
@@ -266,12 +308,14 @@ static void set_by_name(struct route_load *load, const struct setting *table, co
 	}
 	best = suggest_end(&near);
 	if (best != NULL)
-		load_error(load, at, "unknown setting '%.*s' of %s (did you mean '%s'?)", STR_FMT(key), where, best);
+		load_error(load, at, "unknown setting '%.*s' of %s (did you mean '%s'?)",
+			STR_FMT(key), where, best);
 	else
 		load_error(load, at, "unknown setting '%.*s' of %s", STR_FMT(key), where);
 }
 
-void config_global(struct route_load *load, struct str name, struct ast_at at, const struct config_value *value)
+void config_global(struct route_load *load, struct str name, struct ast_at at,
+	const struct config_value *value)
 {
 	struct suggest near;
 	const char *best;
@@ -296,22 +340,25 @@ void config_global(struct route_load *load, struct str name, struct ast_at at, c
 	}
 	best = suggest_end(&near);
 	if (best != NULL)
-		load_error(load, at, "unknown global '%.*s' (did you mean '%s'?)", STR_FMT(name), best);
+		load_error(load, at, "unknown global '%.*s' (did you mean '%s'?)", STR_FMT(name),
+			best);
 	else
 		load_error(load, at, "unknown global '%.*s'", STR_FMT(name));
 }
 
 void config_unknown_block(struct route_load *load, struct str word, struct ast_at at)
 {
-	static const char *const blocks[] = {"port", "cores", "memory", "route", "request_route", "reply_route", "onreply_route",
-		"failure_route", "branch_route", "event_route", "error_route", "onsend_route"};
+	static const char *const blocks[] = {"port", "cores", "memory", "route", "request_route",
+		"reply_route", "onreply_route", "failure_route", "branch_route", "event_route",
+		"error_route", "onsend_route"};
 	struct suggest near;
 
 	suggest_begin(&near, word);
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 		suggest_offer(&near, str_c(blocks[i]));
 	if (suggest_end(&near) != NULL)
-		load_error(load, at, "unknown block '%.*s' (did you mean '%s'?)", STR_FMT(word), suggest_end(&near));
+		load_error(load, at, "unknown block '%.*s' (did you mean '%s'?)", STR_FMT(word),
+			suggest_end(&near));
 	else
 		load_error(load, at, "unknown block '%.*s'", STR_FMT(word));
 }
@@ -330,8 +377,8 @@ void config_port_begin(struct route_load *load, struct str name, struct ast_at a
 
 	for (unsigned i = 0; i < config->ports; i++) {
 		if (config->port[i].name != NULL && str_eq(name, str_c(config->port[i].name)))
-			load_error(load, at, "a second port '%.*s'; the first stands at line %d", STR_FMT(name),
-				config->port[i].place.line);
+			load_error(load, at, "a second port '%.*s'; the first stands at line %d",
+				STR_FMT(name), config->port[i].place.line);
 	}
 	if (name.len == 0)
 		load_error(load, at, "a port needs a name");
@@ -347,7 +394,8 @@ void config_port_begin(struct route_load *load, struct str name, struct ast_at a
 	port->place.file = keep(load, str_c(port->place.file));
 }
 
-void config_port_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
+void config_port_set(
+	struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
 {
 	if (load->script->config.ports > 0)
 		set_by_name(load, port_settings, "a port", last_port(load), key, at, value);
@@ -364,20 +412,24 @@ void config_port_end(struct route_load *load)
 		route_error(load->report, &port->place, "port '%s' names no device", port->name);
 }
 
-void config_cores_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
+void config_cores_set(
+	struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
 {
 	set_by_name(load, cores_settings, "cores", &load->script->config, key, at, value);
 }
 
-void config_memory_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
+void config_memory_set(
+	struct route_load *load, struct str key, struct ast_at at, const struct config_value *value)
 {
 	set_by_name(load, memory_settings, "memory", &load->script->config, key, at, value);
 }
 
 /* ---- listen, alias ---- */
 
-/* "udp:host:5060", "host:5060", "host", "[2001:db8::1]:5060": false where the port or the transport is none. */
-static bool split_socket(struct str word, enum sip_transport *transport, struct str *host, uint16_t *port)
+/* "udp:host:5060", "host:5060", "host", "[2001:db8::1]:5060": false where the port or the transport
+ * is none. */
+static bool split_socket(
+	struct str word, enum sip_transport *transport, struct str *host, uint16_t *port)
 {
 	int64_t colon = str_find(word, ':');
 	uint32_t number = 0;
@@ -408,13 +460,16 @@ static bool split_socket(struct str word, enum sip_transport *transport, struct 
 			return word.len > 0;
 		*host = str_of(word.s, (size_t)colon);
 	}
-	if (str_to_u32(str_of(word.s + colon + 1, word.len - (size_t)colon - 1), 65535, &number) != 0 || number == 0)
+	if (str_to_u32(str_of(word.s + colon + 1, word.len - (size_t)colon - 1), 65535, &number) !=
+			0 ||
+		number == 0)
 		return false;
 	*port = (uint16_t)number;
 	return host->len > 0;
 }
 
-void config_listen(struct route_load *load, struct str word, struct ast_at at, struct str advertise, struct ast_at advertise_at, struct str name)
+void config_listen(struct route_load *load, struct str word, struct ast_at at, struct str advertise,
+	struct ast_at advertise_at, struct str name)
 {
 	struct route_config *config = &load->script->config;
 	struct route_config_listen *listen = &config->listen[config->listens];
@@ -427,7 +482,9 @@ void config_listen(struct route_load *load, struct str word, struct ast_at at, s
 		return;
 	}
 	if (!split_socket(word, &transport, &host, &port)) {
-		load_error(load, at, "'%.*s' is no listener: write udp:ADDRESS:PORT or udp:PORTNAME:PORT", STR_FMT(word));
+		load_error(load, at,
+			"'%.*s' is no listener: write udp:ADDRESS:PORT or udp:PORTNAME:PORT",
+			STR_FMT(word));
 		return;
 	}
 	memset(listen, 0, sizeof(*listen));
@@ -438,7 +495,9 @@ void config_listen(struct route_load *load, struct str word, struct ast_at at, s
 	listen->port = port;
 	if (advertise.s != NULL) {
 		if (!split_socket(advertise, &transport, &host, &port)) {
-			load_error(load, advertise_at, "'%.*s' cannot be advertised: write HOST or HOST:PORT", STR_FMT(advertise));
+			load_error(load, advertise_at,
+				"'%.*s' cannot be advertised: write HOST or HOST:PORT",
+				STR_FMT(advertise));
 			return;
 		}
 		listen->advertise_host = keep(load, host);
@@ -482,27 +541,32 @@ void config_finish(struct route_load *load)
 		if (listen->port == 0 && listen->transport == SIP_TRANSPORT_TLS)
 			listen->port = SIPS_DEFAULT_PORT;
 		else if (listen->port == 0)
-			listen->port = config->port_default != 0 ? (uint16_t)config->port_default : SIP_DEFAULT_PORT;
+			listen->port = config->port_default != 0 ? (uint16_t)config->port_default
+								 : SIP_DEFAULT_PORT;
 		if (listen->where == NULL || net_addr_parse(str_c(listen->where), &addr) == 0)
 			continue;
 		suggest_begin(&near, str_c(listen->where));
 		for (unsigned j = 0; j < config->ports && !known; j++) {
-			known = config->port[j].name != NULL && strcmp(config->port[j].name, listen->where) == 0;
+			known = config->port[j].name != NULL &&
+				strcmp(config->port[j].name, listen->where) == 0;
 			suggest_offer(&near, str_c(config->port[j].name));
 		}
 		if (known)
 			continue;
 		if (suggest_end(&near) != NULL)
-			route_error(load->report, &listen->place, "'%s' is neither an address nor a port (did you mean '%s'?)",
+			route_error(load->report, &listen->place,
+				"'%s' is neither an address nor a port (did you mean '%s'?)",
 				listen->where, suggest_end(&near));
 		else
-			route_error(load->report, &listen->place, "'%s' is neither an address nor a port", listen->where);
+			route_error(load->report, &listen->place,
+				"'%s' is neither an address nor a port", listen->where);
 	}
 }
 
 /* ---- reference ---- */
 
-static void print_rows(const char *heading, const struct setting *table, int (*print)(void *arg, const char *line), void *arg)
+static void print_rows(const char *heading, const struct setting *table,
+	int (*print)(void *arg, const char *line), void *arg)
 {
 	char line[512];
 
@@ -517,7 +581,8 @@ static void print_rows(const char *heading, const struct setting *table, int (*p
 		switch (s->kind) {
 		case NUMBER:
 		case AMOUNT:
-			snprintf(value, sizeof(value), "%lld to %lld", (long long)s->min, (long long)s->max);
+			snprintf(value, sizeof(value), "%lld to %lld", (long long)s->min,
+				(long long)s->max);
 			break;
 		case BOOLEAN:
 			snprintf(value, sizeof(value), "yes, no");
@@ -550,7 +615,8 @@ void config_reference(int (*print)(void *arg, const char *line), void *arg)
 	struct text line = {0};
 
 	print_rows("Globals", globals, print, arg);
-	print(arg, "`listen = TRANSPORT:WHERE:PORT [advertise HOST:PORT] [name \"NAME\"]` makes a listener, WHERE being an address or a port's name.");
+	print(arg, "`listen = TRANSPORT:WHERE:PORT [advertise HOST:PORT] [name \"NAME\"]` makes a "
+		   "listener, WHERE being an address or a port's name.");
 	print(arg, "`alias = HOST:PORT` makes a name ours (`uri == myself`).");
 	print(arg, "");
 	print_rows("port \"NAME\" { }", port_settings, print, arg);

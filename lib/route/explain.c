@@ -164,7 +164,8 @@ int explain_make(struct route_load *load)
 	for (const struct ast_block *block = load->blocks; block != NULL; block = block->next) {
 		struct text name = {0};
 
-		text_addf(&name, block->name.len > 0 ? "%s[%.*s]" : "%s", ast_block_text((enum ast_block_kind)block->kind, block->name.len > 0),
+		text_addf(&name, block->name.len > 0 ? "%s[%.*s]" : "%s",
+			ast_block_text((enum ast_block_kind)block->kind, block->name.len > 0),
 			STR_FMT(block->name));
 		if (load->block_count > 1 && name.s != NULL)
 			heading(&m, block->at, "%.*s", str_of(name.s, name.len));
@@ -193,14 +194,16 @@ static void print_slow_names(const struct route_script *script, struct text *tex
 		bool again = !is_slow_name(script, i);
 
 		for (uint32_t j = 0; j < i && !again; j++)
-			again = is_slow_name(script, j) && strcmp(script->name[i].name, script->name[j].name) == 0;
+			again = is_slow_name(script, j) &&
+				strcmp(script->name[i].name, script->name[j].name) == 0;
 		if (again)
 			continue;
 		text_addf(text, "%s%s", shown++ > 0 ? ", " : "", script->name[i].name);
 	}
 }
 
-int route_explain(const struct route_script *script, int (*print)(void *arg, const char *line), void *arg)
+int route_explain(
+	const struct route_script *script, int (*print)(void *arg, const char *line), void *arg)
 {
 	const char *main_file = script->lines > 0 ? script->line[0].file : "";
 	struct text text = {0};
@@ -209,7 +212,11 @@ int route_explain(const struct route_script *script, int (*print)(void *arg, con
 	for (uint32_t i = 0; i < script->lines && err == 0; i++) {
 		const struct code_line *line = &script->line[i];
 
-		text_addf(&text, "%-4s%7d  ", line->heading ? "" : line->slow ? "slow" : "fast", line->line);
+		text_addf(&text, "%-4s%7d  ",
+			line->heading ? ""
+			: line->slow  ? "slow"
+				      : "fast",
+			line->line);
 		text_add(&text, str_c(line->text));
 		if (strcmp(line->file, main_file) != 0)
 			text_addf(&text, "  # %s", line->file);
@@ -219,9 +226,12 @@ int route_explain(const struct route_script *script, int (*print)(void *arg, con
 	if (err != 0)
 		return err;
 	if (script->slow_lines == 0) {
-		text_addf(&text, "All %u statements run on the workers: no message needs the slow path.", script->statement_lines);
+		text_addf(&text,
+			"All %u statements run on the workers: no message needs the slow path.",
+			script->statement_lines);
 	} else {
-		text_addf(&text, "%u of %u statements need the slow path: ", script->slow_lines, script->statement_lines);
+		text_addf(&text, "%u of %u statements need the slow path: ", script->slow_lines,
+			script->statement_lines);
 		print_slow_names(script, &text);
 		text_add(&text, STR("."));
 	}
@@ -231,7 +241,6 @@ int route_explain(const struct route_script *script, int (*print)(void *arg, con
 }
 
 /* ---- reference ---- */
-
 
 static void print_text(int (*print)(void *arg, const char *line), void *arg, struct text *text)
 {
@@ -245,16 +254,22 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 	static const char *const rows[][2] = {
 		{"`request_route { }`, `route { }`", "runs for each request"},
 		{"`reply_route { }`, `onreply_route { }`", "runs for each response"},
-		{"`route[NAME] { }`", "runs where `route(NAME)` stands; `return N` sets `$rc`, and 0 ends the script"},
-		{"`onreply_route[NAME] { }`, `failure_route[NAME] { }`, `branch_route[NAME] { }`", "named by t_on_reply, t_on_failure, t_on_branch"},
-		{"`event_route[MODULE:EVENT] { }`, `error_route { }`, `onsend_route { }`", "accepted as Kamailio has them"},
-		{"`if (CONDITION) STATEMENT [else STATEMENT]`", "a function is true where it returns more than 0"},
+		{"`route[NAME] { }`", "runs where `route(NAME)` stands; `return N` sets `$rc`, and "
+				      "0 ends the script"},
+		{"`onreply_route[NAME] { }`, `failure_route[NAME] { }`, `branch_route[NAME] { }`",
+			"named by t_on_reply, t_on_failure, t_on_branch"},
+		{"`event_route[MODULE:EVENT] { }`, `error_route { }`, `onsend_route { }`",
+			"accepted as Kamailio has them"},
+		{"`if (CONDITION) STATEMENT [else STATEMENT]`",
+			"a function is true where it returns more than 0"},
 		{"`while (CONDITION) STATEMENT`", "bounded by the number of steps of a run"},
-		{"`switch (VALUE) { case CONSTANT: ... default: ... }`", "one without `break` goes on in the next"},
+		{"`switch (VALUE) { case CONSTANT: ... default: ... }`",
+			"one without `break` goes on in the next"},
 		{"`break`", "leaves the innermost while or switch"},
 		{"`return [VALUE]`", "leaves the block; without a value 1"},
 		{"`exit`", "ends the script"},
-		{"`drop`", "ends the script: a response is dropped, a request goes where it was sent before, if anywhere"},
+		{"`drop`", "ends the script: a response is dropped, a request goes where it was "
+			   "sent before, if anywhere"},
 		{"`$name = VALUE`", "also `+=`, `-=`, `*=`, `/=`, `%=`, `|=`, `&=`, `^=`"},
 	};
 
@@ -269,13 +284,17 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 		print_text(print, arg, &line);
 	}
 	print(arg, "");
-	print(arg, "Operators, the tightest last: `||` `or`, `&&` `and`, `\\|`, `^`, `&`, `==` `!=` `=~` `!~`, `<` `<=` `>` `>=`, "
-		   "`<<` `>>`, `+` `-`, `*` `/` `%`, `!` `not` `~` `(int)` `(str)` `defined` `strlen` `strempty`.");
+	print(arg, "Operators, the tightest last: `||` `or`, `&&` `and`, `\\|`, `^`, `&`, `==` "
+		   "`!=` `=~` `!~`, `<` `<=` `>` `>=`, "
+		   "`<<` `>>`, `+` `-`, `*` `/` `%`, `!` `not` `~` `(int)` `(str)` `defined` "
+		   "`strlen` `strempty`.");
 	print(arg, "");
-	print(arg, "Words: `method`, `uri`, `from_uri`, `to_uri`, `status`, `src_ip`, `src_port`, `dst_ip`, `dst_port`, `proto`, `af`, "
+	print(arg, "Words: `method`, `uri`, `from_uri`, `to_uri`, `status`, `src_ip`, `src_port`, "
+		   "`dst_ip`, `dst_port`, `proto`, `af`, "
 		   "`msg:len`, `max_len`, `retcode`, `myself`.");
 	print(arg, "");
-	print(arg, "Transformations: `{s.len}`, `{s.int}`, `{s.lower}`, `{s.upper}`, `{s.substr,OFFSET,LENGTH}`, `{uri.user}`, `{uri.host}`, "
+	print(arg, "Transformations: `{s.len}`, `{s.int}`, `{s.lower}`, `{s.upper}`, "
+		   "`{s.substr,OFFSET,LENGTH}`, `{uri.user}`, `{uri.host}`, "
 		   "`{uri.port}`, `{uri.param,NAME}`.");
 	print(arg, "");
 }
@@ -293,8 +312,9 @@ static void reference_variables(int (*print)(void *arg, const char *line), void 
 	for (const struct route_variable *v = route_variables; v->name != NULL; v++) {
 		struct text line = {0};
 
-		text_addf(&line, "| `$%s%s` | %s | %s |", v->name, v->index == ROUTE_INDEX_NAME ? "(name)" : "",
-			v->set != NULL ? "yes" : "no", v->help != NULL ? v->help : "");
+		text_addf(&line, "| `$%s%s` | %s | %s |", v->name,
+			v->index == ROUTE_INDEX_NAME ? "(name)" : "", v->set != NULL ? "yes" : "no",
+			v->help != NULL ? v->help : "");
 		print_text(print, arg, &line);
 	}
 	print(arg, "");
@@ -305,8 +325,9 @@ static void reference_blocks(struct text *line, unsigned in)
 	static const struct {
 		unsigned in;
 		const char *name;
-	} names[] = {{ROUTE_IN_REQUEST, "request"}, {ROUTE_IN_REPLY, "reply"}, {ROUTE_IN_FAILURE, "failure"},
-		{ROUTE_IN_BRANCH, "branch"}, {ROUTE_IN_EVENT, "event"}};
+	} names[] = {{ROUTE_IN_REQUEST, "request"}, {ROUTE_IN_REPLY, "reply"},
+		{ROUTE_IN_FAILURE, "failure"}, {ROUTE_IN_BRANCH, "branch"},
+		{ROUTE_IN_EVENT, "event"}};
 	unsigned shown = 0;
 
 	if ((in & ROUTE_IN_ANY) == ROUTE_IN_ANY) {
@@ -319,7 +340,8 @@ static void reference_blocks(struct text *line, unsigned in)
 	}
 }
 
-static void reference_module(const struct route_module *module, int (*print)(void *arg, const char *line), void *arg)
+static void reference_module(
+	const struct route_module *module, int (*print)(void *arg, const char *line), void *arg)
 {
 	struct text line = {0};
 
@@ -333,12 +355,16 @@ static void reference_module(const struct route_module *module, int (*print)(voi
 		print(arg, "| function | path | blocks | meaning |");
 		print(arg, "|---|---|---|---|");
 	}
-	for (const struct route_function *fn = module->functions; fn != NULL && fn->name != NULL; fn++) {
-		text_addf(&line, "| `%s`%s%s%s | %s | ", fn->usage != NULL ? fn->usage : fn->name, fn->statement != NULL ? ", `" : "",
-			fn->statement != NULL ? fn->statement : "", fn->statement != NULL ? "`" : "",
+	for (const struct route_function *fn = module->functions; fn != NULL && fn->name != NULL;
+		fn++) {
+		text_addf(&line, "| `%s`%s%s%s | %s | ", fn->usage != NULL ? fn->usage : fn->name,
+			fn->statement != NULL ? ", `" : "",
+			fn->statement != NULL ? fn->statement : "",
+			fn->statement != NULL ? "`" : "",
 			fn->path == ROUTE_PATH_SLOW ? "slow" : "fast");
 		reference_blocks(&line, fn->in);
-		text_addf(&line, " | %s%s |", fn->help != NULL ? fn->help : "", fn->run == NULL ? " (answers 500: nothing runs it yet)" : "");
+		text_addf(&line, " | %s%s |", fn->help != NULL ? fn->help : "",
+			fn->run == NULL ? " (answers 500: nothing runs it yet)" : "");
 		print_text(print, arg, &line);
 	}
 	if (module->params != NULL && module->params->name != NULL) {
@@ -347,17 +373,20 @@ static void reference_module(const struct route_module *module, int (*print)(voi
 		print(arg, "|---|---|---|---|");
 	}
 	for (const struct route_param *p = module->params; p != NULL && p->name != NULL; p++) {
-		text_addf(&line, "| `%s` | %s", p->name, p->type == ROUTE_PARAM_INT ? "number" : "text");
+		text_addf(&line, "| `%s` | %s", p->name,
+			p->type == ROUTE_PARAM_INT ? "number" : "text");
 		if (p->type == ROUTE_PARAM_INT && (p->min != 0 || p->max != 0))
 			text_addf(&line, " %lld to %lld", (long long)p->min, (long long)p->max);
-		text_addf(&line, " | %s | %s%s |", p->initial != NULL ? p->initial : "", p->help != NULL ? p->help : "",
+		text_addf(&line, " | %s | %s%s |", p->initial != NULL ? p->initial : "",
+			p->help != NULL ? p->help : "",
 			p->accepted_only ? " (accepted, no effect here)" : "");
 		print_text(print, arg, &line);
 	}
 	print(arg, "");
 }
 
-void route_reference(const struct route_registry *registry, int (*print)(void *arg, const char *line), void *arg)
+void route_reference(
+	const struct route_registry *registry, int (*print)(void *arg, const char *line), void *arg)
 {
 	config_reference(print, arg);
 	reference_statements(print, arg);

@@ -540,7 +540,8 @@ static void flag_define(struct route_load *load, struct str name, struct ast_at 
 static void route_yyerror(const struct ast_at *at, void *scanner, struct route_load *load, const char *message)
 {
 	(void)scanner;
-	load_error(load, *at, "%s", message);
+	/* The parser's stack is bounded: all that it says by itself is that it ended. */
+	load_error(load, *at, "%s", strcmp(message, "memory exhausted") == 0 ? "this is nested too deeply" : message);
 	load->gave_up = true;
 }
 

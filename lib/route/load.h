@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * What one load of a configuration shares among lexer, grammar, checker and compiler. Internal to lib/route.
+ * What one load of a configuration shares among lexer, grammar, checker and compiler. Internal to
+ * lib/route.
  */
 #include "route/ast.h"
 #include "route/code.h"
@@ -35,7 +36,8 @@ struct route_load {
 };
 
 struct route_place load_place(const struct route_load *load, struct ast_at at);
-void load_error(struct route_load *load, struct ast_at at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void load_error(struct route_load *load, struct ast_at at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void load_warning(struct route_load *load, struct ast_at at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Out of memory: said once. */
@@ -54,18 +56,23 @@ struct config_value {
 };
 /* yes, no, on, off, true, false, 1, 0. */
 bool config_truth(const struct config_value *value, int64_t *out);
-void config_global(struct route_load *load, struct str name, struct ast_at at, const struct config_value *value);
-void config_listen(struct route_load *load, struct str word, struct ast_at at, struct str advertise, struct ast_at advertise_at, struct str name);
+void config_global(struct route_load *load, struct str name, struct ast_at at,
+	const struct config_value *value);
+void config_listen(struct route_load *load, struct str word, struct ast_at at, struct str advertise,
+	struct ast_at advertise_at, struct str name);
 void config_alias(struct route_load *load, struct str word, struct ast_at at);
 void config_loadmodule(struct route_load *load, struct str name, struct ast_at at);
-void config_modparam(struct route_load *load, struct str modules, struct ast_at modules_at, struct str name,
-	struct ast_at name_at, const struct config_value *value);
+void config_modparam(struct route_load *load, struct str modules, struct ast_at modules_at,
+	struct str name, struct ast_at name_at, const struct config_value *value);
 /* `port "edge" {`: begins one; the settings that follow are its. */
 void config_port_begin(struct route_load *load, struct str name, struct ast_at at);
-void config_port_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value);
+void config_port_set(struct route_load *load, struct str key, struct ast_at at,
+	const struct config_value *value);
 void config_port_end(struct route_load *load);
-void config_cores_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value);
-void config_memory_set(struct route_load *load, struct str key, struct ast_at at, const struct config_value *value);
+void config_cores_set(struct route_load *load, struct str key, struct ast_at at,
+	const struct config_value *value);
+void config_memory_set(struct route_load *load, struct str key, struct ast_at at,
+	const struct config_value *value);
 /* What can be judged once all has been read: listeners. */
 void config_finish(struct route_load *load);
 /* Defaults, before the grammar runs. */
@@ -82,11 +89,14 @@ int compile_all(struct route_load *load);
 /* ---- registry ---- */
 /* The slot of a module name in the registry, or -1. */
 int registry_find(const struct route_registry *registry, struct str name);
-/* Finds a function by its name or its statement name, in a loaded module first; its module in *module. */
-const struct route_function *registry_function(const struct route_script *script, struct str name, unsigned args, unsigned *module);
+/* Finds a function by its name or its statement name, in a loaded module first; its module in
+ * *module. */
+const struct route_function *registry_function(
+	const struct route_script *script, struct str name, unsigned args, unsigned *module);
 /* Loads the core's own module; false where memory is out. */
 bool registry_load_core(struct route_script *script);
-/* Modules whose functions are known by name only, NULL behind the last: function_state.c. A room that does their work takes their place. */
+/* Modules whose functions are known by name only, NULL behind the last: function_state.c. A room
+ * that does their work takes their place. */
 extern const struct route_module *const route_state_modules[];
 /* Whether a variable of this name needs state: $avp and its like. */
 bool state_variable(struct str name);

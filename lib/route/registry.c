@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Modules and their functions: what is registered, and what a configuration loads and sets of it. */
+/* Modules and their functions: what is registered, and what a configuration loads and sets of it.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@ void route_registry_init(struct route_registry *registry)
 		route_registry_add(registry, *m, NULL);
 }
 
-/* Whether a module is only known by name, so that the room that does the work may take its place. */
+/* Whether a module is only known by name, so that the room that does the work may take its place.
+ */
 static bool is_placeholder(const struct route_module *module)
 {
 	for (const struct route_module *const *m = route_state_modules; *m != NULL; m++) {
@@ -26,7 +28,8 @@ static bool is_placeholder(const struct route_module *module)
 	return false;
 }
 
-int route_registry_add(struct route_registry *registry, const struct route_module *module, void *room)
+int route_registry_add(
+	struct route_registry *registry, const struct route_module *module, void *room)
 {
 	/* The core's functions come from several rooms: each adds a module without a name. */
 	int at = module->name[0] != '\0' ? registry_find(registry, str_c(module->name)) : -1;
@@ -53,21 +56,26 @@ int registry_find(const struct route_registry *registry, struct str name)
 	return -1;
 }
 
-const struct route_function *registry_function(const struct route_script *script, struct str name, unsigned args, unsigned *module)
+const struct route_function *registry_function(
+	const struct route_script *script, struct str name, unsigned args, unsigned *module)
 {
 	const struct route_function *found = NULL;
 	const struct route_registry *registry = &script->registry;
 	bool best_fits = false;
 
 	for (unsigned i = 0; i < registry->count; i++) {
-		for (const struct route_function *fn = registry->module[i]->functions; fn != NULL && fn->name != NULL; fn++) {
+		for (const struct route_function *fn = registry->module[i]->functions;
+			fn != NULL && fn->name != NULL; fn++) {
 			bool loaded = script->module[i].loaded, fits;
 
-			if (!str_eq(str_c(fn->name), name) && (fn->statement == NULL || !str_eq(str_c(fn->statement), name)))
+			if (!str_eq(str_c(fn->name), name) &&
+				(fn->statement == NULL || !str_eq(str_c(fn->statement), name)))
 				continue;
-			/* Of several with one name, one of a loaded module that takes so many arguments goes first. */
+			/* Of several with one name, one of a loaded module that takes so many
+			 * arguments goes first. */
 			fits = loaded && args >= fn->args_min && args <= fn->args_max;
-			if (found == NULL || (fits && !best_fits) || (loaded && !script->module[*module].loaded)) {
+			if (found == NULL || (fits && !best_fits) ||
+				(loaded && !script->module[*module].loaded)) {
 				found = fn;
 				*module = i;
 				best_fits = fits;
@@ -133,7 +141,8 @@ static void unknown_module(struct route_load *load, struct str name, struct ast_
 			suggest_offer(&near, str_c(load->registry->module[i]->name));
 	}
 	if (suggest_end(&near) != NULL)
-		load_error(load, at, "unknown module '%.*s' (did you mean '%s'?)", STR_FMT(name), suggest_end(&near));
+		load_error(load, at, "unknown module '%.*s' (did you mean '%s'?)", STR_FMT(name),
+			suggest_end(&near));
 	else
 		load_error(load, at, "unknown module '%.*s'", STR_FMT(name));
 }
@@ -154,8 +163,8 @@ void config_loadmodule(struct route_load *load, struct str path, struct ast_at a
 
 /* ---- modparam ---- */
 
-static void set_param(struct route_load *load, const struct route_param *p, char *config, struct ast_at name_at,
-	const struct config_value *value)
+static void set_param(struct route_load *load, const struct route_param *p, char *config,
+	struct ast_at name_at, const struct config_value *value)
 {
 	if (p->accepted_only) {
 		load_warning(load, name_at, "parameter '%s' has no effect here", p->name);
@@ -169,8 +178,8 @@ static void set_param(struct route_load *load, const struct route_param *p, char
 			return;
 		}
 		if ((p->min != 0 || p->max != 0) && (number < p->min || number > p->max)) {
-			load_error(load, value->at, "parameter '%s' is %lld to %lld, not %lld", p->name, (long long)p->min,
-				(long long)p->max, (long long)number);
+			load_error(load, value->at, "parameter '%s' is %lld to %lld, not %lld",
+				p->name, (long long)p->min, (long long)p->max, (long long)number);
 			return;
 		}
 		*(int64_t *)(config + p->offset) = number;
@@ -185,7 +194,8 @@ static void set_param(struct route_load *load, const struct route_param *p, char
 		load_no_memory(load);
 }
 
-static void set_param_of(struct route_load *load, unsigned i, struct str name, struct ast_at name_at, const struct config_value *value)
+static void set_param_of(struct route_load *load, unsigned i, struct str name,
+	struct ast_at name_at, const struct config_value *value)
 {
 	const struct route_module *module = load->registry->module[i];
 	struct suggest near;
@@ -199,14 +209,16 @@ static void set_param_of(struct route_load *load, unsigned i, struct str name, s
 		suggest_offer(&near, str_c(p->name));
 	}
 	if (suggest_end(&near) != NULL)
-		load_error(load, name_at, "module '%s' has no parameter '%.*s' (did you mean '%s'?)", module->name, STR_FMT(name),
-			suggest_end(&near));
+		load_error(load, name_at,
+			"module '%s' has no parameter '%.*s' (did you mean '%s'?)", module->name,
+			STR_FMT(name), suggest_end(&near));
 	else
-		load_error(load, name_at, "module '%s' has no parameter '%.*s'", module->name, STR_FMT(name));
+		load_error(load, name_at, "module '%s' has no parameter '%.*s'", module->name,
+			STR_FMT(name));
 }
 
-void config_modparam(struct route_load *load, struct str modules, struct ast_at modules_at, struct str name,
-	struct ast_at name_at, const struct config_value *value)
+void config_modparam(struct route_load *load, struct str modules, struct ast_at modules_at,
+	struct str name, struct ast_at name_at, const struct config_value *value)
 {
 	uint32_t from = 0;
 
@@ -222,8 +234,9 @@ void config_modparam(struct route_load *load, struct str modules, struct ast_at 
 		if (at < 0)
 			unknown_module(load, one, modules_at);
 		else if (!load->script->module[at].loaded)
-			load_error(load, modules_at, "module '%.*s' is not loaded: loadmodule \"%.*s.so\" comes first", STR_FMT(one),
-				STR_FMT(one));
+			load_error(load, modules_at,
+				"module '%.*s' is not loaded: loadmodule \"%.*s.so\" comes first",
+				STR_FMT(one), STR_FMT(one));
 		else
 			set_param_of(load, (unsigned)at, name, name_at, value);
 	}

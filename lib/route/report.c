@@ -100,7 +100,8 @@ static void show_line(struct route_report *report, const struct route_place *pla
 	for (uint32_t i = 0; i < line.len; i++) {
 		unsigned char c = (unsigned char)line.s[i];
 
-		text_add(&report->text, c == '\t' || (c >= 0x20 && c != 0x7f) ? str_of(&line.s[i], 1) : STR("?"));
+		text_add(&report->text,
+			c == '\t' || (c >= 0x20 && c != 0x7f) ? str_of(&line.s[i], 1) : STR("?"));
 	}
 	text_add(&report->text, STR("\n      | "));
 	for (uint32_t i = 0; i < column; i++)
@@ -114,7 +115,8 @@ static void show_line(struct route_report *report, const struct route_place *pla
 	text_add(&report->text, STR("\n"));
 }
 
-static void add(struct route_report *report, const struct route_place *place, const char *kind, const char *fmt, va_list ap)
+static void add(struct route_report *report, const struct route_place *place, const char *kind,
+	const char *fmt, va_list ap)
 {
 	char message[1024];
 
@@ -123,7 +125,8 @@ static void add(struct route_report *report, const struct route_place *place, co
 	vsnprintf(message, sizeof(message), fmt, ap);
 	if (place != NULL && place->file != NULL) {
 		if (place->line > 0)
-			text_addf(&report->text, "%s:%d:%d: ", place->file, place->line, place->column);
+			text_addf(&report->text, "%s:%d:%d: ", place->file, place->line,
+				place->column);
 		else
 			text_addf(&report->text, "%s: ", place->file);
 	}
@@ -142,7 +145,8 @@ void route_error(struct route_report *report, const struct route_place *place, c
 	va_end(ap);
 }
 
-void route_warning(struct route_report *report, const struct route_place *place, const char *fmt, ...)
+void route_warning(
+	struct route_report *report, const struct route_place *place, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -172,7 +176,8 @@ struct route_place load_place(const struct route_load *load, struct ast_at at)
 	return source_place(load->source, at.from, at.to);
 }
 
-static void load_say(struct route_load *load, struct ast_at at, bool is_error, const char *fmt, va_list ap)
+static void load_say(
+	struct route_load *load, struct ast_at at, bool is_error, const char *fmt, va_list ap)
 {
 	struct route_place place = load_place(load, at);
 	char message[1024];
@@ -211,7 +216,8 @@ void load_no_memory(struct route_load *load)
 
 /* ---- did you mean ---- */
 
-/* Levenshtein distance of two names, without regard to case; names longer than 63 bytes are far from all. */
+/* Levenshtein distance of two names, without regard to case; names longer than 63 bytes are far
+ * from all. */
 static unsigned distance(struct str a, struct str b)
 {
 	unsigned row[65];

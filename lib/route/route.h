@@ -3,37 +3,43 @@
 /*
  * route: the routing language, which is the language of openser.cfg as today's operators write it.
  *
- * A file goes through preprocessor, lexer (flex), grammar (bison), checker and compiler to a struct route_script: code for a small
- * VM, constants, globals and the parameters of modules. Whatever can be wrong is an error with line and column at that point.
- * A worker runs a script over a message in a struct route_ctx, which is caller-owned plain data: no allocation, bounded text,
- * bounded steps. Where an operation needs what the worker has not (state, a name's address), the run stops *at that instruction* and the
- * context can be copied to another core or thread with its message, and resumed there.
+ * A file goes through preprocessor, lexer (flex), grammar (bison), checker and compiler to a struct
+ * route_script: code for a small VM, constants, globals and the parameters of modules. Whatever can
+ * be wrong is an error with line and column at that point. A worker runs a script over a message in
+ * a struct route_ctx, which is caller-owned plain data: no allocation, bounded text, bounded steps.
+ * Where an operation needs what the worker has not (state, a name's address), the run stops *at
+ * that instruction* and the context can be copied to another core or thread with its message, and
+ * resumed there.
  *
- * This room knows no function that does work on calls: rooms above register theirs in a struct route_registry, one struct route_module
- * for each OpenSER module name. What lives here are the core statements, pseudo-variables, and textops-like functions on the message.
+ * This room knows no function that does work on calls: rooms above register theirs in a struct
+ * route_registry, one struct route_module for each OpenSER module name. What lives here are the
+ * core statements, pseudo-variables, and textops-like functions on the message.
  *
- * Threads: loading, checking, explaining: control thread only. Running: any thread, with a route_ctx and route_thread of its own.
+ * Threads: loading, checking, explaining: control thread only. Running: any thread, with a
+ * route_ctx and route_thread of its own.
  *
- * Files: source (preprocessor), lexer.l, grammar.y, ast, check (check_word, check_call), compile, code, vm, explain, script, registry, config (globals,
- * port, cores, listen), report (messages); variable_*, transform, format, regex, function_* (core, textops, modules that keep state by name), xlog, context,
- * thread.
+ * Files: source (preprocessor), lexer.l, grammar.y, ast, check (check_word, check_call), compile,
+ * code, vm, explain, script, registry, config (globals, port, cores, listen), report (messages);
+ * variable_*, transform, format, regex, function_* (core, textops, modules that keep state by
+ * name), xlog, context, thread.
  */
 #include "net/net.h"
 #include "sip/sip.h"
 
-#define ROUTE_TEXT_MAX 8192	/* bytes of text that one run may make */
-#define ROUTE_VARS_MAX 64	/* $var names of one script */
-#define ROUTE_STACK_MAX 64	/* values on the VM's stack */
-#define ROUTE_CALLS_MAX 32	/* depth of route(X) */
-#define ROUTE_STEPS_MAX 65536	/* instructions of one run: what exceeds it is a loop */
-#define ROUTE_MODULES_MAX 64
+#define ROUTE_TEXT_MAX 8192   /* bytes of text that one run may make */
+#define ROUTE_VARS_MAX 64     /* $var names of one script */
+#define ROUTE_STACK_MAX 64    /* values on the VM's stack */
+#define ROUTE_CALLS_MAX 32    /* depth of route(X) */
+#define ROUTE_STEPS_MAX 65536 /* instructions of one run: what exceeds it is a loop */
+#define ROUTE_MODULES_MAX 96
 #define ROUTE_ARGS_MAX 8
 
 /* ---- text and values ---- */
 
 enum route_space { ROUTE_SPACE_NONE = 0, ROUTE_SPACE_MSG, ROUTE_SPACE_ARENA, ROUTE_SPACE_CONST };
 
-/* Text by place, valid on every thread: in the message, in the context's own arena, or among the script's constants. */
+/* Text by place, valid on every thread: in the message, in the context's own arena, or among the
+ * script's constants. */
 struct route_text {
 	uint32_t off;
 	uint32_t len : 30;
@@ -55,8 +61,8 @@ struct route_value {
 /* Where a request goes. Set by forward() and its kin. */
 struct route_target {
 	struct net_endpoint ep;
-	uint8_t transport; /* enum sip_transport */
-	int16_t listener;  /* the listener to send from, -1: by route */
+	uint8_t transport;   /* enum sip_transport */
+	int16_t listener;    /* the listener to send from, -1: by route */
 	int32_t destination; /* id of a dispatcher destination, -1: none */
 	bool valid;
 };
@@ -72,17 +78,18 @@ struct route_result {
 enum route_verdict {
 	ROUTE_ENDED,  /* look at ctx->result; none of its flags: the script took no action */
 	ROUTE_SLOW,   /* stopped at an operation that needs state: ctx->stopped_at names it */
-	ROUTE_WAIT,   /* stopped until the name in ctx->wait is resolved: route_resume() tries that instruction again */
+	ROUTE_WAIT,   /* stopped until the name in ctx->wait is resolved: route_resume() tries that
+			 instruction again */
 	ROUTE_FAILED, /* see ctx->failure; the message gets 500 or is dropped */
 };
 
 /* ROUTE_FAILURE(enum suffix, counter name) */
-#define ROUTE_FAILURES(ROUTE_FAILURE)                                                              \
-	ROUTE_FAILURE(TEXT_FULL, "script_text_full")                                               \
-	ROUTE_FAILURE(STEPS, "script_steps")                                                       \
-	ROUTE_FAILURE(STACK, "script_stack")                                                       \
-	ROUTE_FAILURE(CALLS, "script_calls")                                                       \
-	ROUTE_FAILURE(REGEX_LIMIT, "script_regex_limit")                                           \
+#define ROUTE_FAILURES(ROUTE_FAILURE) \
+	ROUTE_FAILURE(TEXT_FULL, "script_text_full") \
+	ROUTE_FAILURE(STEPS, "script_steps") \
+	ROUTE_FAILURE(STACK, "script_stack") \
+	ROUTE_FAILURE(CALLS, "script_calls") \
+	ROUTE_FAILURE(REGEX_LIMIT, "script_regex_limit") \
 	ROUTE_FAILURE(INTERNAL, "script_internal")
 
 enum route_failure {
@@ -90,7 +97,7 @@ enum route_failure {
 #define ROUTE_FAILURE(id, name) ROUTE_FAILURE_##id,
 	ROUTE_FAILURES(ROUTE_FAILURE)
 #undef ROUTE_FAILURE
-	ROUTE_FAILURE_COUNT
+		ROUTE_FAILURE_COUNT
 };
 
 /* ---- the context of one message ---- */
@@ -100,14 +107,20 @@ struct route_origin {
 	struct net_endpoint src, dst;
 	uint8_t transport; /* enum sip_transport */
 	uint16_t listener; /* index of the listener that received it */
-	uint16_t port;	   /* index of the port (NIC) */
+	uint16_t port;     /* index of the port (NIC) */
 	uint8_t vlan_count;
 	uint16_t vlan[NET_VLAN_TAGS_MAX];
 };
 
-/* A rectangle of plain data that a room keeps in a message's context; zeroed at reset. The room casts it. */
+/* A rectangle of plain data that a room keeps in a message's context; zeroed at reset. The room
+ * casts it. */
 #define ROUTE_SCRATCH_BYTES 128
-enum route_scratch { ROUTE_SCRATCH_PROXY, ROUTE_SCRATCH_DISPATCH, ROUTE_SCRATCH_ACCESS, ROUTE_SCRATCH_COUNT };
+enum route_scratch {
+	ROUTE_SCRATCH_PROXY,
+	ROUTE_SCRATCH_DISPATCH,
+	ROUTE_SCRATCH_ACCESS,
+	ROUTE_SCRATCH_COUNT
+};
 
 /* A value on the VM's stack or in a $var: plain data. */
 struct route_cell {
@@ -131,11 +144,11 @@ struct route_ctx {
 	uint16_t frames;      /* frames that the message came in, for the counters */
 
 	/* what the script changed */
-	struct route_text uri; /* Request-URI to send, NONE: as received */
-	struct route_text du;  /* destination URI ($du), NONE: none */
+	struct route_text uri;         /* Request-URI to send, NONE: as received */
+	struct route_text du;          /* destination URI ($du), NONE: none */
 	struct route_target du_target; /* its address, where who set $du knows it (valid) */
-	int16_t socket;	       /* forced listener ($fs), -1: none */
-	uint32_t flags;	       /* setflag() */
+	int16_t socket;                /* forced listener ($fs), -1: none */
+	uint32_t flags;                /* setflag() */
 	uint32_t branch_flags;
 	struct route_result result;
 	_Alignas(16) uint8_t scratch[ROUTE_SCRATCH_COUNT][ROUTE_SCRATCH_BYTES];
@@ -143,12 +156,13 @@ struct route_ctx {
 	/* the VM */
 	uint32_t pc, steps;
 	uint16_t sp, calls;
-	uint8_t failure; /* enum route_failure */
-	uint8_t in;	 /* one enum route_in bit: the kind of block that runs */
-	int32_t rc;	 /* $rc: what the last function or route returned */
-	uint32_t stopped_at; /* ROUTE_SLOW: index into the script's code */
+	uint8_t failure;        /* enum route_failure */
+	uint8_t in;             /* one enum route_in bit: the kind of block that runs */
+	int32_t rc;             /* $rc: what the last function or route returned */
+	uint32_t stopped_at;    /* ROUTE_SLOW: index into the script's code */
 	struct route_text wait; /* ROUTE_WAIT: the host name */
-	bool wait_srv;	/* ROUTE_WAIT: its SRV records come first (RFC 3263 4.2: no port was given) */
+	bool wait_srv; /* ROUTE_WAIT: its SRV records come first (RFC 3263 4.2: no port was given)
+			*/
 	uint32_t call_pc[ROUTE_CALLS_MAX];
 	uint64_t var_set; /* bit n: var[n] has been written in this run */
 	struct route_cell var[ROUTE_VARS_MAX];
@@ -161,25 +175,30 @@ struct route_ctx {
 };
 
 /* Says which script runs on which thread over which text. */
-static inline void route_ctx_bind(struct route_ctx *ctx, const struct route_script *script, struct route_thread *thread, char *buf)
+static inline void route_ctx_bind(struct route_ctx *ctx, const struct route_script *script,
+	struct route_thread *thread, char *buf)
 {
 	ctx->script = script;
 	ctx->thread = thread;
 	ctx->buf = buf;
 }
-/* Prepares a context for a new message whose msg has been indexed: everything but what it is bound to, msg and the facts of arrival
- * (origin, received_ns, frames) is reset. Cheap: the large arrays are not touched. */
+/* Prepares a context for a new message whose msg has been indexed: everything but what it is bound
+ * to, msg and the facts of arrival (origin, received_ns, frames) is reset. Cheap: the large arrays
+ * are not touched. */
 void route_ctx_reset(struct route_ctx *ctx);
-/* Copies the plain data of a context, only the parts in use; what `to` is bound to stays, and its next runner binds it. */
+/* Copies the plain data of a context, only the parts in use; what `to` is bound to stays, and its
+ * next runner binds it. */
 void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from);
 
 /* The span behind a text. Good while ctx, its buf and its script live. */
 struct str route_text_str(const struct route_ctx *ctx, struct route_text text);
-/* Copies a span into the arena. On failure (arena full) returns ROUTE_TEXT_NONE and sets ctx->failure. */
+/* Copies a span into the arena. On failure (arena full) returns ROUTE_TEXT_NONE and sets
+ * ctx->failure. */
 struct route_text route_text_make(struct route_ctx *ctx, struct str s);
 /* Joins spans into the arena. */
 struct route_text route_text_join(struct route_ctx *ctx, const struct str *part, unsigned parts);
-/* The same place where `s` lies in the message, the arena or the script's constants already, else a copy in the arena. */
+/* The same place where `s` lies in the message, the arena or the script's constants already, else a
+ * copy in the arena. */
 struct route_text route_text_keep(struct route_ctx *ctx, struct str s);
 /* A place in the message as a text. */
 static inline struct route_text route_text_of_span(struct sip_span span)
@@ -195,10 +214,10 @@ struct route_xlog;
 
 /* What a running thread brings along; one each, never shared. */
 struct route_thread {
-	uint32_t index;	 /* worker number, for per-worker state of rooms */
-	uint64_t now_ns; /* time of the burst */
-	uint64_t random; /* state of route_random() */
-	void *regex;	 /* match data and JIT stack */
+	uint32_t index;          /* worker number, for per-worker state of rooms */
+	uint64_t now_ns;         /* time of the burst */
+	uint64_t random;         /* state of route_random() */
+	void *regex;             /* match data and JIT stack */
 	struct route_xlog *xlog; /* lines for the control thread; may be NULL */
 	bool has_state; /* a slow lcore: functions of ROUTE_PATH_SLOW that have a run() run here */
 };
@@ -209,28 +228,32 @@ void route_thread_fini(struct route_thread *thread);
 uint64_t route_random(struct route_thread *thread);
 
 /*
- * xlog: the worker stores the line's number and its values; the control thread puts the text together and writes it. One each worker: a ring of
- * bytes (a power of two, 8 KiB at least). What does not fit is lost and counted; nothing ever waits.
+ * xlog: the worker stores the line's number and its values; the control thread puts the text
+ * together and writes it. One each worker: a ring of bytes (a power of two, 8 KiB at least). What
+ * does not fit is lost and counted; nothing ever waits.
  */
 struct route_xlog *route_xlog_create(uint32_t bytes);
 void route_xlog_destroy(struct route_xlog *xlog);
 /*
- * Control thread: writes what is there, at most `per_second` lines (0: without limit); returns the number of lines. Those over the rate and those lost are
- * said once a second. Call it at least every few milliseconds, and in any case within a minute of a script's end.
+ * Control thread: writes what is there, at most `per_second` lines (0: without limit); returns the
+ * number of lines. Those over the rate and those lost are said once a second. Call it at least
+ * every few milliseconds, and in any case within a minute of a script's end.
  */
 unsigned route_xlog_drain(struct route_xlog *xlog, uint64_t now_ns, uint32_t per_second);
-/* Lines above `level` need not be stored, since the log would not show them. At first all are. Any thread. */
+/* Lines above `level` need not be stored, since the log would not show them. At first all are. Any
+ * thread. */
 void route_xlog_set_level(struct route_xlog *xlog, enum log_level level);
 /* Lines that found the ring full, ever. Any thread. */
 uint64_t route_xlog_lost(const struct route_xlog *xlog);
 
 /* ---- modules and functions ---- */
 
-/* What a function returns. Any other positive number is true and any other negative one false, and both are $rc. */
+/* What a function returns. Any other positive number is true and any other negative one false, and
+ * both are $rc. */
 #define ROUTE_TRUE 1
 #define ROUTE_FALSE (-1)
-#define ROUTE_EXIT 0		   /* ends the script, as `exit` does */
-#define ROUTE_PENDING INT32_MIN	   /* cannot go on here: ctx->wait is set, call again later */
+#define ROUTE_EXIT 0            /* ends the script, as `exit` does */
+#define ROUTE_PENDING INT32_MIN /* cannot go on here: ctx->wait is set, call again later */
 #define ROUTE_NEEDS_STATE (INT32_MIN + 1) /* this call needs the slow path after all */
 
 enum route_path { ROUTE_PATH_FAST = 0, ROUTE_PATH_SLOW };
@@ -249,7 +272,7 @@ struct route_args {
 	const struct route_value *v;
 	unsigned n;
 	const void *data; /* what check() prepared */
-	void *room;	  /* given at route_registry_add() */
+	void *room;       /* given at route_registry_add() */
 };
 
 /* Where something stands in the configuration. */
@@ -265,11 +288,12 @@ struct route_report *route_report_create(void);
 void route_report_destroy(struct route_report *report);
 void route_error(struct route_report *report, const struct route_place *place, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void route_warning(struct route_report *report, const struct route_place *place, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+void route_warning(struct route_report *report, const struct route_place *place, const char *fmt,
+	...) __attribute__((format(printf, 3, 4)));
 unsigned route_report_errors(const struct route_report *report);
 unsigned route_report_warnings(const struct route_report *report);
-/* Everything reported, as "file:line:column: error: text", the offending line and its underline, a line each; owned by report. */
+/* Everything reported, as "file:line:column: error: text", the offending line and its underline, a
+ * line each; owned by report. */
 const char *route_report_text(const struct route_report *report);
 
 /* An argument at load: constant where its value does not depend on the message. */
@@ -285,35 +309,40 @@ struct route_function {
 	enum route_path path;
 	uint16_t in; /* enum route_in bits */
 	/*
-	 * Does the work. NULL only with ROUTE_PATH_SLOW. Runs on workers: never blocks, allocates, logs, locks.
+	 * Does the work. NULL only with ROUTE_PATH_SLOW. Runs on workers: never blocks, allocates,
+	 * logs, locks.
 	 */
 	int32_t (*run)(struct route_ctx *ctx, const struct route_args *args);
 	/*
-	 * Optional, at load: checks constant arguments and may prepare data (freed with free_data). Returns 0, or -EINVAL after
-	 * route_error().
+	 * Optional, at load: checks constant arguments and may prepare data (freed with free_data).
+	 * Returns 0, or -EINVAL after route_error().
 	 */
-	int (*check)(void *room, const void *config, const struct route_arg *arg, unsigned n, const struct route_place *place,
-		struct route_report *report, void **data);
+	int (*check)(void *room, const void *config, const struct route_arg *arg, unsigned n,
+		const struct route_place *place, struct route_report *report, void **data);
 	void (*free_data)(void *data);
-	const char *usage; /* "ds_select_dst(set, algorithm [, limit])" */
-	const char *help;  /* one sentence for the reference */
-	const char *statement; /* where it is also a statement or has a second name in the core language, e.g. "seturi"; else NULL */
+	const char *usage;     /* "ds_select_dst(set, algorithm [, limit])" */
+	const char *help;      /* one sentence for the reference */
+	const char *statement; /* where it is also a statement or has a second name in the core
+				  language, e.g. "seturi"; else NULL */
 	/*
-	 * Bit n: argument n is a pattern or a format that the function reads itself. Its string literal reaches check() as written (constant, with its `$`
-	 * signs) and is not evaluated at run: v[n] is then ROUTE_NULL. An argument there that is no literal is evaluated as any other, and not constant.
+	 * Bit n: argument n is a pattern or a format that the function reads itself. Its string
+	 * literal reaches check() as written (constant, with its `$` signs) and is not evaluated at
+	 * run: v[n] is then ROUTE_NULL. An argument there that is no literal is evaluated as any
+	 * other, and not constant.
 	 */
 	uint8_t raw;
 };
 
 enum route_param_type { ROUTE_PARAM_INT, ROUTE_PARAM_STR };
 
-/* A modparam: where its value goes in the module's config struct (int64_t, or const char * that lives as long as the script). */
+/* A modparam: where its value goes in the module's config struct (int64_t, or const char * that
+ * lives as long as the script). */
 struct route_param {
 	const char *name;
 	enum route_param_type type;
 	size_t offset;
-	int64_t min, max;     /* INT */
-	const char *initial;  /* default, as text; NULL: 0 or NULL */
+	int64_t min, max;    /* INT */
+	const char *initial; /* default, as text; NULL: 0 or NULL */
 	const char *help;
 	bool accepted_only; /* known from OpenSER, without effect here: a warning says so */
 };
@@ -321,13 +350,14 @@ struct route_param {
 struct route_module {
 	const char *name; /* "dispatcher"; "" for the core, which is always loaded */
 	const struct route_function *functions; /* ends with .name == NULL */
-	const struct route_param *params;	/* likewise; may be NULL */
+	const struct route_param *params;       /* likewise; may be NULL */
 	size_t config_size;
 	/*
-	 * Optional. Builds what the script's generation needs of this room (lists, tables) before anything is published. 0, or -errno after
-	 * route_error(). Control thread.
+	 * Optional. Builds what the script's generation needs of this room (lists, tables) before
+	 * anything is published. 0, or -errno after route_error(). Control thread.
 	 */
-	int (*prepare)(void *room, const void *config, struct route_report *report, void **prepared);
+	int (*prepare)(
+		void *room, const void *config, struct route_report *report, void **prepared);
 	/* Makes it current (one store; RCU frees what it replaces). Cannot fail. */
 	void (*publish)(void *room, void *prepared);
 	/* Frees what was prepared and not published. */
@@ -337,7 +367,8 @@ struct route_module {
 /* What the language asks of rooms above it. */
 struct route_hooks {
 	void *room;
-	/* `myself`: host:port is one of our listeners, advertised names or aliases. port 0: any; transport NONE: any. */
+	/* `myself`: host:port is one of our listeners, advertised names or aliases. port 0: any;
+	 * transport NONE: any. */
 	bool (*is_myself)(void *room, struct str host, uint16_t port, enum sip_transport transport);
 	/* "udp:10.0.0.5:5060" or a listener's name: its index, or -1. */
 	int (*find_listener)(void *room, struct str text);
@@ -354,7 +385,8 @@ struct route_registry {
 
 /* Returns 0, or -ENOSPC, -EEXIST. The core's own modules are added by route_registry_init(). */
 void route_registry_init(struct route_registry *registry);
-int route_registry_add(struct route_registry *registry, const struct route_module *module, void *room);
+int route_registry_add(
+	struct route_registry *registry, const struct route_module *module, void *room);
 
 /* ---- configuration: the globals ---- */
 
@@ -367,26 +399,28 @@ struct route_config_port {
 	struct route_place place;
 	const char *name;
 	const char *device; /* PCI address, or vdev name with arguments */
-	const char *address[ROUTE_ADDRESSES_MAX]; /* "10.0.0.5/24": put on the exception interface */
+	const char
+		*address[ROUTE_ADDRESSES_MAX]; /* "10.0.0.5/24": put on the exception interface */
 	unsigned addresses;
-	const char *gateway[2]; /* default route per family, or NULL */
-	const char *kernel_interface; /* name of the exception interface; NULL: "ct-" + name, cut to 15 bytes */
-	const char *profile; /* of drivers-config/profiles, NULL: by driver */
-	int64_t mtu;	     /* 0: 1500 */
-	int64_t queues;	     /* 0: one a worker, as far as the device has them */
+	const char *gateway[2];       /* default route per family, or NULL */
+	const char *kernel_interface; /* name of the exception interface; NULL: "ct-" + name, cut to
+					 15 bytes */
+	const char *profile;          /* of drivers-config/profiles, NULL: by driver */
+	int64_t mtu;                  /* 0: 1500 */
+	int64_t queues;               /* 0: one a worker, as far as the device has them */
 	int64_t rx_descriptors, tx_descriptors; /* 0: the profile's */
-	int64_t vlan;	     /* VID of our traffic, -1: untagged */
-	const char *mac;     /* NULL: the device's, or for virtual ones a random local one */
+	int64_t vlan;                           /* VID of our traffic, -1: untagged */
+	const char *mac; /* NULL: the device's, or for virtual ones a random local one */
 };
 
 struct route_config_listen {
 	struct route_place place;
 	enum sip_transport transport;
-	const char *where;	/* an address, or a port's name: all its addresses */
+	const char *where; /* an address, or a port's name: all its addresses */
 	uint16_t port;
 	const char *advertise_host; /* or NULL */
 	uint16_t advertise_port;    /* 0: none */
-	const char *name;	/* `name "edge1"`, or NULL */
+	const char *name;           /* `name "edge1"`, or NULL */
 };
 
 struct route_config_alias {
@@ -406,51 +440,57 @@ struct route_config {
 	unsigned aliases;
 	/* cores { } : CPU lists as text ("2-7"), NULL: chosen at start */
 	const char *cores_control, *cores_slow, *cores_workers;
-	int64_t workers_count;	/* workers = auto, or how many where no CPU list is given; 0: auto */
+	int64_t workers_count; /* workers = auto, or how many where no CPU list is given; 0: auto */
 	enum route_idle idle;
 	/* memory { } */
 	int64_t memory_contacts, memory_transactions, memory_messages; /* 0: chosen */
-	int64_t memory_huge;	/* -1 auto, 0 no, 1 yes */
+	int64_t memory_huge;                                           /* -1 auto, 0 no, 1 yes */
 	const char *secret_file;
 	const char *control_socket;
 	const char *user_agent_header, *server_header; /* server_signature */
-	const char *scanner;	/* forces a SIP scanner; NULL: the best */
-	const char *dns_servers; /* "127.0.0.1:5353", NULL: resolv.conf */
+	const char *scanner;                           /* forces a SIP scanner; NULL: the best */
+	const char *dns_servers;                       /* "127.0.0.1:5353", NULL: resolv.conf */
 	const char *advertised_address;
 	int64_t advertised_port;
-	int64_t debug;		/* OpenSER's 3 is notice here */
-	int64_t log_stderror, mhomed, require_token, port_default /* `port=5060` */, xlog_rate, token_trusted_group;
-	int64_t reply_rate;	/* own error replies to one source a second */
+	int64_t debug; /* OpenSER's 3 is notice here */
+	int64_t log_stderror, mhomed, require_token, port_default /* `port=5060` */, xlog_rate,
+		token_trusted_group;
+	int64_t reply_rate; /* own error replies to one source a second */
 };
 
 /* ---- scripts ---- */
 
 /*
- * Loads a file and everything it includes: checks and compiles it, fills module configs, calls each loaded module's prepare(). Returns a script with
- * one reference, or NULL with errors in report. Nothing is published.
+ * Loads a file and everything it includes: checks and compiles it, fills module configs, calls each
+ * loaded module's prepare(). Returns a script with one reference, or NULL with errors in report.
+ * Nothing is published.
  */
-struct route_script *route_script_load(const char *path, const struct route_registry *registry, struct route_report *report);
+struct route_script *route_script_load(
+	const char *path, const struct route_registry *registry, struct route_report *report);
 /* The same from memory; `name` stands for the file in messages. */
-struct route_script *route_script_load_text(const char *name, struct str text, const struct route_registry *registry,
-	struct route_report *report);
+struct route_script *route_script_load_text(const char *name, struct str text,
+	const struct route_registry *registry, struct route_report *report);
 /* Publishes what the modules prepared: after this the script may run. Control thread. */
 void route_script_publish(struct route_script *script);
-/* Counted references: a context that leaves its worker holds one. Any thread. Not published ones discard what was prepared. */
+/* Counted references: a context that leaves its worker holds one. Any thread. Not published ones
+ * discard what was prepared. */
 void route_script_ref(const struct route_script *script);
 void route_script_unref(const struct route_script *script);
 const struct route_config *route_script_config(const struct route_script *script);
 /* A module's parameters in this script; NULL where it is not loaded. */
 const void *route_script_module_config(const struct route_script *script, const char *module);
 bool route_script_has_reply_route(const struct route_script *script);
-/* What the spaces of texts and the variables ask of a script: its constants' text (ROUTE_SPACE_CONST counts from here), and the hooks of its registry. */
+/* What the spaces of texts and the variables ask of a script: its constants' text
+ * (ROUTE_SPACE_CONST counts from here), and the hooks of its registry. */
 struct str route_script_text(const struct route_script *script);
 const struct route_hooks *route_script_hooks(const struct route_script *script);
 
 /* ---- running ---- */
 
 /*
- * Runs request_route over ctx->msg (a request) or reply_route (a response). The context is reset, and buf, origin, script and thread
- * are set. route_resume() goes on at the instruction where the last run stopped.
+ * Runs request_route over ctx->msg (a request) or reply_route (a response). The context is reset,
+ * and buf, origin, script and thread are set. route_resume() goes on at the instruction where the
+ * last run stopped.
  */
 enum route_verdict route_run(struct route_ctx *ctx);
 enum route_verdict route_resume(struct route_ctx *ctx);
@@ -461,7 +501,10 @@ const char *route_stop_name(const struct route_ctx *ctx);
 /* ---- explain ---- */
 
 /* Prints each statement with its path ("fast", "slow") and a sum at the end. */
-int route_explain(const struct route_script *script, int (*print)(void *arg, const char *line), void *arg);
+int route_explain(
+	const struct route_script *script, int (*print)(void *arg, const char *line), void *arg);
 
-/* Prints the reference of every global, statement, pseudo-variable, function and parameter, as Markdown. */
-void route_reference(const struct route_registry *registry, int (*print)(void *arg, const char *line), void *arg);
+/* Prints the reference of every global, statement, pseudo-variable, function and parameter, as
+ * Markdown. */
+void route_reference(const struct route_registry *registry,
+	int (*print)(void *arg, const char *line), void *arg);

@@ -52,7 +52,7 @@ int route_var_slot(struct str name)
 	}
 	if (script->slots == ROUTE_VARS_MAX)
 		return -1;
-	script->slot[script->slots] = strndup(name.s, name.len);
+	script->slot[script->slots] = name.len > 0 ? strndup(name.s, name.len) : NULL;
 	if (script->slot[script->slots] == NULL)
 		return -1;
 	return (int)script->slots++;
@@ -138,7 +138,8 @@ static int prepare(struct route_load *load)
 		err = module->prepare(script->registry.room[i], m->config, load->report, &m->data);
 		if (err != 0) {
 			if (route_report_errors(load->report) == errors)
-				route_error(load->report, NULL, "module '%s': %s", module->name, strerror(-err));
+				route_error(load->report, NULL, "module '%s': %s", module->name,
+					strerror(-err));
 			return err;
 		}
 		m->prepared = true;
@@ -148,11 +149,13 @@ static int prepare(struct route_load *load)
 
 static int run_stages(struct route_load *load, const char *path, const char *name, struct str text)
 {
-	int err = path != NULL ? source_load(load->source, path) : source_load_text(load->source, name, text);
+	int err = path != NULL ? source_load(load->source, path)
+			       : source_load_text(load->source, name, text);
 
 	if (err == 0 && route_report_errors(load->report) == 0)
 		err = grammar_parse(load);
-	/* Wrong settings keep no error of the blocks from being told; a missing module would make a row of false ones. */
+	/* Wrong settings keep no error of the blocks from being told; a missing module would make a
+	 * row of false ones. */
 	if (err != 0 || load->gave_up || load->module_missing)
 		return -EINVAL;
 	config_finish(load);
@@ -165,8 +168,8 @@ static int run_stages(struct route_load *load, const char *path, const char *nam
 	return prepare(load);
 }
 
-static struct route_script *load_any(const char *path, const char *name, struct str text, const struct route_registry *registry,
-	struct route_report *report)
+static struct route_script *load_any(const char *path, const char *name, struct str text,
+	const struct route_registry *registry, struct route_report *report)
 {
 	struct route_load load = {.registry = registry, .report = report};
 	int err = -ENOMEM;
@@ -191,13 +194,14 @@ static struct route_script *load_any(const char *path, const char *name, struct 
 	return load.script;
 }
 
-struct route_script *route_script_load(const char *path, const struct route_registry *registry, struct route_report *report)
+struct route_script *route_script_load(
+	const char *path, const struct route_registry *registry, struct route_report *report)
 {
 	return load_any(path, NULL, STR_NONE, registry, report);
 }
 
-struct route_script *route_script_load_text(const char *name, struct str text, const struct route_registry *registry,
-	struct route_report *report)
+struct route_script *route_script_load_text(const char *name, struct str text,
+	const struct route_registry *registry, struct route_report *report)
 {
 	return load_any(NULL, name, text, registry, report);
 }
@@ -218,7 +222,8 @@ void route_script_publish(struct route_script *script)
 void route_script_ref(const struct route_script *script)
 {
 	/* The count is the one thing of a published script that changes. */
-	atomic_fetch_add_explicit(&((struct route_script *)(uintptr_t)script)->references, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(
+		&((struct route_script *)(uintptr_t)script)->references, 1, memory_order_relaxed);
 }
 
 void route_script_unref(const struct route_script *script)

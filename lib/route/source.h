@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * The preprocessor: files, includes, defines and substitutions become one text without comments, and each byte of it knows where it was
- * written. Internal to lib/route.
+ * The preprocessor: files, includes, defines and substitutions become one text without comments,
+ * and each byte of it knows where it was written. Internal to lib/route.
  */
 #include "route/route.h"
 
@@ -23,7 +23,8 @@ struct source_file {
 	uint32_t lines;
 };
 
-/* From output byte `out` on, the text is what stands at `off` of `file`; where `width` is set, all of it stands for that many bytes there. */
+/* From output byte `out` on, the text is what stands at `off` of `file`; where `width` is set, all
+ * of it stands for that many bytes there. */
 struct source_mark {
 	uint32_t out, off, width;
 	uint16_t file;
@@ -33,7 +34,8 @@ struct source;
 
 struct source *source_create(struct route_report *report);
 void source_destroy(struct source *source);
-/* Reads a file, or takes text under a name, and expands it. Returns 0, or -errno with errors in the report. */
+/* Reads a file, or takes text under a name, and expands it. Returns 0, or -errno with errors in the
+ * report. */
 int source_load(struct source *source, const char *path);
 int source_load_text(struct source *source, const char *name, struct str text);
 /* The expanded text. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The routing VM. It runs on workers: no allocation, no lock, no log; text goes to the context's arena, and steps, calls and stack are bounded. A
- * run stops with its program counter at the instruction that could not go on, and the arguments of that still on the stack.
+ * The routing VM. It runs on workers: no allocation, no lock, no log; text goes to the context's
+ * arena, and steps, calls and stack are bounded. A run stops with its program counter at the
+ * instruction that could not go on, and the arguments of that still on the stack.
  */
 #include "route/code.h"
 #include "route/value.h"
@@ -20,7 +21,8 @@ static inline void set_int(struct route_cell *cell, int64_t i)
 }
 
 /* A value onto the stack; false where its text finds no room. */
-static inline bool set_value(struct route_ctx *ctx, struct route_cell *cell, const struct route_value *v)
+static inline bool set_value(
+	struct route_ctx *ctx, struct route_cell *cell, const struct route_value *v)
 {
 	cell->type = (uint8_t)v->type;
 	cell->i = v->i;
@@ -31,7 +33,8 @@ static inline bool set_value(struct route_ctx *ctx, struct route_cell *cell, con
 	return cell->text.space != ROUTE_SPACE_NONE;
 }
 
-static inline void get_value(const struct route_ctx *ctx, const struct route_cell *cell, struct route_value *v)
+static inline void get_value(
+	const struct route_ctx *ctx, const struct route_cell *cell, struct route_value *v)
 {
 	v->type = (enum route_type)cell->type;
 	v->i = cell->i;
@@ -52,7 +55,8 @@ static int64_t to_int(const struct route_ctx *ctx, const struct route_cell *cell
 	return value_as_int(&v, &i) ? i : 0;
 }
 
-static struct str to_str(const struct route_ctx *ctx, const struct route_cell *cell, char digits[VALUE_NUMBER_MAX])
+static struct str to_str(
+	const struct route_ctx *ctx, const struct route_cell *cell, char digits[VALUE_NUMBER_MAX])
 {
 	struct route_value v;
 
@@ -66,7 +70,8 @@ static inline bool is_true(const struct route_ctx *ctx, const struct route_cell 
 }
 
 /* == by the left one's type, where that is null by the right one's; the order by number. */
-static bool compare(const struct route_ctx *ctx, enum ast_op op, const struct route_cell *a, const struct route_cell *b)
+static bool compare(const struct route_ctx *ctx, enum ast_op op, const struct route_cell *a,
+	const struct route_cell *b)
 {
 	char digits_a[VALUE_NUMBER_MAX], digits_b[VALUE_NUMBER_MAX];
 	int64_t i, j;
@@ -77,7 +82,8 @@ static bool compare(const struct route_ctx *ctx, enum ast_op op, const struct ro
 		if (a->type == ROUTE_INT || (a->type == ROUTE_NULL && b->type == ROUTE_INT))
 			equal = to_int(ctx, a) == to_int(ctx, b);
 		else if (a->type == ROUTE_STR && b->type == ROUTE_STR)
-			equal = a->text.len == b->text.len && str_eq(cell_str(ctx, a), cell_str(ctx, b));
+			equal = a->text.len == b->text.len &&
+				str_eq(cell_str(ctx, a), cell_str(ctx, b));
 		else
 			equal = str_eq(to_str(ctx, a, digits_a), to_str(ctx, b, digits_b));
 		return equal == (op == AST_OP_EQ);
@@ -97,7 +103,8 @@ static bool compare(const struct route_ctx *ctx, enum ast_op op, const struct ro
 }
 
 /* Numbers wrap; a division by zero is null. */
-static void arithmetic(const struct route_ctx *ctx, enum ast_op op, struct route_cell *a, const struct route_cell *b)
+static void arithmetic(const struct route_ctx *ctx, enum ast_op op, struct route_cell *a,
+	const struct route_cell *b)
 {
 	int64_t i = to_int(ctx, a), j = to_int(ctx, b);
 	uint64_t u = (uint64_t)i, v = (uint64_t)j;
@@ -202,7 +209,8 @@ static bool method_is(struct route_ctx *ctx, enum sip_method method)
 }
 
 /* The spans of `uri` count from `base`. */
-static bool uri_is_myself(const struct route_hooks *hooks, const char *base, const struct sip_uri *uri)
+static bool uri_is_myself(
+	const struct route_hooks *hooks, const char *base, const struct sip_uri *uri)
 {
 	uint16_t port = SIP_DEFAULT_PORT;
 
@@ -230,12 +238,14 @@ static bool is_myself(struct route_ctx *ctx, enum ast_subject subject)
 		return uri_current(ctx, &view) && uri_is_myself(hooks, view.base, view.uri);
 	case AST_FROM_URI:
 	case AST_TO_URI:
-		address = subject == AST_FROM_URI ? sip_msg_from(&ctx->msg, ctx->buf) : sip_msg_to(&ctx->msg, ctx->buf);
+		address = subject == AST_FROM_URI ? sip_msg_from(&ctx->msg, ctx->buf)
+						  : sip_msg_to(&ctx->msg, ctx->buf);
 		return address != NULL && uri_view_of(sip_text(ctx->buf, address->uri), &view) &&
-			uri_is_myself(hooks, view.base, view.uri);
+		       uri_is_myself(hooks, view.base, view.uri);
 	default:
 		ep = subject == AST_SRC_IP ? &ctx->origin.src : &ctx->origin.dst;
-		return hooks->is_myself(hooks->room, str_of(text, net_addr_format(&ep->addr, text)), 0, SIP_TRANSPORT_NONE);
+		return hooks->is_myself(hooks->room, str_of(text, net_addr_format(&ep->addr, text)),
+			0, SIP_TRANSPORT_NONE);
 	}
 }
 
@@ -263,7 +273,8 @@ static int match(struct route_ctx *ctx, const struct code *code, const struct ro
 {
 	char digits[VALUE_NUMBER_MAX];
 	struct str group[1];
-	int n = route_regex_match(ctx, ctx->script->regex[code->c], to_str(ctx, cell, digits), group, 1);
+	int n = route_regex_match(
+		ctx, ctx->script->regex[code->c], to_str(ctx, cell, digits), group, 1);
 
 	return n < 0 ? -1 : (n > 0) != (code->a != 0);
 }
@@ -287,7 +298,8 @@ static inline int32_t call(struct route_ctx *ctx, const struct code_site *site, 
 	return site->run(ctx, &args);
 }
 
-static enum route_verdict stop(struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_verdict verdict)
+static enum route_verdict stop(
+	struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_verdict verdict)
 {
 	ctx->pc = pc;
 	ctx->sp = (uint16_t)sp;
@@ -297,7 +309,8 @@ static enum route_verdict stop(struct route_ctx *ctx, uint32_t pc, unsigned sp, 
 	return verdict;
 }
 
-static enum route_verdict fail(struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_failure failure)
+static enum route_verdict fail(
+	struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_failure failure)
 {
 	if (ctx->failure == ROUTE_FAILURE_NONE)
 		ctx->failure = (uint8_t)failure;
@@ -333,8 +346,9 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			pc = ctx->call_pc[--ctx->calls];
 			continue;
 		case CODE_DROP:
-			/* A response is not passed on. A request ends as with exit: what forward() or a reply has decided
-			 * stays, and where neither has, the counter tells a drop from a forgotten case. */
+			/* A response is not passed on. A request ends as with exit: what forward()
+			 * or a reply has decided stays, and where neither has, the counter tells a
+			 * drop from a forgotten case. */
 			ctx->result.drop = true;
 			STOP(ROUTE_ENDED);
 		case CODE_EXIT:
@@ -412,7 +426,8 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 		case CODE_GET: {
 			struct route_value v;
 
-			if (!route_variables[code->b].get(ctx, cell_str(ctx, &script->cell[code->c]), &v) ||
+			if (!route_variables[code->b].get(
+				    ctx, cell_str(ctx, &script->cell[code->c]), &v) ||
 				!set_value(ctx, &stack[sp], &v))
 				FAIL(INTERNAL);
 			sp++;
@@ -430,8 +445,10 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			struct route_value v;
 
 			get_value(ctx, &stack[--sp], &v);
-			ctx->rc = route_variables[code->b].set(ctx, cell_str(ctx, &script->cell[code->c]), &v) ? ROUTE_TRUE
-														: ROUTE_FALSE;
+			ctx->rc = route_variables[code->b].set(
+					  ctx, cell_str(ctx, &script->cell[code->c]), &v)
+					  ? ROUTE_TRUE
+					  : ROUTE_FALSE;
 			if (ctx->failure != ROUTE_FAILURE_NONE)
 				FAIL(INTERNAL);
 			break;
@@ -445,7 +462,8 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 		case CODE_FORMAT: {
 			struct route_value v;
 
-			if (!route_format_eval(ctx, script->format[code->c], &v) || !set_value(ctx, &stack[sp], &v))
+			if (!route_format_eval(ctx, script->format[code->c], &v) ||
+				!set_value(ctx, &stack[sp], &v))
 				FAIL(TEXT_FULL);
 			sp++;
 			break;
@@ -457,8 +475,10 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			set_int(&stack[sp++], is_myself(ctx, (enum ast_subject)code->b));
 			break;
 		case CODE_PREFIX:
-			set_int(&stack[sp++], net_prefix_holds(&script->prefix[code->c],
-						      code->b == AST_SRC_IP ? &ctx->origin.src.addr : &ctx->origin.dst.addr));
+			set_int(&stack[sp++],
+				net_prefix_holds(&script->prefix[code->c],
+					code->b == AST_SRC_IP ? &ctx->origin.src.addr
+							      : &ctx->origin.dst.addr));
 			break;
 		case CODE_METHOD_IS:
 			set_int(&stack[sp++], method_is(ctx, (enum sip_method)code->b));
@@ -473,7 +493,8 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 		}
 		case CODE_COMPARE:
 			sp--;
-			set_int(&stack[sp - 1], compare(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]));
+			set_int(&stack[sp - 1],
+				compare(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]));
 			break;
 		case CODE_ARITH:
 			sp--;
@@ -497,7 +518,8 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			struct route_value v;
 
 			get_value(ctx, &stack[sp - 1], &v);
-			if (!transform_apply(ctx, &script->transform[code->c], &v) || !set_value(ctx, &stack[sp - 1], &v))
+			if (!transform_apply(ctx, &script->transform[code->c], &v) ||
+				!set_value(ctx, &stack[sp - 1], &v))
 				FAIL(TEXT_FULL);
 			break;
 		}

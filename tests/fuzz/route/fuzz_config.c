@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as a configuration: it loads or says why not. What loads is explained and runs over a request and a response, and a run that waits is resumed in
- * a copy.
+ * Any bytes as a configuration: it loads or says why not. What loads is explained and runs over a
+ * request and a response, and a run that waits is resumed in a copy.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static int print(void *arg, const char *line)
 	return 0;
 }
 
-static void run(struct route_script *script, struct route_ctx *ctx, struct route_thread *thread, const char *message)
+static void run(struct route_script *script, struct route_ctx *ctx, struct route_thread *thread,
+	const char *message)
 {
 	static struct route_ctx copy;
 	char buf[2048];

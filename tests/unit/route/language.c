@@ -36,17 +36,21 @@ static void record(const char *name, const struct route_args *args)
 {
 	size_t at = strlen(language_calls);
 
-	at += (size_t)snprintf(language_calls + at, sizeof(language_calls) - at, "%s%s(", at > 0 ? " " : "", name);
+	at += (size_t)snprintf(
+		language_calls + at, sizeof(language_calls) - at, "%s%s(", at > 0 ? " " : "", name);
 	for (unsigned i = 0; i < args->n && at < sizeof(language_calls); i++) {
 		const struct route_value *v = &args->v[i];
 		const char *comma = i > 0 ? "," : "";
 
 		if (v->type == ROUTE_INT)
-			at += (size_t)snprintf(language_calls + at, sizeof(language_calls) - at, "%s%lld", comma, (long long)v->i);
+			at += (size_t)snprintf(language_calls + at, sizeof(language_calls) - at,
+				"%s%lld", comma, (long long)v->i);
 		else if (v->type == ROUTE_STR)
-			at += (size_t)snprintf(language_calls + at, sizeof(language_calls) - at, "%s%.*s", comma, STR_FMT(v->s));
+			at += (size_t)snprintf(language_calls + at, sizeof(language_calls) - at,
+				"%s%.*s", comma, STR_FMT(v->s));
 		else
-			at += (size_t)snprintf(language_calls + at, sizeof(language_calls) - at, "%snull", comma);
+			at += (size_t)snprintf(
+				language_calls + at, sizeof(language_calls) - at, "%snull", comma);
 	}
 	if (at < sizeof(language_calls))
 		snprintf(language_calls + at, sizeof(language_calls) - at, ")");
@@ -114,8 +118,8 @@ static int32_t run_no(struct route_ctx *ctx, const struct route_args *args)
 	return -1;
 }
 
-static int check_even(void *room, const void *config, const struct route_arg *arg, unsigned n, const struct route_place *place,
-	struct route_report *report, void **data)
+static int check_even(void *room, const void *config, const struct route_arg *arg, unsigned n,
+	const struct route_place *place, struct route_report *report, void **data)
 {
 	if (n > 0 && arg[0].constant && arg[0].value.type == ROUTE_INT && arg[0].value.i % 2 != 0) {
 		route_error(report, &arg[0].place, "%lld is odd", (long long)arg[0].value.i);
@@ -153,56 +157,149 @@ static void discard(void *room, void *prepared)
 	free(prepared);
 }
 
-static const struct route_function test_functions[] = {
-	{.name = "give", .args_min = 0, .args_max = 3, .in = ROUTE_IN_ANY, .run = run_give, .usage = "give([rc])"},
-	{.name = "note", .args_min = 0, .args_max = 8, .in = ROUTE_IN_ANY, .run = run_note, .usage = "note(...)"},
-	{.name = "raw", .args_min = 1, .args_max = 2, .in = ROUTE_IN_ANY, .run = run_note, .raw = 1, .usage = "raw(pattern)"},
-	{.name = "pending", .args_min = 0, .args_max = 4, .in = ROUTE_IN_ANY, .run = run_pending, .usage = "pending()"},
-	{.name = "needs", .args_min = 0, .args_max = 4, .in = ROUTE_IN_ANY, .run = run_needs, .usage = "needs()"},
-	{.name = "slow", .args_min = 0, .args_max = 4, .in = ROUTE_IN_ANY, .path = ROUTE_PATH_SLOW, .run = run_slow, .usage = "slow()"},
-	{.name = "even", .args_min = 1, .args_max = 1, .in = ROUTE_IN_ANY, .run = run_note, .check = check_even, .free_data = free, .usage = "even(n)"},
-	{.name = "only_reply", .args_min = 0, .args_max = 0, .in = ROUTE_IN_REPLY, .run = run_note, .usage = "only_reply()"},
+static const struct route_function test_functions[] = {{.name = "give",
+							       .args_min = 0,
+							       .args_max = 3,
+							       .in = ROUTE_IN_ANY,
+							       .run = run_give,
+							       .usage = "give([rc])"},
+	{.name = "note",
+		.args_min = 0,
+		.args_max = 8,
+		.in = ROUTE_IN_ANY,
+		.run = run_note,
+		.usage = "note(...)"},
+	{.name = "raw",
+		.args_min = 1,
+		.args_max = 2,
+		.in = ROUTE_IN_ANY,
+		.run = run_note,
+		.raw = 1,
+		.usage = "raw(pattern)"},
+	{.name = "pending",
+		.args_min = 0,
+		.args_max = 4,
+		.in = ROUTE_IN_ANY,
+		.run = run_pending,
+		.usage = "pending()"},
+	{.name = "needs",
+		.args_min = 0,
+		.args_max = 4,
+		.in = ROUTE_IN_ANY,
+		.run = run_needs,
+		.usage = "needs()"},
+	{.name = "slow",
+		.args_min = 0,
+		.args_max = 4,
+		.in = ROUTE_IN_ANY,
+		.path = ROUTE_PATH_SLOW,
+		.run = run_slow,
+		.usage = "slow()"},
+	{.name = "even",
+		.args_min = 1,
+		.args_max = 1,
+		.in = ROUTE_IN_ANY,
+		.run = run_note,
+		.check = check_even,
+		.free_data = free,
+		.usage = "even(n)"},
+	{.name = "only_reply",
+		.args_min = 0,
+		.args_max = 0,
+		.in = ROUTE_IN_REPLY,
+		.run = run_note,
+		.usage = "only_reply()"},
 	{.name = NULL}};
 static const struct route_param test_params[] = {
-	{.name = "number", .type = ROUTE_PARAM_INT, .offset = offsetof(struct test_config, number), .min = 1, .max = 9, .initial = "5"},
-	{.name = "word", .type = ROUTE_PARAM_STR, .offset = offsetof(struct test_config, word), .initial = "none"},
-	{.name = "old", .type = ROUTE_PARAM_INT, .accepted_only = true},
-	{.name = NULL}};
+	{.name = "number",
+		.type = ROUTE_PARAM_INT,
+		.offset = offsetof(struct test_config, number),
+		.min = 1,
+		.max = 9,
+		.initial = "5"},
+	{.name = "word",
+		.type = ROUTE_PARAM_STR,
+		.offset = offsetof(struct test_config, word),
+		.initial = "none"},
+	{.name = "old", .type = ROUTE_PARAM_INT, .accepted_only = true}, {.name = NULL}};
 static const struct route_module test_module = {
 	"test", test_functions, test_params, sizeof(struct test_config), prepare, publish, discard};
 
 static const struct route_function sl_functions[] = {
-	{.name = "sl_send_reply", .args_min = 2, .args_max = 2, .in = ROUTE_IN_REQUEST, .run = run_reply, .usage = "sl_send_reply(code, reason)"},
-	{.name = "send_reply", .args_min = 2, .args_max = 2, .in = ROUTE_IN_REQUEST, .run = run_reply, .usage = "send_reply(code, reason)"},
-	{.name = "sl_reply_error", .args_min = 0, .args_max = 0, .in = ROUTE_IN_REQUEST, .run = run_reply, .usage = "sl_reply_error()"},
-	{.name = "relay", .args_min = 0, .args_max = 2, .in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE, .run = run_forward, .usage = "relay()"},
+	{.name = "sl_send_reply",
+		.args_min = 2,
+		.args_max = 2,
+		.in = ROUTE_IN_REQUEST,
+		.run = run_reply,
+		.usage = "sl_send_reply(code, reason)"},
+	{.name = "send_reply",
+		.args_min = 2,
+		.args_max = 2,
+		.in = ROUTE_IN_REQUEST,
+		.run = run_reply,
+		.usage = "send_reply(code, reason)"},
+	{.name = "sl_reply_error",
+		.args_min = 0,
+		.args_max = 0,
+		.in = ROUTE_IN_REQUEST,
+		.run = run_reply,
+		.usage = "sl_reply_error()"},
+	{.name = "relay",
+		.args_min = 0,
+		.args_max = 2,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+		.run = run_forward,
+		.usage = "relay()"},
 	{.name = NULL}};
 static const struct route_module sl_module = {"sl", sl_functions, NULL, 0, NULL, NULL, NULL};
 
-static const struct route_function rr_functions[] = {
-	{.name = "record_route", .args_min = 0, .args_max = 1, .in = ROUTE_IN_REQUEST, .run = run_yes, .usage = "record_route([params])"},
-	{.name = "loose_route", .args_min = 0, .args_max = 0, .in = ROUTE_IN_REQUEST, .run = run_no, .usage = "loose_route()"},
+static const struct route_function rr_functions[] = {{.name = "record_route",
+							     .args_min = 0,
+							     .args_max = 1,
+							     .in = ROUTE_IN_REQUEST,
+							     .run = run_yes,
+							     .usage = "record_route([params])"},
+	{.name = "loose_route",
+		.args_min = 0,
+		.args_max = 0,
+		.in = ROUTE_IN_REQUEST,
+		.run = run_no,
+		.usage = "loose_route()"},
 	{.name = NULL}};
 static const struct route_param rr_params[] = {
 	{.name = "enable_full_lr", .type = ROUTE_PARAM_INT, .accepted_only = true},
-	{.name = "append_fromtag", .type = ROUTE_PARAM_INT, .accepted_only = true},
-	{.name = NULL}};
+	{.name = "append_fromtag", .type = ROUTE_PARAM_INT, .accepted_only = true}, {.name = NULL}};
 static const struct route_module rr_module = {"rr", rr_functions, rr_params, 0, NULL, NULL, NULL};
 
 static const struct route_function maxfwd_functions[] = {
-	{.name = "mf_process_maxfwd_header", .args_min = 1, .args_max = 1, .in = ROUTE_IN_REQUEST, .run = run_yes,
+	{.name = "mf_process_maxfwd_header",
+		.args_min = 1,
+		.args_max = 1,
+		.in = ROUTE_IN_REQUEST,
+		.run = run_yes,
 		.usage = "mf_process_maxfwd_header(max)"},
 	{.name = NULL}};
-static const struct route_module maxfwd_module = {"maxfwd", maxfwd_functions, NULL, 0, NULL, NULL, NULL};
+static const struct route_module maxfwd_module = {
+	"maxfwd", maxfwd_functions, NULL, 0, NULL, NULL, NULL};
 
 static const struct route_function dispatcher_functions[] = {
-	{.name = "ds_select_dst", .args_min = 2, .args_max = 3, .in = ROUTE_IN_REQUEST, .run = run_yes, .usage = "ds_select_dst(set, algorithm [, limit])"},
-	{.name = "ds_next_dst", .args_min = 0, .args_max = 0, .in = ROUTE_IN_ANY, .run = run_yes, .usage = "ds_next_dst()"},
+	{.name = "ds_select_dst",
+		.args_min = 2,
+		.args_max = 3,
+		.in = ROUTE_IN_REQUEST,
+		.run = run_yes,
+		.usage = "ds_select_dst(set, algorithm [, limit])"},
+	{.name = "ds_next_dst",
+		.args_min = 0,
+		.args_max = 0,
+		.in = ROUTE_IN_ANY,
+		.run = run_yes,
+		.usage = "ds_next_dst()"},
 	{.name = NULL}};
 static const struct route_param dispatcher_params[] = {
-	{.name = "list_file", .type = ROUTE_PARAM_STR, .offset = 0},
-	{.name = NULL}};
-static const struct route_module dispatcher_module = {"dispatcher", dispatcher_functions, dispatcher_params, sizeof(char *), NULL, NULL, NULL};
+	{.name = "list_file", .type = ROUTE_PARAM_STR, .offset = 0}, {.name = NULL}};
+static const struct route_module dispatcher_module = {
+	"dispatcher", dispatcher_functions, dispatcher_params, sizeof(char *), NULL, NULL, NULL};
 
 static bool is_myself(void *room, struct str host, uint16_t port, enum sip_transport transport)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
-/* What the tests of the language share: modules whose functions record and return what a test tells them, and scripts that run over a message. */
+/* What the tests of the language share: modules whose functions record and return what a test tells
+ * them, and scripts that run over a message. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,10 +11,12 @@
 
 #include "route/route.h"
 
-/* A registry with the room's own modules and, as stand-ins for rooms above, sl, rr, maxfwd, dispatcher and siputils. */
+/* A registry with the room's own modules and, as stand-ins for rooms above, sl, rr, maxfwd,
+ * dispatcher and siputils. */
 void language_registry(struct route_registry *registry);
 
-/* What the stand-in functions of the module "test" and others were called with: "name(arg,arg) name(...)". */
+/* What the stand-in functions of the module "test" and others were called with: "name(arg,arg)
+ * name(...)". */
 extern char language_calls[4096];
 /* pending() is ROUTE_PENDING so many times more; needs() is ROUTE_NEEDS_STATE while this is set. */
 extern int language_pending;

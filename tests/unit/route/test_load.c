@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Golden files: golden/NAME.cfg gives exactly golden/NAME.txt, diagnostics or the explained script. GOLDEN_WRITE=1 writes what comes out. */
+/* Golden files: golden/NAME.cfg gives exactly golden/NAME.txt, diagnostics or the explained script.
+ * GOLDEN_WRITE=1 writes what comes out. */
 #include "language.h"
 
 #include <dirent.h>
@@ -89,7 +90,8 @@ static void test_each_golden_file_gives_its_text(void **state)
 			expected = slurp(txt);
 			if (expected == NULL || strcmp(expected, out.s) != 0) {
 				failed++;
-				printf("---- %s gives\n%s---- and not\n%s", entry[i]->d_name, out.s, expected != NULL ? expected : "(no file)\n");
+				printf("---- %s gives\n%s---- and not\n%s", entry[i]->d_name, out.s,
+					expected != NULL ? expected : "(no file)\n");
 			}
 			free(expected);
 			free(out.s);
@@ -108,7 +110,8 @@ static void test_the_seed_loads_unchanged_and_names_its_slow_statements(void **s
 	char path[1024];
 	struct out out = {0};
 
-	snprintf(path, sizeof(path), "%s/seed/openser.cfg", shared != NULL ? shared : SOURCE_ROOT "/../shared");
+	snprintf(path, sizeof(path), "%s/seed/openser.cfg",
+		shared != NULL ? shared : SOURCE_ROOT "/../shared");
 	if (access(path, R_OK) != 0) {
 		printf("%s is not there\n", path);
 		skip();
@@ -119,7 +122,8 @@ static void test_the_seed_loads_unchanged_and_names_its_slow_statements(void **s
 	assert_non_null(strstr(out.s, "slow     52          save(\"location\")"));
 	assert_non_null(strstr(out.s, "slow     61      if !lookup(\"location\")"));
 	assert_non_null(strstr(out.s, "slow     72      if !t_relay()"));
-	assert_non_null(strstr(out.s, "need the slow path: save, lookup, t_on_reply, t_on_failure, t_relay, t_check_status"));
+	assert_non_null(strstr(out.s, "need the slow path: save, lookup, t_on_reply, t_on_failure, "
+				      "t_relay, t_check_status"));
 	free(out.s);
 }
 

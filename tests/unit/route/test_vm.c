@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define MODULES "loadmodule \"test.so\" loadmodule \"sl.so\" loadmodule \"textops.so\" loadmodule \"pv.so\" loadmodule \"tm.so\"\n"
+#define MODULES \
+	"loadmodule \"test.so\" loadmodule \"sl.so\" loadmodule \"textops.so\" loadmodule " \
+	"\"pv.so\" loadmodule \"tm.so\"\n"
 
 /* Loads blocks, which must be free of errors. */
 static struct language *load(const char *blocks)
@@ -182,7 +184,8 @@ static void test_expressions_have_kamailios_values(void **state)
 		bool calls = strstr(values[i].expression, "give(") != NULL;
 		const char *at;
 
-		snprintf(blocks, sizeof(blocks), "request_route { note(%s); }", values[i].expression);
+		snprintf(blocks, sizeof(blocks), "request_route { note(%s); }",
+			values[i].expression);
 		l = load(blocks);
 		language_message(l, language_invite);
 		assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
@@ -204,18 +207,35 @@ static void test_conditions_take_values_as_numbers(void **state)
 		const char *condition;
 		bool yes;
 	} rows[] = {
-		{"1", true},	      {"0", false},	      {"-1", true},	     {"\"1\"", true},	   {"\"0\"", false},
-		{"\"text\"", false},  {"$hdr(X-Number)", true}, {"$hdr(Nothing)", false}, {"$var(unset)", false}, {"$null", false},
-		{"give(1)", true},    {"give(-1)", false},    {"!give(-1)", true},   {"give(7)", true},
-		{"give(1) && give(-1)", false}, {"give(-1) || give(1)", true}, {"!(give(-1) || give(1))", false},
-		{"give(1) and not give(-1)", true}, {"is_method(\"INVITE\")", true}, {"is_method(\"BYE\")", false},
+		{"1", true},
+		{"0", false},
+		{"-1", true},
+		{"\"1\"", true},
+		{"\"0\"", false},
+		{"\"text\"", false},
+		{"$hdr(X-Number)", true},
+		{"$hdr(Nothing)", false},
+		{"$var(unset)", false},
+		{"$null", false},
+		{"give(1)", true},
+		{"give(-1)", false},
+		{"!give(-1)", true},
+		{"give(7)", true},
+		{"give(1) && give(-1)", false},
+		{"give(-1) || give(1)", true},
+		{"!(give(-1) || give(1))", false},
+		{"give(1) and not give(-1)", true},
+		{"is_method(\"INVITE\")", true},
+		{"is_method(\"BYE\")", false},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char blocks[512];
 		struct language *l;
 
-		snprintf(blocks, sizeof(blocks), "request_route { if (%s) note(\"yes\"); else note(\"no\"); }", rows[i].condition);
+		snprintf(blocks, sizeof(blocks),
+			"request_route { if (%s) note(\"yes\"); else note(\"no\"); }",
+			rows[i].condition);
 		l = load(blocks);
 		language_message(l, language_invite);
 		assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
@@ -240,62 +260,98 @@ static const struct {
 	/* short circuit */
 	{"request_route { if (give(-1) && give(2)) note(1); }", "give(-1)"},
 	{"request_route { if (give(1) || give(2)) note(1); }", "give(1) note(1)"},
-	{"request_route { if (!(give(-1) && give(2)) && give(3)) note(1); }", "give(-1) give(3) note(1)"},
-	{"request_route { $var(x) = give(-1) || give(4); note($var(x)); }", "give(-1) give(4) note(1)"},
+	{"request_route { if (!(give(-1) && give(2)) && give(3)) note(1); }",
+		"give(-1) give(3) note(1)"},
+	{"request_route { $var(x) = give(-1) || give(4); note($var(x)); }",
+		"give(-1) give(4) note(1)"},
 	/* a function that returns 0 ends the script, in a condition too */
 	{"request_route { give(0); note(1); }", "give(0)"},
 	{"request_route { if (give(0)) note(1); note(2); }", "give(0)"},
 	{"request_route { route(A); note(2); } route[A] { give(0); note(1); }", "give(0)"},
 	/* routes */
 	{"request_route { route(A); note(2); } route[A] { note(1); }", "note(1) note(2)"},
-	{"request_route { route(1); note(2); } route[1] { note(1); return; note(9); }", "note(1) note(2)"},
+	{"request_route { route(1); note(2); } route[1] { note(1); return; note(9); }",
+		"note(1) note(2)"},
 	{"request_route { route(A); note($rc); } route[A] { return -7; }", "note(-7)"},
 	{"request_route { route(A); note($rc); } route[A] { return; }", "note(1)"},
 	{"request_route { route(A); note($rc); } route[A] { give(-4); }", "give(-4) note(1)"},
-	{"request_route { if (route(A)) note(1); else note(2); } route[A] { return -1; }", "note(2)"},
-	{"request_route { if (!route(A)) note(1); else note(2); } route[A] { return 3; }", "note(2)"},
+	{"request_route { if (route(A)) note(1); else note(2); } route[A] { return -1; }",
+		"note(2)"},
+	{"request_route { if (!route(A)) note(1); else note(2); } route[A] { return 3; }",
+		"note(2)"},
 	{"request_route { route(A); note(1); } route[A] { return 0; }", ""},
 	{"request_route { route(A); note(1); } route[A] { return(0); }", ""},
 	{"request_route { route(A); note(1); } route[A] { exit; }", ""},
 	{"request_route { route(A); note(1); } route[A] { drop(); }", ""},
-	{"request_route { route(A); note(3); } route[A] { route(B); note(2); } route[B] { note(1); }", "note(1) note(2) note(3)"},
-	{"request_route { $var(x) = 10 + route(A) * 2; note($var(x)); } route[A] { $var(y) = 1 + 1; return 5; }", "note(12)"},
+	{"request_route { route(A); note(3); } route[A] { route(B); note(2); } route[B] { note(1); "
+	 "}",
+		"note(1) note(2) note(3)"},
+	{"request_route { $var(x) = 10 + route(A) * 2; note($var(x)); } route[A] { $var(y) = 1 + "
+	 "1; return 5; }",
+		"note(12)"},
 	{"request_route { route(A); note($rc); } route[A] { return $var(z) - 2; }", "note(-2)"},
 	{"route { note(0); } route[0x2] { exit; }", "note(0)"},
 	/* loops */
-	{"request_route { while ($var(i) < 3) { $var(i) = $var(i) + 1; note($var(i)); } }", "note(1) note(2) note(3)"},
-	{"request_route { while (1) { $var(i) += 1; if ($var(i) == 2) break; note($var(i)); } note(9); }", "note(1) note(9)"},
-	{"request_route { while ($var(i) < 2) { $var(i) += 1; $var(j) = 0; while (1) { $var(j) += 1; if ($var(j) > 2) break; note($var(j)); } } }",
+	{"request_route { while ($var(i) < 3) { $var(i) = $var(i) + 1; note($var(i)); } }",
+		"note(1) note(2) note(3)"},
+	{"request_route { while (1) { $var(i) += 1; if ($var(i) == 2) break; note($var(i)); } "
+	 "note(9); }",
+		"note(1) note(9)"},
+	{"request_route { while ($var(i) < 2) { $var(i) += 1; $var(j) = 0; while (1) { $var(j) += "
+	 "1; if ($var(j) > 2) break; note($var(j)); } } }",
 		"note(1) note(2) note(1) note(2)"},
-	{"request_route { while ($var(i) < 5) { $var(i) += 1; route(A); } note($var(i)); } route[A] { if ($var(i) == 2) return; note($var(i)); }",
+	{"request_route { while ($var(i) < 5) { $var(i) += 1; route(A); } note($var(i)); } "
+	 "route[A] { if ($var(i) == 2) return; note($var(i)); }",
 		"note(1) note(3) note(4) note(5) note(5)"},
 	/* switch */
-	{"request_route { switch (2) { case 1: note(1); break; case 2: note(2); break; default: note(3); } note(4); }", "note(2) note(4)"},
-	{"request_route { switch (2) { case 2: note(2); case 3: note(3); break; case 4: note(4); } }", "note(2) note(3)"},
+	{"request_route { switch (2) { case 1: note(1); break; case 2: note(2); break; default: "
+	 "note(3); } note(4); }",
+		"note(2) note(4)"},
+	{"request_route { switch (2) { case 2: note(2); case 3: note(3); break; case 4: note(4); } "
+	 "}",
+		"note(2) note(3)"},
 	{"request_route { switch (9) { case 1: note(1); break; default: note(3); } }", "note(3)"},
-	{"request_route { switch (9) { default: note(3); case 1: note(1); break; case 2: note(2); } }", "note(3) note(1)"},
+	{"request_route { switch (9) { default: note(3); case 1: note(1); break; case 2: note(2); "
+	 "} }",
+		"note(3) note(1)"},
 	{"request_route { switch (9) { case 1: note(1); } note(2); }", "note(2)"},
-	{"request_route { switch ($rm) { case \"BYE\": note(1); break; case INVITE: note(2); break; } }", "note(2)"},
-	{"request_route { give(-3); switch ($rc) { case -1: case -3: note(3); break; case -2: note(2); } }", "give(-3) note(3)"},
-	{"request_route { while (1) { switch (1) { case 1: break; } note(1); break; } }", "note(1)"},
+	{"request_route { switch ($rm) { case \"BYE\": note(1); break; case INVITE: note(2); "
+	 "break; } }",
+		"note(2)"},
+	{"request_route { give(-3); switch ($rc) { case -1: case -3: note(3); break; case -2: "
+	 "note(2); } }",
+		"give(-3) note(3)"},
+	{"request_route { while (1) { switch (1) { case 1: break; } note(1); break; } }",
+		"note(1)"},
 	{"request_route { switch (1) { case 1: return; } note(1); }", ""},
-	{"request_route { route(A); note(2); } route[A] { switch (1) { case 1: if (1) return 5; } }", "note(2)"},
+	{"request_route { route(A); note(2); } route[A] { switch (1) { case 1: if (1) return 5; } "
+	 "}",
+		"note(2)"},
 	/* variables and assignments */
-	{"request_route { $var(x) = 5; $var(x) += 2; $var(x) -= 1; $var(x) *= 4; $var(x) /= 3; $var(x) %= 5; note($var(x)); }", "note(3)"},
-	{"request_route { $var(x) = 12; $var(x) |= 3; note($var(x)); $var(x) &= 6; note($var(x)); $var(x) ^= 5; note($var(x)); }",
+	{"request_route { $var(x) = 5; $var(x) += 2; $var(x) -= 1; $var(x) *= 4; $var(x) /= 3; "
+	 "$var(x) %= 5; note($var(x)); }",
+		"note(3)"},
+	{"request_route { $var(x) = 12; $var(x) |= 3; note($var(x)); $var(x) &= 6; note($var(x)); "
+	 "$var(x) ^= 5; note($var(x)); }",
 		"note(15) note(6) note(3)"},
-	{"request_route { $var(x) = \"a\"; $var(x) += \"b\"; $var(y) = $var(x); $var(x) = \"c\"; note($var(x), $var(y)); }", "note(c,ab)"},
+	{"request_route { $var(x) = \"a\"; $var(x) += \"b\"; $var(y) = $var(x); $var(x) = \"c\"; "
+	 "note($var(x), $var(y)); }",
+		"note(c,ab)"},
 	{"request_route { $var(x) = \"a\"; $var(x) = $null; note($var(x)); }", "note(0)"},
-	{"request_route { $ru = \"sip:new@example.org\"; note($ru, $rU, uri); }", "note(sip:new@example.org,new,sip:new@example.org)"},
+	{"request_route { $ru = \"sip:new@example.org\"; note($ru, $rU, uri); }",
+		"note(sip:new@example.org,new,sip:new@example.org)"},
 	{"request_route { $rU = \"carol\"; note($ru); }", "note(sip:carol@example.net:5070;x=1)"},
-	{"request_route { $du = \"sip:10.0.0.1\"; note($du); $du = $null; note($du); }", "note(sip:10.0.0.1) note(null)"},
+	{"request_route { $du = \"sip:10.0.0.1\"; note($du); $du = $null; note($du); }",
+		"note(sip:10.0.0.1) note(null)"},
 	/* arguments: constants, formats, expressions, as written */
 	{"request_route { note(\"to $rU\", \"a$$b\", 5, -5, word, 10.0.0.1, udp:1.2.3.4:5060); }",
 		"note(to bob,a$b,5,-5,word,10.0.0.1,udp:1.2.3.4:5060)"},
 	{"request_route { note(\"$var(x)$rU$var(x)\"); }", "note(0bob0)"},
-	{"request_route { raw(\"^a$rU$\"); raw(\"x\", \"$rU\"); raw($rU); }", "note(null) note(null,bob) note(bob)"},
+	{"request_route { raw(\"^a$rU$\"); raw(\"x\", \"$rU\"); raw($rU); }",
+		"note(null) note(null,bob) note(bob)"},
 	{"request_route { note(give(1) + 1, give(-1)); }", "give(1) give(-1) note(2,0)"},
-	{"request_route { note('single $rU', \"es\\tc\\\\\\\"\\.\"); }", "note(single bob,es\tc\\\"\\.)"},
+	{"request_route { note('single $rU', \"es\\tc\\\\\\\"\\.\"); }",
+		"note(single bob,es\tc\\\"\\.)"},
 	{"request_route { even(2); even(4); }", "note(2) note(4)"},
 	/* statements of one word */
 	{"request_route { give; note(1); }", "give() note(1)"},
@@ -317,7 +373,8 @@ static void test_statements_flow_as_written(void **state)
 
 static void test_a_response_runs_reply_route_and_drop_drops_it(void **state)
 {
-	struct language *l = load("request_route { note(1); } reply_route { if (status == 183) note($rs, method == INVITE); "
+	struct language *l = load("request_route { note(1); } reply_route { if (status == 183) "
+				  "note($rs, method == INVITE); "
 				  "if (status =~ \"18[0-9]\") drop; note(2); }");
 
 	language_message(l, language_ok);
@@ -336,7 +393,8 @@ static void test_a_response_runs_reply_route_and_drop_drops_it(void **state)
 	language_message(l, language_ok);
 	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
 	assert_false(l->ctx->result.drop);
-	/* Of a request drop says only that nothing was forgotten: what was decided before it stays. */
+	/* Of a request drop says only that nothing was forgotten: what was decided before it stays.
+	 */
 	language_message(l, language_invite);
 	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
 	assert_true(l->ctx->result.drop);
@@ -350,8 +408,9 @@ static void test_a_response_runs_reply_route_and_drop_drops_it(void **state)
 
 static void test_a_function_is_false_in_a_block_where_it_does_nothing(void **state)
 {
-	struct language *l = load("request_route { route(A); } reply_route { route(A); } "
-				  "route[A] { if (only_reply()) note(1); else note(2); note($rc); }");
+	struct language *l =
+		load("request_route { route(A); } reply_route { route(A); } "
+		     "route[A] { if (only_reply()) note(1); else note(2); note($rc); }");
 
 	assert_int_equal(route_report_warnings(l->report), 1);
 	language_message(l, language_invite);
@@ -382,18 +441,23 @@ static void move(struct language *l, struct route_ctx **other, char **other_buf)
 
 static void test_a_stopped_run_goes_on_in_a_copy_elsewhere(void **state)
 {
-	/* pending() stands at every kind of place; each resumption is in another context with another buffer. */
+	/* pending() stands at every kind of place; each resumption is in another context with
+	 * another buffer. */
 	static const char *const scripts[] = {
 		"request_route { $var(a) = \"x\" + $rU; pending(); note($var(a), $ru); }",
 		"request_route { pending($rU, \"at $rd\", 5); note(1); }",
 		"request_route { if (pending() && give(2)) note(1); }",
 		"request_route { note(\"a\" + $rU, pending($fU), \"b\" + $rd); }",
-		"request_route { $var(i) = 0; while ($var(i) < 3) { $var(i) += 1; pending($var(i)); } note($var(i)); }",
-		"request_route { switch ($rU) { case \"bob\": pending(1); note(\"$rU\"); break; default: note(2); } }",
-		("request_route { $var(k) = \"keep\" + 1; route(A); note($rc, $var(k)); } route[A] { $ru = \"sip:z@example.net\"; route(B); return 5; } "
+		"request_route { $var(i) = 0; while ($var(i) < 3) { $var(i) += 1; "
+		"pending($var(i)); } note($var(i)); }",
+		"request_route { switch ($rU) { case \"bob\": pending(1); note(\"$rU\"); break; "
+		"default: note(2); } }",
+		("request_route { $var(k) = \"keep\" + 1; route(A); note($rc, $var(k)); } route[A] "
+		 "{ $ru = \"sip:z@example.net\"; route(B); return 5; } "
 		 "route[B] { pending($rU); note($rU); }"),
 		"request_route { $var(x) = 1 + (2 * (3 + pending())); note($var(x)); }",
-		"request_route { append_hf(\"X-A: 1\\r\\n\"); setflag(3); pending(); if (isflagset(3)) note(1); }",
+		"request_route { append_hf(\"X-A: 1\\r\\n\"); setflag(3); pending(); if "
+		"(isflagset(3)) note(1); }",
 	};
 
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
@@ -418,7 +482,8 @@ static void test_a_stopped_run_goes_on_in_a_copy_elsewhere(void **state)
 				struct language here = *l;
 
 				assert_true(stops < 8);
-				assert_true(str_eq(route_text_str(ctx, ctx->wait), STR("example.net")));
+				assert_true(
+					str_eq(route_text_str(ctx, ctx->wait), STR("example.net")));
 				here.ctx = ctx;
 				here.buf = ctx->buf;
 				move(&here, &held[stops], &bufs[stops]);
@@ -473,7 +538,8 @@ static void test_what_needs_state_stops_the_run_and_is_named(void **state)
 
 static void test_a_thread_with_state_goes_on_where_a_worker_stopped(void **state)
 {
-	struct language *l = load("request_route { note(1); if (slow($rU, \"5\")) note(2); needs($rd); note(3); }");
+	struct language *l = load(
+		"request_route { note(1); if (slow($rU, \"5\")) note(2); needs($rd); note(3); }");
 
 	language_message(l, language_invite);
 	assert_int_equal(route_run(l->ctx), ROUTE_SLOW);
@@ -498,8 +564,11 @@ static void test_runs_are_bounded(void **state)
 	} rows[] = {
 		{"request_route { while (1) { $var(x) = 1; } }", ROUTE_FAILURE_STEPS},
 		{"request_route { route(A); } route[A] { route(A); }", ROUTE_FAILURE_CALLS},
-		{"request_route { while (1) { $var(x) = $var(x) + \"0123456789abcdef\"; $var(x) = \"a\" + $var(x); } }", ROUTE_FAILURE_TEXT_FULL},
-		{"request_route { $var(x) = 1 + (1 + (1 + (1 + route(A)))); } route[A] { return 1 + (1 + (1 + (1 + (1 + route(A))))); }",
+		{"request_route { while (1) { $var(x) = $var(x) + \"0123456789abcdef\"; $var(x) = "
+		 "\"a\" + $var(x); } }",
+			ROUTE_FAILURE_TEXT_FULL},
+		{"request_route { $var(x) = 1 + (1 + (1 + (1 + route(A)))); } route[A] { return 1 "
+		 "+ (1 + (1 + (1 + (1 + route(A))))); }",
 			ROUTE_FAILURE_STACK},
 	};
 
@@ -530,7 +599,8 @@ static void test_sources_are_bounded(void **state)
 		{"request_route { ", "while (1) { ", "exit; }", NULL, 100},
 		{"request_route { ", "exit; ", "}", "more than 20000 statements", 30000},
 		{"", "route[X] { exit; }\n", "", "a second route[X]", 30},
-		{"#!define A A A A A A A A\n#!define B A A A A A A A A\n", "#!define A1 B\n", "request_route { A A1 B; }", NULL, 1},
+		{"#!define A A A A A A A A\n#!define B A A A A A A A A\n", "#!define A1 B\n",
+			"request_route { A A1 B; }", NULL, 1},
 		{"request_route { ", "$var(x) = \"some longer text\" + $rU;", "}", NULL, 3000},
 		{"", "#!ifdef A\n", "", "nested too deeply", 100},
 		{"request_route { if (", "1 || ", "1) exit; }", "nested too deeply", 1000},
@@ -538,7 +608,9 @@ static void test_sources_are_bounded(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		size_t n = strlen(rows[i].repeat);
-		char *text = malloc(strlen(rows[i].begin) + n * rows[i].times + strlen(rows[i].end) + 1), *at;
+		char *text = malloc(
+			     strlen(rows[i].begin) + n * rows[i].times + strlen(rows[i].end) + 1),
+		     *at;
 		struct language *l;
 
 		assert_non_null(text);
@@ -577,7 +649,8 @@ static void test_names_of_variables_are_bounded(void **state)
 
 static void test_modules_prepare_at_load_and_publish_at_once(void **state)
 {
-	struct language *l = load("modparam(\"test\", \"number\", 7)\nmodparam(\"test\", \"word\", \"seven\")\nrequest_route { exit; }");
+	struct language *l = load("modparam(\"test\", \"number\", 7)\nmodparam(\"test\", \"word\", "
+				  "\"seven\")\nrequest_route { exit; }");
 	const struct {
 		int64_t number;
 		const char *word;
@@ -613,7 +686,8 @@ static void test_modules_prepare_at_load_and_publish_at_once(void **state)
 
 static void test_a_script_lives_until_the_last_reference_goes(void **state)
 {
-	struct language *l = load("request_route { $var(x) = \"constant\"; pending(); note($var(x)); }");
+	struct language *l =
+		load("request_route { $var(x) = \"constant\"; pending(); note($var(x)); }");
 
 	route_script_publish(l->script);
 	language_message(l, language_invite);
@@ -628,14 +702,18 @@ static void test_a_script_lives_until_the_last_reference_goes(void **state)
 
 static void test_globals_reach_the_configuration(void **state)
 {
-	struct language *l = language_load("debug=4 log_stderror=yes port=5062 mhomed=on secret_file=\"/s\" xlog_rate=7 advertised_address=sip.example.net\n"
-					   "cores { control = 0; slow = 1,3; workers = 2-7; idle = sleep; }\n"
-					   "memory { contacts = 1M; transactions = 200k; huge = no; }\n"
-					   "port \"edge\" { device = \"net_tap0,iface=x\"; address = 10.0.0.5/24; address = [2001:db8::5]/64; gateway = 10.0.0.1;\n"
-					   "  gateway = [2001:db8::1]; mtu = 9000; vlan = 7; mac = \"02:00:00:00:00:01\"; }\n"
-					   "listen = udp:edge advertise sip.example.net:5080 name \"outside\"\n"
-					   "listen = udp:[2001:db8::5]:5070\nlisten=10.0.0.9 alias=\"a.example\" alias=udp:b.example:5060\n"
-					   "request_route { exit; }");
+	struct language *l = language_load(
+		"debug=4 log_stderror=yes port=5062 mhomed=on secret_file=\"/s\" xlog_rate=7 "
+		"advertised_address=sip.example.net\n"
+		"cores { control = 0; slow = 1,3; workers = 2-7; idle = sleep; }\n"
+		"memory { contacts = 1M; transactions = 200k; huge = no; }\n"
+		"port \"edge\" { device = \"net_tap0,iface=x\"; address = 10.0.0.5/24; address = "
+		"[2001:db8::5]/64; gateway = 10.0.0.1;\n"
+		"  gateway = [2001:db8::1]; mtu = 9000; vlan = 7; mac = \"02:00:00:00:00:01\"; }\n"
+		"listen = udp:edge advertise sip.example.net:5080 name \"outside\"\n"
+		"listen = udp:[2001:db8::5]:5070\nlisten=10.0.0.9 alias=\"a.example\" "
+		"alias=udp:b.example:5060\n"
+		"request_route { exit; }");
 	const struct route_config *c;
 
 	if (l->script == NULL)
@@ -689,7 +767,8 @@ static void test_globals_reach_the_configuration(void **state)
 
 static int count_line(void *arg, const char *line)
 {
-	if (strstr(line, "`$var(name)`") != NULL || strstr(line, "`xlog_rate`") != NULL || strstr(line, "t_relay([host, port])") != NULL ||
+	if (strstr(line, "`$var(name)`") != NULL || strstr(line, "`xlog_rate`") != NULL ||
+		strstr(line, "t_relay([host, port])") != NULL ||
 		strstr(line, "| `number` | number 1 to 9 | 5 |") != NULL)
 		(*(int *)arg)++;
 	return 0;
