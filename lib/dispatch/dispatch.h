@@ -28,10 +28,10 @@
  * Threads: lists and tables are built by the control thread and read by all; verdicts on health are
  * one atomic store. A choice takes no lock and no memory and writes no shared line but a pin's.
  *
- * Costs, measured over 1,000 destinations on one core of a small VM (figures() in tests/unit/dispatch): ds_select_dst by
- * Call-ID 50 ns; the choice itself 21 ns, 52 ns while pins are looked at (minutes after a change or a recovery), some 160 ns
- * where one is written to fresh memory. Reading, building and publishing the set takes 16 ms and 1.3 MB; 1 Mi pins are
- * 32 MB.
+ * Costs, measured over 1,000 destinations on one core of a small VM (figures() in
+ * tests/unit/dispatch): ds_select_dst by Call-ID 50 ns; the choice itself 21 ns, 52 ns while pins
+ * are looked at (minutes after a change or a recovery), some 160 ns where one is written to fresh
+ * memory. Reading, building and publishing the set takes 16 ms and 1.3 MB; 1 Mi pins are 32 MB.
  *
  * Files: list (file to destinations), maglev (tables), set (one version of a set), identity (ids,
  * health), generation (a planned change), pin, select (algorithms), dispatcher (functions),

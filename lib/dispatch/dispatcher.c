@@ -680,7 +680,10 @@ static const struct route_function functions[] = {
 #define NO_AVP "What ds_next_dst() goes on from is kept with the message."
 
 static const struct route_param parameters[] = {
-	TEXT(list_file, "list_file", "The file with the sets: setid uri flags priority attrs."),
+	{.name = "list_file",
+		.type = ROUTE_PARAM_FILE,
+		.offset = offsetof(struct params, list_file),
+		.help = "The file with the sets: setid uri flags priority attrs."},
 	INT(flags, "flags", 0, 3, "0",
 		"1: hash only the user of a URI. 2: failover, which is always on here."),
 	INT(force_dst, "force_dst", 0, 1, "1",

@@ -175,9 +175,9 @@ static void a_weight_that_one_line_lacks_is_asked_about(void **state)
 
 	assert_int_equal(l.err, 0);
 	assert_int_equal(route_report_warnings(l.report), 1);
-	assert_non_null(strstr(
-		route_report_text(l.report), "d.list:2:1: warning: set 1: 'sip:10.0.0.2' has no "
-					     "weight, but line 1 of its set has: it gets 1"));
+	assert_non_null(strstr(route_report_text(l.report),
+		"d.list:2:1: warning: set 1: 'sip:10.0.0.2' has no "
+		"weight, but line 1 of its set has: it gets 1"));
 	done(&l);
 }
 
