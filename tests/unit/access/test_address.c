@@ -140,9 +140,9 @@ static void test_a_missing_file_is_an_error(void **state)
 	struct route_report *report = route_report_create();
 
 	assert_null(access_addresses_load("/nonexistent/address.list", report));
-	assert_string_equal(
-		route_report_text(report), "/nonexistent/address.list: error: cannot open the "
-					   "file: No such file or directory\n");
+	assert_string_equal(route_report_text(report),
+		"/nonexistent/address.list: error: cannot open the "
+		"file: No such file or directory\n");
 	route_report_destroy(report);
 	report = route_report_create();
 	assert_null(access_addresses_load("/tmp", report));
