@@ -109,7 +109,7 @@ static const struct route_function functions[] = {
 
 static const struct route_param params[] = {
 	{.name = "domain_file",
-		.type = ROUTE_PARAM_STR,
+		.type = ROUTE_PARAM_FILE,
 		.offset = offsetof(struct domain_config, domain_file),
 		.help = "File of our domains, one a line."},
 	DB_PARAM("db_url"),

@@ -242,7 +242,7 @@ static const struct route_function functions[] = {
 
 static const struct route_param params[] = {
 	{.name = "address_file",
-		.type = ROUTE_PARAM_STR,
+		.type = ROUTE_PARAM_FILE,
 		.offset = offsetof(struct permissions_config, address_file),
 		.help = "File of address groups: group address [mask [port [tag]]] a line."},
 	DB_PARAM("db_url"),

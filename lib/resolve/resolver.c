@@ -376,18 +376,24 @@ static int open_channel(struct resolver *r, const char *servers)
 		.sock_state_cb = socket_changed,
 		.sock_state_cb_data = r,
 	};
-	unsigned count = 1;
 
-	for (const char *c = servers; c != NULL && *c != '\0'; c++)
-		count += *c == ',';
-	if (count > SERVERS_MAX)
-		return -EINVAL;
 	if (ares_init_options(&r->channel, &options,
 		    ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
 			    ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS)
 		return -ENOMEM;
-	if (servers != NULL && ares_set_servers_ports_csv(r->channel, servers) != ARES_SUCCESS)
+	return servers != NULL ? resolver_set_servers(r, servers) : 0;
+}
+
+int resolver_set_servers(struct resolver *r, const char *servers)
+{
+	unsigned count = 1;
+
+	for (const char *c = servers; *c != '\0'; c++)
+		count += *c == ',';
+	if (count > SERVERS_MAX || ares_set_servers_ports_csv(r->channel, servers) != ARES_SUCCESS)
 		return -EINVAL;
+	/* Whoever names servers wants their word, not this machine's. */
+	r->hosts_file = false;
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include "route/load.h"
 
-enum kind { TEXT, NUMBER, BOOLEAN, CPUS, AMOUNT, IDLE, HUGE_PAGES, ADDRESSES, GATEWAYS, ACCEPTED };
+enum kind { TEXT, FILE_NAME, NUMBER, BOOLEAN, CPUS, AMOUNT, IDLE, HUGE_PAGES, ADDRESSES, GATEWAYS, ACCEPTED };
 
 struct setting {
 	const char *name;
@@ -34,7 +34,7 @@ static const struct setting globals[] = {{"debug", NUMBER, AT(debug), -5, 10,
 		"the User-Agent header field of requests that siplane makes"},
 	{"server_header", TEXT, AT(server_header), 0, 0,
 		"the Server header field of replies that siplane makes"},
-	{"secret_file", TEXT, AT(secret_file), 0, 0,
+	{"secret_file", FILE_NAME, AT(secret_file), 0, 0,
 		"file of the keys that sign branches, Via and Record-Route; nodes of a group share "
 		"it"},
 	{"control_socket", TEXT, AT(control_socket), 0, 0, "UNIX socket of siplanectl"},
@@ -153,6 +153,26 @@ static const char *keep(struct route_load *load, struct str s)
 	return kept;
 }
 
+const char *load_keep_path(struct route_load *load, struct str path, struct ast_at at)
+{
+	struct route_place place = load_place(load, at);
+	const char *slash = place.file != NULL ? strrchr(place.file, '/') : NULL;
+	char *joined = NULL;
+	const char *kept;
+	int len;
+
+	if (slash == NULL || (path.len > 0 && path.s[0] == '/'))
+		return keep(load, path);
+	len = asprintf(&joined, "%.*s/%.*s", (int)(slash - place.file), place.file, STR_FMT(path));
+	if (len < 0) {
+		load_no_memory(load);
+		return NULL;
+	}
+	kept = keep(load, str_of(joined, (size_t)len));
+	free(joined);
+	return kept;
+}
+
 bool config_truth(const struct config_value *value, int64_t *out)
 {
 	static const char *const yes[] = {"yes", "on", "true", "enable", "enabled"};
@@ -243,8 +263,11 @@ static void set(struct route_load *load, const struct setting *s, void *base,
 
 	switch (s->kind) {
 	case TEXT:
+	case FILE_NAME:
 		if (value->text.len == 0 || memchr(value->text.s, '\0', value->text.len) != NULL)
 			load_error(load, value->at, "'%s' is empty", s->name);
+		else if (s->kind == FILE_NAME)
+			*text = load_keep_path(load, value->text, value->at);
 		else
 			*text = keep(load, value->text);
 		break;

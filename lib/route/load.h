@@ -36,6 +36,8 @@ struct route_load {
 };
 
 struct route_place load_place(const struct route_load *load, struct ast_at at);
+/* A file's name as written at `at`, kept with the script: a relative one is found beside the file that names it. NULL where memory ends. */
+const char *load_keep_path(struct route_load *load, struct str path, struct ast_at at);
 void load_error(struct route_load *load, struct ast_at at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void load_warning(struct route_load *load, struct ast_at at, const char *fmt, ...)

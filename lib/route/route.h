@@ -333,7 +333,8 @@ struct route_function {
 	uint8_t raw;
 };
 
-enum route_param_type { ROUTE_PARAM_INT, ROUTE_PARAM_STR };
+/* FILE: a string, relative to the folder of the configuration file that names it. */
+enum route_param_type { ROUTE_PARAM_INT, ROUTE_PARAM_STR, ROUTE_PARAM_FILE };
 
 /* A modparam: where its value goes in the module's config struct (int64_t, or const char * that
  * lives as long as the script). */
@@ -376,7 +377,15 @@ struct route_hooks {
 	unsigned (*listener_text)(void *room, unsigned listener, char *out, unsigned size);
 };
 
+struct route_config;
+
 struct route_registry {
+	/*
+	 * Optional: the globals of a script that is being loaded, before its modules prepare. 0, or
+	 * -errno after route_error(). Control thread.
+	 */
+	int (*configured)(void *arg, const struct route_config *config, struct route_report *report);
+	void *configured_arg;
 	unsigned count;
 	const struct route_module *module[ROUTE_MODULES_MAX];
 	void *room[ROUTE_MODULES_MAX];

@@ -165,6 +165,12 @@ static int run_stages(struct route_load *load, const char *path, const char *nam
 	err = compile_all(load);
 	if (err != 0 || route_report_errors(load->report) != 0)
 		return -EINVAL;
+	if (load->registry->configured != NULL) {
+		err = load->registry->configured(
+			load->registry->configured_arg, &load->script->config, load->report);
+		if (err != 0)
+			return err;
+	}
 	return prepare(load);
 }
 

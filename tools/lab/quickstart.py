@@ -30,7 +30,7 @@ def parse():
 
 def config(lab, args):
     """conf/quickstart.cfg with what the options choose."""
-    defines = []
+    defines = [f'#!define SECRET "{lab.dir}/secret"\n']
     if args.driver != "tap":
         defines.append(f"#!define WITH_{args.driver.upper()}\n")
     if args.ipv6:
