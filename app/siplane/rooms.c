@@ -8,6 +8,19 @@
 
 #include "siplane.h"
 
+/* What the modules need of the globals before they prepare: names in lists are asked of the configured servers. */
+static int configured(void *arg, const struct route_config *config, struct route_report *report)
+{
+	struct app *app = arg;
+	struct route_place place = {.file = app->options.config};
+
+	if (config->dns_servers == NULL || resolver_set_servers(app->resolver, config->dns_servers) == 0)
+		return 0;
+	route_error(report, &place, "dns_servers: '%s' is no list of addresses such as 192.0.2.53,192.0.2.54:5353",
+		config->dns_servers);
+	return -EINVAL;
+}
+
 static int register_modules(struct app *app)
 {
 	int err;
@@ -24,19 +37,6 @@ static int register_modules(struct app *app)
 	if (err == 0)
 		err = route_registry_add(&app->registry, &dispatch_module, app->dispatch);
 	return err;
-}
-
-/* What the modules need of the globals before they prepare: names in lists are asked of the configured servers. */
-static int configured(void *arg, const struct route_config *config, struct route_report *report)
-{
-	struct app *app = arg;
-	struct route_place place = {.file = app->options.config};
-
-	if (config->dns_servers == NULL || resolver_set_servers(app->resolver, config->dns_servers) == 0)
-		return 0;
-	route_error(report, &place, "dns_servers: '%s' is no list of addresses such as 192.0.2.53,192.0.2.54:5353",
-		config->dns_servers);
-	return -EINVAL;
 }
 
 static int load(struct app *app)
