@@ -35,18 +35,20 @@ static int cpus_parse(const char *text, struct cpus *out)
 		int64_t dash = str_find(item, '-');
 		uint32_t from, to;
 
-		if (str_to_u32(dash < 0 ? item : str_of(item.s, (size_t)dash), CPU_SETSIZE - 1, &from) != 0)
+		if (str_to_u32(dash < 0 ? item : str_of(item.s, (size_t)dash), CPU_SETSIZE - 1,
+			    &from) != 0)
 			return -EINVAL;
 		to = from;
-		if (dash >= 0 &&
-			str_to_u32(str_of(item.s + dash + 1, item.len - (size_t)dash - 1), CPU_SETSIZE - 1, &to) != 0)
+		if (dash >= 0 && str_to_u32(str_of(item.s + dash + 1, item.len - (size_t)dash - 1),
+					 CPU_SETSIZE - 1, &to) != 0)
 			return -EINVAL;
 		for (uint32_t i = from; i <= to; i++) {
 			if (out->n == CPU_SETSIZE)
 				return -EINVAL;
 			out->cpu[out->n++] = (int)i;
 		}
-		rest = comma < 0 ? STR_NONE : str_of(rest.s + comma + 1, rest.len - (size_t)comma - 1);
+		rest = comma < 0 ? STR_NONE
+				 : str_of(rest.s + comma + 1, rest.len - (size_t)comma - 1);
 	}
 	return out->n > 0 ? 0 : -EINVAL;
 }
@@ -59,14 +61,15 @@ static bool holds(const struct cpus *set, int cpu)
 	return false;
 }
 
-static int check_allowed(const struct cpus *want, const struct cpus *allowed, const char *what, char *error,
-	size_t error_size)
+static int check_allowed(const struct cpus *want, const struct cpus *allowed, const char *what,
+	char *error, size_t error_size)
 {
 	for (unsigned i = 0; i < want->n; i++) {
 		if (!holds(allowed, want->cpu[i])) {
 			snprintf(error, error_size,
-				"cores { %s }: CPU %d is not one that this process may use (see: taskset -p $$)", what,
-				want->cpu[i]);
+				"cores { %s }: CPU %d is not one that this process may use (see: "
+				"taskset -p $$)",
+				what, want->cpu[i]);
 			return -EINVAL;
 		}
 	}
@@ -82,7 +85,8 @@ static struct layout_thread *thread_on(struct layout *l, int cpu)
 	return &l->thread[l->threads++];
 }
 
-static void default_workers(const struct route_config *config, const struct cpus *allowed, int control, struct cpus *out)
+static void default_workers(const struct route_config *config, const struct cpus *allowed,
+	int control, struct cpus *out)
 {
 	struct cpus others = {0};
 
@@ -96,7 +100,8 @@ static void default_workers(const struct route_config *config, const struct cpus
 		out->cpu[i] = others.cpu[i % others.n];
 }
 
-int layout_make(const struct route_config *config, struct layout *out, char *error, size_t error_size)
+int layout_make(
+	const struct route_config *config, struct layout *out, char *error, size_t error_size)
 {
 	struct cpus allowed, control, workers;
 
@@ -105,18 +110,21 @@ int layout_make(const struct route_config *config, struct layout *out, char *err
 	if (config->cores_control == NULL) {
 		control = (struct cpus){.n = 1, .cpu = {allowed.cpu[0]}};
 	} else if (cpus_parse(config->cores_control, &control) != 0 || control.n != 1) {
-		snprintf(error, error_size, "cores { control = %s }: one CPU number is wanted", config->cores_control);
+		snprintf(error, error_size, "cores { control = %s }: one CPU number is wanted",
+			config->cores_control);
 		return -EINVAL;
 	}
 	if (config->cores_workers == NULL) {
 		default_workers(config, &allowed, control.cpu[0], &workers);
 	} else if (cpus_parse(config->cores_workers, &workers) != 0) {
-		snprintf(error, error_size, "cores { workers = %s }: a list such as 2-7,9 is wanted",
+		snprintf(error, error_size,
+			"cores { workers = %s }: a list such as 2-7,9 is wanted",
 			config->cores_workers);
 		return -EINVAL;
 	}
 	if (workers.n > PIPELINE_WORKERS_MAX) {
-		snprintf(error, error_size, "cores { workers }: %u are more than %u", workers.n, PIPELINE_WORKERS_MAX);
+		snprintf(error, error_size, "cores { workers }: %u are more than %u", workers.n,
+			PIPELINE_WORKERS_MAX);
 		return -EINVAL;
 	}
 	if (check_allowed(&control, &allowed, "control", error, error_size) != 0 ||

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From `listen` lines and the ports' addresses to listeners; each also gets a placeholder socket, so that `ss` shows it.
+ * From `listen` lines and the ports' addresses to listeners; each also gets a placeholder socket,
+ * so that `ss` shows it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +17,10 @@ struct address_list {
 	} at[PROXY_LISTENERS_MAX];
 };
 
-/* Where a listener may be: what the kernel says the ports have, or on paper what the configuration gives them. */
-static void addresses_of_ports(const struct app *app, const struct route_config *config, struct address_list *out)
+/* Where a listener may be: what the kernel says the ports have, or on paper what the configuration
+ * gives them. */
+static void addresses_of_ports(
+	const struct app *app, const struct route_config *config, struct address_list *out)
 {
 	out->n = 0;
 	for (unsigned p = 0; p < config->ports; p++) {
@@ -31,7 +34,8 @@ static void addresses_of_ports(const struct app *app, const struct route_config 
 				struct str text = str_c(config->port[p].address[i]);
 				int64_t slash = str_find(text, '/');
 
-				if (net_addr_parse(slash < 0 ? text : str_of(text.s, (size_t)slash), &addr[n]) == 0)
+				if (net_addr_parse(slash < 0 ? text : str_of(text.s, (size_t)slash),
+					    &addr[n]) == 0)
 					n++;
 			}
 			if (n == 0) { /* RFC 5737: an address for paper */
@@ -51,8 +55,9 @@ static void addresses_of_ports(const struct app *app, const struct route_config 
 	}
 }
 
-static void add_listener(struct proxy_config *pc, struct proxy_listener *l, const struct net_addr *addr, uint16_t nic,
-	uint16_t port, const struct route_config *config, const struct route_config_listen *line)
+static void add_listener(struct proxy_config *pc, struct proxy_listener *l,
+	const struct net_addr *addr, uint16_t nic, uint16_t port, const struct route_config *config,
+	const struct route_config_listen *line)
 {
 	if (pc->listeners == PROXY_LISTENERS_MAX)
 		return;
@@ -66,7 +71,8 @@ static void add_listener(struct proxy_config *pc, struct proxy_listener *l, cons
 		snprintf(l->advertise_host, sizeof(l->advertise_host), "%s", line->advertise_host);
 		l->advertise_port = line->advertise_port;
 	} else if (config->advertised_address != NULL) {
-		snprintf(l->advertise_host, sizeof(l->advertise_host), "%s", config->advertised_address);
+		snprintf(l->advertise_host, sizeof(l->advertise_host), "%s",
+			config->advertised_address);
 		l->advertise_port = (uint16_t)config->advertised_port;
 	}
 	if (line != NULL && line->name != NULL)
@@ -82,8 +88,9 @@ static int port_of_name(const struct route_config *config, const char *name)
 }
 
 /* One `listen` line. */
-static int expand(const struct route_config *config, const struct route_config_listen *line, const struct address_list *have,
-	struct proxy_config *pc, struct proxy_listener *l, char *error, size_t error_size)
+static int expand(const struct route_config *config, const struct route_config_listen *line,
+	const struct address_list *have, struct proxy_config *pc, struct proxy_listener *l,
+	char *error, size_t error_size)
 {
 	int nic = port_of_name(config, line->where);
 	struct net_addr addr;
@@ -91,22 +98,26 @@ static int expand(const struct route_config *config, const struct route_config_l
 	uint16_t port = line->port != 0 ? line->port : SIP_DEFAULT_PORT;
 
 	if (line->transport != SIP_TRANSPORT_UDP && line->transport != SIP_TRANSPORT_NONE) {
-		snprintf(error, error_size, "%s:%d:%d: listen: only udp is served by this version", line->place.file,
-			line->place.line, line->place.column);
+		snprintf(error, error_size, "%s:%d:%d: listen: only udp is served by this version",
+			line->place.file, line->place.line, line->place.column);
 		return -EPROTONOSUPPORT;
 	}
 	if (nic < 0 && net_addr_parse(str_c(line->where), &addr) != 0) {
-		snprintf(error, error_size, "%s:%d:%d: listen: '%s' is neither an address nor the name of a port",
+		snprintf(error, error_size,
+			"%s:%d:%d: listen: '%s' is neither an address nor the name of a port",
 			line->place.file, line->place.line, line->place.column, line->where);
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < have->n; i++)
 		if (nic >= 0 ? have->at[i].port == nic : net_addr_equal(&have->at[i].addr, &addr))
-			add_listener(pc, l, &have->at[i].addr, have->at[i].port, port, config, line);
+			add_listener(
+				pc, l, &have->at[i].addr, have->at[i].port, port, config, line);
 	if (pc->listeners == before && nic < 0) {
 		snprintf(error, error_size,
-			"%s:%d:%d: listen: no port has the address %s; give it one with `address = %s/...` in port { }",
-			line->place.file, line->place.line, line->place.column, line->where, line->where);
+			"%s:%d:%d: listen: no port has the address %s; give it one with `address = "
+			"%s/...` in port { }",
+			line->place.file, line->place.line, line->place.column, line->where,
+			line->where);
 		return -EADDRNOTAVAIL;
 	}
 	return 0;
@@ -132,7 +143,8 @@ static bool route_to(void *arg, const struct net_addr *to, struct net_addr *sour
 	return true;
 }
 
-static int configure(struct app *app, const struct route_config *config, char *error, size_t error_size)
+static int configure(
+	struct app *app, const struct route_config *config, char *error, size_t error_size)
 {
 	static struct proxy_listener listener[PROXY_LISTENERS_MAX];
 	static struct proxy_alias alias[PROXY_ALIASES_MAX];
@@ -156,8 +168,9 @@ static int configure(struct app *app, const struct route_config *config, char *e
 	if (config->listens == 0)
 		for (unsigned i = 0; i < have.n; i++)
 			add_listener(&pc, listener, &have.at[i].addr, have.at[i].port,
-				config->port_default != 0 ? (uint16_t)config->port_default : SIP_DEFAULT_PORT, config,
-				NULL);
+				config->port_default != 0 ? (uint16_t)config->port_default
+							  : SIP_DEFAULT_PORT,
+				config, NULL);
 	for (unsigned i = 0; i < config->aliases && i < PROXY_ALIASES_MAX; i++) {
 		snprintf(alias[i].host, sizeof(alias[i].host), "%s", config->alias[i].host);
 		alias[i].port = config->alias[i].port;
@@ -207,9 +220,9 @@ static int placeholders_follow(struct app *app, char *error, size_t error_size)
 		if (err != 0) {
 			net_endpoint_format(ep, text);
 			snprintf(error, error_size,
-				err == -EADDRINUSE ?
-					"listen udp:%s: another program has this port open (see: ss -ulpn 'sport = :%u')" :
-					"listen udp:%s: port %u: %s",
+				err == -EADDRINUSE ? "listen udp:%s: another program has this port "
+						     "open (see: ss -ulpn 'sport = :%u')"
+						   : "listen udp:%s: port %u: %s",
 				text, ep->port, strerror(-err));
 			return err;
 		}
@@ -249,7 +262,8 @@ void listeners_print(const struct app *app)
 		net_endpoint_format(&l->ep, text);
 		printf("%s udp %s", i > 0 ? "," : "", text);
 		if (l->advertise_host[0] != '\0')
-			printf(" (%s:%u)", l->advertise_host, l->advertise_port != 0 ? l->advertise_port : l->ep.port);
+			printf(" (%s:%u)", l->advertise_host,
+				l->advertise_port != 0 ? l->advertise_port : l->ep.port);
 	}
 	printf("\n");
 }

@@ -21,7 +21,8 @@ static int check(struct app *app)
 	if (warnings == 0)
 		printf("%s: good\n", app->options.config);
 	else
-		printf("%s: good, %u warning%s\n", app->options.config, warnings, warnings == 1 ? "" : "s");
+		printf("%s: good, %u warning%s\n", app->options.config, warnings,
+			warnings == 1 ? "" : "s");
 	return 0;
 }
 

@@ -11,8 +11,10 @@ static const char help[] =
 	"       siplane -c -f FILE\n"
 	"       siplane --explain FILE\n"
 	"\n"
-	"SIP proxy on poll-mode cores. Without -c, --explain or --reference it runs in the foreground\n"
-	"until SIGTERM or SIGINT; SIGHUP reads the configuration again, SIGUSR1 prints the counters.\n"
+	"SIP proxy on poll-mode cores. Without -c, --explain or --reference it runs in the "
+	"foreground\n"
+	"until SIGTERM or SIGINT; SIGHUP reads the configuration again, SIGUSR1 prints the "
+	"counters.\n"
 	"\n"
 	"  -f, --config FILE     configuration (default /etc/siplane/siplane.cfg)\n"
 	"  -c, --check           check the configuration and exit: 0 good, 1 errors\n"
@@ -53,7 +55,8 @@ int options_parse(int argc, char **argv, struct options *out)
 {
 	int c;
 
-	*out = (struct options){.config = "/etc/siplane/siplane.cfg", .profiles = default_profiles()};
+	*out = (struct options){
+		.config = "/etc/siplane/siplane.cfg", .profiles = default_profiles()};
 	while ((c = getopt_long(argc, argv, "f:cdhV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
@@ -87,7 +90,8 @@ int options_parse(int argc, char **argv, struct options *out)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "siplane: unexpected argument '%s'\nTry 'siplane --help'.\n", argv[optind]);
+		fprintf(stderr, "siplane: unexpected argument '%s'\nTry 'siplane --help'.\n",
+			argv[optind]);
 		return 3;
 	}
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A stateless proxy must send the CANCEL and the ACK of a failure where the INVITE went (RFC 3261 16.11). Whether a script does can't be read off its
- * text, so an INVITE, its CANCEL and its ACK run through it here, on paper, for several callers.
+ * A stateless proxy must send the CANCEL and the ACK of a failure where the INVITE went (RFC
+ * 3261 16.11). Whether a script does can't be read off its text, so an INVITE, its CANCEL and its
+ * ACK run through it here, on paper, for several callers.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@ struct outcome {
 	char text[128];
 };
 
-static struct str write_message(char *out, size_t size, const char *method, unsigned call, const char *to_tag, const char *host)
+static struct str write_message(char *out, size_t size, const char *method, unsigned call,
+	const char *to_tag, const char *host)
 {
 	int n = snprintf(out, size,
 		"%s sip:alice@%s SIP/2.0\r\n"
@@ -35,7 +37,8 @@ static struct str write_message(char *out, size_t size, const char *method, unsi
 	return str_of(out, (size_t)n);
 }
 
-static void judge(const struct app *app, struct route_ctx *ctx, enum route_verdict verdict, struct outcome *out)
+static void judge(const struct app *app, struct route_ctx *ctx, enum route_verdict verdict,
+	struct outcome *out)
 {
 	if (verdict == ROUTE_SLOW || verdict == ROUTE_WAIT) {
 		out->unknown = true;
@@ -55,8 +58,8 @@ static void judge(const struct app *app, struct route_ctx *ctx, enum route_verdi
 	}
 }
 
-static void play(const struct app *app, struct route_thread *thread, struct route_ctx *ctx, char *buf, struct str text,
-	struct outcome *out)
+static void play(const struct app *app, struct route_thread *thread, struct route_ctx *ctx,
+	char *buf, struct str text, struct outcome *out)
 {
 	enum proxy_reason reason = PROXY_REASON_NONE;
 	const struct proxy_listener *l = proxy_listener_at(app->proxy, 0);
@@ -88,12 +91,14 @@ static void play(const struct app *app, struct route_thread *thread, struct rout
 	}
 }
 
-static bool parts(const struct app *app, const struct outcome *invite, const struct outcome *other, const char *what)
+static bool parts(const struct app *app, const struct outcome *invite, const struct outcome *other,
+	const char *what)
 {
 	if (other->unknown || (other->forwarded && net_endpoint_equal(&invite->to, &other->to)))
 		return false;
 	fprintf(stderr,
-		"%s: warning: an INVITE %s and %s %s; both must take the INVITE's way (RFC 3261 16.11)\n",
+		"%s: warning: an INVITE %s and %s %s; both must take the INVITE's way (RFC 3261 "
+		"16.11)\n",
 		app->options.config, invite->text, what, other->text);
 	return true;
 }
@@ -107,7 +112,8 @@ unsigned paper_check(struct app *app)
 	char buf[2048], host[NET_ENDPOINT_TEXT_MAX];
 	char error[256];
 
-	if (ctx == NULL || proxy_listener_count(app->proxy) == 0 || route_thread_init(&thread, 0) != 0 ||
+	if (ctx == NULL || proxy_listener_count(app->proxy) == 0 ||
+		route_thread_init(&thread, 0) != 0 ||
 		proxy_secret_load(app->proxy, NULL, error, sizeof(error)) != 0) {
 		free(ctx);
 		return 0;
@@ -118,11 +124,14 @@ unsigned paper_check(struct app *app)
 	for (unsigned call = 0; call < CALLS; call++) {
 		struct outcome invite, cancel, ack;
 
-		play(app, &thread, ctx, buf, write_message(buf, sizeof(buf), "INVITE", call, "", host), &invite);
+		play(app, &thread, ctx, buf,
+			write_message(buf, sizeof(buf), "INVITE", call, "", host), &invite);
 		if (!invite.forwarded)
 			continue;
-		play(app, &thread, ctx, buf, write_message(buf, sizeof(buf), "CANCEL", call, "", host), &cancel);
-		play(app, &thread, ctx, buf, write_message(buf, sizeof(buf), "ACK", call, ";tag=callee", host), &ack);
+		play(app, &thread, ctx, buf,
+			write_message(buf, sizeof(buf), "CANCEL", call, "", host), &cancel);
+		play(app, &thread, ctx, buf,
+			write_message(buf, sizeof(buf), "ACK", call, ";tag=callee", host), &ack);
 		if (!cancel_said && parts(app, &invite, &cancel, "its CANCEL")) {
 			cancel_said = true;
 			warnings++;

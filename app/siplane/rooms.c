@@ -8,15 +8,18 @@
 
 #include "siplane.h"
 
-/* What the modules need of the globals before they prepare: names in lists are asked of the configured servers. */
+/* What the modules need of the globals before they prepare: names in lists are asked of the
+ * configured servers. */
 static int configured(void *arg, const struct route_config *config, struct route_report *report)
 {
 	struct app *app = arg;
 	struct route_place place = {.file = app->options.config};
 
-	if (config->dns_servers == NULL || resolver_set_servers(app->resolver, config->dns_servers) == 0)
+	if (config->dns_servers == NULL ||
+		resolver_set_servers(app->resolver, config->dns_servers) == 0)
 		return 0;
-	route_error(report, &place, "dns_servers: '%s' is no list of addresses such as 192.0.2.53,192.0.2.54:5353",
+	route_error(report, &place,
+		"dns_servers: '%s' is no list of addresses such as 192.0.2.53,192.0.2.54:5353",
 		config->dns_servers);
 	return -EINVAL;
 }
@@ -74,8 +77,10 @@ int rooms_create(struct app *app)
 	}
 	app->proxy = proxy_create(app->rcu, app->resolver);
 	app->access = access_create(app->rcu);
-	dc = (struct dispatch_config){
-		.rcu = app->rcu, .resolver = app->resolver, .proxy = app->proxy, .now_ns = clock_now_ns};
+	dc = (struct dispatch_config){.rcu = app->rcu,
+		.resolver = app->resolver,
+		.proxy = app->proxy,
+		.now_ns = clock_now_ns};
 	app->dispatch = dispatch_create(&dc);
 	if (app->proxy == NULL || app->access == NULL || app->dispatch == NULL) {
 		fputs("siplane: not enough memory\n", stderr);

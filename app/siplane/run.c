@@ -67,7 +67,8 @@ static void nap(struct job *j, uint64_t ns)
 }
 
 /* The control thread's share of signals; returns whether to go on. */
-static bool obey(struct app *app, uint64_t now, unsigned busy, uint64_t *drain_until, uint64_t *busy_at)
+static bool obey(
+	struct app *app, uint64_t now, unsigned busy, uint64_t *drain_until, uint64_t *busy_at)
 {
 	if (want_reload) {
 		want_reload = 0;
@@ -85,7 +86,8 @@ static bool obey(struct app *app, uint64_t now, unsigned busy, uint64_t *drain_u
 	}
 	if (busy > 0)
 		*busy_at = now;
-	return now < *drain_until && (pipeline_held(app->pipeline) > 0 || now - *busy_at < DRAIN_QUIET_NS);
+	return now < *drain_until &&
+	       (pipeline_held(app->pipeline) > 0 || now - *busy_at < DRAIN_QUIET_NS);
 }
 
 static int loop(void *arg)
@@ -156,8 +158,10 @@ int run(struct app *app)
 	if (control_telemetry_register(&app->control) != 0)
 		log_warning("telemetry commands could not be registered");
 	for (unsigned t = 0; t < app->layout.threads; t++)
-		job[t] = (struct job){app, &app->layout.thread[t], config->idle == ROUTE_IDLE_SLEEP};
-	RTE_LCORE_FOREACH_WORKER(lcore) {
+		job[t] =
+			(struct job){app, &app->layout.thread[t], config->idle == ROUTE_IDLE_SLEEP};
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
 		if (i < app->layout.threads)
 			rte_eal_remote_launch(loop, &job[i++], lcore);
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * The program siplane: options, the layout of threads, start-up in stages, the loops. Private to app/siplane.
+ * The program siplane: options, the layout of threads, start-up in stages, the loops. Private to
+ * app/siplane.
  */
 #include "control/control.h"
 
@@ -16,7 +17,8 @@ struct options {
 	bool debug;
 };
 
-/* Reads the command line. Returns 0, or the exit status + 1 with which to leave now (--help, --version, wrong usage). */
+/* Reads the command line. Returns 0, or the exit status + 1 with which to leave now (--help,
+ * --version, wrong usage). */
 int options_parse(int argc, char **argv, struct options *out);
 
 /* ---- layout: which jobs run on which CPU ---- */
@@ -38,10 +40,12 @@ struct layout {
 };
 
 /*
- * Jobs that name the same CPU share a thread. What the configuration leaves out: control on the first CPU that the process may use, workers on the others, all on one where there
- * is only one. 0 or -EINVAL with a sentence.
+ * Jobs that name the same CPU share a thread. What the configuration leaves out: control on the
+ * first CPU that the process may use, workers on the others, all on one where there is only one. 0
+ * or -EINVAL with a sentence.
  */
-int layout_make(const struct route_config *config, struct layout *out, char *error, size_t error_size);
+int layout_make(
+	const struct route_config *config, struct layout *out, char *error, size_t error_size);
 
 /* ---- rooms ---- */
 
@@ -62,24 +66,28 @@ struct app {
 	struct control control;
 	struct net_endpoint placeholder[PROXY_LISTENERS_MAX];
 	unsigned placeholders;
-	uint8_t reader; /* RCU number of the control thread */
+	uint8_t reader;                    /* RCU number of the control thread */
 	const struct route_config *config; /* whose listeners are current */
 };
 
 /* Stage 1, no device touched: rooms and the configuration. Errors are printed. 0 or -errno. */
 int rooms_create(struct app *app);
 void rooms_destroy(struct app *app);
-/* Listeners from the configuration and the addresses that the ports have; publishes them and opens placeholders. */
+/* Listeners from the configuration and the addresses that the ports have; publishes them and opens
+ * placeholders. */
 int listeners_apply(void *arg, const struct route_config *config, char *error, size_t error_size);
-/* The same without devices, for checks on paper: addresses are the configuration's, or documentation ones. */
+/* The same without devices, for checks on paper: addresses are the configuration's, or
+ * documentation ones. */
 int listeners_on_paper(struct app *app);
 /* The line of the start-up table. */
 void listeners_print(const struct app *app);
 
-/* Stage 2: EAL, pools, ports, kernel, pipeline. Stage 3: threads; returns when the process was told to end. */
+/* Stage 2: EAL, pools, ports, kernel, pipeline. Stage 3: threads; returns when the process was told
+ * to end. */
 int start(struct app *app);
 int run(struct app *app);
 void stop(struct app *app);
 
-/* `siplane -c`: what a load cannot see: an INVITE, its CANCEL and the ACK of its failure, run through the script on paper. Returns the number of warnings. */
+/* `siplane -c`: what a load cannot see: an INVITE, its CANCEL and the ACK of its failure, run
+ * through the script on paper. Returns the number of warnings. */
 unsigned paper_check(struct app *app);

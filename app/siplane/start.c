@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stages 2 of the start: the EAL, buffers, ports, the kernel's side, the pipeline. Each failure says what is wrong and what mends it.
+ * Stages 2 of the start: the EAL, buffers, ports, the kernel's side, the pipeline. Each failure
+ * says what is wrong and what mends it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 
 #include "siplane.h"
 
-#define MBUFS_PER_QUEUE 4096  /* receive and transmit descriptors of one pair, and a burst in hand */
+#define MBUFS_PER_QUEUE 4096  /* receive and transmit descriptors of one pair, and a burst in hand \
+			       */
 #define MBUFS_PER_WORKER 1024 /* the pool's cache and what is on its way between workers */
 #define MBUFS_BIG 256
 #define MBUFS_CONTROL 2047
@@ -39,7 +41,8 @@ static void size_pools(const struct app *app, const struct route_config *config,
 	out->mbufs = app->layout.workers * MBUFS_PER_WORKER;
 	out->room = PORT_MBUF_ROOM;
 	for (unsigned i = 0; i < config->ports; i++) {
-		unsigned queues = config->port[i].queues != 0 ? (unsigned)config->port[i].queues : app->layout.workers;
+		unsigned queues = config->port[i].queues != 0 ? (unsigned)config->port[i].queues
+							      : app->layout.workers;
 
 		out->mbufs += RTE_MIN(queues, app->layout.workers) * MBUFS_PER_QUEUE;
 		out->room = RTE_MAX(out->room, (unsigned)config->port[i].mtu + 64);
@@ -57,7 +60,8 @@ static int eal_start(struct app *app, const struct route_config *config, const s
 		.cpu = cpu,
 		.huge = (int)config->memory_huge,
 		.memory_bytes = MEMORY_BESIDE_POOLS + (uint64_t)pools->mbufs * (pools->room + 512) +
-				MBUFS_BIG * (uint64_t)(PORT_MBUF_BIG_ROOM + 512) + MBUFS_CONTROL * (uint64_t)(KERNEL_FRAME_MAX + 512),
+				MBUFS_BIG * (uint64_t)(PORT_MBUF_BIG_ROOM + 512) +
+				MBUFS_CONTROL * (uint64_t)(KERNEL_FRAME_MAX + 512),
 		.device = device,
 		.devices = config->ports,
 		.debug = app->options.debug,
@@ -76,7 +80,8 @@ static int pools_create(struct pools *p)
 {
 	p->small = port_pool_create("packets", p->mbufs, p->room, false, SOCKET_ID_ANY);
 	p->big = port_pool_create("big", MBUFS_BIG, PORT_MBUF_BIG_ROOM, false, SOCKET_ID_ANY);
-	p->control = port_pool_create("control", MBUFS_CONTROL, KERNEL_FRAME_MAX, true, SOCKET_ID_ANY);
+	p->control =
+		port_pool_create("control", MBUFS_CONTROL, KERNEL_FRAME_MAX, true, SOCKET_ID_ANY);
 	if (p->small == NULL || p->big == NULL || p->control == NULL)
 		return fail("packet buffers", "not enough memory");
 	return 0;
@@ -104,8 +109,9 @@ static int ports_open(struct app *app, const struct route_config *config, const 
 			.device = c->device,
 			.profile_dir = app->options.profiles,
 			.profile = c->profile,
-			.queues = c->queues != 0 ? (unsigned)RTE_MIN(c->queues, (int64_t)app->layout.workers) :
-						   app->layout.workers,
+			.queues = c->queues != 0 ? (unsigned)RTE_MIN(
+							   c->queues, (int64_t)app->layout.workers)
+						 : app->layout.workers,
 			.mtu = (unsigned)c->mtu,
 			.rx_descriptors = (unsigned)c->rx_descriptors,
 			.tx_descriptors = (unsigned)c->tx_descriptors,
@@ -184,7 +190,8 @@ static int kernel_start(struct app *app, const struct route_config *config)
 	return 0;
 }
 
-static int pipeline_start(struct app *app, const struct route_config *config, const struct pools *pools)
+static int pipeline_start(
+	struct app *app, const struct route_config *config, const struct pools *pools)
 {
 	char error[512];
 	struct pipeline_config pc = {
@@ -198,7 +205,8 @@ static int pipeline_start(struct app *app, const struct route_config *config, co
 		.proxy = app->proxy,
 		.access = app->access,
 		.resolver = app->resolver,
-		.held_small = config->memory_messages != 0 ? (uint32_t)config->memory_messages : HELD_SMALL,
+		.held_small = config->memory_messages != 0 ? (uint32_t)config->memory_messages
+							   : HELD_SMALL,
 		.held_big = HELD_BIG,
 		.xlog_rate = config->xlog_rate != 0 ? (uint32_t)config->xlog_rate : XLOG_RATE,
 		.reply_rate = config->reply_rate != 0 ? (uint32_t)config->reply_rate : REPLY_RATE,
@@ -216,9 +224,10 @@ static void print_ports(const struct app *app, const struct route_config *config
 		struct net_addr addr[ROUTE_ADDRESSES_MAX];
 		unsigned n = kernel_addresses(app->kernel, (uint16_t)i, addr, ROUTE_ADDRESSES_MAX);
 
-		printf("port %-6s %-24s %s  %02x:%02x:%02x:%02x:%02x:%02x ", app->port[i].name, config->port[i].device,
-			app->port[i].description, app->port[i].mac[0], app->port[i].mac[1], app->port[i].mac[2],
-			app->port[i].mac[3], app->port[i].mac[4], app->port[i].mac[5]);
+		printf("port %-6s %-24s %s  %02x:%02x:%02x:%02x:%02x:%02x ", app->port[i].name,
+			config->port[i].device, app->port[i].description, app->port[i].mac[0],
+			app->port[i].mac[1], app->port[i].mac[2], app->port[i].mac[3],
+			app->port[i].mac[4], app->port[i].mac[5]);
 		for (unsigned j = 0; j < n; j++) {
 			char text[NET_ADDR_TEXT_MAX];
 
@@ -234,7 +243,8 @@ static int secret_start(struct app *app, const struct route_config *config)
 	char error[512];
 
 	if (config->secret_file == NULL)
-		log_warning("no secret_file: calls in progress do not survive a restart, and no other node can take them");
+		log_warning("no secret_file: calls in progress do not survive a restart, and no "
+			    "other node can take them");
 	if (proxy_secret_load(app->proxy, config->secret_file, error, sizeof(error)) != 0)
 		return fail("", error);
 	return 0;
@@ -248,11 +258,13 @@ int start(struct app *app)
 	int err;
 
 	if (config->ports == 0)
-		return fail(app->options.config, "no port { }: siplane has no device to receive from");
+		return fail(
+			app->options.config, "no port { }: siplane has no device to receive from");
 	if (layout_make(config, &app->layout, error, sizeof(error)) != 0)
 		return fail(app->options.config, error);
 	if (config->scanner != NULL && sip_scan_select(config->scanner) != 0)
-		return fail("scanner", "this CPU has not what the configured one needs (scalar, sse42, avx2, avx512)");
+		return fail("scanner", "this CPU has not what the configured one needs (scalar, "
+				       "sse42, avx2, avx512)");
 	size_pools(app, config, &pools);
 	err = secret_start(app, config);
 	if (err == 0)
@@ -272,8 +284,9 @@ int start(struct app *app)
 		return fail("", error);
 	route_script_ref(app->script);
 	pipeline_publish(app->pipeline, app->script);
-	printf("siplane %s  %s  %u port%s, %u worker%s, scanner %s\n", SIPLANE_VERSION, rte_version(), app->ports,
-		app->ports == 1 ? "" : "s", app->layout.workers, app->layout.workers == 1 ? "" : "s", sip_scan_name());
+	printf("siplane %s  %s  %u port%s, %u worker%s, scanner %s\n", SIPLANE_VERSION,
+		rte_version(), app->ports, app->ports == 1 ? "" : "s", app->layout.workers,
+		app->layout.workers == 1 ? "" : "s", sip_scan_name());
 	print_ports(app, config);
 	listeners_print(app);
 	return 0;

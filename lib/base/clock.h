@@ -7,7 +7,7 @@
 #define CLOCK_NS_PER_US 1000ULL
 
 /*
- * Monotonic nanoseconds (CLOCK_MONOTONIC): never steps back, not related to the time of day. A room takes the
- * time as a parameter wherever it can, so that tests drive it with numbers of their own.
+ * Monotonic nanoseconds (CLOCK_MONOTONIC): never steps back, not related to the time of day. A room
+ * takes the time as a parameter wherever it can, so that tests drive it with numbers of their own.
  */
 uint64_t clock_now_ns(void);

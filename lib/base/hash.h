@@ -5,8 +5,9 @@
 #include "base/str.h"
 
 /*
- * SipHash-2-4 (Aumasson, Bernstein): a keyed pseudo-random function, so that whoever chooses the text can
- * neither forge a token nor aim at one bucket. Incremental, because what we hash lies in several spans:
+ * SipHash-2-4 (Aumasson, Bernstein): a keyed pseudo-random function, so that whoever chooses the
+ *text can neither forge a token nor aim at one bucket. Incremental, because what we hash lies in
+ *several spans:
  *
  *	struct hash h;
  *	hash_init(&h, &key);
@@ -61,9 +62,10 @@ uint64_t hash_text(const struct hash_key *key, struct str s);
 int hash_key_random(struct hash_key *key);
 
 /*
- * Base32 with the alphabet a-z2-7, most significant bits first: what SIP tokens may carry, in one letter case,
- * since SIP compares tokens without case. `bits` is a multiple of 5 up to 60 for u64, and the top `bits` bits of
- * `v` are written, bits / 5 characters. Reading accepts both cases; returns false on another character.
+ * Base32 with the alphabet a-z2-7, most significant bits first: what SIP tokens may carry, in one
+ * letter case, since SIP compares tokens without case. `bits` is a multiple of 5 up to 60 for u64,
+ * and the top `bits` bits of `v` are written, bits / 5 characters. Reading accepts both cases;
+ * returns false on another character.
  */
 void hash_base32(char *out, uint64_t v, unsigned bits);
 bool hash_unbase32(struct str in, uint64_t *v);

@@ -2,10 +2,16 @@
 #pragma once
 
 /*
- * Messages for the operator, on standard error or syslog. Control, slow and helper threads only: a worker
- * counts what it sees (lib/pipeline/counter.def) and hands xlog lines to the control thread.
+ * Messages for the operator, on standard error or syslog. Control, slow and helper threads only: a
+ * worker counts what it sees (lib/pipeline/counter.def) and hands xlog lines to the control thread.
  */
-enum log_level { LOG_LEVEL_ERROR = 0, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR = 0,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 /* Messages above `level` are not written. The default is LOG_LEVEL_NOTICE. */
 void log_set_level(enum log_level level);

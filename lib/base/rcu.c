@@ -28,7 +28,8 @@ int rcu_retire(struct rcu *rcu, void *object, void (*free)(void *object))
 		return 0;
 	if (rcu->retired_count == RCU_RETIRED_MAX)
 		return -ENOSPC;
-	/* A reader that reports this epoch or a later one loaded its pointers after the new one was stored. */
+	/* A reader that reports this epoch or a later one loaded its pointers after the new one was
+	 * stored. */
 	uint64_t epoch = atomic_fetch_add_explicit(&rcu->epoch, 1, memory_order_seq_cst) + 1;
 
 	rcu->retired[rcu->retired_count++] = (struct rcu_retired){object, free, epoch};

@@ -5,13 +5,13 @@
 #include <stdint.h>
 
 /*
- * Read-copy-update by quiescent states. Readers take no lock and write one line of their own per loop, not per
- * message. One domain a process (tests may make their own).
+ * Read-copy-update by quiescent states. Readers take no lock and write one line of their own per
+ * loop, not per message. One domain a process (tests may make their own).
  *
  *   reader  rcu_register() once; rcu_quiescent() once a loop, holding no pointer of a snapshot;
  *           rcu_offline() before it sleeps or blocks, rcu_online() after
- *   writer  builds a new snapshot, stores its pointer with release order, then rcu_retire()s the old one;
- *           rcu_reclaim(), called from the control loop, frees what no reader can hold any more
+ *   writer  builds a new snapshot, stores its pointer with release order, then rcu_retire()s the
+ * old one; rcu_reclaim(), called from the control loop, frees what no reader can hold any more
  *
  * Writers are serialized by their caller: only the control thread publishes.
  */
@@ -57,17 +57,20 @@ static inline void rcu_offline(struct rcu *rcu, int reader)
 
 static inline void rcu_online(struct rcu *rcu, int reader)
 {
-	/* Sequentially consistent, so that the writer either sees us online or we see what it published. */
+	/* Sequentially consistent, so that the writer either sees us online or we see what it
+	 * published. */
 	atomic_store_explicit(&rcu->reader[reader].seen,
 		atomic_load_explicit(&rcu->epoch, memory_order_seq_cst), memory_order_seq_cst);
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
 /*
- * Hands over an object that was published and is no longer. It is freed by a later rcu_reclaim(). Control
- * thread. Returns 0, or -ENOSPC when too many wait (some reader is stuck): the object still belongs to the caller.
+ * Hands over an object that was published and is no longer. It is freed by a later rcu_reclaim().
+ * Control thread. Returns 0, or -ENOSPC when too many wait (some reader is stuck): the object still
+ * belongs to the caller.
  */
 int rcu_retire(struct rcu *rcu, void *object, void (*free)(void *object));
 
-/* Frees what every online reader has passed; returns how many objects still wait. Control thread; never blocks. */
+/* Frees what every online reader has passed; returns how many objects still wait. Control thread;
+ * never blocks. */
 uint32_t rcu_reclaim(struct rcu *rcu);

@@ -70,8 +70,9 @@ int64_t str_find(struct str a, char c);
 int64_t str_find_str(struct str a, struct str needle);
 
 /*
- * An unsigned decimal number that fills the whole span (1*DIGIT, leading zeros allowed) and is at most `max`.
- * Returns 0, or -EINVAL where the span is empty or holds another character, or -ERANGE where it exceeds `max`.
+ * An unsigned decimal number that fills the whole span (1*DIGIT, leading zeros allowed) and is at
+ * most `max`. Returns 0, or -EINVAL where the span is empty or holds another character, or -ERANGE
+ * where it exceeds `max`.
  * `*out` is written only on success.
  */
 int str_to_u64(struct str a, uint64_t max, uint64_t *out);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * control: what an operator sees and asks of a running siplane: reload, counters, the dispatcher's list.
+ * control: what an operator sees and asks of a running siplane: reload, counters, the dispatcher's
+ * list.
  *
- * Everything here runs on the control thread, except the telemetry commands: DPDK calls those on a thread of its own, and they only read
- * counters, and snapshots while `reading` keeps the control thread from freeing any.
+ * Everything here runs on the control thread, except the telemetry commands: DPDK calls those on a
+ * thread of its own, and they only read counters, and snapshots while `reading` keeps the control
+ * thread from freeing any.
  *
  * Files: reload, telemetry, stats (the text form).
  */
@@ -27,17 +29,20 @@ struct control {
 	unsigned ports;
 	uint64_t started_ns;
 	uint32_t generation;
-	/* Applies a new script's globals (listeners, aliases, server name). 0 or -errno with a sentence in `error`. */
+	/* Applies a new script's globals (listeners, aliases, server name). 0 or -errno with a
+	 * sentence in `error`. */
 	int (*apply)(void *arg, const struct route_config *config, char *error, size_t error_size);
 	void *apply_arg;
 	uint64_t tick_at;
 	pthread_mutex_t reading; /* held by telemetry while it looks at snapshots */
 };
 
-/* Reads the configuration again and makes it current; a bad one is reported and changes nothing. 0 or -errno. */
+/* Reads the configuration again and makes it current; a bad one is reported and changes nothing. 0
+ * or -errno. */
 int control_reload(struct control *c);
 
-/* Once a loop: resolver, kernel, pipeline, dispatcher, memory that nobody reads any more. Returns the number of things done. */
+/* Once a loop: resolver, kernel, pipeline, dispatcher, memory that nobody reads any more. Returns
+ * the number of things done. */
 unsigned control_poll(struct control *c, uint64_t now_ns);
 
 /* Registers /siplane/stats, /siplane/ports and /siplane/dispatcher with DPDK's telemetry. */

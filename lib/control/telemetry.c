@@ -26,8 +26,8 @@ static int stats(const char *cmd, const char *params, struct rte_tel_data *d)
 		if (counter_name(id) == NULL || (sum[id] == 0 && counter_kind(id) == COUNTER_DROP))
 			continue;
 		/* Telemetry takes letters, digits, _ and / in a name. */
-		snprintf(name, sizeof(name), "%s%s", counter_kind(id) == COUNTER_DROP ? "drop/" : "",
-			counter_name(id));
+		snprintf(name, sizeof(name), "%s%s",
+			counter_kind(id) == COUNTER_DROP ? "drop/" : "", counter_name(id));
 		rte_tel_data_add_dict_u64(d, name, sum[id]);
 	}
 	return 0;
@@ -93,7 +93,8 @@ int control_telemetry_register(struct control *c)
 	err = rte_telemetry_register_cmd("/siplane/stats", stats,
 		"Counters and the equation: in = done + dropped + held. No parameters.");
 	if (err == 0)
-		err = rte_telemetry_register_cmd("/siplane/ports", ports, "Ports with the device's own losses. No parameters.");
+		err = rte_telemetry_register_cmd("/siplane/ports", ports,
+			"Ports with the device's own losses. No parameters.");
 	if (err == 0)
 		err = rte_telemetry_register_cmd("/siplane/dispatcher", dispatcher,
 			"Destinations with state, health and times chosen. No parameters.");

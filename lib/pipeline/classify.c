@@ -13,7 +13,8 @@ static void drop_frame(struct worker *w, struct rte_mbuf *m, unsigned counter)
 static enum kernel_reason kernel_reason_of(const struct net_frame *f)
 {
 	if (f->family == 0)
-		return f->ether_type == RTE_ETHER_TYPE_ARP ? KERNEL_REASON_ARP : KERNEL_REASON_OTHER;
+		return f->ether_type == RTE_ETHER_TYPE_ARP ? KERNEL_REASON_ARP
+							   : KERNEL_REASON_OTHER;
 	if (f->kind == NET_ICMP)
 		return f->family == 6 ? KERNEL_REASON_ND : KERNEL_REASON_ICMP;
 	if (f->protocol == IPPROTO_TCP)
@@ -21,11 +22,13 @@ static enum kernel_reason kernel_reason_of(const struct net_frame *f)
 	return f->protocol == IPPROTO_UDP ? KERNEL_REASON_UDP : KERNEL_REASON_OTHER;
 }
 
-static void give_to_kernel(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
+static void give_to_kernel(
+	struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
 {
 	struct kernel *k = w->p->config.kernel;
-	bool taken = k != NULL && kernel_hand(k, w->index, port->index, kernel_reason_of(f),
-					  rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m), w->now);
+	bool taken = k != NULL &&
+		     kernel_hand(k, w->index, port->index, kernel_reason_of(f),
+			     rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m), w->now);
 
 	drop_frame(w, m, taken ? COUNTER_KERNEL : COUNTER_DROP_KERNEL_FULL);
 }
@@ -36,7 +39,8 @@ static void learn_icmp(struct worker *w, const struct rte_mbuf *m, const struct 
 	struct net_icmp icmp;
 	struct note note = {0};
 
-	if (!net_icmp_parse(rte_pktmbuf_mtod(m, const uint8_t *), f, &icmp) || icmp.kind == NET_ICMP_OTHER)
+	if (!net_icmp_parse(rte_pktmbuf_mtod(m, const uint8_t *), f, &icmp) ||
+		icmp.kind == NET_ICMP_OTHER)
 		return;
 	/* Only what quotes a datagram from a listener of ours is believed. */
 	if (proxy_listener_find(w->p->config.proxy, &icmp.src, SIP_TRANSPORT_UDP) < 0)
@@ -54,7 +58,8 @@ static void learn_icmp(struct worker *w, const struct rte_mbuf *m, const struct 
 }
 
 /* Whether the UDP checksum permits to go on; counts and frees where not. */
-static bool checksum_ok(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
+static bool checksum_ok(
+	struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
 {
 	if (port->rx_checksum_flags &&
 		(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
@@ -74,8 +79,8 @@ static bool checksum_ok(struct worker *w, struct port *port, struct rte_mbuf *m,
 	return false;
 }
 
-static void admit(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f, int listener,
-	uint32_t frames)
+static void admit(struct worker *w, struct port *port, struct rte_mbuf *m,
+	const struct net_frame *f, int listener, uint32_t frames)
 {
 	struct message *msg = &w->msg[w->batch];
 	struct route_origin *o;
@@ -120,7 +125,9 @@ static void admit_datagram(struct worker *w, struct port *port, const struct net
 		rte_pktmbuf_free(m);
 		return;
 	}
-	listener = f.kind == NET_UDP ? proxy_listener_find(w->p->config.proxy, &f.dst, SIP_TRANSPORT_UDP) : -1;
+	listener = f.kind == NET_UDP
+			   ? proxy_listener_find(w->p->config.proxy, &f.dst, SIP_TRANSPORT_UDP)
+			   : -1;
 	if (listener < 0) {
 		counter_add(w->count, COUNTER_DROP_FRAGMENT_NOT_SIP, r->frames);
 		rte_pktmbuf_free(m);
@@ -128,7 +135,8 @@ static void admit_datagram(struct worker *w, struct port *port, const struct net
 	}
 	enum net_checksum sum = net_udp_verify(rte_pktmbuf_mtod(m, uint8_t *), &f);
 
-	/* A sender that leaves the sum to its device cannot do so for fragments, so no port excuses a partial one. */
+	/* A sender that leaves the sum to its device cannot do so for fragments, so no port excuses
+	 * a partial one. */
 	if (sum == NET_CHECKSUM_BAD || sum == NET_CHECKSUM_PSEUDO) {
 		counter_add(w->count, COUNTER_NET + NET_REASON_UDP_CHECKSUM, r->frames);
 		rte_pktmbuf_free(m);
@@ -143,7 +151,8 @@ static void lose_fragments(struct worker *w, uint32_t frames, unsigned counter)
 	counter_add(w->count, counter, frames);
 }
 
-static void take_fragment(struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
+static void take_fragment(
+	struct worker *w, struct port *port, struct rte_mbuf *m, const struct net_frame *f)
 {
 	struct net_reassembled whole = {0};
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -189,8 +198,10 @@ static void cross(struct worker *w, struct port *port, struct rte_mbuf *m, unsig
 		counter_add(w->count, COUNTER_CROSSED, 1);
 }
 
-/* The worker for a datagram where the device has fewer queues than there are workers: those that share a queue take turns by hash. */
-static unsigned spread_owner(const struct worker *w, const struct port *port, const struct net_frame *f)
+/* The worker for a datagram where the device has fewer queues than there are workers: those that
+ * share a queue take turns by hash. */
+static unsigned spread_owner(
+	const struct worker *w, const struct port *port, const struct net_frame *f)
 {
 	unsigned workers = w->p->config.workers, queue = w->index % port->queues;
 	unsigned sharers = (workers - queue + port->queues - 1) / port->queues;
@@ -226,7 +237,8 @@ static void classify_frame(struct worker *w, struct port *port, struct rte_mbuf 
 		drop_frame(w, m, COUNTER_DROP_SEGMENTS);
 		return;
 	}
-	if (net_frame_parse(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m), true, &f) == NET_BAD) {
+	if (net_frame_parse(rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_data_len(m), true, &f) ==
+		NET_BAD) {
 		drop_frame(w, m, COUNTER_NET + f.reason);
 		return;
 	}
@@ -253,9 +265,9 @@ static void classify_frame(struct worker *w, struct port *port, struct rte_mbuf 
 	}
 	if (f.kind == NET_ICMP)
 		learn_icmp(w, m, &f);
-	listener = f.kind == NET_UDP && !f.multicast_mac ?
-			   proxy_listener_find(w->p->config.proxy, &f.dst, SIP_TRANSPORT_UDP) :
-			   -1;
+	listener = f.kind == NET_UDP && !f.multicast_mac
+			   ? proxy_listener_find(w->p->config.proxy, &f.dst, SIP_TRANSPORT_UDP)
+			   : -1;
 	if (listener < 0) {
 		give_to_kernel(w, port, m, &f);
 		return;
@@ -272,7 +284,8 @@ static void classify_frame(struct worker *w, struct port *port, struct rte_mbuf 
 		admit(w, port, m, &f, listener, 1);
 }
 
-void classify_burst(struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed)
+void classify_burst(
+	struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed)
 {
 	for (unsigned i = 0; i < n && i < 4; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));

@@ -32,7 +32,8 @@ const char *counter_name(unsigned id)
 	if (id < COUNTER_SIP)
 		return net_names[id - COUNTER_NET];
 	if (id < COUNTER_PROXY)
-		return id == COUNTER_SIP ? NULL : sip_error_name((enum sip_error)(id - COUNTER_SIP));
+		return id == COUNTER_SIP ? NULL
+					 : sip_error_name((enum sip_error)(id - COUNTER_SIP));
 	return id < COUNTER_COUNT ? proxy_names[id - COUNTER_PROXY] : NULL;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * Counters: one block of plain numbers a thread, written by it alone, summed by whoever reads. The list is counter.def plus the drop reasons
- * of the rooms below, so that every reason to drop has one name in one place.
+ * Counters: one block of plain numbers a thread, written by it alone, summed by whoever reads. The
+ * list is counter.def plus the drop reasons of the rooms below, so that every reason to drop has
+ * one name in one place.
  */
 #include <stdatomic.h>
 
@@ -11,7 +12,14 @@
 #include "route/route.h"
 #include "sip/sip.h"
 
-enum counter_kind { COUNTER_IN, COUNTER_DONE, COUNTER_DROP, COUNTER_ENTER, COUNTER_LEAVE, COUNTER_INFO };
+enum counter_kind {
+	COUNTER_IN,
+	COUNTER_DONE,
+	COUNTER_DROP,
+	COUNTER_ENTER,
+	COUNTER_LEAVE,
+	COUNTER_INFO
+};
 
 enum counter {
 #define COUNTER(id, name, kind, help) COUNTER_##id,
@@ -41,7 +49,8 @@ const char *counter_name(unsigned id);
 enum counter_kind counter_kind(unsigned id);
 const char *counter_help(unsigned id);
 
-/* The equation's terms over a sum of blocks, and whether it holds. Exact when nothing is in flight. */
+/* The equation's terms over a sum of blocks, and whether it holds. Exact when nothing is in flight.
+ */
 struct counter_balance {
 	uint64_t in, done, dropped, held;
 	bool exact;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * crossing: messages that leave their burst to wait, and come back; the control thread's side of it.
+ * crossing: messages that leave their burst to wait, and come back; the control thread's side of
+ * it.
  */
 #include "pipeline/worker.h"
 
@@ -22,7 +23,8 @@ void crossing_wait_name(struct worker *w, struct message *msg)
 	struct held *h = msg->held;
 
 	if (h != NULL) {
-		/* It came back and needs another name: the place and its context are the message's already. */
+		/* It came back and needs another name: the place and its context are the message's
+		 * already. */
 		msg->held = NULL;
 	} else {
 		h = slab_get(w->p->slab, msg->text_len);
@@ -51,8 +53,8 @@ void crossing_wait_name(struct worker *w, struct message *msg)
 	}
 }
 
-void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, const struct kernel_hop *hop,
-	enum tx_kind kind, uint32_t frames)
+void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+	const struct kernel_hop *hop, enum tx_kind kind, uint32_t frames)
 {
 	struct held *h = slab_get(w->p->slab, rte_pktmbuf_data_len(m));
 	bool counts = kind == TX_FORWARDED || kind == TX_ANSWERED;
@@ -103,8 +105,11 @@ void crossing_resume(struct worker *w, struct held *h)
 	}
 	counter_add(w->count, COUNTER_HELD_NAME_LEAVE, h->frames);
 	msg = &w->msg[w->batch++];
-	*msg = (struct message){
-		.held = h, .ctx = &h->ctx, .text = held_text(h), .text_len = h->text_len, .frames = h->frames};
+	*msg = (struct message){.held = h,
+		.ctx = &h->ctx,
+		.text = held_text(h),
+		.text_len = h->text_len,
+		.frames = h->frames};
 	h->ctx.buf = held_text(h);
 	h->ctx.thread = &w->thread;
 	if (h->failed)
@@ -175,7 +180,7 @@ static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
 	}
 	*wait = (struct name_wait){p, h};
 	if (resolve_ask(p->config.resolver, kind, name, name_done, wait) != 0) {
-			free(wait);
+		free(wait);
 		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
 	}
 }
@@ -213,7 +218,8 @@ static void begin_neighbour(struct pipeline *p, struct held *h)
 	*end = h;
 }
 
-/* Lets go of those whose neighbour is known, in their order, and drops those that have waited too long. */
+/* Lets go of those whose neighbour is known, in their order, and drops those that have waited too
+ * long. */
 static unsigned neighbours_poll(struct pipeline *p, uint64_t now)
 {
 	struct held **at = &p->neighbours, *h;
@@ -228,7 +234,8 @@ static unsigned neighbours_poll(struct pipeline *p, uint64_t now)
 
 		hop_of(p, &h->to.dst.addr, &hop);
 		if (hop.state == KERNEL_HOP_UNRESOLVED && now < h->deadline) {
-			/* A request that came while the kernel was still at the last one is not remembered there. */
+			/* A request that came while the kernel was still at the last one is not
+			 * remembered there. */
 			if (ask)
 				(void)kernel_resolve(p->config.kernel, &hop);
 			at = &h->next;
@@ -296,7 +303,8 @@ unsigned pipeline_held(const struct pipeline *p)
 void pipeline_transmit(struct pipeline *p, uint16_t port, const uint8_t *frame, uint32_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(p->config.pool_control);
-	struct worker *owner = p->worker[0].at[port].queue >= 0 ? &p->worker[0] : p->worker[0].at[port].transmitter;
+	struct worker *owner = p->worker[0].at[port].queue >= 0 ? &p->worker[0]
+								: p->worker[0].at[port].transmitter;
 
 	if (m == NULL || rte_pktmbuf_tailroom(m) < len) {
 		rte_pktmbuf_free(m);

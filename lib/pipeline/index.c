@@ -55,7 +55,8 @@ void index_burst(struct worker *w)
 			message_drop(w, msg, COUNTER_SIP + msg->error);
 			continue;
 		}
-		counter_add(w->count, ctx->msg.is_response ? COUNTER_SIP_RESPONSES : COUNTER_SIP_REQUESTS, 1);
+		counter_add(w->count,
+			ctx->msg.is_response ? COUNTER_SIP_RESPONSES : COUNTER_SIP_REQUESTS, 1);
 		ctx->buf = msg->text;
 		ctx->script = w->script;
 		ctx->thread = &w->thread;

@@ -62,21 +62,24 @@ static int worker_init(struct pipeline *p, unsigned index, char *error, size_t e
 	w->reassembler = net_reassembler_create(&reassembler_config, &key);
 	w->reply_rate = access_rate_create(REPLY_SOURCES, c->reply_rate, 2 * c->reply_rate, &key);
 	w->ctx = aligned_alloc(64, PORT_BURST * RTE_ALIGN_CEIL(sizeof(*w->ctx), 64));
-	if (w->in_frames == NULL || w->in_held == NULL || w->in_tx == NULL || w->reassembler == NULL ||
-		w->reply_rate == NULL || w->ctx == NULL || p->xlog[index] == NULL) {
+	if (w->in_frames == NULL || w->in_held == NULL || w->in_tx == NULL ||
+		w->reassembler == NULL || w->reply_rate == NULL || w->ctx == NULL ||
+		p->xlog[index] == NULL) {
 		snprintf(error, error_size, "worker %u: not enough memory", index);
 		return -ENOMEM;
 	}
 	memset(w->ctx, 0, PORT_BURST * sizeof(*w->ctx));
 	w->reader = rcu_register(c->rcu);
 	if (w->reader < 0) {
-		snprintf(error, error_size, "worker %u: more than %u readers", index, RCU_READERS_MAX);
+		snprintf(error, error_size, "worker %u: more than %u readers", index,
+			RCU_READERS_MAX);
 		return w->reader;
 	}
 	return 0;
 }
 
-struct pipeline *pipeline_create(const struct pipeline_config *config, char *error, size_t error_size)
+struct pipeline *pipeline_create(
+	const struct pipeline_config *config, char *error, size_t error_size)
 {
 	struct pipeline *p = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*p), 64));
 	unsigned workers = config->workers;
@@ -96,8 +99,9 @@ struct pipeline *pipeline_create(const struct pipeline_config *config, char *err
 	snprintf(notes, sizeof(notes), "notes_%u", pipelines_made);
 	p->notes = rte_ring_create_elem(notes, sizeof(struct note), NOTES_SIZE, SOCKET_ID_ANY,
 		RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
-	if (p->worker == NULL || p->count == NULL || p->xlog == NULL || p->slab == NULL || p->to_control == NULL ||
-		p->notes == NULL || hash_key_random(&p->fragment_key) != 0 || hash_key_random(&p->spread_key) != 0)
+	if (p->worker == NULL || p->count == NULL || p->xlog == NULL || p->slab == NULL ||
+		p->to_control == NULL || p->notes == NULL ||
+		hash_key_random(&p->fragment_key) != 0 || hash_key_random(&p->spread_key) != 0)
 		goto fail;
 	memset(p->worker, 0, workers * sizeof(*p->worker));
 	memset(p->count, 0, (workers + 1) * sizeof(*p->count));
@@ -164,7 +168,8 @@ void pipeline_publish(struct pipeline *p, struct route_script *script)
 	route_script_publish(script);
 	old = atomic_exchange_explicit(&p->script, script, memory_order_acq_rel);
 	if (old != NULL && rcu_retire(p->config.rcu, old, unref_script) != 0)
-		log_error("a worker has not passed a quiescent state for %u changes; an old script stays in memory",
+		log_error("a worker has not passed a quiescent state for %u changes; an old script "
+			  "stays in memory",
 			RCU_RETIRED_MAX);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * pipeline: a packet's way through the worker: receive, classify, index, route, rewrite, transmit. Each stage works on a burst and calls one room for the work.
+ * pipeline: a packet's way through the worker: receive, classify, index, route, rewrite, transmit.
+ * Each stage works on a burst and calls one room for the work.
  *
  *   receive   takes a burst from each queue of the worker, and what other threads have passed to it
  *   classify  Ethernet to UDP; fragments to their owner; what is not SIP over UDP to the kernel
@@ -10,10 +11,11 @@
  *   rewrite   writes the message (or our reply) into a fresh buffer
  *   transmit  next hop, headers, checksum, fragments; to the queue, or to the worker that owns one
  *
- * What cannot go on at once (a name, a neighbour's MAC) is copied into a held slab (crossing) and comes back by a ring. No received buffer is kept.
+ * What cannot go on at once (a name, a neighbour's MAC) is copied into a held slab (crossing) and
+ * comes back by a ring. No received buffer is kept.
  *
- * Threads: pipeline_worker_poll(i) belongs to one thread each; everything else to the control thread. Several workers and the control
- * loop may share one thread.
+ * Threads: pipeline_worker_poll(i) belongs to one thread each; everything else to the control
+ * thread. Several workers and the control loop may share one thread.
  *
  * The equation of counter.def holds whenever nothing is in flight.
  */
@@ -39,26 +41,29 @@ struct pipeline_config {
 	unsigned ports;
 	int vlan[PORT_MAX]; /* VID of each port's traffic, -1: untagged */
 	unsigned workers;
-	struct rte_mempool *pool, *pool_big;   /* the workers' */
-	struct rte_mempool *pool_control;      /* for threads that can be preempted */
+	struct rte_mempool *pool, *pool_big; /* the workers' */
+	struct rte_mempool *pool_control;    /* for threads that can be preempted */
 	struct rcu *rcu;
 	struct proxy *proxy;
 	struct access *access;
 	struct resolver *resolver;
 	struct kernel *kernel; /* may be NULL: no exception interface (tests, measurements) */
-	/* Instead of the kernel's snapshot, for tests and measurements: fills the hop. NULL: kernel_hop_find(). */
+	/* Instead of the kernel's snapshot, for tests and measurements: fills the hop. NULL:
+	 * kernel_hop_find(). */
 	void (*hop_find)(void *arg, const struct net_addr *to, struct kernel_hop *out);
 	void *hop_arg;
 	uint32_t held_small, held_big; /* messages that may wait: up to 2 KB, up to 64 KB */
-	uint32_t xlog_rate;	/* lines a second and worker */
-	uint32_t reply_rate;	/* replies to malformed messages, a source and second */
+	uint32_t xlog_rate;            /* lines a second and worker */
+	uint32_t reply_rate;           /* replies to malformed messages, a source and second */
 };
 
 /* Allocates everything. NULL and a sentence in `error`. */
-struct pipeline *pipeline_create(const struct pipeline_config *config, char *error, size_t error_size);
+struct pipeline *pipeline_create(
+	const struct pipeline_config *config, char *error, size_t error_size);
 void pipeline_destroy(struct pipeline *p);
 
-/* Makes a script the one that new messages run. The old one lives until its last context lets go. */
+/* Makes a script the one that new messages run. The old one lives until its last context lets go.
+ */
 void pipeline_publish(struct pipeline *p, struct route_script *script);
 
 /* One pass of worker `index`; returns the frames and messages it handled, 0 when idle. */
@@ -66,7 +71,8 @@ unsigned pipeline_worker_poll(struct pipeline *p, unsigned index);
 /* Before and after its thread sleeps. */
 void pipeline_worker_sleep(struct pipeline *p, unsigned index, bool asleep);
 
-/* The control loop's share: messages that wait for names and neighbours, notes of workers, script logs. Returns the number of things done. */
+/* The control loop's share: messages that wait for names and neighbours, notes of workers, script
+ * logs. Returns the number of things done. */
 unsigned pipeline_control_poll(struct pipeline *p, uint64_t now_ns);
 /* New next hops are published: messages that waited for one go on. */
 void pipeline_hops_changed(struct pipeline *p);

@@ -4,7 +4,8 @@
  */
 #include "pipeline/worker.h"
 
-/* What a proxy adds at most to a message that still fits a small buffer: Via, two Record-Routes, received, rport. */
+/* What a proxy adds at most to a message that still fits a small buffer: Via, two Record-Routes,
+ * received, rport. */
 #define GROWTH 700
 
 struct written {
@@ -12,16 +13,19 @@ struct written {
 	struct proxy_out to;
 };
 
-typedef int64_t write_fn(struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
+typedef int64_t write_fn(
+	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
 
-static int64_t write_into(struct worker *w, struct message *msg, struct rte_mempool *pool, write_fn *write, struct written *out)
+static int64_t write_into(struct worker *w, struct message *msg, struct rte_mempool *pool,
+	write_fn *write, struct written *out)
 {
 	int64_t n;
 
 	out->m = rte_pktmbuf_alloc(pool);
 	if (out->m == NULL)
 		return 0;
-	n = write(w->p->config.proxy, msg->ctx, rte_pktmbuf_mtod(out->m, char *), rte_pktmbuf_tailroom(out->m), &out->to);
+	n = write(w->p->config.proxy, msg->ctx, rte_pktmbuf_mtod(out->m, char *),
+		rte_pktmbuf_tailroom(out->m), &out->to);
 	if (n > 0) {
 		out->m->data_len = (uint16_t)n;
 		out->m->pkt_len = (uint32_t)n;
@@ -32,8 +36,10 @@ static int64_t write_into(struct worker *w, struct message *msg, struct rte_memp
 	return n;
 }
 
-/* Bytes written; 0: no buffer; negative as the room's function says. A message that outgrows a small buffer is written again into a big one. */
-static int64_t write_message(struct worker *w, struct message *msg, write_fn *write, struct written *out)
+/* Bytes written; 0: no buffer; negative as the room's function says. A message that outgrows a
+ * small buffer is written again into a big one. */
+static int64_t write_message(
+	struct worker *w, struct message *msg, write_fn *write, struct written *out)
 {
 	int64_t n = -1;
 
@@ -54,7 +60,9 @@ static void send_reply(struct worker *w, struct message *msg, enum tx_kind kind)
 		return;
 	}
 	if (kind == TX_ANSWERED)
-		counter_add(w->count, n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n, msg->frames);
+		counter_add(w->count,
+			n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n,
+			msg->frames);
 }
 
 static void send_request(struct worker *w, struct message *msg)
@@ -89,7 +97,8 @@ static void send_response(struct worker *w, struct message *msg)
 	if (n > 0)
 		transmit_message(w, out.m, &out.to, TX_FORWARDED, msg->frames);
 	else
-		message_drop(w, msg, n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n);
+		message_drop(
+			w, msg, n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n);
 }
 
 void rewrite_burst(struct worker *w)

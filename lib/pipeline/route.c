@@ -10,7 +10,8 @@ void message_drop(struct worker *w, struct message *msg, unsigned counter)
 	msg->fate = FATE_GONE;
 }
 
-/* A request gets this reply instead of what the script wanted; an ACK or a response is dropped under `counter`. */
+/* A request gets this reply instead of what the script wanted; an ACK or a response is dropped
+ * under `counter`. */
 static void fail(struct worker *w, struct message *msg, struct str reason, unsigned counter)
 {
 	if (msg->ctx->msg.is_response || msg->ctx->msg.method == SIP_METHOD_ACK) {
@@ -77,7 +78,8 @@ static void route_request(struct worker *w, struct message *msg)
 		break;
 	case PROXY_DROP:
 		message_drop(w, msg,
-			reason == PROXY_REASON_NONE ? COUNTER_SIP + msg->error : COUNTER_PROXY + reason);
+			reason == PROXY_REASON_NONE ? COUNTER_SIP + msg->error
+						    : COUNTER_PROXY + reason);
 		break;
 	}
 }
@@ -88,7 +90,8 @@ static void route_response(struct worker *w, struct message *msg)
 
 	if (proxy_response_receive(w->p->config.proxy, msg->ctx, msg->error, &reason) != PROXY_GO) {
 		message_drop(w, msg,
-			reason == PROXY_REASON_NONE ? COUNTER_SIP + msg->error : COUNTER_PROXY + reason);
+			reason == PROXY_REASON_NONE ? COUNTER_SIP + msg->error
+						    : COUNTER_PROXY + reason);
 		return;
 	}
 	if (route_script_has_reply_route(w->script))

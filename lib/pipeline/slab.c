@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * slab: fixed places for messages that wait, in two sizes. Taken and given back by any thread, also ones that can be preempted.
+ * slab: fixed places for messages that wait, in two sizes. Taken and given back by any thread, also
+ * ones that can be preempted.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -24,11 +25,13 @@ static size_t place_bytes(uint32_t text)
 /* A ring that holds `count` places. */
 static struct rte_ring *free_list(const char *name, uint32_t count)
 {
-	struct rte_ring *r = calloc(1, (size_t)rte_ring_get_memsize(rte_align32pow2(count + 1)) + 64);
+	struct rte_ring *r =
+		calloc(1, (size_t)rte_ring_get_memsize(rte_align32pow2(count + 1)) + 64);
 
 	if (r == NULL)
 		return NULL;
-	if (rte_ring_init(r, name, rte_align32pow2(count + 1), RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ) != 0) {
+	if (rte_ring_init(r, name, rte_align32pow2(count + 1),
+		    RING_F_MP_RTS_ENQ | RING_F_MC_RTS_DEQ) != 0) {
 		free(r);
 		return NULL;
 	}
@@ -45,7 +48,8 @@ struct slab *slab_create(uint32_t small, uint32_t big)
 	s->big = big;
 	s->bytes = small * place_bytes(SLAB_SMALL) + big * place_bytes(SIP_MSG_UDP_OUT_MAX);
 	/* Pages come when they are first used. */
-	s->memory = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	s->memory =
+		mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	s->free_small = free_list("held_small", small);
 	s->free_big = free_list("held_big", big);
 	if (s->memory == MAP_FAILED || s->free_small == NULL || s->free_big == NULL) {
@@ -55,8 +59,8 @@ struct slab *slab_create(uint32_t small, uint32_t big)
 	for (uint32_t i = 0; i < small; i++)
 		rte_ring_enqueue(s->free_small, s->memory + i * place_bytes(SLAB_SMALL));
 	for (uint32_t i = 0; i < big; i++)
-		rte_ring_enqueue(s->free_big,
-			s->memory + small * place_bytes(SLAB_SMALL) + i * place_bytes(SIP_MSG_UDP_OUT_MAX));
+		rte_ring_enqueue(s->free_big, s->memory + small * place_bytes(SLAB_SMALL) +
+						      i * place_bytes(SIP_MSG_UDP_OUT_MAX));
 	return s;
 }
 
@@ -76,7 +80,8 @@ struct held *slab_get(struct slab *s, uint32_t len)
 	void *place = NULL;
 	bool big = len > SLAB_SMALL;
 
-	if (len > SIP_MSG_UDP_OUT_MAX || rte_ring_dequeue(big ? s->free_big : s->free_small, &place) != 0)
+	if (len > SIP_MSG_UDP_OUT_MAX ||
+		rte_ring_dequeue(big ? s->free_big : s->free_small, &place) != 0)
 		return NULL;
 	struct held *h = place;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * transmit: next hop, headers, checksum and fragments of a written message; frames to a queue of this worker, or to the worker that owns one.
+ * transmit: next hop, headers, checksum and fragments of a written message; frames to a queue of
+ * this worker, or to the worker that owns one.
  */
 #include "pipeline/worker.h"
 
@@ -86,8 +87,8 @@ void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
 		flush_port(w, port);
 }
 
-static void fill_header(const struct worker *w, const struct proxy_listener *from, const struct proxy_out *to,
-	const struct kernel_hop *hop, struct net_header *h)
+static void fill_header(const struct worker *w, const struct proxy_listener *from,
+	const struct proxy_out *to, const struct kernel_hop *hop, struct net_header *h)
 {
 	const struct port *port = w->at[hop->port].port;
 	int vid = w->p->config.vlan[hop->port];
@@ -102,7 +103,8 @@ static void fill_header(const struct worker *w, const struct proxy_listener *fro
 }
 
 /* Leaves the sum to the device, or makes it. */
-static void put_checksum(const struct port *port, const struct net_header *h, struct rte_mbuf *m, uint32_t l4_len)
+static void put_checksum(
+	const struct port *port, const struct net_header *h, struct rte_mbuf *m, uint32_t l4_len)
 {
 	uint32_t l3_off = NET_ETHER_LEN + NET_VLAN_LEN * h->vlan_count;
 	uint32_t l4_off = net_header_length(h) - NET_UDP_LEN;
@@ -122,15 +124,16 @@ static void put_checksum(const struct port *port, const struct net_header *h, st
 }
 
 /* Sends a datagram in pieces; all of them or none gets into buffers. */
-static void transmit_fragments(struct worker *w, struct rte_mbuf *m, const struct net_header *h, const struct kernel_hop *hop,
-	uint32_t l4_len, uint32_t mark)
+static void transmit_fragments(struct worker *w, struct rte_mbuf *m, const struct net_header *h,
+	const struct kernel_hop *hop, uint32_t l4_len, uint32_t mark)
 {
 	const struct port *port = w->at[hop->port].port;
 	uint32_t l4_off = net_header_length(h) - NET_UDP_LEN;
 	uint32_t head = net_fragment_header_length(h);
 	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, l4_off);
 	uint32_t id = (uint32_t)route_random(&w->thread);
-	/* An IPv4 path may be as narrow as 68 bytes; nothing we send needs more pieces than that. */
+	/* An IPv4 path may be as narrow as 68 bytes; nothing we send needs more pieces than that.
+	 */
 	struct rte_mbuf *piece[SIP_MSG_UDP_OUT_MAX / 48 + 2];
 	struct net_fragment f;
 	uint32_t n = 0;
@@ -163,13 +166,15 @@ static void transmit_fragments(struct worker *w, struct rte_mbuf *m, const struc
 }
 
 /*
- * A spiral: the next hop is a listener of ours, which no wire leads to. The message is received again, as a frame of its own, from the queue that
- * other workers use. Max-Forwards ends what would go round for ever.
+ * A spiral: the next hop is a listener of ours, which no wire leads to. The message is received
+ * again, as a frame of its own, from the queue that other workers use. Max-Forwards ends what would
+ * go round for ever.
  */
-static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m, const struct proxy_listener *from, const struct proxy_out *to)
+static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m,
+	const struct proxy_listener *from, const struct proxy_out *to)
 {
-	const struct proxy_listener *at =
-		proxy_listener_at(w->p->config.proxy, (unsigned)proxy_listener_find(w->p->config.proxy, &to->dst, SIP_TRANSPORT_UDP));
+	const struct proxy_listener *at = proxy_listener_at(w->p->config.proxy,
+		(unsigned)proxy_listener_find(w->p->config.proxy, &to->dst, SIP_TRANSPORT_UDP));
 	struct net_header h = {.src = from->ep, .dst = to->dst};
 	uint32_t payload = rte_pktmbuf_pkt_len(m), header, mark = m->hash.usr;
 	int vid = w->p->config.vlan[at->port];
@@ -185,7 +190,8 @@ static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m, const st
 	header = net_header_length(&h);
 	frame = (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)header);
 	net_header_write(&h, payload, frame);
-	sum = net_udp_checksum(&h.src.addr, &h.dst.addr, frame + header - NET_UDP_LEN, payload + NET_UDP_LEN);
+	sum = net_udp_checksum(
+		&h.src.addr, &h.dst.addr, frame + header - NET_UDP_LEN, payload + NET_UDP_LEN);
 	memcpy(frame + header - 2, &sum, sizeof(sum));
 	m->port = at->port;
 	if (rte_ring_enqueue(w->in_frames, m) != 0) {
@@ -198,7 +204,8 @@ static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m, const st
 	counter_add(w->count, COUNTER_LOOPED, 1);
 }
 
-void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, enum tx_kind kind, uint32_t frames)
+void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+	enum tx_kind kind, uint32_t frames)
 {
 	const struct proxy_listener *from = proxy_listener_at(w->p->config.proxy, to->listener);
 	const struct pipeline_config *c = &w->p->config;
@@ -229,7 +236,8 @@ void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_o
 	fill_header(w, from, to, &hop, &h);
 	header = net_header_length(&h);
 	net_header_write(&h, payload, (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)header));
-	if (header - NET_ETHER_LEN - NET_VLAN_LEN * h.vlan_count + payload > RTE_MIN(hop.mtu, w->at[hop.port].port->mtu)) {
+	if (header - NET_ETHER_LEN - NET_VLAN_LEN * h.vlan_count + payload >
+		RTE_MIN(hop.mtu, w->at[hop.port].port->mtu)) {
 		transmit_fragments(w, m, &h, &hop, l4_len, m->hash.usr);
 		return;
 	}

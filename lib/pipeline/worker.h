@@ -9,8 +9,8 @@
 
 /* A message within one burst. */
 struct message {
-	struct rte_mbuf *m;   /* received buffer, freed when the burst ends; NULL for a resumed one */
-	struct held *held;    /* the slab it comes back in, given back when the burst ends; or NULL */
+	struct rte_mbuf *m; /* received buffer, freed when the burst ends; NULL for a resumed one */
+	struct held *held;  /* the slab it comes back in, given back when the burst ends; or NULL */
 	struct route_ctx *ctx; /* of the burst's array, or the slab's */
 	char *text;
 	uint32_t text_len;
@@ -19,8 +19,8 @@ struct message {
 		FATE_NONE = 0, /* on its way */
 		FATE_REQUEST,  /* to be written as the proxy's request */
 		FATE_RESPONSE,
-		FATE_REPLY,    /* our reply to it */
-		FATE_GONE      /* counted, handed over or held */
+		FATE_REPLY, /* our reply to it */
+		FATE_GONE   /* counted, handed over or held */
 	} fate;
 	enum sip_error error;
 };
@@ -55,14 +55,14 @@ struct worker {
 	uint16_t ports; /* in poll order */
 	struct {
 		struct port *port;
-		int queue; /* -1: none of its own */
+		int queue;                  /* -1: none of its own */
 		struct worker *transmitter; /* who owns the queue that we send by */
 	} at[PORT_MAX];
 
 	/* from other threads */
 	struct rte_ring *in_frames; /* mbufs to classify: fragments, spread packets */
 	struct rte_ring *in_held;   /* struct held: go on */
-	struct rte_ring *in_tx;	    /* mbufs to send; mbuf->port is our index of the port */
+	struct rte_ring *in_tx;     /* mbufs to send; mbuf->port is our index of the port */
 
 	struct net_reassembler *reassembler;
 	struct access_rate *reply_rate;
@@ -77,7 +77,8 @@ struct worker {
 /* Why a message waits. */
 enum held_why { HELD_NAME, HELD_NEIGHBOUR };
 
-/* A message that left its burst: its text and context, or, for a neighbour, the text as it will be sent. */
+/* A message that left its burst: its text and context, or, for a neighbour, the text as it will be
+ * sent. */
 struct held {
 	struct held *next;
 	enum held_why why;
@@ -91,7 +92,7 @@ struct held {
 	struct kernel_hop hop;
 	uint32_t text_len;
 	struct route_ctx ctx; /* HELD_NAME */
-	/* text follows */
+			      /* text follows */
 };
 
 /* A worker's word to the control thread that is no message. */
@@ -108,17 +109,19 @@ struct pipeline {
 	_Atomic(struct route_script *) script;
 	struct hash_key fragment_key, spread_key;
 	struct slab *slab;
-	struct rte_ring *to_control;	/* struct held */
-	struct rte_ring *notes;		/* struct note */
-	struct held *neighbours;	/* waiting, control thread's */
+	struct rte_ring *to_control; /* struct held */
+	struct rte_ring *notes;      /* struct note */
+	struct held *neighbours;     /* waiting, control thread's */
 	uint64_t ask_at;
 	struct route_xlog **xlog;
 };
 
 /* ---- stages, in a packet's order ---- */
 
-/* classify: frames of one port; puts SIP messages into w->msg, at most as many as there is room. Consumes all mbufs. */
-void classify_burst(struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed);
+/* classify: frames of one port; puts SIP messages into w->msg, at most as many as there is room.
+ * Consumes all mbufs. */
+void classify_burst(
+	struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed);
 /* index, route, rewrite: all messages of w->msg. */
 void index_burst(struct worker *w);
 void route_burst(struct worker *w);
@@ -127,7 +130,8 @@ void rewrite_burst(struct worker *w);
 void worker_finish_burst(struct worker *w);
 
 /* transmit: a written message whose text begins at m's data; consumes m. */
-void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, enum tx_kind kind, uint32_t frames);
+void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+	enum tx_kind kind, uint32_t frames);
 /* A whole frame to a port; consumes m. */
 void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m);
 /* Sends what waits in w->out. */
@@ -155,8 +159,8 @@ static inline char *held_text(struct held *h)
 /* Takes a message out of its burst until a name is known. */
 void crossing_wait_name(struct worker *w, struct message *msg);
 /* Copies a written message until a neighbour's MAC is known; consumes m. */
-void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to, const struct kernel_hop *hop,
-	enum tx_kind kind, uint32_t frames);
+void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+	const struct kernel_hop *hop, enum tx_kind kind, uint32_t frames);
 /* What came back: resumes or sends it. */
 void crossing_resume(struct worker *w, struct held *h);
 void crossing_note(struct worker *w, const struct note *note);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages a second of one worker, whole pipeline, without I/O: the lcore feeds its own ring from a set of different INVITEs and takes away what leaves. What feeding costs is
- * measured apart and said beside. Arguments: [messages in the set] [seconds].
+ * Messages a second of one worker, whole pipeline, without I/O: the lcore feeds its own ring from a
+ * set of different INVITEs and takes away what leaves. What feeding costs is measured apart and
+ * said beside. Arguments: [messages in the set] [seconds].
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,13 +14,15 @@
 
 static const char script[] =
 	"request_route {\n"
-	"	if (!mf_process_maxfwd_header(\"10\")) { sl_send_reply(\"483\", \"Too Many Hops\"); exit; }\n"
+	"	if (!mf_process_maxfwd_header(\"10\")) { sl_send_reply(\"483\", \"Too Many "
+	"Hops\"); exit; }\n"
 	"	if (has_totag()) {\n"
 	"		if (loose_route()) { forward(); exit; }\n"
 	"		if (!is_method(\"ACK\")) { sl_send_reply(\"404\", \"Not Here\"); exit; }\n"
 	"	}\n"
 	"	if (is_method(\"INVITE|SUBSCRIBE\")) record_route();\n"
-	"	if (!ds_select_dst(\"1\", \"0\")) { sl_send_reply(\"503\", \"No Destination\"); exit; }\n"
+	"	if (!ds_select_dst(\"1\", \"0\")) { sl_send_reply(\"503\", \"No Destination\"); "
+	"exit; }\n"
 	"	forward();\n"
 	"}\n";
 
@@ -29,7 +32,8 @@ static struct str write_invite(char *out, size_t size, unsigned i)
 	int body = snprintf(sdp, sizeof(sdp),
 		"v=0\r\no=- %u %u IN IP4 10.10.0.2\r\ns=-\r\nc=IN IP4 10.10.0.2\r\nt=0 0\r\n"
 		"m=audio %u RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
-		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n",
+		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 "
+		"0-15\r\na=ptime:20\r\na=sendrecv\r\n",
 		i, i, 10000 + i % 20000);
 	int n = snprintf(out, size,
 		"INVITE sip:+4930%07u@10.10.0.1:5060 SIP/2.0\r\n"
@@ -45,8 +49,8 @@ static struct str write_invite(char *out, size_t size, unsigned i)
 		"User-Agent: Example PBX 4.%u\r\n"
 		"Content-Type: application/sdp\r\n"
 		"Content-Length: %d\r\n\r\n%s",
-		i, i * 2654435761u, i, i % 977, i, i * 40503u, i, i * 2246822519u, i * 3266489917u, i & 0xffff, i % 60000 + 1, i,
-		i % 10, body, sdp);
+		i, i * 2654435761u, i, i % 977, i, i * 40503u, i, i * 2246822519u, i * 3266489917u,
+		i & 0xffff, i % 60000 + 1, i, i % 10, body, sdp);
 
 	return str_of(out, (size_t)n);
 }
@@ -84,7 +88,8 @@ static double window(struct rig *r, struct rte_mbuf **set, unsigned n, unsigned 
 
 int main(int argc, char **argv)
 {
-	unsigned n = argc > 1 ? (unsigned)atoi(argv[1]) : 6144, seconds = argc > 2 ? (unsigned)atoi(argv[2]) : 5, bytes = 0, at = 0;
+	unsigned n = argc > 1 ? (unsigned)atoi(argv[1]) : 6144,
+		 seconds = argc > 2 ? (unsigned)atoi(argv[2]) : 5, bytes = 0, at = 0;
 	struct rte_mbuf **set;
 	struct rig *r;
 	double *whole, *feed;
@@ -94,7 +99,10 @@ int main(int argc, char **argv)
 	n = (n + PORT_BURST - 1) / PORT_BURST * PORT_BURST;
 	if (rig_eal("dispatch", 512) != 0)
 		return 1;
-	r = rig_create(script, "1 sip:10.20.0.11:5060\n1 sip:10.20.0.12:5060\n1 sip:10.20.0.13:5060\n1 sip:10.20.0.14:5060\n", 1, 1);
+	r = rig_create(script,
+		"1 sip:10.20.0.11:5060\n1 sip:10.20.0.12:5060\n1 sip:10.20.0.13:5060\n1 "
+		"sip:10.20.0.14:5060\n",
+		1, 1);
 	set = calloc(n, sizeof(*set));
 	whole = calloc(100000, sizeof(*whole));
 	feed = calloc(100000, sizeof(*feed));
@@ -113,16 +121,16 @@ int main(int argc, char **argv)
 		feed[windows++] = window(r, set, n, &at, false);
 	}
 	if (rig_counter(r, COUNTER_FORWARDED) != rig_counter(r, COUNTER_FRAMES_IN)) {
-		fprintf(stderr, "not all were forwarded: %" PRIu64 " of %" PRIu64 "\n", rig_counter(r, COUNTER_FORWARDED),
-			rig_counter(r, COUNTER_FRAMES_IN));
+		fprintf(stderr, "not all were forwarded: %" PRIu64 " of %" PRIu64 "\n",
+			rig_counter(r, COUNTER_FORWARDED), rig_counter(r, COUNTER_FRAMES_IN));
 		return 1;
 	}
 	qsort(whole, windows, sizeof(*whole), by_value);
 	qsort(feed, windows, sizeof(*feed), by_value);
-	printf("dispatch: %u messages of %u bytes, ring, scanner %s, %u windows of %u\n", n, bytes / n, sip_scan_name(), windows,
-		WINDOW_BURSTS * PORT_BURST);
-	printf("  whole    ns/message min %.0f median %.0f   (messages/s max %.0f median %.0f)\n", whole[0], whole[windows / 2],
-		1e9 / whole[0], 1e9 / whole[windows / 2]);
+	printf("dispatch: %u messages of %u bytes, ring, scanner %s, %u windows of %u\n", n,
+		bytes / n, sip_scan_name(), windows, WINDOW_BURSTS * PORT_BURST);
+	printf("  whole    ns/message min %.0f median %.0f   (messages/s max %.0f median %.0f)\n",
+		whole[0], whole[windows / 2], 1e9 / whole[0], 1e9 / whole[windows / 2]);
 	printf("  feeding  ns/message min %.0f median %.0f\n", feed[0], feed[windows / 2]);
 	return 0;
 }

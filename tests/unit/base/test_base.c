@@ -42,7 +42,9 @@ static void test_str_numbers(void **state)
 	assert_int_equal(str_to_u64(STR("18446744073709551615"), UINT64_MAX, &w), 0);
 	assert_true(w == UINT64_MAX);
 	assert_int_equal(str_to_u64(STR("18446744073709551616"), UINT64_MAX, &w), -ERANGE);
-	assert_int_equal(str_to_u64(STR("9999999999999999999999999999999999999999"), UINT64_MAX, &w), -ERANGE);
+	assert_int_equal(
+		str_to_u64(STR("9999999999999999999999999999999999999999"), UINT64_MAX, &w),
+		-ERANGE);
 	/* Another character is named first, however large the number before it is. */
 	assert_int_equal(str_to_u64(STR("99999999999999999999999999x"), UINT64_MAX, &w), -EINVAL);
 	assert_int_equal(str_from_u64(out, 0), 1);
@@ -57,7 +59,8 @@ static void test_siphash_vectors(void **state)
 	static const struct {
 		unsigned len;
 		uint64_t want;
-	} vectors[] = {{0, 0x726fdb47dd0e0e31ULL}, {1, 0x74f839c593dc67fdULL}, {15, 0xa129ca6149be45e5ULL}};
+	} vectors[] = {{0, 0x726fdb47dd0e0e31ULL}, {1, 0x74f839c593dc67fdULL},
+		{15, 0xa129ca6149be45e5ULL}};
 	struct hash_key key;
 	uint8_t in[64];
 

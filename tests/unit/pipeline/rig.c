@@ -11,8 +11,8 @@
 int rig_eal(const char *program, unsigned megabytes)
 {
 	char prefix[64], memory[16];
-	char *argv[] = {(char *)(uintptr_t)program, "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-l", "0",
-		"--log-level=error", prefix, "-m", memory};
+	char *argv[] = {(char *)(uintptr_t)program, "--no-huge", "--no-shconf", "--no-pci",
+		"--no-telemetry", "-l", "0", "--log-level=error", prefix, "-m", memory};
 
 	snprintf(prefix, sizeof(prefix), "--file-prefix=rig%d", (int)getpid());
 	snprintf(memory, sizeof(memory), "%u", megabytes);
@@ -54,7 +54,11 @@ static int configure_proxy(struct rig *r)
 {
 	static const char *const address[RIG_PORTS] = {"10.10.0.1", "10.20.0.1"};
 	struct proxy_listener l[RIG_PORTS] = {0};
-	struct proxy_config pc = {.listener = l, .listeners = RIG_PORTS, .require_token = true, .route = route_to, .route_arg = r};
+	struct proxy_config pc = {.listener = l,
+		.listeners = RIG_PORTS,
+		.require_token = true,
+		.route = route_to,
+		.route_arg = r};
 	char error[256];
 
 	for (unsigned i = 0; i < RIG_PORTS; i++) {
@@ -81,11 +85,13 @@ static int load_script(struct rig *r, const char *script, const char *list)
 	fputs(list, f);
 	fclose(f);
 	n = asprintf(&text,
-		"loadmodule \"sl\"\nloadmodule \"rr\"\nloadmodule \"maxfwd\"\nloadmodule \"siputils\"\nloadmodule \"textops\"\n"
+		"loadmodule \"sl\"\nloadmodule \"rr\"\nloadmodule \"maxfwd\"\nloadmodule "
+		"\"siputils\"\nloadmodule \"textops\"\n"
 		"loadmodule \"dispatcher\"\nloadmodule \"permissions\"\n"
 		"modparam(\"dispatcher\", \"list_file\", \"%s\")\n%s",
 		path, script);
-	r->script = route_script_load_text("rig.cfg", str_of(text, (size_t)n), &r->registry, report);
+	r->script =
+		route_script_load_text("rig.cfg", str_of(text, (size_t)n), &r->registry, report);
 	if (route_report_errors(report) > 0)
 		fprintf(stderr, "%s\n", route_report_text(report));
 	route_report_destroy(report);
@@ -125,13 +131,16 @@ static int make_port(struct rig *r, unsigned index, unsigned queues)
 
 	for (unsigned q = 0; q < queues; q++) {
 		snprintf(name, sizeof(name), "rx%u_%u_%u", index, q, made);
-		r->rx[index][q] = rte_ring_create(name, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		r->rx[index][q] = rte_ring_create(
+			name, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		snprintf(name, sizeof(name), "tx%u_%u_%u", index, q, made);
-		r->tx[index][q] = rte_ring_create(name, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		r->tx[index][q] = rte_ring_create(
+			name, RIG_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	}
 	snprintf(name, sizeof(name), "rig%u_%u", index, made++);
 	id = rte_eth_from_rings(name, r->rx[index], queues, r->tx[index], queues, 0);
-	if (id < 0 || rte_eth_dev_configure((uint16_t)id, (uint16_t)queues, (uint16_t)queues, &conf) != 0)
+	if (id < 0 ||
+		rte_eth_dev_configure((uint16_t)id, (uint16_t)queues, (uint16_t)queues, &conf) != 0)
 		return -1;
 	for (uint16_t q = 0; q < queues; q++)
 		if (rte_eth_rx_queue_setup((uint16_t)id, q, 512, 0, NULL, r->pool) != 0 ||
@@ -165,8 +174,9 @@ struct rig *rig_create(const char *script, const char *list, unsigned workers, u
 	r->pool_big = port_pool_create(name, 63, PORT_MBUF_BIG_ROOM, false, SOCKET_ID_ANY);
 	snprintf(name, sizeof(name), "control%u", made++);
 	r->pool_control = port_pool_create(name, 255, PORT_MBUF_ROOM, true, SOCKET_ID_ANY);
-	if (r->pool == NULL || r->pool_big == NULL || r->pool_control == NULL || make_rooms(r) != 0 ||
-		load_script(r, script, list) != 0 || make_port(r, 0, queues) != 0 || make_port(r, 1, queues) != 0)
+	if (r->pool == NULL || r->pool_big == NULL || r->pool_control == NULL ||
+		make_rooms(r) != 0 || load_script(r, script, list) != 0 ||
+		make_port(r, 0, queues) != 0 || make_port(r, 1, queues) != 0)
 		goto fail;
 	struct pipeline_config pc = {
 		.port = r->port,
@@ -249,8 +259,8 @@ void rig_settle(struct rig *r)
 	}
 }
 
-struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport, const char *dst, uint16_t dport,
-	struct str payload)
+struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport,
+	const char *dst, uint16_t dport, struct str payload)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(payload.len > 1900 ? r->pool_big : r->pool);
 	struct net_header h = {0};
@@ -297,9 +307,11 @@ struct rte_mbuf *rig_sent(struct rig *r, unsigned port, struct str *payload)
 		if (rte_ring_dequeue(r->tx[port][q], &m) != 0)
 			continue;
 		*payload = STR_NONE;
-		if (net_frame_parse(rte_pktmbuf_mtod((struct rte_mbuf *)m, uint8_t *), rte_pktmbuf_data_len((struct rte_mbuf *)m), true,
-			    &f) == NET_UDP)
-			*payload = str_of(rte_pktmbuf_mtod_offset((struct rte_mbuf *)m, char *, f.payload_off), f.payload_len);
+		if (net_frame_parse(rte_pktmbuf_mtod((struct rte_mbuf *)m, uint8_t *),
+			    rte_pktmbuf_data_len((struct rte_mbuf *)m), true, &f) == NET_UDP)
+			*payload = str_of(rte_pktmbuf_mtod_offset(
+						  (struct rte_mbuf *)m, char *, f.payload_off),
+				f.payload_len);
 		return m;
 	}
 	return NULL;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * A siplane without devices: real rooms, two ports that are rings in memory, next hops from a table. For tests and measurements of the pipeline.
+ * A siplane without devices: real rooms, two ports that are rings in memory, next hops from a
+ *table. For tests and measurements of the pipeline.
  *
- *	port 0 "edge" 10.10.0.1, callers 10.10.0.0/24		port 1 "core" 10.20.0.1, backends 10.20.0.0/24
+ *	port 0 "edge" 10.10.0.1, callers 10.10.0.0/24		port 1 "core" 10.20.0.1,
+ *backends 10.20.0.0/24
  */
 #include "pipeline/pipeline.h"
 
@@ -28,7 +30,8 @@ struct rig {
 
 /* EAL without hugepages; once a process. */
 int rig_eal(const char *program, unsigned megabytes);
-/* Makes everything with this script (globals and ports are not needed in it) and dispatcher list. `queues` pairs a port. */
+/* Makes everything with this script (globals and ports are not needed in it) and dispatcher list.
+ * `queues` pairs a port. */
 struct rig *rig_create(const char *script, const char *list, unsigned workers, unsigned queues);
 void rig_destroy(struct rig *r);
 
@@ -38,11 +41,12 @@ void rig_poll(struct rig *r);
 void rig_settle(struct rig *r);
 
 /* A UDP datagram in an Ethernet frame to our MAC on a port. */
-struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport, const char *dst, uint16_t dport,
-	struct str payload);
+struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport,
+	const char *dst, uint16_t dport, struct str payload);
 /* Puts a frame into a port's receive queue. */
 void rig_receive(struct rig *r, unsigned port, unsigned queue, struct rte_mbuf *m);
 void rig_receive_bytes(struct rig *r, unsigned port, const void *frame, uint32_t len);
-/* The next frame that left by a port, or NULL; the caller frees it. `*payload` is its UDP payload. */
+/* The next frame that left by a port, or NULL; the caller frees it. `*payload` is its UDP payload.
+ */
 struct rte_mbuf *rig_sent(struct rig *r, unsigned port, struct str *payload);
 uint64_t rig_counter(struct rig *r, unsigned id);

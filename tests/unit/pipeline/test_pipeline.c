@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The whole pipeline on rings: each way that a frame can end, and the equation after each. tests/mutation takes the increments out one by one and
- * expects this program to fail.
+ * The whole pipeline on rings: each way that a frame can end, and the equation after each.
+ * tests/mutation takes the increments out one by one and expects this program to fail.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,8 +23,10 @@ static const char dispatch_script[] =
 	"	if ($rU == \"trying\") sl_send_reply(\"100\", \"Trying\");\n"
 	"	if ($rU == \"endless\") { while (1 == 1) { $var(x) = 1; } }\n"
 	"	if ($rU == \"nowhere\") { $du = \"sip:192.0.2.1:5060\"; forward(); exit; }\n"
-	"	if ($rU == \"name\") { $du = \"sip:host.invalid:5060\"; if (!forward()) sl_send_reply(\"500\", \"No Name\"); exit; }\n"
-	"	if ($rU == \"spiral\") { $rU = \"alice\"; $du = \"sip:10.20.0.1:5060\"; forward(); exit; }\n"
+	"	if ($rU == \"name\") { $du = \"sip:host.invalid:5060\"; if (!forward()) "
+	"sl_send_reply(\"500\", \"No Name\"); exit; }\n"
+	"	if ($rU == \"spiral\") { $rU = \"alice\"; $du = \"sip:10.20.0.1:5060\"; forward(); "
+	"exit; }\n"
 	"	ds_select_dst(\"1\", \"0\");\n"
 	"	forward();\n"
 	"}\n"
@@ -59,9 +61,11 @@ static struct str request(const char *method, const char *user, unsigned call, u
 static void send_to(unsigned port, struct str payload)
 {
 	if (port == 0)
-		rig_receive(rig, 0, 0, rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, payload));
+		rig_receive(rig, 0, 0,
+			rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, payload));
 	else
-		rig_receive(rig, 1, 0, rig_datagram(rig, 1, "10.20.0.11", 5060, "10.20.0.1", 5060, payload));
+		rig_receive(rig, 1, 0,
+			rig_datagram(rig, 1, "10.20.0.11", 5060, "10.20.0.1", 5060, payload));
 }
 
 static uint64_t delta(unsigned id)
@@ -77,7 +81,8 @@ static void assert_balanced(void)
 	struct counter_balance b = counter_balance(sum);
 
 	if (!b.exact)
-		fprintf(stderr, "in %lu done %lu dropped %lu held %lu\n", b.in, b.done, b.dropped, b.held);
+		fprintf(stderr, "in %lu done %lu dropped %lu held %lu\n", b.in, b.done, b.dropped,
+			b.held);
 	assert_true(b.exact);
 }
 
@@ -89,8 +94,10 @@ static void assert_ends(unsigned id, uint64_t frames)
 	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
 		enum counter_kind kind = counter_kind(i);
 
-		if ((kind == COUNTER_DONE || kind == COUNTER_DROP) && delta(i) != (i == id ? frames : 0)) {
-			fprintf(stderr, "%s is %lu, wanted %s %lu\n", counter_name(i), delta(i), counter_name(id), frames);
+		if ((kind == COUNTER_DONE || kind == COUNTER_DROP) &&
+			delta(i) != (i == id ? frames : 0)) {
+			fprintf(stderr, "%s is %lu, wanted %s %lu\n", counter_name(i), delta(i),
+				counter_name(id), frames);
 			fail();
 		}
 	}
@@ -127,9 +134,10 @@ static int end(void **state)
 		while ((m = rig_sent(rig, p, &payload)) != NULL)
 			rte_pktmbuf_free(m);
 	rig_settle(rig);
-	if (rte_mempool_in_use_count(rig->pool) != 0 || rte_mempool_in_use_count(rig->pool_big) != 0 ||
-		pipeline_held(rig->pipeline) != 0) {
-		fprintf(stderr, "%u buffers, %u big ones and %u places are not back\n", rte_mempool_in_use_count(rig->pool),
+	if (rte_mempool_in_use_count(rig->pool) != 0 ||
+		rte_mempool_in_use_count(rig->pool_big) != 0 || pipeline_held(rig->pipeline) != 0) {
+		fprintf(stderr, "%u buffers, %u big ones and %u places are not back\n",
+			rte_mempool_in_use_count(rig->pool),
 			rte_mempool_in_use_count(rig->pool_big), pipeline_held(rig->pipeline));
 		return -1;
 	}
@@ -152,7 +160,8 @@ static void test_request_is_forwarded_and_its_response_comes_back(void **state)
 	assert_non_null(m);
 	assert_true(str_istarts(out, STR("INVITE sip:alice@10.10.0.1 SIP/2.0\r\n")));
 	int64_t eol = str_find(out, '\n');
-	int n = snprintf(reply, sizeof(reply), "SIP/2.0 200 OK%.*s", (int)(out.len - (uint32_t)eol + 1), out.s + eol - 1);
+	int n = snprintf(reply, sizeof(reply), "SIP/2.0 200 OK%.*s",
+		(int)(out.len - (uint32_t)eol + 1), out.s + eol - 1);
 
 	rte_pktmbuf_free(m);
 	begin(state);
@@ -196,7 +205,8 @@ static void test_each_end_of_a_request(void **state)
 		send_to(0, request("INVITE", ends[i].user, 100 + i, 0));
 		assert_ends(ends[i].counter, 1);
 		assert_int_equal(delta(COUNTER_OWN_REPLIES), strcmp(ends[i].user, "trying") == 0);
-		assert_int_equal(delta(COUNTER_SCRIPT_FAILED), strcmp(ends[i].user, "endless") == 0);
+		assert_int_equal(
+			delta(COUNTER_SCRIPT_FAILED), strcmp(ends[i].user, "endless") == 0);
 	}
 }
 
@@ -338,7 +348,8 @@ static void test_segments(void **state)
 	struct str t = request("MESSAGE", "alice", 5, 0);
 	struct rte_mbuf *m = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, t);
 	struct rte_mbuf *tail = rte_pktmbuf_alloc(rig->pool);
-	uint16_t half = (uint16_t)(rte_pktmbuf_data_len(m) / 2), rest = (uint16_t)(rte_pktmbuf_data_len(m) - half);
+	uint16_t half = (uint16_t)(rte_pktmbuf_data_len(m) / 2),
+		 rest = (uint16_t)(rte_pktmbuf_data_len(m) - half);
 
 	memcpy(rte_pktmbuf_append(tail, rest), rte_pktmbuf_mtod_offset(m, char *, half), rest);
 	rte_pktmbuf_trim(m, rest);
@@ -365,7 +376,8 @@ struct pieces {
 
 static void cut(struct str payload, uint32_t mtu, uint32_t id, struct pieces *out)
 {
-	struct rte_mbuf *whole = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, payload);
+	struct rte_mbuf *whole =
+		rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, payload);
 	const uint8_t *l4 = rte_pktmbuf_mtod_offset(whole, uint8_t *, NET_ETHER_LEN + NET_IPV4_LEN);
 	struct net_header h = {0};
 	struct net_fragment f;
@@ -374,7 +386,8 @@ static void cut(struct str payload, uint32_t mtu, uint32_t id, struct pieces *ou
 	memcpy(h.src_mac, "\x02\x00\x00\x00\x00\x98", 6);
 	net_addr_parse(STR("10.10.0.2"), &h.src.addr);
 	net_addr_parse(STR("10.10.0.1"), &h.dst.addr);
-	for (out->n = 0; net_fragment_nth(4, mtu, payload.len + NET_UDP_LEN, out->n, &f); out->n++) {
+	for (out->n = 0; net_fragment_nth(4, mtu, payload.len + NET_UDP_LEN, out->n, &f);
+		out->n++) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(rig->pool);
 		uint32_t head = net_fragment_header_length(&h);
 		uint8_t *p = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(head + f.len));
@@ -425,7 +438,8 @@ static void test_each_end_of_fragments(void **state)
 	uint16_t sum = 0;
 
 	memcpy(rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 24), &sum, 2);
-	sum = net_checksum_fold(net_checksum_add(0, rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 14), 20));
+	sum = net_checksum_fold(
+		net_checksum_add(0, rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 14), 20));
 	memcpy(rte_pktmbuf_mtod_offset(p.m[1], uint8_t *, 24), &sum, 2);
 	rig_receive(rig, 0, 0, p.m[1]);
 	rig_settle(rig);
@@ -438,7 +452,9 @@ static void test_each_end_of_fragments(void **state)
 		rig_receive(rig, 0, 0, q.m[i]);
 	rte_pktmbuf_free(q.m[q.n - 1]);
 	rig_settle(rig);
-	assert_int_equal(delta(COUNTER_HELD_REASSEMBLY_ENTER) - delta(COUNTER_HELD_REASSEMBLY_LEAVE), q.n - 1);
+	assert_int_equal(
+		delta(COUNTER_HELD_REASSEMBLY_ENTER) - delta(COUNTER_HELD_REASSEMBLY_LEAVE),
+		q.n - 1);
 	assert_balanced();
 	for (unsigned i = 0; i < 30; i++) {
 		usleep(100000);
@@ -524,7 +540,8 @@ static void test_message_waits_for_a_name(void **state)
 		rig_poll(rig);
 		usleep(1000);
 	}
-	/* The name does not exist, or nobody says: the script's forward() fails and it answers; or it waited too long. */
+	/* The name does not exist, or nobody says: the script's forward() fails and it answers; or
+	 * it waited too long. */
 	rig_settle(rig);
 	assert_int_equal(delta(COUNTER_HELD_NAME_LEAVE), delta(COUNTER_HELD_NAME_ENTER));
 	assert_int_equal(delta(COUNTER_ANSWERED) + delta(COUNTER_DROP_NAME_TIMEOUT), 1);
@@ -602,7 +619,9 @@ static void test_more_workers_than_queues(void **state)
 	for (unsigned i = 0; i < 300; i++) {
 		struct str t = request("INVITE", "alice", 1000 + i, 0);
 
-		rig_receive(rig, 0, 0, rig_datagram(rig, 0, "10.10.0.2", (uint16_t)(6000 + i), "10.10.0.1", 5060, t));
+		rig_receive(rig, 0, 0,
+			rig_datagram(
+				rig, 0, "10.10.0.2", (uint16_t)(6000 + i), "10.10.0.1", 5060, t));
 		rig_settle(rig);
 	}
 	for (unsigned i = 0; i < 40; i++) {
@@ -633,14 +652,17 @@ static void test_full_ring_between_workers_is_a_counted_drop(void **state)
 	assert_non_null(rig);
 	begin(state);
 	for (unsigned i = 0; i < 6000; i++) {
-		rig_receive(rig, 0, 0, rig_datagram(rig, 0, "10.10.0.2", (uint16_t)(6000 + i), "10.10.0.1", 5060, STR("\r\n")));
+		rig_receive(rig, 0, 0,
+			rig_datagram(rig, 0, "10.10.0.2", (uint16_t)(6000 + i), "10.10.0.1", 5060,
+				STR("\r\n")));
 		if (i % 32 == 31)
 			pipeline_worker_poll(rig->pipeline, 0); /* the other one is asleep */
 	}
 	pipeline_worker_poll(rig->pipeline, 0);
 	assert_true(delta(COUNTER_DROP_CROSSING_FULL) > 0);
 	rig_settle(rig);
-	assert_int_equal(delta(COUNTER_DROP_CROSSING_FULL) + delta(COUNTER_DROP_KEEPALIVE), delta(COUNTER_FRAMES_IN));
+	assert_int_equal(delta(COUNTER_DROP_CROSSING_FULL) + delta(COUNTER_DROP_KEEPALIVE),
+		delta(COUNTER_FRAMES_IN));
 	assert_balanced();
 	assert_int_equal(end(state), 0);
 	rig_destroy(rig);
@@ -654,7 +676,8 @@ static void test_every_counter_has_a_name_of_its_own(void **state)
 			continue;
 		assert_non_null(counter_help(i));
 		for (unsigned j = i + 1; j < COUNTER_COUNT; j++)
-			if (counter_name(j) != NULL && strcmp(counter_name(i), counter_name(j)) == 0)
+			if (counter_name(j) != NULL &&
+				strcmp(counter_name(i), counter_name(j)) == 0)
 				fail_msg("%s stands twice", counter_name(i));
 	}
 }
