@@ -37,8 +37,10 @@ int32_t proxy_forward_refuse(struct route_ctx *ctx, enum proxy_refusal refusal)
 	proxy_state(ctx)->refusal = (uint8_t)refusal;
 	/* A script that goes on without looking still gives the caller an answer; whatever it
 	 * decides later replaces it. */
-	if (refusal != PROXY_REFUSAL_TWICE)
+	if (refusal != PROXY_REFUSAL_TWICE) {
 		proxy_reply_set(ctx, refusals[refusal].status, str_c(refusals[refusal].reason));
+		proxy_state(ctx)->flags &= ~(uint32_t)STATE_REPLIED;
+	}
 	return -1 - (int32_t)refusal;
 }
 
@@ -50,7 +52,7 @@ static enum proxy_refusal hop_check(
 
 	if (wanted < 0 && ctx->socket >= 0)
 		wanted = ctx->socket;
-	if (wanted < 0 && state->route_listener != 0 &&
+	if (wanted < 0 && state->route_listener != 0 && state->route_listener <= s->count &&
 		s->socket[state->route_listener - 1].listener.ep.addr.family == hop->ep.addr.family)
 		wanted = state->route_listener - 1;
 	hop->listener = proxy_sockets_choose(s, ctx->origin.listener, wanted, &hop->ep.addr);
@@ -110,7 +112,8 @@ static int32_t set_target(struct route_ctx *ctx, const struct hop *hop, int32_t 
 	result->target.destination = destination;
 	result->target.valid = true;
 	result->forward = true;
-	/* The refusal of an earlier try is void; a provisional reply of the script's own still goes. */
+	/* The refusal of an earlier try is void; a provisional reply of the script's own still
+	 * goes. */
 	result->reply = result->reply && (proxy_state(ctx)->flags & STATE_REPLIED) != 0;
 	proxy_state(ctx)->refusal = PROXY_REFUSAL_NONE;
 	return ROUTE_TRUE;
@@ -132,12 +135,13 @@ static const struct sip_uri *current_uri(struct route_ctx *ctx, struct sip_uri *
 static enum proxy_refusal may_forward(struct proxy *p, struct route_ctx *ctx)
 {
 	const struct proxy_state *state = proxy_state(ctx);
+	struct route_value_at below;
 	const struct sip_uri *uri;
 	struct sip_uri parsed;
 
 	if (ctx->msg.is_response || ctx->result.forward)
 		return PROXY_REFUSAL_TWICE;
-	/* A provisional reply gives way: a stateless proxy sends none (16.11). */
+	/* After a provisional reply the request may go on. */
 	if (ctx->result.reply && (state->flags & STATE_REPLIED) != 0 && ctx->result.status >= 200)
 		return PROXY_REFUSAL_TWICE;
 	if (sip_msg_max_forwards(&ctx->msg, ctx->buf) && ctx->msg.max_forwards == 0)
@@ -146,6 +150,10 @@ static enum proxy_refusal may_forward(struct proxy *p, struct route_ctx *ctx)
 	proxy_route_set_preprocess(p, ctx);
 	uri = current_uri(ctx, &parsed);
 	if (uri == NULL)
+		return PROXY_REFUSAL_URI;
+	/* What comes up when ours is gone has not been looked at before. */
+	if (state->pop != 0 && proxy_route_set_remains(ctx) &&
+		!proxy_route_set_at(ctx, state->pop, false, &below))
 		return PROXY_REFUSAL_URI;
 	/* sips wants TLS on every hop: never less. */
 	return uri->scheme == SIP_SCHEME_SIPS ? PROXY_REFUSAL_SIPS : PROXY_REFUSAL_NONE;

@@ -168,6 +168,11 @@ int proxy_sockets_choose(
 bool proxy_sockets_may_send(const struct socket *from, const struct net_endpoint *ep);
 /* Whether the source of ctx needs no Record-Route token. */
 bool proxy_sockets_trusts(const struct sockets *s, const struct route_ctx *ctx);
+uint32_t proxy_endpoint_slot(const struct net_endpoint *ep);
+uint32_t proxy_name_slot(struct str host);
+/* The form in which hosts are compared, into out[HOST_MAX]; returns its length, 0: no host we could
+ * be. */
+uint32_t proxy_host_canonical(struct str host, char *out);
 uint64_t proxy_listener_id(const struct net_endpoint *ep, uint8_t transport);
 
 /* ---- the state of one message ---- */

@@ -24,8 +24,9 @@
  * Threads: keys and listeners are immutable snapshots, published by the control thread. All else
  * runs on workers and keeps its data in the route_ctx.
  *
- * Files: secret (file), token, listener, record_route, forward, response, reply, receive (16.3),
- * module_* (functions), keepalive (CRLF, STUN).
+ * Files: secret (file), token, configure (snapshot), listener, via (received, rport), receive
+ * (16.3), route_set (16.4), forward (16.5), write (16.6), record_route, response (16.7), reply
+ * (8.2.6), keepalive (CRLF, STUN), module_* (functions).
  */
 #include "net/net.h"
 #include "resolve/resolve.h"

@@ -10,7 +10,7 @@ static bool is_ack_to_us(struct proxy *p, struct route_ctx *ctx)
 	const struct sip_address *to = sip_msg_to(&ctx->msg, ctx->buf);
 	char tag[TAG_LEN];
 
-	if (to == NULL || to->tag.len != TAG_LEN)
+	if (to == NULL || to->tag.len != TAG_LEN || proxy_keys(p) == NULL)
 		return false;
 	proxy_tag_write(proxy_keys(p), proxy_transaction_key(p, ctx), tag);
 	return str_ieq(sip_text(ctx->buf, to->tag), (struct str){tag, TAG_LEN});

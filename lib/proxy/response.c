@@ -117,7 +117,8 @@ int64_t proxy_response_write(
 	struct proxy_state *state = proxy_state(ctx);
 	int64_t len;
 
-	if (!target->valid || top == NULL)
+	if (!target->valid || top == NULL ||
+		proxy_listener_at(p, (unsigned)target->listener) == NULL)
 		return -(int64_t)PROXY_REASON_RESPONSE_TARGET;
 	if ((state->flags & STATE_WRITTEN) == 0) {
 		sip_edit_delete_value(&ctx->edits, &ctx->msg, ctx->buf,

@@ -134,6 +134,16 @@ static void pop_second_half(const struct sockets *s, struct route_ctx *ctx)
 		state->route_listener = (uint16_t)(listener + 1);
 }
 
+/* What of a Route's URI may be a Request-URI: no headers (RFC 3261 19.1.1). */
+static struct route_text uri_without_headers(const struct sip_uri *uri)
+{
+	struct sip_span span = uri->all;
+
+	if (uri->headers.len != 0)
+		span.len = uri->headers.off - 1 - span.off;
+	return route_text_of_span(span);
+}
+
 /* A strict router put our Record-Route value into the R-URI: the last Route value is the one that
  * was meant. */
 static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct sockets *s)
@@ -155,7 +165,7 @@ static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct soc
 		return false;
 	take_ours(ctx, uri);
 	state->flags |= STATE_ROUTE_VALID | STATE_POP_LAST;
-	ctx->uri = route_text_of_span(last.uri.all);
+	ctx->uri = uri_without_headers(&last.uri);
 	if (sip_param_find(ctx->buf, uri->params, STR("r2"), NULL, NULL) && count_values(ctx) > 1)
 		pop_second_half(s, ctx);
 	return true;
@@ -208,8 +218,7 @@ void proxy_route_set_write(struct route_ctx *ctx)
 
 		sip_edit_insert_parts(
 			&ctx->edits, sip_msg_line_end(&ctx->msg, h), SIP_EDIT_FIRST, part, 3);
-		ctx->uri = route_text_of_span(next.uri.all);
-		ctx->uri.len -= next.uri.headers.len != 0 ? next.uri.headers.len + 1 : 0;
+		ctx->uri = uri_without_headers(&next.uri);
 		first++;
 	}
 	if (first == 0 && (state->flags & STATE_POP_LAST) == 0)

@@ -200,6 +200,15 @@ static void a_second_forward_is_refused_and_the_first_stands(void **state)
 	receive(f, INVITE, "10.0.0.9", 5060, LEFT);
 	call(f, "sl_send_reply", "100", "Trying", NULL);
 	assert_int_equal(call(f, "forward", "sip:10.4.4.4", NULL), ROUTE_TRUE);
+	assert_true(f->ctx->result.reply); /* and both leave */
+	assert_int_equal(f->ctx->result.status, 100);
+	assert_non_null(write_reply(f));
+	assert_non_null(write_request(f));
+	/* but not the reply of a refusal in between */
+	receive(f, INVITE, "10.0.0.9", 5060, LEFT);
+	call(f, "sl_send_reply", "100", "Trying", NULL);
+	assert_true(call(f, "forward", "sip:127.0.0.1", NULL) < 0);
+	assert_int_equal(call(f, "forward", "sip:10.4.4.4", NULL), ROUTE_TRUE);
 	assert_false(f->ctx->result.reply);
 	/* after a refusal another try may succeed */
 	receive(f, INVITE, "10.0.0.9", 5060, LEFT);
@@ -526,6 +535,31 @@ static void a_listener_is_found_by_its_endpoint_alone(void **state)
 	fixture_free(f);
 }
 
+static void a_listener_that_a_reload_takes_away_harms_nothing(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+
+	/* received, and routed, before the reload; written after it */
+	receive(f, INVITE, "10.1.0.9", 5060, RIGHT);
+	call(f, "record_route", NULL);
+	assert_int_equal(call(f, "forward", "sip:10.9.9.9", NULL), ROUTE_TRUE);
+	f->config.listeners = 1;
+	fixture_configure(f);
+	write_request(f);
+	assert_int_equal(f->written, -500);
+	assert_null(write_reply(f));
+	f->ctx->result.target.listener = LEFT;
+	f->ctx->result.forward = true;
+	assert_non_null(write_request(f));
+	assert_int_equal(lines(f->out, "Record-Route"), 1);
+	f->config.listeners = 0;
+	fixture_configure(f);
+	receive(f, INVITE, "10.0.0.9", 5060, LEFT);
+	assert_true(call(f, "forward", "sip:10.9.9.9", NULL) < 0);
+	assert_int_equal(proxy_refusal(f->ctx), PROXY_REFUSAL_NO_LISTENER);
+	fixture_free(f);
+}
+
 static void is_first_hop_counts_the_vias(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
@@ -570,6 +604,7 @@ int main(void)
 		cmocka_unit_test(too_many_edits_are_a_500_and_too_many_bytes_a_513),
 		cmocka_unit_test(myself_is_any_listener_advertised_name_or_alias),
 		cmocka_unit_test(a_listener_is_found_by_its_endpoint_alone),
+		cmocka_unit_test(a_listener_that_a_reload_takes_away_harms_nothing),
 		cmocka_unit_test(is_first_hop_counts_the_vias),
 	};
 

@@ -367,6 +367,19 @@ static void a_strict_next_hop_gets_its_uri_in_front_and_ours_at_the_end(void **s
 	fixture_free(f);
 }
 
+static void a_malformed_route_behind_ours_is_refused(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	char top[256];
+
+	set_up(f, LEFT, LEFT, top, NULL);
+	receive(f, bye(BYE_DOWN, routes(top, "<sip:10.5.5.5")), "10.0.0.9", 5060, LEFT);
+	assert_int_equal(call(f, "loose_route", NULL), ROUTE_TRUE);
+	assert_true(call(f, "forward", NULL) < 0);
+	assert_int_equal(f->ctx->result.status, 400);
+	fixture_free(f);
+}
+
 static void an_rfc_2543_caller_without_a_tag_keeps_its_dialog(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
@@ -502,6 +515,7 @@ int main(void)
 		cmocka_unit_test(a_valid_token_does_not_open_forbidden_destinations),
 		cmocka_unit_test(a_strict_router_put_our_token_into_the_request_uri),
 		cmocka_unit_test(a_strict_next_hop_gets_its_uri_in_front_and_ours_at_the_end),
+		cmocka_unit_test(a_malformed_route_behind_ours_is_refused),
 		cmocka_unit_test(an_rfc_2543_caller_without_a_tag_keeps_its_dialog),
 		cmocka_unit_test(parameters_travel_in_the_record_route_and_are_found_again),
 		cmocka_unit_test(preset_and_advertised_addresses_replace_the_listeners),

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The snapshot of listeners, aliases and settings: built and published by the control thread.
+ */
+#include "proxy/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct proxy *proxy_create(struct rcu *rcu, struct resolver *resolver)
+{
+	struct proxy *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->rcu = rcu;
+	p->resolver = resolver;
+	/* Without listeners at first: whoever asks gets an answer. */
+	if (proxy_configure(p, &(struct proxy_config){.require_token = true}) != 0) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void proxy_destroy(struct proxy *p)
+{
+	if (p == NULL)
+		return;
+	free(atomic_load_explicit(&p->keys, memory_order_relaxed));
+	free(atomic_load_explicit(&p->sockets, memory_order_relaxed));
+	free(p);
+}
+
+void proxy_retire(struct proxy *p, void *object)
+{
+	/* Where too many wait, some reader is stuck: leaking one snapshot is better than freeing it
+	 * under a reader. */
+	if (p->rcu == NULL)
+		free(object);
+	else
+		(void)rcu_retire(p->rcu, object, free);
+}
+
+static void add_name(
+	struct sockets *s, struct str host, uint16_t port, uint8_t transport, int socket)
+{
+	struct name *n = &s->name[s->names];
+	uint32_t slot;
+
+	n->host_len = (uint16_t)proxy_host_canonical(host, n->host);
+	if (n->host_len == 0)
+		return;
+	slot = proxy_name_slot((struct str){n->host, n->host_len});
+	n->port = port;
+	n->transport = transport;
+	n->socket = (int16_t)socket;
+	n->next = s->by_name[slot];
+	s->by_name[slot] = (int16_t)s->names++;
+}
+
+static void put_host(struct text *t, struct str host)
+{
+	bool brackets = host.len != 0 && host.s[0] != '[' && memchr(host.s, ':', host.len) != NULL;
+
+	if (brackets)
+		text_lit(t, "[");
+	text_put(t, host);
+	if (brackets)
+		text_lit(t, "]");
+}
+
+static bool host_is_plain(const char *host, size_t size)
+{
+	size_t len = strnlen(host, size);
+
+	if (len == size)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		char c = host[i];
+
+		if (!str_is_alpha(c) && !str_is_digit(c) && strchr(".-_:[]", c) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static int socket_init(struct sockets *s, unsigned index, const struct proxy_listener *listener)
+{
+	struct socket *k = &s->socket[index];
+	struct text via = {k->via, 0, sizeof(k->via), false},
+		    sip = {k->sip, 0, sizeof(k->sip), false};
+	struct str transport = sip_transport_name(listener->transport);
+	char literal[NET_ADDR_TEXT_MAX];
+	struct str host;
+	uint16_t port;
+
+	if (!host_is_plain(listener->advertise_host, sizeof(listener->advertise_host)) ||
+		transport.len == 0 || listener->ep.port == 0 ||
+		(listener->ep.addr.family != 4 && listener->ep.addr.family != 6))
+		return -EINVAL;
+	k->listener = *listener;
+	k->id = proxy_listener_id(&listener->ep, listener->transport);
+	k->loopback = net_addr_is_loopback(&listener->ep.addr);
+	hash_base32(k->id_text, k->id, 5 * TOKEN_LISTENER_LEN);
+	host = (struct str){literal, net_addr_format(&listener->ep.addr, literal)};
+	add_name(s, host, listener->ep.port, listener->transport, (int)index);
+	port = listener->advertise_port != 0 ? listener->advertise_port : listener->ep.port;
+	if (listener->advertise_host[0] != 0)
+		host = str_c(listener->advertise_host);
+	if (listener->advertise_host[0] != 0 || port != listener->ep.port)
+		add_name(s, host, port, listener->transport, (int)index);
+
+	text_lit(&via, "Via: SIP/2.0/");
+	text_put(&via, transport);
+	text_lit(&via, " ");
+	put_host(&via, host);
+	text_lit(&via, ":");
+	text_number(&via, port);
+	text_lit(&via, ";branch=" BRANCH_COOKIE);
+	k->via_len = (uint16_t)via.len;
+
+	text_lit(&sip, "sip:");
+	put_host(&sip, host);
+	text_lit(&sip, ":");
+	text_number(&sip, port);
+	if (listener->transport != SIP_TRANSPORT_UDP) {
+		text_lit(&sip, ";transport=");
+		for (uint32_t i = 0; i < transport.len; i++) {
+			char c = str_lower_char(transport.s[i]);
+
+			text_put(&sip, (struct str){&c, 1});
+		}
+	}
+	k->sip_len = (uint16_t)sip.len;
+	return via.full || sip.full ? -EINVAL : 0;
+}
+
+static int endpoint_add(struct sockets *s, unsigned index)
+{
+	const struct proxy_listener *l = &s->socket[index].listener;
+	uint32_t slot = proxy_endpoint_slot(&l->ep);
+
+	if (proxy_sockets_at_endpoint(s, &l->ep, l->transport) >= 0)
+		return -EEXIST;
+	while (s->by_endpoint[slot] >= 0)
+		slot = (slot + 1) & (BUCKETS - 1);
+	s->by_endpoint[slot] = (int16_t)index;
+	return 0;
+}
+
+static int settings_init(struct sockets *s, const struct proxy_config *config)
+{
+	size_t server = strnlen(config->server, sizeof(config->server));
+
+	s->mhomed = config->mhomed;
+	s->require_token = config->require_token;
+	s->token_trusted_group = config->token_trusted_group;
+	s->is_trusted = config->is_trusted;
+	s->is_trusted_arg = config->is_trusted_arg;
+	s->route = config->route;
+	s->route_arg = config->route_arg;
+	s->node = config->node;
+	hash_base32(s->node_text, (uint64_t)config->node << 48, 5 * TOKEN_NODE_LEN);
+	if (server == sizeof(config->server) || memchr(config->server, '\n', server) != NULL ||
+		memchr(config->server, '\r', server) != NULL)
+		return -EINVAL;
+	if (server != 0)
+		s->server_len = (uint16_t)snprintf(
+			s->server, sizeof(s->server), "Server: %s\r\n", config->server);
+	memset(s->by_endpoint, -1, sizeof(s->by_endpoint));
+	memset(s->by_name, -1, sizeof(s->by_name));
+	return 0;
+}
+
+int proxy_configure(struct proxy *p, const struct proxy_config *config)
+{
+	struct sockets *old = atomic_load_explicit(&p->sockets, memory_order_relaxed), *s;
+	int ret;
+
+	if (config->listeners > PROXY_LISTENERS_MAX || config->aliases > PROXY_ALIASES_MAX)
+		return -E2BIG;
+	s = calloc(1, sizeof(*s) + config->listeners * sizeof(s->socket[0]));
+	if (s == NULL)
+		return -ENOMEM;
+	ret = settings_init(s, config);
+	for (unsigned i = 0; i < config->listeners && ret == 0; i++) {
+		ret = socket_init(s, i, &config->listener[i]);
+		if (ret == 0)
+			ret = endpoint_add(s, i);
+		s->count++;
+	}
+	for (unsigned i = 0; i < config->aliases && ret == 0; i++) {
+		const struct proxy_alias *alias = &config->alias[i];
+
+		if (!host_is_plain(alias->host, sizeof(alias->host)) || alias->host[0] == 0)
+			ret = -EINVAL;
+		else
+			add_name(s, str_c(alias->host), alias->port, alias->transport, -1);
+	}
+	if (ret != 0) {
+		free(s);
+		return ret;
+	}
+	atomic_store_explicit(&p->sockets, s, memory_order_release);
+	if (old != NULL)
+		proxy_retire(p, old);
+	return 0;
+}
