@@ -97,4 +97,6 @@ void kernel_hop_find(
 	}
 	if (out->via.family == 0)
 		out->via = *to;
+	if (out->state == KERNEL_HOP_LOCAL)
+		out->source = *to;
 }

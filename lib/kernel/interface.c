@@ -243,6 +243,11 @@ static void set_number(const char *family, const char *what, const struct kernel
 	close(fd);
 }
 
+void kernel_interface_allow_ipv6(const struct kernel_interface *i)
+{
+	set_number("ipv6", "conf", i, "disable_ipv6", 0);
+}
+
 /*
  * The kernel sends nothing to SIP's next hops itself, so its neighbours only age by these clocks.
  * They make it ask again after some 5 s, find out within 3 s more that a MAC is gone, and then ask

@@ -102,6 +102,8 @@ static int put_address(
 				  most, &bits) != 0)
 		return kernel_fail(
 			error, error_size, EINVAL, "'%s' is no address with a prefix length", text);
+	if (addr.family == 6)
+		kernel_interface_allow_ipv6(i);
 	rc = kernel_netlink_address(&k->netlink, i->index, &addr, bits, true);
 	if (rc == -EEXIST)
 		return 0;

@@ -140,6 +140,8 @@ uint32_t kernel_interface_read(struct kernel_interface *i, uint8_t *frame);
 uint32_t kernel_interface_tag(const struct kernel_interface *i, uint8_t *frame, uint32_t len);
 int kernel_interface_carrier(struct kernel_interface *i, bool up);
 void kernel_interface_tune(const struct kernel_interface *i);
+/* Where a machine has IPv6 off by default: an address of it is asked for here. */
+void kernel_interface_allow_ipv6(const struct kernel_interface *i);
 
 /* ---- netlink ---- */
 

@@ -324,9 +324,11 @@ static void test_hop_follows_the_longest_prefix_of_our_ports(void **state)
 	assert_hop(hops, "192.168.9.9", KERNEL_HOP_NO_ROUTE, 0, 0, NULL, NULL);
 	assert_hop(hops, "172.21.0.0", KERNEL_HOP_UNRESOLVED, 1, 9000, "10.0.0.1", "10.0.0.5");
 	/* Our own, and what is nobody's. */
-	assert_hop(hops, "198.51.100.10", KERNEL_HOP_LOCAL, 0, 1500, "198.51.100.10", NULL);
-	assert_hop(hops, "10.0.0.5", KERNEL_HOP_LOCAL, 1, 9000, "10.0.0.5", NULL);
-	assert_hop(hops, "2001:db8:1::5", KERNEL_HOP_LOCAL, 0, 1500, "2001:db8:1::5", NULL);
+	assert_hop(
+		hops, "198.51.100.10", KERNEL_HOP_LOCAL, 0, 1500, "198.51.100.10", "198.51.100.10");
+	assert_hop(hops, "10.0.0.5", KERNEL_HOP_LOCAL, 1, 9000, "10.0.0.5", "10.0.0.5");
+	assert_hop(
+		hops, "2001:db8:1::5", KERNEL_HOP_LOCAL, 0, 1500, "2001:db8:1::5", "2001:db8:1::5");
 	for (const char *const *never = (const char *const[]){"10.0.0.255", "10.0.0.0",
 		     "198.51.100.255", "255.255.255.255", "224.0.0.1", "239.255.255.250",
 		     "127.0.0.1", "127.255.255.255", "0.0.0.0", "0.1.2.3", "::", "::1", "ff02::1",

@@ -282,6 +282,17 @@ static void test_routes_and_gateways_are_honoured_as_they_change(void **state)
 	harness_teardown(&h);
 }
 
+static void test_ipv6_address_holds_where_ipv6_is_off_by_default(void **state)
+{
+	BEGIN(h);
+	assert_int_equal(
+		harness_run(&h, h.here, "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6"), 0);
+	CREATE(h);
+	expect(&h, "2001:db8:1::1", KERNEL_HOP_LOCAL, NULL);
+	expect(&h, "2001:db8:1::9", KERNEL_HOP_UNRESOLVED, NULL);
+	harness_teardown(&h);
+}
+
 static void test_addresses_follow_the_interface(void **state)
 {
 	struct net_addr addr[8];
@@ -778,6 +789,7 @@ int main(void)
 		cmocka_unit_test(test_silent_change_of_mac_is_found_again),
 		cmocka_unit_test(test_neighbour_that_goes_is_unresolved_and_comes_back),
 		cmocka_unit_test(test_routes_and_gateways_are_honoured_as_they_change),
+		cmocka_unit_test(test_ipv6_address_holds_where_ipv6_is_off_by_default),
 		cmocka_unit_test(test_addresses_follow_the_interface),
 		cmocka_unit_test(test_netlink_overrun_loses_nothing),
 		cmocka_unit_test(test_carrier_follows_the_port),
