@@ -36,7 +36,8 @@ struct route_load {
 };
 
 struct route_place load_place(const struct route_load *load, struct ast_at at);
-/* A file's name as written at `at`, kept with the script: a relative one is found beside the file that names it. NULL where memory ends. */
+/* A file's name as written at `at`, kept with the script: a relative one is found beside the file
+ * that names it. NULL where memory ends. */
 const char *load_keep_path(struct route_load *load, struct str path, struct ast_at at);
 void load_error(struct route_load *load, struct ast_at at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -75,6 +76,8 @@ void config_cores_set(struct route_load *load, struct str key, struct ast_at at,
 	const struct config_value *value);
 void config_memory_set(struct route_load *load, struct str key, struct ast_at at,
 	const struct config_value *value);
+/* A copy that lives as long as the script, or NULL where memory is out. */
+const char *config_keep(struct route_load *load, struct str s);
 /* What can be judged once all has been read: listeners. */
 void config_finish(struct route_load *load);
 /* Defaults, before the grammar runs. */

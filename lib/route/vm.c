@@ -4,200 +4,7 @@
  * arena, and steps, calls and stack are bounded. A run stops with its program counter at the
  * instruction that could not go on, and the arguments of that still on the stack.
  */
-#include "route/code.h"
-#include "route/value.h"
-
-static inline struct str cell_str(const struct route_ctx *ctx, const struct route_cell *cell)
-{
-	if (cell->text.space == ROUTE_SPACE_CONST)
-		return str_of(ctx->script->text + cell->text.off, cell->text.len);
-	return route_text_str(ctx, cell->text);
-}
-
-static inline void set_int(struct route_cell *cell, int64_t i)
-{
-	cell->type = ROUTE_INT;
-	cell->i = i;
-}
-
-/* A value onto the stack; false where its text finds no room. */
-static inline bool set_value(
-	struct route_ctx *ctx, struct route_cell *cell, const struct route_value *v)
-{
-	cell->type = (uint8_t)v->type;
-	cell->i = v->i;
-	cell->text = ROUTE_TEXT_NONE;
-	if (v->type != ROUTE_STR || v->s.len == 0)
-		return true;
-	cell->text = route_text_keep(ctx, v->s);
-	return cell->text.space != ROUTE_SPACE_NONE;
-}
-
-static inline void get_value(
-	const struct route_ctx *ctx, const struct route_cell *cell, struct route_value *v)
-{
-	v->type = (enum route_type)cell->type;
-	v->i = cell->i;
-	v->s = cell->type == ROUTE_STR ? cell_str(ctx, cell) : STR_NONE;
-}
-
-/* As Kamailio converts: text that is no number, and null, are 0. */
-static int64_t to_int(const struct route_ctx *ctx, const struct route_cell *cell)
-{
-	struct route_value v;
-	int64_t i = 0;
-
-	if (cell->type == ROUTE_INT)
-		return cell->i;
-	if (cell->type == ROUTE_NULL)
-		return 0;
-	get_value(ctx, cell, &v);
-	return value_as_int(&v, &i) ? i : 0;
-}
-
-static struct str to_str(
-	const struct route_ctx *ctx, const struct route_cell *cell, char digits[VALUE_NUMBER_MAX])
-{
-	struct route_value v;
-
-	get_value(ctx, cell, &v);
-	return value_as_text(&v, digits);
-}
-
-static inline bool is_true(const struct route_ctx *ctx, const struct route_cell *cell)
-{
-	return (cell->type == ROUTE_INT ? cell->i : to_int(ctx, cell)) != 0;
-}
-
-/* == by the left one's type, where that is null by the right one's; the order by number. */
-static bool compare(const struct route_ctx *ctx, enum ast_op op, const struct route_cell *a,
-	const struct route_cell *b)
-{
-	char digits_a[VALUE_NUMBER_MAX], digits_b[VALUE_NUMBER_MAX];
-	int64_t i, j;
-
-	if (op == AST_OP_EQ || op == AST_OP_NE) {
-		bool equal;
-
-		if (a->type == ROUTE_INT || (a->type == ROUTE_NULL && b->type == ROUTE_INT))
-			equal = to_int(ctx, a) == to_int(ctx, b);
-		else if (a->type == ROUTE_STR && b->type == ROUTE_STR)
-			equal = a->text.len == b->text.len &&
-				str_eq(cell_str(ctx, a), cell_str(ctx, b));
-		else
-			equal = str_eq(to_str(ctx, a, digits_a), to_str(ctx, b, digits_b));
-		return equal == (op == AST_OP_EQ);
-	}
-	i = to_int(ctx, a);
-	j = to_int(ctx, b);
-	switch (op) {
-	case AST_OP_LT:
-		return i < j;
-	case AST_OP_LE:
-		return i <= j;
-	case AST_OP_GT:
-		return i > j;
-	default:
-		return i >= j;
-	}
-}
-
-/* Numbers wrap; a division by zero is null. */
-static void arithmetic(const struct route_ctx *ctx, enum ast_op op, struct route_cell *a,
-	const struct route_cell *b)
-{
-	int64_t i = to_int(ctx, a), j = to_int(ctx, b);
-	uint64_t u = (uint64_t)i, v = (uint64_t)j;
-
-	if ((op == AST_OP_DIV || op == AST_OP_MOD) && j == 0) {
-		*a = (struct route_cell){.type = ROUTE_NULL};
-		return;
-	}
-	switch (op) {
-	case AST_OP_SUB:
-		u -= v;
-		break;
-	case AST_OP_MUL:
-		u *= v;
-		break;
-	case AST_OP_DIV:
-		u = j == -1 ? 0 - u : (uint64_t)(i / j);
-		break;
-	case AST_OP_MOD:
-		u = j == -1 ? 0 : (uint64_t)(i % j);
-		break;
-	case AST_OP_BIT_OR:
-		u |= v;
-		break;
-	case AST_OP_BIT_AND:
-		u &= v;
-		break;
-	case AST_OP_BIT_XOR:
-		u ^= v;
-		break;
-	case AST_OP_SHL:
-		u = v < 64 ? u << v : 0;
-		break;
-	case AST_OP_SHR:
-		u = v < 64 ? u >> v : 0;
-		break;
-	default:
-		break;
-	}
-	set_int(a, (int64_t)u);
-}
-
-/* Joins n cells as text into the first. */
-static bool concat(struct route_ctx *ctx, struct route_cell *cell, unsigned n)
-{
-	char digits[ROUTE_STACK_MAX][VALUE_NUMBER_MAX];
-	struct str part[ROUTE_STACK_MAX];
-
-	for (unsigned i = 0; i < n; i++)
-		part[i] = to_str(ctx, &cell[i], digits[i]);
-	cell->text = route_text_join(ctx, part, n);
-	cell->type = ROUTE_STR;
-	return cell->text.space != ROUTE_SPACE_NONE;
-}
-
-static bool add(struct route_ctx *ctx, struct route_cell *a)
-{
-	if (a[0].type != ROUTE_INT)
-		return concat(ctx, a, 2);
-	set_int(&a[0], (int64_t)((uint64_t)a[0].i + (uint64_t)to_int(ctx, &a[1])));
-	return true;
-}
-
-static bool unary(struct route_ctx *ctx, enum ast_op op, struct route_cell *cell)
-{
-	char digits[VALUE_NUMBER_MAX];
-
-	switch (op) {
-	case AST_OP_NEG:
-		set_int(cell, (int64_t)(0 - (uint64_t)to_int(ctx, cell)));
-		break;
-	case AST_OP_BIT_NOT:
-		set_int(cell, ~to_int(ctx, cell));
-		break;
-	case AST_OP_TO_INT:
-		set_int(cell, to_int(ctx, cell));
-		break;
-	case AST_OP_TO_STR:
-		return cell->type == ROUTE_STR || concat(ctx, cell, 1);
-	case AST_OP_DEFINED:
-		set_int(cell, cell->type != ROUTE_NULL);
-		break;
-	case AST_OP_STRLEN:
-		set_int(cell, to_str(ctx, cell, digits).len);
-		break;
-	case AST_OP_STREMPTY:
-		set_int(cell, to_str(ctx, cell, digits).len == 0);
-		break;
-	default:
-		break;
-	}
-	return true;
-}
+#include "route/vm.h"
 
 /* ---- tests on the message ---- */
 
@@ -274,7 +81,7 @@ static int match(struct route_ctx *ctx, const struct code *code, const struct ro
 	char digits[VALUE_NUMBER_MAX];
 	struct str group[1];
 	int n = route_regex_match(
-		ctx, ctx->script->regex[code->c], to_str(ctx, cell, digits), group, 1);
+		ctx, ctx->script->regex[code->c], vm_to_text(ctx, cell, digits), group, 1);
 
 	return n < 0 ? -1 : (n > 0) != (code->a != 0);
 }
@@ -293,7 +100,7 @@ static inline int32_t call(struct route_ctx *ctx, const struct code_site *site, 
 	args = site->args;
 	cell = &ctx->stack[sp - args.n];
 	for (unsigned i = 0; i < args.n; i++)
-		get_value(ctx, &cell[i], &v[i]);
+		vm_get_value(ctx, &cell[i], &v[i]);
 	args.v = v;
 	return site->run(ctx, &args);
 }
@@ -334,7 +141,7 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			FAIL(STEPS);
 		switch ((enum code_op)code->op) {
 		case CODE_RETURN:
-			ctx->rc = (int32_t)to_int(ctx, &stack[--sp]);
+			ctx->rc = (int32_t)vm_to_int(ctx, &stack[--sp]);
 			if (ctx->rc == 0 || ctx->calls == 0)
 				STOP(ROUTE_ENDED);
 			pc = ctx->call_pc[--ctx->calls];
@@ -357,10 +164,10 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			pc = code->c;
 			continue;
 		case CODE_JUMP_FALSE:
-			pc = is_true(ctx, &stack[--sp]) ? pc + 1 : code->c;
+			pc = vm_is_true(ctx, &stack[--sp]) ? pc + 1 : code->c;
 			continue;
 		case CODE_JUMP_TRUE:
-			pc = is_true(ctx, &stack[--sp]) ? code->c : pc + 1;
+			pc = vm_is_true(ctx, &stack[--sp]) ? code->c : pc + 1;
 			continue;
 		case CODE_JUMP_RC_FALSE:
 			pc = ctx->rc > 0 ? pc + 1 : code->c;
@@ -411,10 +218,10 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			stack[sp++] = script->cell[code->c];
 			break;
 		case CODE_PUSH_INT:
-			set_int(&stack[sp++], (int32_t)code->c);
+			vm_set_int(&stack[sp++], (int32_t)code->c);
 			break;
 		case CODE_PUSH_RC:
-			set_int(&stack[sp++], ctx->rc > 0);
+			vm_set_int(&stack[sp++], ctx->rc > 0);
 			break;
 		case CODE_POP:
 			sp--;
@@ -427,8 +234,8 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			struct route_value v;
 
 			if (!route_variables[code->b].get(
-				    ctx, cell_str(ctx, &script->cell[code->c]), &v) ||
-				!set_value(ctx, &stack[sp], &v))
+				    ctx, vm_str(ctx, &script->cell[code->c]), &v) ||
+				!vm_set_value(ctx, &stack[sp], &v))
 				FAIL(INTERNAL);
 			sp++;
 			break;
@@ -438,15 +245,15 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			if ((ctx->var_set >> code->b & 1) != 0)
 				stack[sp] = ctx->var[code->b];
 			else
-				set_int(&stack[sp], 0);
+				vm_set_int(&stack[sp], 0);
 			sp++;
 			break;
 		case CODE_SET: {
 			struct route_value v;
 
-			get_value(ctx, &stack[--sp], &v);
+			vm_get_value(ctx, &stack[--sp], &v);
 			ctx->rc = route_variables[code->b].set(
-					  ctx, cell_str(ctx, &script->cell[code->c]), &v)
+					  ctx, vm_str(ctx, &script->cell[code->c]), &v)
 					  ? ROUTE_TRUE
 					  : ROUTE_FALSE;
 			if (ctx->failure != ROUTE_FAILURE_NONE)
@@ -456,70 +263,70 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 		case CODE_SET_SLOT:
 			ctx->var[code->b] = stack[--sp];
 			if (ctx->var[code->b].type == ROUTE_NULL)
-				set_int(&ctx->var[code->b], 0);
+				vm_set_int(&ctx->var[code->b], 0);
 			ctx->var_set |= 1ULL << code->b;
 			break;
 		case CODE_FORMAT: {
 			struct route_value v;
 
 			if (!route_format_eval(ctx, script->format[code->c], &v) ||
-				!set_value(ctx, &stack[sp], &v))
+				!vm_set_value(ctx, &stack[sp], &v))
 				FAIL(TEXT_FULL);
 			sp++;
 			break;
 		}
 		case CODE_ORIGIN:
-			set_int(&stack[sp++], origin(ctx, (enum code_origin)code->b));
+			vm_set_int(&stack[sp++], origin(ctx, (enum code_origin)code->b));
 			break;
 		case CODE_MYSELF:
-			set_int(&stack[sp++], is_myself(ctx, (enum ast_subject)code->b));
+			vm_set_int(&stack[sp++], is_myself(ctx, (enum ast_subject)code->b));
 			break;
 		case CODE_PREFIX:
-			set_int(&stack[sp++],
+			vm_set_int(&stack[sp++],
 				net_prefix_holds(&script->prefix[code->c],
 					code->b == AST_SRC_IP ? &ctx->origin.src.addr
 							      : &ctx->origin.dst.addr));
 			break;
 		case CODE_METHOD_IS:
-			set_int(&stack[sp++], method_is(ctx, (enum sip_method)code->b));
+			vm_set_int(&stack[sp++], method_is(ctx, (enum sip_method)code->b));
 			break;
 		case CODE_MATCH: {
 			int matched = match(ctx, code, &stack[sp - 1]);
 
 			if (matched < 0)
 				FAIL(REGEX_LIMIT);
-			set_int(&stack[sp - 1], matched);
+			vm_set_int(&stack[sp - 1], matched);
 			break;
 		}
 		case CODE_COMPARE:
 			sp--;
-			set_int(&stack[sp - 1],
-				compare(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]));
+			vm_set_int(&stack[sp - 1],
+				vm_compare(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]));
 			break;
 		case CODE_ARITH:
 			sp--;
-			arithmetic(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]);
+			vm_arithmetic(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]);
 			break;
 		case CODE_ADD:
 			sp--;
-			if (!add(ctx, &stack[sp - 1]))
+			if (!vm_add(ctx, &stack[sp - 1]))
 				FAIL(TEXT_FULL);
 			break;
 		case CODE_CONCAT:
 			sp -= code->b - 1;
-			if (!concat(ctx, &stack[sp - 1], code->b))
+			if (!vm_concat(ctx, &stack[sp - 1], code->b))
 				FAIL(TEXT_FULL);
 			break;
 		case CODE_UNARY:
-			if (!unary(ctx, (enum ast_op)code->b, &stack[sp - 1]))
+			if (!vm_unary(ctx, (enum ast_op)code->b, &stack[sp - 1]))
 				FAIL(TEXT_FULL);
 			break;
 		case CODE_TRANSFORM: {
 			struct route_value v;
 
-			get_value(ctx, &stack[sp - 1], &v);
+			vm_get_value(ctx, &stack[sp - 1], &v);
 			if (!transform_apply(ctx, &script->transform[code->c], &v) ||
-				!set_value(ctx, &stack[sp - 1], &v))
+				!vm_set_value(ctx, &stack[sp - 1], &v))
 				FAIL(TEXT_FULL);
 			break;
 		}
