@@ -34,8 +34,8 @@
  * memory. Reading, building and publishing the set takes 16 ms and 1.3 MB; 1 Mi pins are 32 MB.
  *
  * Files: list (file to destinations), maglev (tables), set (one version of a set), identity (ids,
- * health), generation (a planned change), pin, select (algorithms), dispatcher (functions),
- * dispatch (the room).
+ * health), generation (a planned change), pin, select (algorithms), key (what is hashed),
+ * dispatcher (the module), function_select, function_query, dispatch (the room).
  */
 #include "proxy/proxy.h"
 #include "resolve/resolve.h"
