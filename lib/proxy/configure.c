@@ -146,6 +146,11 @@ static int endpoint_add(struct sockets *s, unsigned index)
 	while (s->by_endpoint[slot] >= 0)
 		slot = (slot + 1) & (BUCKETS - 1);
 	s->by_endpoint[slot] = (int16_t)index;
+	slot = proxy_id_slot(s->socket[index].id);
+	while (s->by_id[slot] >= 0)
+		slot = (slot + 1) & (BUCKETS - 1);
+	s->by_id[slot] = (int16_t)index;
+	s->addresses |= proxy_address_bit(&l->ep.addr);
 	return 0;
 }
 
@@ -169,6 +174,7 @@ static int settings_init(struct sockets *s, const struct proxy_config *config)
 		s->server_len = (uint16_t)snprintf(
 			s->server, sizeof(s->server), "Server: %s\r\n", config->server);
 	memset(s->by_endpoint, -1, sizeof(s->by_endpoint));
+	memset(s->by_id, -1, sizeof(s->by_id));
 	memset(s->by_name, -1, sizeof(s->by_name));
 	return 0;
 }

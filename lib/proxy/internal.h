@@ -120,7 +120,9 @@ struct sockets {
 	char server[128 + 12]; /* "Server: ...\r\n" */
 	uint16_t server_len;
 	unsigned count, names;
+	uint64_t addresses; /* a bit for each of our addresses, by hash: most next hops miss it */
 	int16_t by_endpoint[BUCKETS]; /* open addressing */
+	int16_t by_id[BUCKETS];       /* likewise */
 	int16_t by_name[BUCKETS];     /* chains by name.next */
 	struct name name[NAMES_MAX];
 	struct socket socket[];
@@ -169,10 +171,16 @@ bool proxy_sockets_may_send(const struct socket *from, const struct net_endpoint
 /* Whether the source of ctx needs no Record-Route token. */
 bool proxy_sockets_trusts(const struct sockets *s, const struct route_ctx *ctx);
 uint32_t proxy_endpoint_slot(const struct net_endpoint *ep);
+/* One bit of 64 for an address. */
+uint64_t proxy_address_bit(const struct net_addr *addr);
 uint32_t proxy_name_slot(struct str host);
 /* The form in which hosts are compared, into out[HOST_MAX]; returns its length, 0: no host we could
  * be. */
 uint32_t proxy_host_canonical(struct str host, char *out);
+static inline uint32_t proxy_id_slot(uint64_t id)
+{
+	return (uint32_t)(id >> 54) & (BUCKETS - 1);
+}
 uint64_t proxy_listener_id(const struct net_endpoint *ep, uint8_t transport);
 
 /* ---- the state of one message ---- */

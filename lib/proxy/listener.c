@@ -30,6 +30,11 @@ uint32_t proxy_endpoint_slot(const struct net_endpoint *ep)
 	return (uint32_t)(v >> 54) & (BUCKETS - 1);
 }
 
+uint64_t proxy_address_bit(const struct net_addr *addr)
+{
+	return (uint64_t)1 << (((addr->q[0] ^ addr->q[1]) * 0x9e3779b97f4a7c15ULL) >> 58);
+}
+
 uint32_t proxy_name_slot(struct str host)
 {
 	uint32_t v = 2166136261u;
@@ -121,11 +126,12 @@ int proxy_sockets_at_endpoint(
 
 int proxy_sockets_by_id(const struct sockets *s, uint64_t id)
 {
-	for (unsigned i = 0; i < s->count; i++) {
-		if (s->socket[i].id == id)
-			return (int)i;
+	for (uint32_t slot = proxy_id_slot(id);; slot = (slot + 1) & (BUCKETS - 1)) {
+		int16_t i = s->by_id[slot];
+
+		if (i < 0 || s->socket[i].id == id)
+			return i;
 	}
-	return -1;
 }
 
 int proxy_sockets_find(const struct sockets *s, struct str text)
@@ -184,6 +190,9 @@ static int by_route(const struct sockets *s, const struct socket *received,
 {
 	int best = -1, best_score = -1;
 
+	if (received != NULL && !s->mhomed && received->listener.port == port &&
+		received->listener.ep.addr.family == source->family)
+		return (int)(received - s->socket);
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct proxy_listener *l = &s->socket[i].listener;
 		int score = 0;
@@ -196,7 +205,7 @@ static int by_route(const struct sockets *s, const struct socket *received,
 		if (received != NULL && l->ep.port == received->listener.ep.port)
 			score += 2;
 		if (received == &s->socket[i])
-			score += s->mhomed ? 1 : 8;
+			score += 1;
 		if (score > best_score) {
 			best = (int)i;
 			best_score = score;
@@ -220,7 +229,7 @@ int proxy_sockets_choose(
 			       : -1;
 	if (from != NULL && from->listener.transport != SIP_TRANSPORT_UDP)
 		from = NULL;
-	for (unsigned i = 0; i < s->count; i++) {
+	for (unsigned i = 0; (s->addresses & proxy_address_bit(to)) != 0 && i < s->count; i++) {
 		/* A spiral: from the listener it came by where that is of the family, else from the
 		 * one it goes to. */
 		if (net_addr_equal(&s->socket[i].listener.ep.addr, to) &&

@@ -560,6 +560,36 @@ static void a_listener_that_a_reload_takes_away_harms_nothing(void **state)
 	fixture_free(f);
 }
 
+static void as_many_listeners_as_there_may_be_are_all_found(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	struct proxy_listener *many = calloc(PROXY_LISTENERS_MAX + 1, sizeof(*many));
+
+	assert_non_null(many);
+	for (unsigned i = 0; i <= PROXY_LISTENERS_MAX; i++) {
+		many[i].ep = endpoint("10.0.0.1", 5060);
+		many[i].ep.addr.b[3] = (uint8_t)(i / 16);
+		many[i].ep.port = (uint16_t)(5060 + i % 16);
+		many[i].transport = SIP_TRANSPORT_UDP;
+	}
+	f->config.listener = many;
+	f->config.listeners = PROXY_LISTENERS_MAX + 1;
+	assert_int_equal(proxy_configure(f->proxy, &f->config), -E2BIG);
+	f->config.listeners = PROXY_LISTENERS_MAX;
+	fixture_configure(f);
+	for (unsigned i = 0; i < PROXY_LISTENERS_MAX; i++) {
+		const struct sockets *s = proxy_sockets(f->proxy);
+
+		assert_int_equal(proxy_listener_find(f->proxy, &many[i].ep, SIP_TRANSPORT_UDP), i);
+		assert_int_equal(
+			proxy_sockets_by_id(s, proxy_listener_id(&many[i].ep, SIP_TRANSPORT_UDP)),
+			i);
+	}
+	assert_int_equal(proxy_sockets_by_id(proxy_sockets(f->proxy), 0), -1);
+	free(many);
+	fixture_free(f);
+}
+
 static void is_first_hop_counts_the_vias(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
@@ -605,6 +635,7 @@ int main(void)
 		cmocka_unit_test(myself_is_any_listener_advertised_name_or_alias),
 		cmocka_unit_test(a_listener_is_found_by_its_endpoint_alone),
 		cmocka_unit_test(a_listener_that_a_reload_takes_away_harms_nothing),
+		cmocka_unit_test(as_many_listeners_as_there_may_be_are_all_found),
 		cmocka_unit_test(is_first_hop_counts_the_vias),
 	};
 
