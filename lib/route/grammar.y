@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The language: globals, modules, blocks and statements. Builds the tree; meaning is the checker's. */
+/* The language: globals, modules, blocks, statements. Builds the tree; its meaning is the checker's. */
 %define api.pure full
 %define api.prefix {route_yy}
 %define api.location.type {struct ast_at}
@@ -41,13 +41,19 @@ int route_yylex_init_extra(struct route_load *load, void **scanner);
 int route_yylex_destroy(void *scanner);
 void *route_yy_scan_bytes(const char *bytes, int len, void *scanner);
 
-static void route_yyerror(const struct ast_at *at, void *scanner, struct route_load *load, const char *message);
+static void route_yyerror(const struct ast_at *at, void *scanner, struct route_load *load,
+	const char *message);
 static struct ast_expr *make(struct route_load *load, enum ast_kind kind, struct ast_at at);
-static struct ast_expr *make_text(struct route_load *load, enum ast_kind kind, struct ast_at at, struct str text);
-static struct ast_expr *unary(struct route_load *load, enum ast_op op, struct ast_at at, struct ast_expr *a);
-static struct ast_expr *binary(struct route_load *load, enum ast_op op, struct ast_at at, struct ast_expr *a, struct ast_expr *b);
-static struct ast_stmt *statement(struct route_load *load, enum ast_statement kind, struct ast_at at);
-static void block(struct route_load *load, enum ast_block_kind kind, struct str name, struct ast_at at, struct ast_stmt *body);
+static struct ast_expr *make_text(struct route_load *load, enum ast_kind kind, struct ast_at at,
+	struct str text);
+static struct ast_expr *unary(struct route_load *load, enum ast_op op, struct ast_at at,
+	struct ast_expr *a);
+static struct ast_expr *binary(struct route_load *load, enum ast_op op, struct ast_at at,
+	struct ast_expr *a, struct ast_expr *b);
+static struct ast_stmt *statement(struct route_load *load, enum ast_statement kind,
+	struct ast_at at);
+static void block(struct route_load *load, enum ast_block_kind kind, struct str name,
+	struct ast_at at, struct ast_stmt *body);
 static struct str join(struct route_load *load, struct str a, struct str b);
 static struct str digits(struct route_load *load, int64_t n);
 static struct str span(const struct route_load *load, struct ast_at at);
@@ -67,15 +73,23 @@ static void flag_define(struct route_load *load, struct str name, struct ast_at 
 	int op;
 }
 
-%token <str> IDENT "name" STRING "string" VARIABLE_NAME "variable" ADDRESS "address" SOCKET "socket" WORD "word" NAME_TEXT "block name"
+%token <str> IDENT "name" STRING "string" VARIABLE_NAME "variable" ADDRESS "address"
+%token <str> SOCKET "socket" WORD "word" NAME_TEXT "block name"
 %token <number> NUMBER "number"
-%token ROUTE "route" REQUEST_ROUTE "request_route" REPLY_ROUTE "reply_route" FAILURE_ROUTE "failure_route"
-%token BRANCH_ROUTE "branch_route" EVENT_ROUTE "event_route" ERROR_ROUTE "error_route" ONSEND_ROUTE "onsend_route"
-%token IF "if" ELSE "else" WHILE "while" SWITCH "switch" CASE "case" DEFAULT "default" BREAK "break" RETURN "return"
-%token EXIT "exit" DROP "drop" LOADMODULE "loadmodule" MODPARAM "modparam" LISTEN "listen" ALIAS "alias"
-%token ADVERTISE "advertise" DEFINED "defined" STRLEN "strlen" STREMPTY "strempty" CAST_INT "(int)" CAST_STR "(str)" FLAGS "flags" NAMED "name \"...\""
-%token AND "&&" OR "||" NOT "!" EQ "==" NE "!=" MATCH "=~" NOT_MATCH "!~" LE "<=" GE ">=" SHL "<<" SHR ">>"
-%token ADD_SET "+=" SUB_SET "-=" MUL_SET "*=" DIV_SET "/=" MOD_SET "%=" OR_SET "|=" AND_SET "&=" XOR_SET "^="
+%token ROUTE "route" REQUEST_ROUTE "request_route" REPLY_ROUTE "reply_route"
+%token FAILURE_ROUTE "failure_route"
+%token BRANCH_ROUTE "branch_route" EVENT_ROUTE "event_route" ERROR_ROUTE "error_route"
+%token ONSEND_ROUTE "onsend_route"
+%token IF "if" ELSE "else" WHILE "while" SWITCH "switch" CASE "case" DEFAULT "default"
+%token BREAK "break" RETURN "return"
+%token EXIT "exit" DROP "drop" LOADMODULE "loadmodule" MODPARAM "modparam" LISTEN "listen"
+%token ALIAS "alias"
+%token ADVERTISE "advertise" DEFINED "defined" STRLEN "strlen" STREMPTY "strempty"
+%token CAST_INT "(int)" CAST_STR "(str)" FLAGS "flags" NAMED "name \"...\""
+%token AND "&&" OR "||" NOT "!" EQ "==" NE "!=" MATCH "=~" NOT_MATCH "!~" LE "<=" GE ">=" SHL "<<"
+%token SHR ">>"
+%token ADD_SET "+=" SUB_SET "-=" MUL_SET "*=" DIV_SET "/=" MOD_SET "%=" OR_SET "|=" AND_SET "&="
+%token XOR_SET "^="
 %token JUNK "character that means nothing here"
 %token END 0 "end of file"
 
@@ -143,7 +157,10 @@ flag
 
 global
 	: IDENT '=' value			{ config_global(load, $1, @1, &$3); }
-	| IDENT '.' IDENT '=' value		{ load_error(load, @1, "custom globals such as '%.*s.%.*s' are not supported: use #!define", STR_FMT($1), STR_FMT($3)); }
+	| IDENT '.' IDENT '=' value
+		{ load_error(load, @1,
+			"custom globals such as '%.*s.%.*s' are not supported: use #!define",
+			STR_FMT($1), STR_FMT($3)); }
 	;
 
 string
@@ -220,10 +237,13 @@ raw_more
 blocks
 	: REQUEST_ROUTE '{' stmts '}'		{ block(load, AST_BLOCK_REQUEST, STR_NONE, @1, $3.first); }
 	| ROUTE '{' stmts '}'			{ block(load, AST_BLOCK_REQUEST, STR_NONE, @1, $3.first); }
-	| ROUTE block_name '{' stmts '}'	{ block(load, str_eq($2, STR("0")) ? AST_BLOCK_REQUEST : AST_BLOCK_ROUTE,
+	| ROUTE block_name '{' stmts '}'
+		{ block(load, str_eq($2, STR("0")) ? AST_BLOCK_REQUEST : AST_BLOCK_ROUTE,
 							str_eq($2, STR("0")) ? STR_NONE : $2, @2, $4.first); }
 	| REPLY_ROUTE '{' stmts '}'		{ block(load, AST_BLOCK_REPLY, STR_NONE, @1, $3.first); }
-	| REPLY_ROUTE block_name '{' stmts '}'	{ block(load, AST_BLOCK_REPLY, str_eq($2, STR("0")) ? STR_NONE : $2, @2, $4.first); }
+	| REPLY_ROUTE block_name '{' stmts '}'
+		{ block(load, AST_BLOCK_REPLY, str_eq($2, STR("0")) ? STR_NONE : $2, @2,
+			$4.first); }
 	| FAILURE_ROUTE block_name '{' stmts '}' { block(load, AST_BLOCK_FAILURE, $2, @2, $4.first); }
 	| BRANCH_ROUTE block_name '{' stmts '}'	{ block(load, AST_BLOCK_BRANCH, $2, @2, $4.first); }
 	| EVENT_ROUTE block_name '{' stmts '}'	{ block(load, AST_BLOCK_EVENT, $2, @2, $4.first); }
@@ -250,10 +270,14 @@ stmts
 stmt
 	: ';'					{ $$ = NULL; }
 	| '{' stmts '}'				{ $$ = statement(load, AST_BLOCK, @$); $$->then = $2.first; }
-	| IF condition stmt ELSE stmt		{ $$ = statement(load, AST_IF, @2); $$->expr = $2; $$->then = $3; $$->otherwise = $5; }
-	| IF condition stmt %prec NO_ELSE	{ $$ = statement(load, AST_IF, @2); $$->expr = $2; $$->then = $3; }
+	| IF condition stmt ELSE stmt
+		{ $$ = statement(load, AST_IF, @2); $$->expr = $2; $$->then = $3;
+			$$->otherwise = $5; }
+	| IF condition stmt %prec NO_ELSE
+		{ $$ = statement(load, AST_IF, @2); $$->expr = $2; $$->then = $3; }
 	| WHILE condition stmt			{ $$ = statement(load, AST_WHILE, @2); $$->expr = $2; $$->then = $3; }
-	| SWITCH '(' expr ')' '{' cases '}'	{ $$ = statement(load, AST_SWITCH, @3); $$->expr = $3; $$->cases = $6.first; }
+	| SWITCH '(' expr ')' '{' cases '}'
+		{ $$ = statement(load, AST_SWITCH, @3); $$->expr = $3; $$->cases = $6.first; }
 	| simple ';'
 	;
 
@@ -275,7 +299,9 @@ case
 	: CASE expr ':' body_or_nothing		{ $$ = ast_alloc(&load->arena, sizeof(struct ast_case));
 						  if ($$ == NULL) { load_no_memory(load); YYABORT; }
 						  $$->at = @2; $$->value = $2; $$->body = $4; }
-	| CASE '/' expr '/' ':' body_or_nothing	{ load_error(load, @3, "a case compares with a constant; for expressions write if and =~"); YYABORT; $$ = NULL; }
+	| CASE '/' expr '/' ':' body_or_nothing
+		{ load_error(load, @3, "a case compares with a constant: write if and =~ instead");
+			load->gave_up = true; $$ = NULL; YYABORT; }
 	| DEFAULT ':' body_or_nothing		{ $$ = ast_alloc(&load->arena, sizeof(struct ast_case));
 						  if ($$ == NULL) { load_no_memory(load); YYABORT; }
 						  $$->at = @1; $$->body = $3; }
@@ -316,7 +342,8 @@ assign
 
 call
 	: IDENT					{ $$ = make_text(load, AST_NAME, @1, $1); }
-	| IDENT '(' args ')'			{ $$ = make_text(load, AST_CALL, @1, $1); $$->arg = $3.first; $$->args = $3.n;
+	| IDENT '(' args ')'
+		{ $$ = make_text(load, AST_CALL, @1, $1); $$->arg = $3.first; $$->args = $3.n;
 						  for (struct ast_expr *a = $3.first; a != NULL; a = a->next)
 							if (a->depth >= $$->depth) $$->depth = (uint16_t)(a->depth + 1); }
 	;
@@ -325,7 +352,9 @@ route_call
 	: ROUTE '(' IDENT ')'			{ $$ = make_text(load, AST_ROUTE, @3, $3); }
 	| ROUTE '(' NUMBER ')'			{ $$ = make_text(load, AST_ROUTE, @3, digits(load, $3)); }
 	| ROUTE '(' STRING ')'			{ $$ = make_text(load, AST_ROUTE, @3, $3); $$->quoted = true; }
-	| ROUTE '(' VARIABLE_NAME ')'		{ load_error(load, @3, "the name of a route must stand in the script: what it does is checked at load");
+	| ROUTE '(' VARIABLE_NAME ')'
+		{ load_error(load, @3,
+			"the name of a route must stand in the script: what it does is checked at load");
 						  $$ = make(load, AST_INT, @3); }
 	;
 
@@ -403,7 +432,8 @@ static struct ast_expr *make(struct route_load *load, enum ast_kind kind, struct
 	return expr;
 }
 
-static struct ast_expr *make_text(struct route_load *load, enum ast_kind kind, struct ast_at at, struct str text)
+static struct ast_expr *make_text(struct route_load *load, enum ast_kind kind, struct ast_at at,
+	struct str text)
 {
 	struct ast_expr *expr = make(load, kind, at);
 
@@ -421,7 +451,8 @@ static void deepen(struct route_load *load, struct ast_expr *expr, const struct 
 	}
 }
 
-static struct ast_expr *unary(struct route_load *load, enum ast_op op, struct ast_at at, struct ast_expr *a)
+static struct ast_expr *unary(struct route_load *load, enum ast_op op, struct ast_at at,
+	struct ast_expr *a)
 {
 	struct ast_expr *expr = make(load, AST_UNARY, at);
 
@@ -431,7 +462,8 @@ static struct ast_expr *unary(struct route_load *load, enum ast_op op, struct as
 	return expr;
 }
 
-static struct ast_expr *binary(struct route_load *load, enum ast_op op, struct ast_at at, struct ast_expr *a, struct ast_expr *b)
+static struct ast_expr *binary(struct route_load *load, enum ast_op op, struct ast_at at,
+	struct ast_expr *a, struct ast_expr *b)
 {
 	struct ast_expr *expr = make(load, AST_BINARY, at);
 
@@ -443,7 +475,8 @@ static struct ast_expr *binary(struct route_load *load, enum ast_op op, struct a
 	return expr;
 }
 
-static struct ast_stmt *statement(struct route_load *load, enum ast_statement kind, struct ast_at at)
+static struct ast_stmt *statement(struct route_load *load, enum ast_statement kind,
+	struct ast_at at)
 {
 	struct ast_stmt *stmt = ast_alloc(&load->arena, sizeof(*stmt));
 
@@ -461,7 +494,8 @@ static struct ast_stmt *statement(struct route_load *load, enum ast_statement ki
 	return stmt;
 }
 
-static void block(struct route_load *load, enum ast_block_kind kind, struct str name, struct ast_at at, struct ast_stmt *body)
+static void block(struct route_load *load, enum ast_block_kind kind, struct str name,
+	struct ast_at at, struct ast_stmt *body)
 {
 	struct ast_block *b;
 
@@ -471,7 +505,8 @@ static void block(struct route_load *load, enum ast_block_kind kind, struct str 
 		if (other->kind != kind || !str_eq(other->name, name))
 			continue;
 		place = load_place(load, other->at);
-		load_error(load, at, "a second %s%s%.*s%s; the first stands at %s:%d", ast_block_text(kind, name.len > 0), name.len > 0 ? "[" : "",
+		load_error(load, at, "a second %s%s%.*s%s; the first stands at %s:%d", ast_block_text(kind,
+			name.len > 0), name.len > 0 ? "[" : "",
 			STR_FMT(name), name.len > 0 ? "]" : "", place.file, place.line);
 		return;
 	}
@@ -537,16 +572,19 @@ static void flag_define(struct route_load *load, struct str name, struct ast_at 
 	load->flags = flag;
 }
 
-static void route_yyerror(const struct ast_at *at, void *scanner, struct route_load *load, const char *message)
+static void route_yyerror(const struct ast_at *at, void *scanner, struct route_load *load,
+	const char *message)
 {
 	(void)scanner;
 	/* The parser's stack is bounded: all that it says by itself is that it ended. */
-	load_error(load, *at, "%s", strcmp(message, "memory exhausted") == 0 ? "this is nested too deeply" : message);
+	load_error(load, *at, "%s", strcmp(message,
+		"memory exhausted") == 0 ? "this is nested too deeply" : message);
 	load->gave_up = true;
 }
 
 /* "syntax error: unexpected X, expected Y or Z". */
-static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, struct route_load *load)
+static int yyreport_syntax_error(const yypcontext_t *context, void *scanner,
+	struct route_load *load)
 {
 	enum { SHOWN = 4 };
 	yysymbol_kind_t expected[SHOWN];
@@ -561,9 +599,11 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, str
 	if (token == YYSYMBOL_YYEMPTY || token == YYSYMBOL_YYEOF)
 		text_addf(&message, "end of file");
 	else
-		text_addf(&message, "'%.*s'", at.to - at.from > 40 ? 40 : (int)(at.to - at.from), text.s + at.from);
+		text_addf(&message, "'%.*s'", at.to - at.from > 40 ? 40 : (int)(at.to - at.from),
+			text.s + at.from);
 	for (int i = 0; i < n; i++)
-		text_addf(&message, "%s%s", i == 0 ? ", expected " : i + 1 == n ? " or " : ", ", yysymbol_name(expected[i]));
+		text_addf(&message, "%s%s", i == 0 ? ", expected " : i + 1 == n ? " or " : ", ",
+			yysymbol_name(expected[i]));
 	/* The end of the file has no line of its own to show: the last byte has. */
 	if (token == YYSYMBOL_YYEOF && at.from > 0) {
 		at.from = text.len;
