@@ -30,13 +30,18 @@ def sh(*args, env=None, **kw):
     return subprocess.run([str(a) for a in args], cwd=ROOT, env={**os.environ, **(env or {})}, **kw)
 
 
-def build(directory, *options, cc="gcc", targets=()):
-    """Configures (once) and builds; prints the compiler's words only where it fails."""
+def configure(directory, *options, cc="gcc"):
     path = ROOT / directory
     if not (path / "build.ninja").exists():
         r = sh("meson", "setup", path, *options, env={"CC": cc}, capture_output=True, text=True)
         if r.returncode != 0:
             sys.exit(f"{r.stdout}\n{r.stderr}\ntests/run: meson setup {directory} failed")
+    return path
+
+
+def build(directory, *options, cc="gcc", targets=()):
+    """Configures (once) and builds; prints the compiler's words only where it fails."""
+    path = configure(directory, *options, cc=cc)
     print(f"building {directory} ...", flush=True)
     r = sh("ninja", "-C", path, *targets, capture_output=True, text=True)
     if r.returncode != 0:
@@ -150,16 +155,20 @@ def e2e(args, tally):
 
 
 def fuzz(args, tally):
-    path = build("build-fuzz", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
-                 "-Doptimization=1", cc="clang", targets=("fuzzers",))
+    path = configure("build-fuzz", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                     "-Doptimization=1", cc="clang")
+    known = json.loads(sh("meson", "introspect", "--targets", path, capture_output=True, text=True).stdout)
+    build("build-fuzz", targets=[pathlib.Path(f).relative_to(path) for t in known if t["name"].startswith("fuzz_")
+                                 for f in t["filename"]])
     seconds = args.fuzz_seconds or (10 if os.environ.get("CI") else 60)
     targets = sorted(p for p in path.glob("tests/fuzz/*/fuzz_*") if p.is_file() and os.access(p, os.X_OK))
 
     def one(target):
         corpus = path / "corpus" / target.name
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = [d for d in (ROOT / "tests/fuzz" / target.parent.name / "seeds" / target.name.removeprefix("fuzz_"),
-                             ROOT / "tests/fuzz" / target.parent.name / "seeds") if d.is_dir()][:1]
+        own = ROOT / "tests/fuzz" / target.parent.name / "seeds"
+        name = target.name.removeprefix("fuzz_")
+        seeds = [d for d in (own / name, own / name.removeprefix(target.parent.name + "_"), own) if d.is_dir()][:1]
         r = sh(target, corpus, *seeds, f"-max_total_time={seconds}", "-max_len=66000", "-timeout=10",
                "-rss_limit_mb=3072", f"-artifact_prefix={path}/", env=SANITIZERS, capture_output=True, text=True,
                errors="replace", timeout=seconds * 3 + 120)

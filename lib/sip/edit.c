@@ -205,7 +205,7 @@ static void run(const struct sip_edits *edits, const char *buf, uint32_t len, st
 			;
 		largest = largest_delete(edit, group);
 		if (off > pos) {
-			put(o, buf + pos, off - pos);
+			put(o, buf != NULL ? buf + pos : NULL, off - pos);
 			pos = off;
 		}
 		for (; edit < group && edit->del == 0; edit++)
@@ -220,7 +220,7 @@ static void run(const struct sip_edits *edits, const char *buf, uint32_t len, st
 			pos = end_at;
 		}
 	}
-	put(o, buf + pos, len - pos);
+	put(o, buf != NULL ? buf + pos : NULL, len - pos);
 }
 
 uint32_t sip_edit_length(struct sip_edits *edits, uint32_t len)
