@@ -15,6 +15,7 @@ enum kind {
 	IDLE,
 	HUGE_PAGES,
 	ADDRESSES,
+	HEADER,
 	GATEWAYS,
 	ACCEPTED
 };
@@ -42,9 +43,9 @@ static const struct setting globals[] = {{"debug", NUMBER, AT(debug), -5, 10,
 		"host in Via and Record-Route instead of the listener's address"},
 	{"advertised_port", NUMBER, AT(advertised_port), 1, 65535,
 		"port in Via and Record-Route instead of the listener's"},
-	{"user_agent_header", TEXT, AT(user_agent_header), 0, 0,
+	{"user_agent_header", HEADER, AT(user_agent_header), 0, 0,
 		"the User-Agent header field of requests that siplane makes"},
-	{"server_header", TEXT, AT(server_header), 0, 0,
+	{"server_header", HEADER, AT(server_header), 0, 0,
 		"the Server header field of replies that siplane makes"},
 	{"secret_file", FILE_NAME, AT(secret_file), 0, 0,
 		"file of the keys that sign branches, Via and Record-Route; nodes of a group share "
@@ -258,6 +259,18 @@ static void set_address(struct route_load *load, const struct setting *s,
 	}
 }
 
+/* Kamailio writes the whole line, "Server: x": the value is what counts. */
+static struct str header_value(struct str text)
+{
+	int64_t colon = str_find(text, ':');
+	enum sip_header_id id =
+		colon > 0 ? sip_header_of(str_of(text.s, (size_t)colon)) : SIP_HEADER_OTHER;
+
+	if (id != SIP_HEADER_SERVER && id != SIP_HEADER_USER_AGENT)
+		return text;
+	return str_trim(str_of(text.s + colon + 1, text.len - (size_t)colon - 1));
+}
+
 static void set(struct route_load *load, const struct setting *s, void *base,
 	const struct config_value *value)
 {
@@ -265,6 +278,9 @@ static void set(struct route_load *load, const struct setting *s, void *base,
 	int64_t *number = (int64_t *)((char *)base + s->offset);
 
 	switch (s->kind) {
+	case HEADER:
+		*text = config_keep(load, header_value(value->text));
+		break;
 	case TEXT:
 	case FILE_NAME:
 		if (value->text.len == 0 || memchr(value->text.s, '\0', value->text.len) != NULL)

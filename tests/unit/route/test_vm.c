@@ -703,7 +703,8 @@ static void test_a_script_lives_until_the_last_reference_goes(void **state)
 static void test_globals_reach_the_configuration(void **state)
 {
 	struct language *l = language_load(
-		"debug=4 log_stderror=yes port=5062 mhomed=on secret_file=\"/s\" xlog_rate=7 "
+		"debug=4 log_stderror=yes server_header=\"Server: own 1:2\" "
+		"user_agent_header=\"plain\" port=5062 mhomed=on secret_file=\"/s\" xlog_rate=7 "
 		"advertised_address=sip.example.net\n"
 		"cores { control = 0; slow = 1,3; workers = 2-7; idle = sleep; }\n"
 		"memory { contacts = 1M; transactions = 200k; huge = no; }\n"
@@ -723,6 +724,8 @@ static void test_globals_reach_the_configuration(void **state)
 	c = route_script_config(l->script);
 	assert_int_equal(c->debug, 4);
 	assert_int_equal(c->log_stderror, 1);
+	assert_string_equal(c->server_header, "own 1:2");
+	assert_string_equal(c->user_agent_header, "plain");
 	assert_int_equal(c->mhomed, 1);
 	assert_int_equal(c->xlog_rate, 7);
 	assert_string_equal(c->secret_file, "/s");
