@@ -58,6 +58,19 @@ static int hex_digit(char c)
 }
 
 /*
+ * Behind "::", the third colon that RFC 3261's grammar had before a dotted quad (RFC 5118 4.10:
+ * "an implementation must tolerate both of the above constructs").
+ */
+static uint32_t skip_third_colon(struct str t, uint32_t i)
+{
+	uint8_t v4[4];
+
+	return i < t.len && t.s[i] == ':' && parse_v4(str_of(t.s + i + 1, t.len - i - 1), v4)
+		       ? i + 1
+		       : i;
+}
+
+/*
  * RFC 4291 2.2 as RFC 5954 corrects RFC 3261's grammar: at most one "::", which stands for at least
  * one group; the last 32 bits may be a dotted quad.
  */
@@ -69,7 +82,7 @@ static bool parse_v6(struct str t, uint8_t out[16])
 
 	if (t.len >= 2 && t.s[0] == ':' && t.s[1] == ':') {
 		gap = 0;
-		i = 2;
+		i = skip_third_colon(t, 2);
 	}
 	while (i < t.len) {
 		uint32_t start = i, v = 0;
@@ -94,7 +107,7 @@ static bool parse_v6(struct str t, uint8_t out[16])
 			if (gap <= 16)
 				return false;
 			gap = n;
-			i++;
+			i = skip_third_colon(t, i + 1);
 		}
 	}
 	if (gap > 16 ? n != 16 : n > 14)

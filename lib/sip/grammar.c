@@ -93,6 +93,20 @@ static bool ip4_read(struct str text, uint8_t out[4])
 	return at == text.len;
 }
 
+/*
+ * Behind "::", the third colon that RFC 3261's grammar had before a dotted quad. RFC 5954 took it
+ * out; RFC 5118 4.10: "an implementation must tolerate both of the above constructs".
+ */
+static uint32_t skip_third_colon(struct str text, uint32_t at)
+{
+	uint8_t ip4[4];
+
+	return at < text.len && text.s[at] == ':' &&
+			       ip4_read(str_of(text.s + at + 1, text.len - at - 1), ip4)
+		       ? at + 1
+		       : at;
+}
+
 bool sip_ip6_read(struct str text, uint8_t out[16])
 {
 	uint8_t bytes[16];
@@ -102,7 +116,7 @@ bool sip_ip6_read(struct str text, uint8_t out[16])
 
 	if (text.len >= 2 && text.s[0] == ':' && text.s[1] == ':') {
 		gap = 0;
-		at = 2;
+		at = skip_third_colon(text, 2);
 	}
 	while (at < text.len) {
 		uint32_t begin = at, value = 0;
@@ -131,7 +145,7 @@ bool sip_ip6_read(struct str text, uint8_t out[16])
 			if (gap >= 0)
 				return false;
 			gap = (int)have;
-			at++;
+			at = skip_third_colon(text, at + 1);
 		}
 	}
 	if (gap < 0 ? have != 16 : have > 14)

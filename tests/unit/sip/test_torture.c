@@ -178,11 +178,8 @@ static const struct torture rfc5118[] = {
 		"A SIP implementation receiving a message that contains such a mapped address must "
 		"be "
 		"prepared to parse it successfully."},
-	/* The extra colon is gone from the grammar since RFC 5954, so we do not use the "may". */
-	{"ipv6-bug-abnf-3-colons", SIP_ERROR_URI, 400,
-		"A SIP implementation receiving such a message may exhibit robustness by "
-		"successfully "
-		"parsing the IPv6 reference"},
+	{"ipv6-bug-abnf-3-colons", SIP_OK, FORWARD,
+		"an implementation must tolerate both of the above constructs."},
 	{"ipv6-correct-abnf-2-colons", SIP_OK, FORWARD,
 		"The next message has the correct syntax for the IPv6 reference in the R-URI."},
 };
