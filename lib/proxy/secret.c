@@ -313,13 +313,17 @@ static int file_write(
 {
 	char buf[SECRET_FILE_MAX], temporary[4096];
 	unsigned len = keys_format(keys, buf, sizeof(buf));
+	struct hash_key unique;
 	int fd, ret;
 
-	if (snprintf(temporary, sizeof(temporary), "%s.%ld.new", path, (long)getpid()) >=
-		(int)sizeof(temporary))
+	/* A name that no other process has, on another machine with this folder either. */
+	ret = hash_key_random(&unique);
+	if (ret != 0)
+		return fail(ret, error, size, "no random numbers: %s", strerror(-ret));
+	if (snprintf(temporary, sizeof(temporary), "%s.%016llx.new", path,
+		    (unsigned long long)unique.k[0]) >= (int)sizeof(temporary))
 		return fail(-ENAMETOOLONG, error, size, "secret file %s: %s", path,
 			strerror(ENAMETOOLONG));
-	unlink(temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		ret = fail(-errno, error, size, "cannot create secret file %s: %s", temporary,
