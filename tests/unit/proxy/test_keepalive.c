@@ -69,26 +69,43 @@ static void an_ipv6_address_is_masked_with_cookie_and_transaction_id(void **stat
 	assert_memory_equal(out + 20, mapped, sizeof(mapped));
 }
 
-static void a_fingerprint_is_verified_and_answered_with_one(void **state)
+/* Fills in the FINGERPRINT whose value is at `at`, computed in another way than the code does. */
+static void put_fingerprint(uint8_t *request, unsigned at)
 {
-	/* SOFTWARE "test", then FINGERPRINT; its value is computed by the sample below */
-	uint8_t request[] = {HEADER(0x01, 16), 0x80, 0x22, 0x00, 0x04, 't', 'e', 's', 't', 0x80,
-		0x28, 0x00, 0x04, 0x99, 0x4a, 0xe3, 0xa1};
 	uint32_t crc = ~0u;
 
-	for (unsigned i = 0; i < 28; i++) {
+	for (unsigned i = 0; i < at - 4; i++) {
 		crc ^= request[i];
 		for (int bit = 0; bit < 8; bit++)
 			crc = (crc & 1) != 0 ? crc >> 1 ^ 0xedb88320u : crc >> 1;
 	}
 	crc = ~crc ^ 0x5354554e;
 	for (unsigned i = 0; i < 4; i++)
-		request[32 + i] = (uint8_t)(crc >> (24 - 8 * i));
-	assert_int_equal(ask(request, sizeof(request)), 40);
+		request[at + i] = (uint8_t)(crc >> (24 - 8 * i));
+}
+
+static void a_fingerprint_is_verified_and_answered_with_one(void **state)
+{
+	uint8_t request[] = {HEADER(0x01, 16), 0x80, 0x22, 0x00, 0x04, 't', 'e', 's', 't', 0x80,
+		0x28, 0x00, 0x04, 0, 0, 0, 0};
+	uint8_t answer[40];
+
+	put_fingerprint(request, 32);
+	assert_int_equal(ask(request, sizeof(request)), sizeof(answer));
 	assert_int_equal((uint8_t)out[3], 20);
-	/* what we answer verifies by the same rule */
-	out[0] = 0;
+	memcpy(answer, out, sizeof(answer));
+	put_fingerprint(answer, 36);
+	assert_memory_equal(out, answer, sizeof(answer));
 	request[32] ^= 1;
+	assert_int_equal(ask(request, sizeof(request)), -1);
+}
+
+static void nothing_follows_a_fingerprint(void **state)
+{
+	uint8_t request[] = {HEADER(0x01, 16), 0x80, 0x28, 0x00, 0x04, 0, 0, 0, 0, 0x80, 0x22, 0x00,
+		0x04, 't', 'e', 's', 't'};
+
+	put_fingerprint(request, 24);
 	assert_int_equal(ask(request, sizeof(request)), -1);
 }
 
@@ -142,6 +159,7 @@ int main(void)
 		cmocka_unit_test(a_binding_request_learns_its_address),
 		cmocka_unit_test(an_ipv6_address_is_masked_with_cookie_and_transaction_id),
 		cmocka_unit_test(a_fingerprint_is_verified_and_answered_with_one),
+		cmocka_unit_test(nothing_follows_a_fingerprint),
 		cmocka_unit_test(an_unknown_required_attribute_gets_a_420_that_names_it),
 		cmocka_unit_test(an_indication_is_a_keep_alive_and_a_response_is_nothing),
 		cmocka_unit_test(lengths_that_lie_are_refused),

@@ -188,6 +188,10 @@ static void the_token_survives_changes_of_source_contact_uri_and_case(void **sta
 	receive(f, replaced(bye(BYE_DOWN, routes(top, NULL)), "tag=b1", "tag=b2"), "10.33.0.9", 1,
 		LEFT);
 	assert_int_equal(call(f, "loose_route", NULL), ROUTE_TRUE);
+	/* tags are tokens: without case */
+	receive(f, replaced(bye(BYE_DOWN, routes(top, NULL)), "org>;tag=a1", "org>;tag=A1"),
+		"10.0.0.9", 5060, LEFT);
+	assert_int_equal(call(f, "loose_route", NULL), ROUTE_TRUE);
 	fixture_free(f);
 }
 
