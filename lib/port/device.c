@@ -301,6 +301,7 @@ void port_device_remove(uint16_t id)
 
 	if (rte_eth_dev_info_get(id, &info) == 0)
 		device = info.device;
+	rte_eth_dev_stop(id); /* what is not started does not mind */
 	rte_eth_dev_close(id);
 	if (device != NULL)
 		rte_dev_remove(device);

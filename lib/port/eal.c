@@ -205,16 +205,28 @@ static void remove_stale_runtime_dirs(void)
 		if (fd < 0)
 			break;
 		if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 &&
-			(errno == ECONNREFUSED || (errno == ENOENT && is_old(dir))))
+			(errno == ECONNREFUSED || errno == ENOENT) && is_old(dir))
 			remove_runtime_dir(dir);
 		close(fd);
 	}
 	closedir(d);
 }
 
+/* Those whose ports bring large buffers of their own (mbuf_room of their profile). */
+static uint64_t bytes_of_devices(const struct port_eal *config)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < config->devices; i++)
+		if (strncmp(config->device[i], "net_af_packet", 13) == 0)
+			bytes += PORT_OWN_BUFFERS * (PORT_MBUF_BIG_ROOM + 1024ULL);
+	return bytes;
+}
+
 int port_eal_start(const struct port_eal *config, char *error, size_t error_size)
 {
-	uint64_t bytes = RTE_ALIGN(config->memory_bytes + EAL_RESERVE_BYTES, 2ULL << 20);
+	uint64_t bytes = RTE_ALIGN(
+		config->memory_bytes + bytes_of_devices(config) + EAL_RESERVE_BYTES, 2ULL << 20);
 	char *argv[EAL_ARGUMENTS_MAX + 1];
 	struct arguments a = {.n = 0};
 	bool huge;

@@ -12,8 +12,8 @@
  * that owns the queue.
  *
  * Files: eal (memory, lcores, command line), profile, port, device (from its name to DPDK's port;
- * refusals explained), netdev (the kernel interface below a device), pool (mbufs), steer (RSS key,
- * queues), error (sentences, what DPDK said).
+ * refusals explained), setup (asks, checks, starts), netdev (the kernel interface below a device),
+ * pool (mbufs), steer (RSS key, queues), error (sentences, what DPDK said).
  */
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -73,9 +73,10 @@ struct port_config {
 };
 
 /*
- * Bytes of data room that this port's pool must have: by its MTU, and by its profile (net_af_packet
+ * Bytes of data room that this port's packets take: by its MTU, and by its profile (net_af_packet
  * gets whole datagrams, since its driver lets the kernel put IPv4 fragments together before we see
- * them). At most PORT_MBUF_BIG_ROOM.
+ * them). At most PORT_MBUF_BIG_ROOM. A pool must have the MTU's part; for the profile's, a port
+ * brings 512 buffers of its own where the pool has less (port_eal_start() reckons with them).
  */
 unsigned port_mbuf_room(const struct port_config *config);
 

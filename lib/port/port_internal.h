@@ -9,6 +9,10 @@
 #define PORT_PROFILE_TEXT_MAX 128
 #define PORT_PROFILE_FILE_MAX 16384
 #define PORT_SENTENCE_MAX 256
+#define PORT_OWN_BUFFERS 512 /* of a port whose profile needs larger ones than the caller has */
+#define PORT_MTU_DEFAULT 1500
+/* Ethernet header, FCS and two tags around an IP packet. */
+#define PORT_FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * NET_VLAN_LEN)
 #define PORT_SYSFS_PCI "/sys/bus/pci/devices"
 
 /* ---- profile ---- */
@@ -60,6 +64,29 @@ int port_profile_find(const char *dir, const char *name, const char *driver, boo
 /* "ipv4-udp ipv6-udp" of an RSS mask, in the profile's words. */
 void port_rss_format(uint64_t rss, char *out, size_t size);
 uint64_t port_rss_word(struct str word);
+
+/* ---- setup ---- */
+
+/* A port that is being opened. */
+struct port_opening {
+	const struct port_config *config;
+	struct port *port;
+	struct port_profile profile;
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf;
+	uint8_t rss_key[128];
+	uint16_t rx_descriptors, tx_descriptors;
+	unsigned default_mtu;
+	char *error;
+	size_t error_size;
+};
+
+/* The profile for a driver or (prefix) a device's name; the careful default where none names it. */
+int port_setup_profile(struct port_opening *o, const char *driver, bool prefix);
+/* From a DPDK port to one that runs: asks, checks, starts. 0 or -errno with a sentence. */
+int port_setup(struct port_opening *o);
+/* Fills port->description and link_mbps. */
+void port_describe(const struct port_opening *o);
 
 /* ---- errors ---- */
 
