@@ -61,6 +61,9 @@ int main(int argc, char **argv)
 			status = route_explain(app.script, print_line, NULL) == 0 ? 0 : 1;
 			break;
 		case MODE_REFERENCE:
+			fputs("# Configuration reference\n\nPrinted by `siplane --reference` from the tables that the program itself "
+			      "works with.\n\n",
+				stdout);
 			route_reference(&app.registry, print_line, NULL);
 			status = 0;
 			break;
