@@ -43,7 +43,8 @@ struct port_eal {
  * what is wrong and which command mends it.
  */
 int port_eal_start(const struct port_eal *config, char *error, size_t error_size);
-/* Ends the EAL and removes its run-time folder. All ports are closed before. */
+/* Removes the EAL's run-time folder; the process ends soon after. All ports are closed before. Call
+ * this and not rte_eal_cleanup(), which may crash. */
 void port_eal_stop(void);
 
 /* ---- pools ---- */
