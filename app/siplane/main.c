@@ -2,8 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <rte_eal.h>
-
 #include "siplane.h"
 
 static int print_line(void *arg, const char *line)
@@ -61,7 +59,8 @@ int main(int argc, char **argv)
 			status = route_explain(app.script, print_line, NULL) == 0 ? 0 : 1;
 			break;
 		case MODE_REFERENCE:
-			fputs("# Configuration reference\n\nPrinted by `siplane --reference` from the tables that the program itself "
+			fputs("# Configuration reference\n\nPrinted by `siplane --reference` from "
+			      "the tables that the program itself "
 			      "works with.\n\n",
 				stdout);
 			route_reference(&app.registry, print_line, NULL);
@@ -71,6 +70,6 @@ int main(int argc, char **argv)
 	}
 	rooms_destroy(&app);
 	if (app.options.mode == MODE_RUN)
-		rte_eal_cleanup();
+		port_eal_stop();
 	return status;
 }

@@ -14,7 +14,8 @@
 
 #include "siplane.h"
 
-#define MBUFS_PER_QUEUE 4096  /* receive and transmit descriptors of one pair, and a burst in hand \
+#define MBUFS_PER_QUEUE \
+	4096                  /* receive and transmit descriptors of one pair, and a burst in hand \
 			       */
 #define MBUFS_PER_WORKER 1024 /* the pool's cache and what is on its way between workers */
 #define MBUFS_BIG 256
@@ -76,10 +77,14 @@ static int eal_start(struct app *app, const struct route_config *config, const s
 	return 0;
 }
 
-static int pools_create(struct pools *p)
+/* Where threads sleep, they are not alone on their CPUs: one that is preempted within a pool must
+ * not stop the others. */
+static int pools_create(const struct route_config *config, struct pools *p)
 {
-	p->small = port_pool_create("packets", p->mbufs, p->room, false, SOCKET_ID_ANY);
-	p->big = port_pool_create("big", MBUFS_BIG, PORT_MBUF_BIG_ROOM, false, SOCKET_ID_ANY);
+	bool preempted = config->idle == ROUTE_IDLE_SLEEP;
+
+	p->small = port_pool_create("packets", p->mbufs, p->room, preempted, SOCKET_ID_ANY);
+	p->big = port_pool_create("big", MBUFS_BIG, PORT_MBUF_BIG_ROOM, preempted, SOCKET_ID_ANY);
 	p->control =
 		port_pool_create("control", MBUFS_CONTROL, KERNEL_FRAME_MAX, true, SOCKET_ID_ANY);
 	if (p->small == NULL || p->big == NULL || p->control == NULL)
@@ -94,6 +99,31 @@ static int mac_parse(const char *text, uint8_t mac[6])
 	if (rte_ether_unformat_addr(text, &addr) != 0)
 		return -EINVAL;
 	memcpy(mac, addr.addr_bytes, 6);
+	return 0;
+}
+
+static void interface_name(const struct route_config_port *c, char out[16])
+{
+	if (c->kernel_interface != NULL)
+		snprintf(out, 16, "%s", c->kernel_interface);
+	else
+		snprintf(out, 16, "ct-%.12s", c->name);
+}
+
+/*
+ * The configured MAC; else, on a virtual device, the one that an earlier run left on the exception
+ * interface, since peers remember it. NULL in *mac: the port chooses. 0 or -EINVAL.
+ */
+static int choose_mac(const struct route_config_port *c, uint8_t room[6], const uint8_t **mac)
+{
+	char interface[16];
+
+	*mac = room;
+	if (c->mac != NULL)
+		return mac_parse(c->mac, room);
+	interface_name(c, interface);
+	if (strncmp(c->device, "net_", 4) != 0 || kernel_interface_mac(interface, room) != 0)
+		*mac = NULL;
 	return 0;
 }
 
@@ -119,11 +149,8 @@ static int ports_open(struct app *app, const struct route_config *config, const 
 		};
 
 		snprintf(what, sizeof(what), "port %s", c->name);
-		if (c->mac != NULL) {
-			if (mac_parse(c->mac, mac) != 0)
-				return fail(what, "mac is not of the form 02:00:00:00:00:01");
-			pc.mac = mac;
-		}
+		if (choose_mac(c, mac, &pc.mac) != 0)
+			return fail(what, "mac is not of the form 02:00:00:00:00:01");
 		app->port[i].index = (uint16_t)i;
 		if (port_open(&pc, &app->port[i], error, sizeof(error)) != 0)
 			return fail(what, error);
@@ -167,10 +194,7 @@ static int kernel_start(struct app *app, const struct route_config *config)
 	for (unsigned i = 0; i < config->ports; i++) {
 		const struct route_config_port *c = &config->port[i];
 
-		if (c->kernel_interface != NULL)
-			snprintf(name[i], sizeof(name[i]), "%s", c->kernel_interface);
-		else
-			snprintf(name[i], sizeof(name[i]), "ct-%.12s", c->name);
+		interface_name(c, name[i]);
 		kp[i] = (struct kernel_port_config){
 			.interface = name[i],
 			.mtu = app->port[i].mtu,
@@ -179,6 +203,7 @@ static int kernel_start(struct app *app, const struct route_config *config)
 			.gateway = {c->gateway[0], c->gateway[1]},
 			.port = (uint16_t)i,
 			.vlan = (int)c->vlan,
+			.complete_checksums = app->port[i].rx_pseudo_checksum,
 		};
 		memcpy(kp[i].mac, app->port[i].mac, 6);
 	}
@@ -270,7 +295,7 @@ int start(struct app *app)
 	if (err == 0)
 		err = eal_start(app, config, &pools);
 	if (err == 0)
-		err = pools_create(&pools);
+		err = pools_create(config, &pools);
 	if (err == 0)
 		err = ports_open(app, config, &pools);
 	if (err == 0)
