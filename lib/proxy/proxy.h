@@ -160,7 +160,7 @@ enum proxy_verdict {
 
 /*
  * Before the script (RFC 3261 16.3 and our own rules): absorbs the ACK to a reply of ours, 416 and
- * 420 (Proxy-Require), Max-Forwards 0 (483; OPTIONS gets its 200). Takes the verdict of
+ * 420 (Proxy-Require), Max-Forwards 0 (483; an OPTIONS to ourselves gets its 200). Takes the verdict of
  * sip_msg_check() as `error`: a malformed request is answered where it may be, else dropped with
  * PROXY_REASON_NONE: the error has a counter of its own.
  */

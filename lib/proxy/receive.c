@@ -29,7 +29,7 @@ static enum proxy_verdict answer(
 
 static enum proxy_verdict malformed(struct route_ctx *ctx, enum sip_error error)
 {
-	if (!sip_msg_can_reply(&ctx->msg) || sip_msg_via(&ctx->msg, ctx->buf, 0) == NULL)
+	if (!sip_msg_can_reply(&ctx->msg))
 		return PROXY_DROP; /* counted under the error's own name */
 	proxy_reply_set(ctx, sip_error_status(error), sip_error_reason(error));
 	return PROXY_REPLY;
@@ -94,7 +94,9 @@ enum proxy_verdict proxy_request_receive(
 		return answer(ctx, 416, STR_NONE, reason);
 	/* Step 3: Max-Forwards. */
 	if (sip_msg_max_forwards(&ctx->msg, ctx->buf) && ctx->msg.max_forwards == 0) {
-		if (ctx->msg.method != SIP_METHOD_OPTIONS)
+		/* 16.3 lets us be the recipient of an OPTIONS; we are where it asks for us. */
+		if (ctx->msg.method != SIP_METHOD_OPTIONS || uri->user.len != 0 ||
+			!proxy_uri_is_myself(proxy_sockets(p), ctx->buf, uri))
 			return answer(ctx, 483, STR_NONE, reason);
 		proxy_reply_options(ctx, STR("Accept: */*\r\nSupported: \r\n"));
 		return PROXY_REPLY;

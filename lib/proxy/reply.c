@@ -107,7 +107,8 @@ void proxy_reply_options(struct route_ctx *ctx, struct str headers)
 	}
 }
 
-/* The Vias as they came, the topmost with what we learned of its sender. */
+/* The Vias as they came, the topmost with what we learned of its sender where it can be read
+ * (`top`). */
 static void put_vias(struct text *t, const struct route_ctx *ctx, const struct sip_via *top,
 	const struct via_stamp *stamp)
 {
@@ -219,20 +220,26 @@ int64_t proxy_reply_write(
 	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_via *top = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	bool force_rport = (state->flags & STATE_RPORT) != 0;
-	struct via_stamp stamp;
+	struct via_stamp stamp = {0};
 	struct net_endpoint dst;
 	uint32_t request_len = ctx->msg.len - ctx->msg.start_line.off, limit = room;
 	struct text t;
 
 	if (ctx->msg.is_response || ctx->msg.method == SIP_METHOD_ACK)
 		return -(int64_t)PROXY_REASON_ACK_UNROUTABLE;
-	if (s == NULL || proxy_keys(p) == NULL || top == NULL || ctx->origin.listener >= s->count)
+	if (s == NULL || proxy_keys(p) == NULL || !sip_msg_has(&ctx->msg, SIP_HEADER_VIA) ||
+		ctx->origin.listener >= s->count)
 		return -(int64_t)PROXY_REASON_REPLY_TARGET;
-	proxy_via_reply_target(ctx, top, force_rport, &dst);
+	/* RFC 4475 3.1.2.1 wants a 400 for a Via that cannot be read too: it goes to where the
+	 * request came from. */
+	dst = ctx->origin.src;
+	if (top != NULL)
+		proxy_via_reply_target(ctx, top, force_rport, &dst);
 	if (dst.addr.family != s->socket[ctx->origin.listener].listener.ep.addr.family ||
 		!proxy_sockets_may_send(&s->socket[ctx->origin.listener], &dst))
 		return -(int64_t)PROXY_REASON_REPLY_TARGET;
-	proxy_via_stamp(ctx, top, force_rport, &stamp);
+	if (top != NULL)
+		proxy_via_stamp(ctx, top, force_rport, &stamp);
 	if (!may_be_long(ctx) && limit > request_len + request_len / 2)
 		limit = request_len + request_len / 2;
 	if (limit > SIP_MSG_UDP_OUT_MAX)

@@ -288,7 +288,9 @@ struct hash128 proxy_transaction_key(struct proxy *p, struct route_ctx *ctx)
 		const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
 
 		feed_u64(&f, 2);
-		feed_str(&f, via != NULL ? sip_text(ctx->buf, via->value) : STR_NONE);
+		feed_str(&f,
+			sip_text(ctx->buf, via != NULL ? via->value
+						       : sip_msg_value(&ctx->msg, SIP_HEADER_VIA)));
 		feed_str_lower(&f, from != NULL ? sip_text(ctx->buf, from->tag) : STR_NONE);
 		feed_str(&f, sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)));
 		feed_u64(&f, sip_msg_cseq(&ctx->msg, ctx->buf) ? ctx->msg.cseq_number : 0);

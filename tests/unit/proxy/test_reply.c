@@ -198,6 +198,22 @@ static void a_malformed_request_is_answered_with_its_fault(void **state)
 				 "10.0.0.9", 5060, LEFT),
 		PROXY_REPLY);
 	assert_int_equal(f->ctx->result.status, 400);
+	/* Of a Via that cannot be read: to the source, the Via as it came (RFC 4475 3.1.2.1), and
+	 * the same again for a retransmission. */
+	for (unsigned i = 0; i < 2; i++) {
+		static char first[2048];
+
+		assert_int_equal(receive(f, replaced(INVITE, ";branch=z9hG4bKabc123", ";;,;,,"),
+					 "10.0.0.77", 40000, LEFT),
+			PROXY_REPLY);
+		assert_string_equal(first_line(write_reply(f)), "SIP/2.0 400 Malformed Via");
+		assert_string_equal(line(f->out, "Via"), "SIP/2.0/UDP 10.0.0.9:5060;;,;,,");
+		assert_true(endpoint_is(&f->to.dst, "10.0.0.77", 40000));
+		if (i == 0)
+			snprintf(first, sizeof(first), "%s", f->out);
+		else
+			assert_string_equal(f->out, first);
+	}
 	/* without a Via there is nowhere to send it */
 	assert_int_equal(
 		receive(f,
@@ -242,20 +258,33 @@ static void an_unknown_proxy_require_gets_420_that_names_it(void **state)
 	fixture_free(f);
 }
 
-static void max_forwards_0_gets_483_and_options_its_200(void **state)
+static void max_forwards_0_gets_483_and_options_to_us_its_200(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
 	const char *text = replaced(INVITE, "Max-Forwards: 20", "Max-Forwards: 0");
+	static const struct {
+		const char *uri;
+		unsigned status;
+	} options[] = {{"sip:10.0.0.1", 200}, {"sip:bob@10.0.0.1", 483}, {"sip:example.com", 483},
+		{"sip:bob@example.com", 483}};
 
 	assert_int_equal(receive(f, text, "10.0.0.9", 5060, LEFT), PROXY_REPLY);
 	assert_int_equal(f->ctx->result.status, 483);
-	assert_int_equal(receive(f,
-				 replaced(replaced(text, "INVITE sip", "OPTIONS sip"), "7 INVITE",
-					 "7 OPTIONS"),
-				 "10.0.0.9", 5060, LEFT),
-		PROXY_REPLY);
-	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 200 OK");
-	assert_non_null(line(f->out, "Accept"));
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		char start[64];
+
+		text = replaced(INVITE, "Max-Forwards: 20", "Max-Forwards: 0");
+		snprintf(start, sizeof(start), "OPTIONS %s SIP", options[i].uri);
+		assert_int_equal(
+			receive(f,
+				replaced(replaced(text, "INVITE sip:bob@example.com SIP", start),
+					"7 INVITE", "7 OPTIONS"),
+				"10.0.0.9", 5060, LEFT),
+			PROXY_REPLY);
+		assert_int_equal(f->ctx->result.status, options[i].status);
+		assert_non_null(write_reply(f));
+		assert_int_equal(line(f->out, "Accept") != NULL, options[i].status == 200);
+	}
 	fixture_free(f);
 }
 
@@ -433,7 +462,7 @@ int main(void)
 		cmocka_unit_test(a_malformed_request_is_answered_with_its_fault),
 		cmocka_unit_test(an_unknown_scheme_gets_416),
 		cmocka_unit_test(an_unknown_proxy_require_gets_420_that_names_it),
-		cmocka_unit_test(max_forwards_0_gets_483_and_options_its_200),
+		cmocka_unit_test(max_forwards_0_gets_483_and_options_to_us_its_200),
 		cmocka_unit_test(a_100_has_the_timestamp_and_no_tag),
 		cmocka_unit_test(a_200_carries_the_record_route),
 		cmocka_unit_test(a_reply_is_at_most_one_and_a_half_times_its_request),
