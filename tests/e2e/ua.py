@@ -1,29 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A user agent by hand: UDP sockets that live in a lab's namespaces, and SIP messages as text."""
-import contextlib
-import ctypes
 import itertools
 import os
 import re
 import socket
 
-_libc = ctypes.CDLL(None, use_errno=True)
+from lab import inside
+
 _count = itertools.count(1)
-
-
-@contextlib.contextmanager
-def inside(namespace):
-    """What is opened here belongs to the namespace, and stays there."""
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    other = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        if _libc.setns(other, 0x40000000) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-        yield
-    finally:
-        _libc.setns(own, 0x40000000)
-        os.close(own)
-        os.close(other)
 
 
 class Message:

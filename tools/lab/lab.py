@@ -5,6 +5,8 @@
 
 Used by tools/quickstart and tests/e2e. Everything it makes carries the lab's name and goes away with close().
 """
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -21,8 +23,26 @@ EDGE6, CORE6 = "fd00:10::{}", "fd00:20::{}"
 DRIVERS = ("tap", "af_packet", "af_xdp")
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
 class LabError(Exception):
     pass
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    """What is opened here belongs to the namespace, and stays there."""
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    other = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        if _libc.setns(other, 0x40000000) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        yield
+    finally:
+        _libc.setns(own, 0x40000000)
+        os.close(own)
+        os.close(other)
 
 
 def run(*args, check=True, **kw):

@@ -3,14 +3,20 @@
 import argparse
 import json
 import pathlib
+import re
 import signal
+import socket
+import struct
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from lab import CORE4, CORE6, DRIVERS, EDGE4, EDGE6, ROOT, Lab, LabError, run  # noqa: E402
+from lab import CORE4, CORE6, DRIVERS, EDGE4, EDGE6, ROOT, Lab, LabError, inside, run  # noqa: E402
 
 SIPP = ROOT / "tools/lab/sipp"
+SO_TIMESTAMPNS = 35
+CALL_ID = re.compile(rb"\r\nCall-ID: ([^\r]+)")
 
 
 def parse():
@@ -40,18 +46,47 @@ def config(lab, args):
     return path
 
 
-def percentile(values, p):
+def milliseconds(values, p):
+    """The p-th percentile in milliseconds, to the microsecond; None where nothing was measured."""
     values = sorted(values)
-    return values[min(len(values) - 1, int(len(values) * p / 100))] if values else None
+    return round(values[min(len(values) - 1, int(len(values) * p / 100))], 3) if values else None
 
 
-def setup_times(lab, name):
-    """Milliseconds from INVITE to 200, one a call, as sipp wrote them."""
-    times = []
-    for path in lab.dir.glob("*_rtt.csv"):
-        for line in path.read_text().splitlines()[1:]:
-            times.append(float(line.split(";")[1]))
-    return times
+class SetupTimes:
+    """Milliseconds from INVITE to 200, read off the caller's link with the kernel's time stamps."""
+
+    def __init__(self, lab):
+        with inside(lab.ns("caller")):
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+            self.sock.bind(("eth0", 3))
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+        self.sock.settimeout(0.2)
+        self.sent, self.times, self.ended = {}, [], False
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self):
+        while not self.ended:
+            try:
+                data, aux, _, _ = self.sock.recvmsg(2048, 256)
+            except TimeoutError:
+                continue
+            call = CALL_ID.search(data)
+            if not call:
+                continue
+            at = next((struct.unpack("qq", value) for _, kind, value in aux if kind == SO_TIMESTAMPNS), None)
+            at = at[0] * 1e3 + at[1] / 1e6
+            if b"INVITE sip:" in data:
+                self.sent.setdefault(call.group(1), at)
+            elif b"SIP/2.0 200 " in data and b" INVITE\r\n" in data and call.group(1) in self.sent:
+                self.times.append(at - self.sent.pop(call.group(1)))
+
+    def end(self):
+        self.ended = True
+        self.thread.join()
+        self.sock.close()
+        return self.times
 
 
 def place_calls(lab, args):
@@ -59,12 +94,13 @@ def place_calls(lab, args):
     backends = [lab.sipp(f"b{i + 1}", SIPP / "uas.xml", "-i", core.format(11 + i), "-p", "5060", "-mi", core.format(11 + i))
                 for i in range(lab.backends)]
     time.sleep(0.3)
+    timer = SetupTimes(lab)
     target, me = edge.format(1), edge.format(2)
     if args.ipv6:
         target = f"[{target}]"
     caller = lab.sipp("caller", SIPP / "uac.xml", f"{target}:5060", "-i", me, "-mi", me, "-p", "5080", "-s", "alice",
                       "-m", args.calls, "-r", args.rate, "-l", max(1000, 4 * args.rate), "-d", "100",
-                      "-trace_rtt", "-rtt_freq", "1", "-timeout", f"{args.calls // args.rate + 60}s", "-timeout_error")
+                      "-timeout", f"{args.calls // args.rate + 60}s", "-timeout_error")
     begun = time.monotonic()
     while caller.poll() is None:
         time.sleep(0.1)
@@ -81,10 +117,10 @@ def place_calls(lab, args):
         if not args.keep:
             lab.end(b)
     ok = int(stats.get("SuccessfulCall(C)", "0") or 0)
-    times = setup_times(lab, caller.lab_name)
+    times = timer.end()
     return {"calls": args.calls, "ok": ok, "failed": args.calls - ok,
             "per_backend": {core.format(11 + i): n for i, n in enumerate(served)},
-            "setup_ms_p50": percentile(times, 50), "setup_ms_p99": percentile(times, 99)}
+            "setup_ms_p50": milliseconds(times, 50), "setup_ms_p99": milliseconds(times, 99)}
 
 
 def table(result, args, stats):
@@ -94,7 +130,7 @@ def table(result, args, stats):
     for backend, n in result["per_backend"].items():
         print(f"{'backend':<14}{backend}  {n} calls")
     if result["setup_ms_p50"] is not None:
-        print(f"{'set-up time':<14}p50 {result['setup_ms_p50']:.1f} ms, p99 {result['setup_ms_p99']:.1f} ms")
+        print(f"{'set-up time':<14}p50 {result['setup_ms_p50']:.2f} ms, p99 {result['setup_ms_p99']:.2f} ms")
     exact = "exact" if stats["exact"] else "NOT EXACT"
     print(f"{'frames':<14}{stats['in']} in = {stats['done']} done + {stats['dropped']} dropped + {stats['held']} held ({exact})")
 
