@@ -19,10 +19,12 @@ def die_with_parent():
 
 
 class Nic:
-    """An emulated NIC: QEMU's name and properties for it, queue pairs of its tap, and the driver that must take it."""
+    """An emulated NIC: QEMU's name and properties for it, queue pairs of its tap, the driver that must take it, and the
+    kernel's driver where the guest's kernel has one."""
 
-    def __init__(self, model, driver, properties="", queues=1, cpus=2):
+    def __init__(self, model, driver, properties="", queues=1, cpus=2, kernel_driver=None):
         self.model, self.driver, self.properties, self.queues, self.cpus = model, driver, properties, queues, cpus
+        self.kernel_driver = kernel_driver
 
     def arguments(self):
         out = []
