@@ -143,112 +143,216 @@ static bool route_to(void *arg, const struct net_addr *to, struct net_addr *sour
 	return true;
 }
 
-static int configure(
-	struct app *app, const struct route_config *config, char *error, size_t error_size)
+/* What a configuration asks for, built before anything is touched. */
+struct plan {
+	struct proxy_config config;
+	struct proxy_listener listener[PROXY_LISTENERS_MAX];
+	struct proxy_alias alias[PROXY_ALIASES_MAX];
+};
+
+static int no_listener_twice(const struct plan *plan, char *error, size_t error_size)
 {
-	static struct proxy_listener listener[PROXY_LISTENERS_MAX];
-	static struct proxy_alias alias[PROXY_ALIASES_MAX];
-	struct proxy_config pc = {
-		.listener = listener,
-		.alias = alias,
-		.mhomed = config->mhomed != 0,
-		.require_token = config->require_token != 0,
-		.token_trusted_group = (uint32_t)config->token_trusted_group,
-		.is_trusted = is_trusted,
-		.is_trusted_arg = app,
-	};
+	for (unsigned i = 0; i < plan->config.listeners; i++)
+		for (unsigned j = 0; j < i; j++) {
+			char text[NET_ENDPOINT_TEXT_MAX];
+
+			if (!net_endpoint_equal(&plan->listener[i].ep, &plan->listener[j].ep))
+				continue;
+			net_endpoint_format(&plan->listener[i].ep, text);
+			snprintf(error, error_size, "two `listen` lines mean udp:%s; leave one out",
+				text);
+			return -EEXIST;
+		}
+	return 0;
+}
+
+static int plan_listeners(const struct app *app, const struct route_config *config,
+	struct plan *plan, char *error, size_t error_size)
+{
+	struct proxy_config *pc = &plan->config;
 	struct address_list have;
 	int err = 0;
 
 	addresses_of_ports(app, config, &have);
 	for (unsigned i = 0; i < config->listens && err == 0; i++)
-		err = expand(config, &config->listen[i], &have, &pc, listener, error, error_size);
+		err = expand(
+			config, &config->listen[i], &have, pc, plan->listener, error, error_size);
 	if (err != 0)
 		return err;
 	if (config->listens == 0)
 		for (unsigned i = 0; i < have.n; i++)
-			add_listener(&pc, listener, &have.at[i].addr, have.at[i].port,
+			add_listener(pc, plan->listener, &have.at[i].addr, have.at[i].port,
 				config->port_default != 0 ? (uint16_t)config->port_default
 							  : SIP_DEFAULT_PORT,
 				config, NULL);
+	return no_listener_twice(plan, error, error_size);
+}
+
+static int plan_make(const struct app *app, const struct route_config *config, struct plan *plan,
+	char *error, size_t error_size)
+{
+	struct proxy_config *pc = &plan->config;
+
+	memset(plan, 0, sizeof(*plan));
+	*pc = (struct proxy_config){
+		.listener = plan->listener,
+		.alias = plan->alias,
+		.mhomed = config->mhomed != 0,
+		.require_token = config->require_token != 0,
+		.token_trusted_group = (uint32_t)config->token_trusted_group,
+		.is_trusted = is_trusted,
+		.is_trusted_arg = (void *)(uintptr_t)app,
+	};
 	for (unsigned i = 0; i < config->aliases && i < PROXY_ALIASES_MAX; i++) {
-		snprintf(alias[i].host, sizeof(alias[i].host), "%s", config->alias[i].host);
-		alias[i].port = config->alias[i].port;
-		alias[i].transport = (uint8_t)config->alias[i].transport;
-		pc.aliases++;
+		struct proxy_alias *alias = &plan->alias[pc->aliases++];
+
+		snprintf(alias->host, sizeof(alias->host), "%s", config->alias[i].host);
+		alias->port = config->alias[i].port;
+		alias->transport = (uint8_t)config->alias[i].transport;
 	}
 	if (config->server_header != NULL)
-		snprintf(pc.server, sizeof(pc.server), "%s", config->server_header);
+		snprintf(pc->server, sizeof(pc->server), "%s", config->server_header);
 	if (app->kernel != NULL) {
-		pc.route = route_to;
-		pc.route_arg = app;
+		pc->route = route_to;
+		pc->route_arg = (void *)(uintptr_t)app;
 	}
-	err = proxy_configure(app->proxy, &pc);
+	return plan_listeners(app, config, plan, error, error_size);
+}
+
+static int publish(struct app *app, const struct plan *plan, char *error, size_t error_size)
+{
+	int err = proxy_configure(app->proxy, &plan->config);
+
 	if (err != 0)
 		snprintf(error, error_size, "listeners: %s", strerror(-err));
 	return err;
 }
 
-static bool listens_at(const struct app *app, const struct net_endpoint *ep)
+static void placeholder_drop(struct app *app, unsigned i)
 {
-	return proxy_listener_find(app->proxy, ep, SIP_TRANSPORT_UDP) >= 0;
+	kernel_placeholder_close(app->kernel, &app->placeholder[i]);
+	app->placeholder[i] = app->placeholder[--app->placeholders];
 }
 
-/* Closes the sockets of listeners that are gone and opens those of new ones. */
-static int placeholders_follow(struct app *app, char *error, size_t error_size)
+static bool plan_has(const struct plan *plan, const struct net_endpoint *ep)
 {
-	unsigned kept = 0;
+	for (unsigned i = 0; i < plan->config.listeners; i++)
+		if (net_endpoint_equal(&plan->listener[i].ep, ep))
+			return true;
+	return false;
+}
 
-	for (unsigned i = 0; i < app->placeholders; i++) {
-		if (listens_at(app, &app->placeholder[i]))
-			app->placeholder[kept++] = app->placeholder[i];
-		else
-			kernel_placeholder_close(app->kernel, &app->placeholder[i]);
-	}
-	app->placeholders = kept;
-	for (unsigned i = 0; i < proxy_listener_count(app->proxy); i++) {
-		const struct net_endpoint *ep = &proxy_listener_at(app->proxy, i)->ep;
-		char text[NET_ENDPOINT_TEXT_MAX];
-		bool have = false;
-		int err;
+static int placeholder_add(
+	struct app *app, const struct net_endpoint *ep, char *error, size_t error_size)
+{
+	char text[NET_ENDPOINT_TEXT_MAX];
+	int err;
 
-		for (unsigned j = 0; j < kept; j++)
-			have = have || net_endpoint_equal(&app->placeholder[j], ep);
-		if (have)
-			continue;
-		err = kernel_placeholder_open(app->kernel, ep);
-		if (err != 0) {
-			net_endpoint_format(ep, text);
-			snprintf(error, error_size,
-				err == -EADDRINUSE ? "listen udp:%s: another program has this port "
-						     "open (see: ss -ulpn 'sport = :%u')"
-						   : "listen udp:%s: port %u: %s",
-				text, ep->port, strerror(-err));
-			return err;
-		}
+	for (unsigned i = 0; i < app->placeholders; i++)
+		if (net_endpoint_equal(&app->placeholder[i], ep))
+			return 0;
+	err = app->placeholders < LISTENERS_PLACEHOLDERS_MAX
+		      ? kernel_placeholder_open(app->kernel, ep)
+		      : -ENOSPC;
+	if (err == 0) {
 		app->placeholder[app->placeholders++] = *ep;
+		return 0;
 	}
+	net_endpoint_format(ep, text);
+	snprintf(error, error_size,
+		err == -EADDRINUSE ? "listen udp:%s: another program has this port open (see: ss "
+				     "-ulpn 'sport = :%u')"
+				   : "listen udp:%s: port %u: %s",
+		text, ep->port, strerror(-err));
+	return err;
+}
+
+/*
+ * All or nothing: the sockets of new listeners are opened first, then the listeners are published,
+ * then the sockets of those that are gone are closed.
+ */
+static int plan_apply(struct app *app, const struct plan *plan, char *error, size_t error_size)
+{
+	unsigned before = app->placeholders;
+	int err = 0;
+
+	for (unsigned i = 0; i < plan->config.listeners && err == 0; i++)
+		err = placeholder_add(app, &plan->listener[i].ep, error, error_size);
+	if (err == 0)
+		err = publish(app, plan, error, error_size);
+	if (err != 0) {
+		while (app->placeholders > before)
+			placeholder_drop(app, app->placeholders - 1);
+		return err;
+	}
+	for (unsigned i = app->placeholders; i-- > 0;)
+		if (!plan_has(plan, &app->placeholder[i]))
+			placeholder_drop(app, i);
 	return 0;
 }
 
-int listeners_apply(void *arg, const struct route_config *config, char *error, size_t error_size)
+static struct plan *plan_create(
+	const struct app *app, const struct route_config *config, char *error, size_t error_size)
 {
-	struct app *app = arg;
-	int err = configure(app, config, error, error_size);
+	struct plan *plan = malloc(sizeof(*plan));
 
-	if (err != 0)
-		return err;
-	app->config = config;
-	return placeholders_follow(app, error, error_size);
+	if (plan == NULL) {
+		snprintf(error, error_size, "not enough memory");
+		return NULL;
+	}
+	if (plan_make(app, config, plan, error, error_size) != 0) {
+		free(plan);
+		return NULL;
+	}
+	return plan;
+}
+
+int listeners_apply(
+	struct app *app, const struct route_config *config, char *error, size_t error_size)
+{
+	struct plan *plan = plan_create(app, config, error, error_size);
+	int err = plan != NULL ? plan_apply(app, plan, error, error_size) : -EINVAL;
+
+	if (err == 0)
+		app->config = config;
+	free(plan);
+	return err;
+}
+
+void listeners_follow(struct app *app)
+{
+	char error[512];
+	struct plan *plan;
+	bool same;
+
+	if (app->config == NULL)
+		return;
+	plan = plan_create(app, app->config, error, sizeof(error));
+	if (plan == NULL)
+		goto failed;
+	/* Neighbours come and go much more often than addresses. */
+	same = plan->config.listeners == app->placeholders;
+	for (unsigned i = 0; same && i < app->placeholders; i++)
+		same = plan_has(plan, &app->placeholder[i]);
+	if (same || plan_apply(app, plan, error, sizeof(error)) == 0) {
+		free(plan);
+		return;
+	}
+	free(plan);
+failed:
+	log_warning("%s", error);
 }
 
 int listeners_on_paper(struct app *app)
 {
 	char error[512];
-	int err = configure(app, route_script_config(app->script), error, sizeof(error));
+	struct plan *plan =
+		plan_create(app, route_script_config(app->script), error, sizeof(error));
+	int err = plan != NULL ? publish(app, plan, error, sizeof(error)) : -EINVAL;
 
 	if (err != 0)
 		fprintf(stderr, "%s\n", error);
+	free(plan);
 	return err;
 }
 
@@ -259,6 +363,8 @@ void listeners_print(const struct app *app)
 		const struct proxy_listener *l = proxy_listener_at(app->proxy, i);
 		char text[NET_ENDPOINT_TEXT_MAX];
 
+		if (l == NULL)
+			continue;
 		net_endpoint_format(&l->ep, text);
 		printf("%s udp %s", i > 0 ? "," : "", text);
 		if (l->advertise_host[0] != '\0')

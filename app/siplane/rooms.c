@@ -14,14 +14,24 @@ static int configured(void *arg, const struct route_config *config, struct route
 {
 	struct app *app = arg;
 	struct route_place place = {.file = app->options.config};
+	const char *want = config->dns_servers != NULL ? config->dns_servers : "";
+	int err = -EINVAL;
 
-	if (config->dns_servers == NULL ||
-		resolver_set_servers(app->resolver, config->dns_servers) == 0)
+	if (strcmp(want, app->dns_servers) == 0)
 		return 0;
-	route_error(report, &place,
-		"dns_servers: '%s' is no list of addresses such as 192.0.2.53,192.0.2.54:5353",
-		config->dns_servers);
-	return -EINVAL;
+	if (strlen(want) < sizeof(app->dns_servers))
+		err = resolver_set_servers(app->resolver, config->dns_servers);
+	if (err != 0) {
+		route_error(report, &place,
+			err == -EBUSY ? "dns_servers: '%s' can't be taken while names are being "
+					"asked; try again in some seconds"
+				      : "dns_servers: '%s' is no list of addresses such as "
+					"192.0.2.53,192.0.2.54:5353",
+			want);
+		return err;
+	}
+	strcpy(app->dns_servers, want);
+	return 0;
 }
 
 static int register_modules(struct app *app)

@@ -151,7 +151,7 @@ int run(struct app *app)
 		.ports = app->ports,
 		.started_ns = clock_now_ns(),
 		.generation = 1,
-		.apply = listeners_apply,
+		.apply = apply,
 		.apply_arg = app,
 	};
 	handle_signals();

@@ -49,6 +49,9 @@ int layout_make(
 
 /* ---- rooms ---- */
 
+/* While a reload changes them, sockets of old and new listeners stand side by side. */
+#define LISTENERS_PLACEHOLDERS_MAX (2 * PROXY_LISTENERS_MAX)
+
 struct app {
 	struct options options;
 	struct rcu *rcu;
@@ -64,18 +67,27 @@ struct app {
 	struct kernel *kernel;
 	struct pipeline *pipeline;
 	struct control control;
-	struct net_endpoint placeholder[PROXY_LISTENERS_MAX];
+	struct net_endpoint placeholder[LISTENERS_PLACEHOLDERS_MAX];
 	unsigned placeholders;
-	uint8_t reader;                    /* RCU number of the control thread */
 	const struct route_config *config; /* whose listeners are current */
+	char dns_servers[512];             /* that the resolver asks; empty: the system's */
 };
 
 /* Stage 1, no device touched: rooms and the configuration. Errors are printed. 0 or -errno. */
 int rooms_create(struct app *app);
 void rooms_destroy(struct app *app);
 /* Listeners from the configuration and the addresses that the ports have; publishes them and opens
- * placeholders. */
-int listeners_apply(void *arg, const struct route_config *config, char *error, size_t error_size);
+ * placeholders. 0, or -errno with a sentence, and nothing has changed. */
+int listeners_apply(
+	struct app *app, const struct route_config *config, char *error, size_t error_size);
+/* The ports' addresses may have changed: the listeners of app->config follow. */
+void listeners_follow(struct app *app);
+/* What of a configuration takes effect in a running process: keys, listeners, aliases, the server's
+ * name, levels of logging. For struct control's apply: 0, or -errno with a sentence, and nothing
+ * has changed. */
+int apply(void *arg, const struct route_config *config, char *error, size_t error_size);
+/* Where messages go and how many, before apply(). */
+void logging_begin(const struct app *app, const struct route_config *config);
 /* The same without devices, for checks on paper: addresses are the configuration's, or
  * documentation ones. */
 int listeners_on_paper(struct app *app);

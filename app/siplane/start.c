@@ -169,10 +169,8 @@ static void transmit_for_kernel(void *arg, uint16_t port, const uint8_t *frame, 
 static void kernel_changed(void *arg)
 {
 	struct app *app = arg;
-	char error[512];
 
-	if (app->config != NULL && listeners_apply(app, app->config, error, sizeof(error)) != 0)
-		log_warning("%s", error);
+	listeners_follow(app);
 	pipeline_hops_changed(app->pipeline);
 }
 
@@ -263,18 +261,6 @@ static void print_ports(const struct app *app, const struct route_config *config
 	}
 }
 
-static int secret_start(struct app *app, const struct route_config *config)
-{
-	char error[512];
-
-	if (config->secret_file == NULL)
-		log_warning("no secret_file: calls in progress do not survive a restart, and no "
-			    "other node can take them");
-	if (proxy_secret_load(app->proxy, config->secret_file, error, sizeof(error)) != 0)
-		return fail("", error);
-	return 0;
-}
-
 int start(struct app *app)
 {
 	const struct route_config *config = route_script_config(app->script);
@@ -291,9 +277,14 @@ int start(struct app *app)
 		return fail("scanner", "this CPU has not what the configured one needs (scalar, "
 				       "sse42, avx2, avx512)");
 	size_pools(app, config, &pools);
-	err = secret_start(app, config);
-	if (err == 0)
-		err = eal_start(app, config, &pools);
+	if (config->secret_file == NULL)
+		log_warning("no secret_file: calls in progress do not survive a restart, and no "
+			    "other node can take them");
+	/* Before any device is touched: a file that can't be read ends the start. */
+	if (proxy_secret_load(app->proxy, config->secret_file, error, sizeof(error)) != 0)
+		return fail("", error);
+	logging_begin(app, config);
+	err = eal_start(app, config, &pools);
 	if (err == 0)
 		err = pools_create(config, &pools);
 	if (err == 0)
@@ -305,7 +296,7 @@ int start(struct app *app)
 	if (err != 0)
 		return err;
 	pipeline_set_kernel(app->pipeline, app->kernel);
-	if (listeners_apply(app, config, error, sizeof(error)) != 0)
+	if (apply(app, config, error, sizeof(error)) != 0)
 		return fail("", error);
 	route_script_ref(app->script);
 	pipeline_publish(app->pipeline, app->script);

@@ -29,8 +29,8 @@ struct control {
 	unsigned ports;
 	uint64_t started_ns;
 	uint32_t generation;
-	/* Applies a new script's globals (listeners, aliases, server name). 0 or -errno with a
-	 * sentence in `error`. */
+	/* Applies a new script's globals (keys, listeners, aliases, server name, logging). 0, or
+	 * -errno with a sentence in `error` and nothing changed. */
 	int (*apply)(void *arg, const struct route_config *config, char *error, size_t error_size);
 	void *apply_arg;
 	uint64_t tick_at;

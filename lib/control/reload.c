@@ -1,22 +1,62 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/control.h"
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_port(const struct route_config_port *a, const struct route_config_port *b)
+{
+	bool same = same_text(a->name, b->name) && same_text(a->device, b->device) &&
+		    a->addresses == b->addresses && same_text(a->gateway[0], b->gateway[0]) &&
+		    same_text(a->gateway[1], b->gateway[1]) &&
+		    same_text(a->kernel_interface, b->kernel_interface) &&
+		    same_text(a->profile, b->profile) && same_text(a->mac, b->mac) &&
+		    a->mtu == b->mtu && a->queues == b->queues && a->vlan == b->vlan &&
+		    a->rx_descriptors == b->rx_descriptors &&
+		    a->tx_descriptors == b->tx_descriptors;
+
+	for (unsigned i = 0; same && i < a->addresses; i++)
+		same = same_text(a->address[i], b->address[i]);
+	return same;
+}
+
 /* What a running process cannot change; said when a reload asks for it. */
 static void warn_fixed(const struct route_config *old, const struct route_config *new)
 {
 	bool same = old->ports == new->ports;
 
 	for (unsigned i = 0; same && i < old->ports; i++)
-		same = strcmp(old->port[i].name, new->port[i].name) == 0 &&
-		       strcmp(old->port[i].device, new->port[i].device) == 0;
+		same = same_port(&old->port[i], &new->port[i]);
 	if (!same)
 		log_warning("reload: a change of port { } takes effect at the next start");
+	if (!same_text(old->cores_control, new->cores_control) ||
+		!same_text(old->cores_workers, new->cores_workers) ||
+		old->workers_count != new->workers_count || old->idle != new->idle)
+		log_warning("reload: a change of cores { } takes effect at the next start");
+	if (old->memory_messages != new->memory_messages || old->memory_huge != new->memory_huge)
+		log_warning("reload: a change of memory { } takes effect at the next start");
+	if (!same_text(old->scanner, new->scanner))
+		log_warning("reload: a change of scanner takes effect at the next start");
+	if (old->reply_rate != new->reply_rate)
+		log_warning("reload: a change of reply_rate takes effect at the next start");
+	if (old->log_stderror != new->log_stderror)
+		log_warning("reload: a change of log_stderror takes effect at the next start");
+}
+
+/* The file has had its say with the resolver while it was read: what is not taken is taken back. */
+static void undo_configured(struct control *c, struct route_report *report)
+{
+	if (c->registry->configured != NULL)
+		(void)c->registry->configured(
+			c->registry->configured_arg, route_script_config(c->script), report);
 }
 
 int control_reload(struct control *c)
 {
 	struct route_report *report = route_report_create();
-	struct route_script *script;
+	struct route_script *script = NULL;
 	char error[512];
 	int err = -EINVAL;
 
@@ -26,16 +66,18 @@ int control_reload(struct control *c)
 	if (script == NULL || route_report_errors(report) > 0) {
 		log_error("reload: %s has errors; the running configuration stays\n%s", c->path,
 			route_report_text(report));
+		undo_configured(c, report);
 		goto out;
 	}
 	if (route_report_warnings(report) > 0)
 		log_warning("reload: %s", route_report_text(report));
-	warn_fixed(route_script_config(c->script), route_script_config(script));
 	err = c->apply(c->apply_arg, route_script_config(script), error, sizeof(error));
 	if (err != 0) {
 		log_error("reload: %s; the running configuration stays", error);
+		undo_configured(c, report);
 		goto out;
 	}
+	warn_fixed(route_script_config(c->script), route_script_config(script));
 	pipeline_publish(c->pipeline, script);
 	c->script = script;
 	script = NULL;

@@ -173,6 +173,13 @@ void pipeline_publish(struct pipeline *p, struct route_script *script)
 			RCU_RETIRED_MAX);
 }
 
+void pipeline_set_xlog(struct pipeline *p, enum log_level level, uint32_t rate)
+{
+	p->config.xlog_rate = rate;
+	for (unsigned i = 0; i < p->config.workers; i++)
+		route_xlog_set_level(p->xlog[i], level);
+}
+
 void pipeline_set_kernel(struct pipeline *p, struct kernel *kernel)
 {
 	p->config.kernel = kernel;

@@ -78,6 +78,8 @@ unsigned pipeline_control_poll(struct pipeline *p, uint64_t now_ns);
 void pipeline_hops_changed(struct pipeline *p);
 /* Sends a frame that the kernel gave (copied). */
 void pipeline_transmit(struct pipeline *p, uint16_t port, const uint8_t *frame, uint32_t len);
+/* Script logs: the lowest level that is written, lines a second and worker. */
+void pipeline_set_xlog(struct pipeline *p, enum log_level level, uint32_t rate);
 void pipeline_set_kernel(struct pipeline *p, struct kernel *kernel);
 
 /* Sum over all threads. */

@@ -114,6 +114,7 @@ struct resolver {
 	struct shared *shared;
 	const struct resolve_snapshot *_Atomic snapshot;
 	bool hosts_file;
+	struct ares_addr_port_node *system_servers; /* resolv.conf's */
 	bool closing;
 	bool dirty;
 	uint64_t now;

@@ -65,7 +65,8 @@ struct resolve_snapshot;
 struct resolver *resolver_create(const char *servers, struct rcu *rcu);
 /* Those who wait are not called any more. The last snapshot is freed by RCU. */
 void resolver_destroy(struct resolver *r);
-/* Asks other servers from now on, in the form of resolver_create()'s. 0 or -EINVAL. Control thread. */
+/* Asks other servers from now on, in the form of resolver_create()'s. 0, -EINVAL, or -EBUSY while
+ * queries are under way. Control thread. */
 int resolver_set_servers(struct resolver *r, const char *servers);
 
 /* The current snapshot: take it once a burst, drop it before rcu_quiescent(). Any RCU reader. */

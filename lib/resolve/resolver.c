@@ -381,19 +381,26 @@ static int open_channel(struct resolver *r, const char *servers)
 		    ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
 			    ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS)
 		return -ENOMEM;
+	if (ares_get_servers_ports(r->channel, &r->system_servers) != ARES_SUCCESS)
+		return -ENOMEM;
 	return servers != NULL ? resolver_set_servers(r, servers) : 0;
 }
 
 int resolver_set_servers(struct resolver *r, const char *servers)
 {
 	unsigned count = 1;
+	int status;
 
-	for (const char *c = servers; *c != '\0'; c++)
+	for (const char *c = servers; c != NULL && *c != '\0'; c++)
 		count += *c == ',';
-	if (count > SERVERS_MAX || ares_set_servers_ports_csv(r->channel, servers) != ARES_SUCCESS)
+	if (count > SERVERS_MAX)
 		return -EINVAL;
+	status = servers != NULL ? ares_set_servers_ports_csv(r->channel, servers)
+				 : ares_set_servers_ports(r->channel, r->system_servers);
+	if (status != ARES_SUCCESS)
+		return status == ARES_ENOTIMP ? -EBUSY : -EINVAL;
 	/* Whoever names servers wants their word, not this machine's. */
-	r->hosts_file = false;
+	r->hosts_file = servers == NULL;
 	return 0;
 }
 
@@ -445,6 +452,7 @@ void resolver_destroy(struct resolver *r)
 	r->closing = true;
 	if (r->channel != NULL)
 		ares_destroy(r->channel);
+	ares_free_data(r->system_servers);
 	for (uint32_t i = 0; i < RESOLVE_NAMES_MAX; i++) {
 		struct entry *e = r->entry[i];
 

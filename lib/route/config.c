@@ -32,9 +32,10 @@ struct setting {
 
 static const struct setting globals[] = {{"debug", NUMBER, AT(debug), -5, 10,
 						 "how much is logged: 1 errors, 2 warnings, 3 "
-						 "notices (the default), 4 and more for debugging"},
+						 "notices (the default), 4 information, 5 and more for "
+						 "debugging"},
 	{"log_stderror", BOOLEAN, AT(log_stderror), 0, 1,
-		"messages go to standard error instead of syslog"},
+		"messages go to standard error (the default), or to syslog"},
 	{"port", NUMBER, AT(port_default), 1, 65535,
 		"port of each `listen` that names none; 5060 where it is not set"},
 	{"mhomed", BOOLEAN, AT(mhomed), 0, 1,
@@ -153,6 +154,7 @@ void config_init(struct route_config *config)
 	config->memory_huge = -1;
 	config->require_token = 1; /* no open relay unless somebody asks for one */
 	config->debug = 3;
+	config->log_stderror = 1;
 	config->xlog_rate = 100;
 	config->reply_rate = 100;
 }
