@@ -114,5 +114,7 @@ void rooms_destroy(struct app *app)
 		proxy_destroy(app->proxy);
 	if (app->resolver != NULL)
 		resolver_destroy(app->resolver);
+	if (app->rcu != NULL)
+		rcu_fini(app->rcu);
 	free(app->rcu);
 }

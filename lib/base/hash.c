@@ -4,39 +4,90 @@
 #include <errno.h>
 #include <sys/random.h>
 
+/*
+ * The state while it is mixed: a copy, which the compiler keeps in registers, since what is hashed
+ * could be the hash itself as far as it knows.
+ */
+struct state {
+	uint64_t v0, v1, v2, v3;
+};
+
+static inline struct state load(const struct hash *h)
+{
+	return (struct state){h->v0, h->v1, h->v2, h->v3};
+}
+
+static inline void store(struct hash *h, const struct state *s)
+{
+	h->v0 = s->v0;
+	h->v1 = s->v1;
+	h->v2 = s->v2;
+	h->v3 = s->v3;
+}
+
 static inline uint64_t rotate(uint64_t x, int b)
 {
 	return (x << b) | (x >> (64 - b));
 }
 
-static inline void sip_round(struct hash *h)
+static inline void sip_round(struct state *s)
 {
-	h->v0 += h->v1;
-	h->v1 = rotate(h->v1, 13) ^ h->v0;
-	h->v0 = rotate(h->v0, 32);
-	h->v2 += h->v3;
-	h->v3 = rotate(h->v3, 16) ^ h->v2;
-	h->v0 += h->v3;
-	h->v3 = rotate(h->v3, 21) ^ h->v0;
-	h->v2 += h->v1;
-	h->v1 = rotate(h->v1, 17) ^ h->v2;
-	h->v2 = rotate(h->v2, 32);
+	s->v0 += s->v1;
+	s->v1 = rotate(s->v1, 13) ^ s->v0;
+	s->v0 = rotate(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = rotate(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = rotate(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = rotate(s->v1, 17) ^ s->v2;
+	s->v2 = rotate(s->v2, 32);
 }
 
-static inline void mix(struct hash *h, uint64_t word)
+static inline void mix(struct state *s, uint64_t word)
 {
-	h->v3 ^= word;
-	sip_round(h);
-	sip_round(h);
-	h->v0 ^= word;
+	s->v3 ^= word;
+	sip_round(s);
+	sip_round(s);
+	s->v0 ^= word;
+}
+
+static inline uint64_t load8(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, 8);
+	return word;
+}
+
+/* Less than eight bytes, the first one lowest; no byte behind them is read. */
+static inline uint64_t load_short(const uint8_t *p, uint32_t len)
+{
+	uint32_t low, high;
+
+	if (len >= 4) {
+		memcpy(&low, p, 4);
+		memcpy(&high, p + len - 4, 4);
+		return (uint64_t)high >> (8 * (8 - len)) << 32 | low;
+	}
+	if (len == 0)
+		return 0;
+	/* One, two or three: the middle and the last may be the first again. */
+	return (uint64_t)p[0] | (uint64_t)p[len >> 1] << (8 * (len >> 1)) |
+	       (uint64_t)p[len - 1] << (8 * (len - 1));
+}
+
+static inline struct state begin(const struct hash_key *key)
+{
+	return (struct state){0x736f6d6570736575ULL ^ key->k[0], 0x646f72616e646f6dULL ^ key->k[1],
+		0x6c7967656e657261ULL ^ key->k[0], 0x7465646279746573ULL ^ key->k[1]};
 }
 
 static void start(struct hash *h, const struct hash_key *key)
 {
-	h->v0 = 0x736f6d6570736575ULL ^ key->k[0];
-	h->v1 = 0x646f72616e646f6dULL ^ key->k[1];
-	h->v2 = 0x6c7967656e657261ULL ^ key->k[0];
-	h->v3 = 0x7465646279746573ULL ^ key->k[1];
+	struct state s = begin(key);
+
+	store(h, &s);
 	h->tail = 0;
 	h->length = 0;
 	h->wide = false;
@@ -58,26 +109,26 @@ void hash_bytes(struct hash *h, const void *data, uint32_t len)
 {
 	const uint8_t *p = data;
 	unsigned have = h->length & 7;
+	struct state s;
 
+	if (len == 0)
+		return;
 	h->length += len;
+	s = load(h);
 	if (have != 0) {
-		while (have < 8 && len > 0) {
-			h->tail |= (uint64_t)*p++ << (8 * have++);
-			len--;
-		}
-		if (have < 8)
-			return;
-		mix(h, h->tail);
-		h->tail = 0;
-	}
-	for (; len >= 8; len -= 8, p += 8) {
-		uint64_t word;
+		uint32_t n = len < 8 - have ? len : 8 - have;
 
-		memcpy(&word, p, 8);
-		mix(h, word);
+		h->tail |= load_short(p, n) << (8 * have);
+		if (have + n < 8)
+			return;
+		mix(&s, h->tail);
+		p += n;
+		len -= n;
 	}
-	for (unsigned i = 0; i < len; i++)
-		h->tail |= (uint64_t)p[i] << (8 * i);
+	for (; len >= 8; len -= 8, p += 8)
+		mix(&s, load8(p));
+	h->tail = load_short(p, len);
+	store(h, &s);
 }
 
 void hash_str(struct hash *h, struct str s)
@@ -94,8 +145,7 @@ void hash_str_lower(struct hash *h, struct str s)
 	while (s.len > 0) {
 		uint32_t n = s.len < sizeof(low) ? s.len : (uint32_t)sizeof(low);
 
-		for (uint32_t i = 0; i < n; i++)
-			low[i] = str_lower_char(s.s[i]);
+		str_lower(low, (struct str){s.s, n});
 		hash_bytes(h, low, n);
 		s.s += n;
 		s.len -= n;
@@ -112,39 +162,44 @@ void hash_u32(struct hash *h, uint32_t v)
 	hash_bytes(h, &v, sizeof(v));
 }
 
-static inline uint64_t finish(struct hash *h)
+static inline uint64_t finish(struct state *s, uint64_t last, bool wide)
 {
-	mix(h, h->tail | (uint64_t)h->length << 56);
-	h->v2 ^= h->wide ? 0xee : 0xff;
+	mix(s, last);
+	s->v2 ^= wide ? 0xee : 0xff;
 	for (int i = 0; i < 4; i++)
-		sip_round(h);
-	return h->v0 ^ h->v1 ^ h->v2 ^ h->v3;
+		sip_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
 uint64_t hash_final(struct hash *h)
 {
-	return finish(h);
+	struct state s = load(h);
+
+	return finish(&s, h->tail | (uint64_t)h->length << 56, h->wide);
 }
 
 struct hash128 hash_final128(struct hash *h)
 {
+	struct state s = load(h);
 	struct hash128 out;
 
-	out.lo = finish(h);
-	h->v1 ^= 0xdd;
+	out.lo = finish(&s, h->tail | (uint64_t)h->length << 56, h->wide);
+	s.v1 ^= 0xdd;
 	for (int i = 0; i < 4; i++)
-		sip_round(h);
-	out.hi = h->v0 ^ h->v1 ^ h->v2 ^ h->v3;
+		sip_round(&s);
+	out.hi = s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 	return out;
 }
 
-uint64_t hash_text(const struct hash_key *key, struct str s)
+uint64_t hash_text(const struct hash_key *key, struct str text)
 {
-	struct hash h;
+	const uint8_t *p = (const uint8_t *)text.s;
+	uint32_t len = text.len;
+	struct state s = begin(key);
 
-	hash_init(&h, key);
-	hash_bytes(&h, s.s, s.len);
-	return hash_final(&h);
+	for (; len >= 8; len -= 8, p += 8)
+		mix(&s, load8(p));
+	return finish(&s, load_short(p, len) | (uint64_t)text.len << 56, false);
 }
 
 int hash_key_random(struct hash_key *key)
@@ -154,14 +209,6 @@ int hash_key_random(struct hash_key *key)
 	if (n == (ssize_t)sizeof(*key))
 		return 0;
 	return n < 0 ? -errno : -EIO;
-}
-
-static const char base32_alphabet[32] = "abcdefghijklmnopqrstuvwxyz234567";
-
-void hash_base32(char *out, uint64_t v, unsigned bits)
-{
-	for (unsigned i = 0; i < bits / 5; i++)
-		out[i] = base32_alphabet[(v >> (59 - 5 * i)) & 31];
 }
 
 bool hash_unbase32(struct str in, uint64_t *v)

@@ -62,12 +62,43 @@ uint64_t hash_text(const struct hash_key *key, struct str s);
 int hash_key_random(struct hash_key *key);
 
 /*
+ * The eight characters of the top 40 bits, first one lowest. Computed in one word: no look-up tells
+ * a neighbour on the core what was written.
+ */
+static inline uint64_t hash_base32_of_40(uint64_t v)
+{
+	const uint64_t each = 0x0101010101010101ULL;
+	uint64_t x = v >> 44 << 32 | (v >> 24 & 0xfffff);
+
+	x = (x & 0x000003ff000003ffULL) | (x & 0x000ffc00000ffc00ULL) << 6;
+	x = (x & 0x001f001f001f001fULL) | (x & 0x03e003e003e003e0ULL) << 3;
+	/* From 26 on, digits: bit 5 of the value plus 6. */
+	x += 'a' * each - ((x + 6 * each) >> 5 & each) * ('a' + 26 - '2');
+	return __builtin_bswap64(x);
+}
+
+/*
  * Base32 with the alphabet a-z2-7, most significant bits first: what SIP tokens may carry, in one
  * letter case, since SIP compares tokens without case. `bits` is a multiple of 5 up to 60 for u64,
  * and the top `bits` bits of `v` are written, bits / 5 characters. Reading accepts both cases;
  * returns false on another character.
  */
-void hash_base32(char *out, uint64_t v, unsigned bits);
+static inline void hash_base32(char *out, uint64_t v, unsigned bits)
+{
+	unsigned n = bits / 5;
+
+	for (; n >= 8; n -= 8, v <<= 40, out += 8) {
+		uint64_t text = hash_base32_of_40(v);
+
+		memcpy(out, &text, 8);
+	}
+	if (n != 0) {
+		uint64_t text = hash_base32_of_40(v);
+
+		memcpy(out, &text, n);
+	}
+}
+
 bool hash_unbase32(struct str in, uint64_t *v);
 
 /* Compares in a time that does not depend on the content. */

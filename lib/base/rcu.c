@@ -62,3 +62,10 @@ uint32_t rcu_reclaim(struct rcu *rcu)
 	rcu->retired_count = kept;
 	return kept;
 }
+
+void rcu_fini(struct rcu *rcu)
+{
+	for (uint32_t i = 0; i < rcu->retired_count; i++)
+		rcu->retired[i].free(rcu->retired[i].object);
+	rcu->retired_count = 0;
+}

@@ -74,3 +74,7 @@ int rcu_retire(struct rcu *rcu, void *object, void (*free)(void *object));
 /* Frees what every online reader has passed; returns how many objects still wait. Control thread;
  * never blocks. */
 uint32_t rcu_reclaim(struct rcu *rcu);
+
+/* Frees everything that still waits. Only when no reader runs any more, at the end of the process
+ * or a test. */
+void rcu_fini(struct rcu *rcu);

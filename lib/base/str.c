@@ -3,6 +3,41 @@
 
 #include <errno.h>
 
+static inline uint64_t load8(const char *s)
+{
+	uint64_t v;
+
+	memcpy(&v, s, 8);
+	return v;
+}
+
+/* Less than eight bytes, no byte behind them, in an order of their own. */
+static inline uint64_t load_short(const char *s, uint32_t len)
+{
+	uint32_t low, high;
+
+	if (len >= 4) {
+		/* Two loads that overlap. */
+		memcpy(&low, s, 4);
+		memcpy(&high, s + len - 4, 4);
+		return (uint64_t)high << 32 | low;
+	}
+	if (len == 0)
+		return 0;
+	return (uint64_t)(uint8_t)s[0] << 16 | (uint64_t)(uint8_t)s[len >> 1] << 8 |
+	       (uint8_t)s[len - 1];
+}
+
+/* Eight bytes with their ASCII letters lowered. */
+static inline uint64_t lower8(uint64_t v)
+{
+	const uint64_t each = 0x0101010101010101ULL;
+	uint64_t ascii = v & 0x7f * each;
+	uint64_t from_a = ascii + (0x80 - 'A') * each, past_z = ascii + (0x7f - 'Z') * each;
+
+	return v | ((from_a ^ past_z) & ~v & 0x80 * each) >> 2;
+}
+
 bool str_ieq(struct str a, struct str b)
 {
 	return a.len == b.len && str_istarts(a, b);
@@ -12,10 +47,34 @@ bool str_istarts(struct str a, struct str prefix)
 {
 	if (a.len < prefix.len)
 		return false;
-	for (uint32_t i = 0; i < prefix.len; i++)
-		if (str_lower_char(a.s[i]) != str_lower_char(prefix.s[i]))
-			return false;
-	return true;
+	if (prefix.len >= 8) {
+		for (uint32_t i = 0; i + 8 <= prefix.len; i += 8)
+			if (lower8(load8(a.s + i)) != lower8(load8(prefix.s + i)))
+				return false;
+		/* The rest, with what was looked at before it. */
+		return lower8(load8(a.s + prefix.len - 8)) ==
+		       lower8(load8(prefix.s + prefix.len - 8));
+	}
+	return lower8(load_short(a.s, prefix.len)) == lower8(load_short(prefix.s, prefix.len));
+}
+
+void str_lower(char *out, struct str a)
+{
+	uint64_t last;
+
+	if (a.len >= 8) {
+		/* Read before anything is written: the text may be its own copy. */
+		last = lower8(load8(a.s + a.len - 8));
+		for (uint32_t i = 0; i + 8 <= a.len; i += 8) {
+			uint64_t word = lower8(load8(a.s + i));
+
+			memcpy(out + i, &word, 8);
+		}
+		memcpy(out + a.len - 8, &last, 8);
+		return;
+	}
+	for (uint32_t i = 0; i < a.len; i++)
+		out[i] = str_lower_char(a.s[i]);
 }
 
 struct str str_trim(struct str a)
@@ -53,6 +112,19 @@ int str_to_u64(struct str a, uint64_t max, uint64_t *out)
 
 	if (a.len == 0)
 		return -EINVAL;
+	if (a.len < 20) { /* cannot overflow */
+		for (uint32_t i = 0; i < a.len; i++) {
+			unsigned digit = (unsigned)(uint8_t)a.s[i] - '0';
+
+			if (digit > 9)
+				return -EINVAL;
+			v = v * 10 + digit;
+		}
+		if (v > max)
+			return -ERANGE;
+		*out = v;
+		return 0;
+	}
 	for (uint32_t i = 0; i < a.len; i++)
 		if (!str_is_digit(a.s[i]))
 			return -EINVAL;
@@ -82,6 +154,11 @@ unsigned str_from_u64(char *out, uint64_t v)
 	char tmp[20];
 	unsigned n = 0;
 
+	if (v < 100) {
+		out[0] = (char)('0' + (v >= 10 ? v / 10 : v));
+		out[1 * (v >= 10)] = (char)('0' + v % 10);
+		return v >= 10 ? 2 : 1;
+	}
 	do {
 		tmp[n++] = (char)('0' + v % 10);
 		v /= 10;

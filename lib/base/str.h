@@ -60,6 +60,9 @@ bool str_ieq(struct str a, struct str b);
 /* Whether `a` begins with `prefix`, without regard to ASCII case. */
 bool str_istarts(struct str a, struct str prefix);
 
+/* Writes `a` with its ASCII letters lowered to out[a.len], which may be its own place. */
+void str_lower(char *out, struct str a);
+
 /* `a` without LWS at both ends. */
 struct str str_trim(struct str a);
 

@@ -162,6 +162,8 @@ static void test_rcu(void **state)
 	for (int i = 0; i < RCU_RETIRED_MAX; i++)
 		assert_int_equal(rcu_retire(&rcu, &object, count_free), 0);
 	assert_int_equal(rcu_retire(&rcu, &object, count_free), -ENOSPC);
+	rcu_fini(&rcu);
+	assert_int_equal(freed, 2 + RCU_RETIRED_MAX);
 }
 
 int main(void)

@@ -235,6 +235,7 @@ void rig_destroy(struct rig *r)
 	rte_mempool_free(r->pool);
 	rte_mempool_free(r->pool_big);
 	rte_mempool_free(r->pool_control);
+	rcu_fini(r->rcu);
 	free(r->rcu);
 	free(r);
 }
