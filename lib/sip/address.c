@@ -9,14 +9,13 @@
  */
 #include "sip/grammar.h"
 
-/* Whether [at, end) is "scheme:" and at least one more character, all of which may stand in a URI.
+/* Whether [at, end), all of which may stand in a URI, is "scheme:" and at least one more character.
  */
-static bool uri_text_valid(const char *buf, uint32_t at, uint32_t end)
+static inline bool uri_text_valid(const char *buf, uint32_t at, uint32_t end)
 {
 	uint32_t colon = sip_skip(buf, at, end, SIP_TEXT_SCHEME);
 
-	return colon > at && str_is_alpha(buf[at]) && end - colon > 1 && buf[colon] == ':' &&
-	       sip_skip(buf, colon, end, SIP_TEXT_URI) == end;
+	return colon > at && str_is_alpha(buf[at]) && end - colon > 1 && buf[colon] == ':';
 }
 
 /*

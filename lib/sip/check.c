@@ -53,8 +53,9 @@ static enum sip_error check_call_id(const struct sip_msg *msg, const char *buf)
 {
 	struct sip_span value = sip_msg_value(msg, SIP_HEADER_CALL_ID);
 
-	return sip_chars_are(buf + value.off, value.len, SIP_CHAR_WORD) ? SIP_OK
-									: SIP_ERROR_CALL_ID;
+	return sip_chars_are(buf, value.off, value.off + value.len, SIP_CHAR_WORD)
+		       ? SIP_OK
+		       : SIP_ERROR_CALL_ID;
 }
 
 static enum sip_error check_cseq(struct sip_msg *msg, const char *buf)
@@ -148,8 +149,10 @@ static bool uri_text_ok(const char *buf, struct sip_span uri)
 {
 	const char *p = buf + uri.off;
 
-	if (!sip_chars_are(p, uri.len, SIP_CHAR_URI))
+	if (!sip_chars_are(buf, uri.off, uri.off + uri.len, SIP_CHAR_URI))
 		return false;
+	if (memchr(p, '%', uri.len) == NULL)
+		return true;
 	for (uint32_t i = 0; i < uri.len; i++)
 		if (p[i] == '%' && (uri.len - i < 3 || !sip_char_is(p[i + 1], SIP_CHAR_HEX) ||
 					   !sip_char_is(p[i + 2], SIP_CHAR_HEX)))

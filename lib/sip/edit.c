@@ -240,9 +240,14 @@ int64_t sip_edit_apply(
 
 	if (edits->overflow)
 		return -EOVERFLOW;
-	need = sip_edit_length(edits, len);
-	if (need > room)
-		return -ENOSPC;
+	/* It seldom comes so close that it has to be counted before it is written. */
+	if ((uint64_t)len + edits->text_len <= room) {
+		sort(edits);
+	} else {
+		need = sip_edit_length(edits, len);
+		if (need > room)
+			return -ENOSPC;
+	}
 	run(edits, buf, len, &o);
 	return (int64_t)o.len;
 }

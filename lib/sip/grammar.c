@@ -31,11 +31,21 @@
 
 const uint8_t sip_text_class[256] = {CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)};
 
+_Alignas(16) const uint8_t sip_text_rows[8][16] = {
+	{SIP_CLASS_ROWS(TOKEN)},
+	{SIP_CLASS_ROWS(HOST)},
+	{SIP_CLASS_ROWS(URI)},
+	{SIP_CLASS_ROWS(VALUE)},
+	{SIP_CLASS_ROWS(HEX)},
+	{SIP_CLASS_ROWS(PLAIN)},
+	{SIP_CLASS_ROWS(QUOTED)},
+	{SIP_CLASS_ROWS(SCHEME)},
+};
+
 int sip_quoted_end(const char *buf, uint32_t at, uint32_t end, uint32_t *after)
 {
-	for (at++; at < end; at++) {
-		if (sip_text_is(buf[at], SIP_TEXT_QUOTED))
-			continue;
+	for (at = sip_skip(buf, at + 1, end, SIP_TEXT_QUOTED); at < end;
+		at = sip_skip(buf, at + 1, end, SIP_TEXT_QUOTED)) {
 		if (buf[at] == '"') {
 			*after = at + 1;
 			return 0;
@@ -224,7 +234,7 @@ int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *o
 	text = str_of(buf + begin, at - begin);
 	if (text.len == 0 || text.len > SIP_HOST_MAX)
 		return -EINVAL;
-	if (looks_like_ip4(text) ? !ip4_read(text, bytes) : !name_valid(text))
+	if (!ip4_read(text, bytes) && (looks_like_ip4(text) || !name_valid(text)))
 		return -EINVAL;
 	out->text = sip_span_of(begin, at);
 	out->after = at;
@@ -281,11 +291,11 @@ int sip_header_param_read(const char *buf, uint32_t *at, uint32_t end, struct si
 			if (err != 0)
 				return err;
 			out->value = sip_span_of(value, after);
-		} else if (value < end && sip_text_is(buf[value], SIP_TEXT_VALUE)) {
-			after = sip_skip(buf, value, end, SIP_TEXT_VALUE);
-			out->value = sip_span_of(value, after);
 		} else {
-			out->value = sip_span_of(after, after);
+			uint32_t value_end = sip_skip(buf, value, end, SIP_TEXT_VALUE);
+
+			after = value_end != value ? value_end : after;
+			out->value = sip_span_of(value_end != value ? value : after, after);
 		}
 	}
 	out->whole = sip_span_of(*at, after);

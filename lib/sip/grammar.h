@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "sip/class.h"
 #include "sip/sip.h"
 
 #define SIP_HOST_MAX 255 /* bytes of a host; a DNS name has at most 253 */
@@ -32,12 +33,18 @@ static inline bool sip_text_is(char c, unsigned bits)
 	return (sip_text_class[(uint8_t)c] & bits) != 0;
 }
 
-/* Offset of the first character at or after `at` that has none of `bits`. */
-static inline uint32_t sip_skip(const char *buf, uint32_t at, uint32_t end, unsigned bits)
+/* The same classes by bit number, as class.h wants them. */
+extern const uint8_t sip_text_rows[8][16];
+
+/* Offset of the first character at or after `at` that is not of the class `bit`, one of the above.
+ */
+static inline uint32_t sip_skip(const char *buf, uint32_t at, uint32_t end, unsigned bit)
 {
-	while (at < end && sip_text_is(buf[at], bits))
-		at++;
-	return at;
+	const unsigned beyond_ascii =
+		SIP_TEXT_URI | SIP_TEXT_VALUE | SIP_TEXT_PLAIN | SIP_TEXT_QUOTED;
+
+	return sip_class_skip(buf, at, end, sip_text_rows[__builtin_ctz(bit)],
+		(bit & beyond_ascii) != 0, sip_text_class, bit);
 }
 
 static inline uint32_t sip_skip_lws(const char *buf, uint32_t at, uint32_t end)

@@ -114,9 +114,8 @@ static __attribute__((noinline)) enum sip_header_id any_line(
 
 	enum sip_header_id id = sip_header_of(str_of(buf + line, end - line));
 
-	if (id == SIP_HEADER_OTHER &&
-		(end - line > SIP_HEADER_NAME_MAX ||
-			!sip_chars_are(buf + line, end - line, SIP_CHAR_TOKEN)))
+	if (id == SIP_HEADER_OTHER && (end - line > SIP_HEADER_NAME_MAX ||
+					      !sip_chars_are(buf, line, end, SIP_CHAR_TOKEN)))
 		return bad_line(x, line, to, SIP_ERROR_HEADER_NAME, out);
 	out->name = line;
 	out->name_len = (uint8_t)(end - line);

@@ -123,11 +123,16 @@ static bool parse_cseq(struct sip_msg *msg, const char *buf, struct sip_span val
 	struct str method = str_trim(str_of(buf + at, end - at));
 
 	/* The value is trimmed: where no space follows the number, nothing was cut here. */
-	if (method.s == buf + at || !sip_chars_are(method.s, method.len, SIP_CHAR_TOKEN))
+	uint32_t begin = (uint32_t)(method.s - buf);
+
+	if (begin == at)
+		return false;
+	msg->cseq_method = (uint8_t)sip_method_of(method);
+	if (msg->cseq_method >= SIP_METHOD_OTHER &&
+		!sip_chars_are(buf, begin, begin + method.len, SIP_CHAR_TOKEN))
 		return false;
 	msg->cseq_number = number;
-	msg->cseq_method_text = (struct sip_span){(uint32_t)(method.s - buf), method.len};
-	msg->cseq_method = (uint8_t)sip_method_of(method);
+	msg->cseq_method_text = (struct sip_span){begin, method.len};
 	if (msg->is_response)
 		msg->method = msg->cseq_method;
 	return true;

@@ -133,8 +133,7 @@ static enum sip_error parse_request_line(
 		buf[version - 1] != ' ')
 		return SIP_ERROR_START_LINE;
 	msg->uri_text = span(at + 1, version - 1);
-	if (msg->method == SIP_METHOD_OTHER &&
-		!sip_chars_are(buf + from, at - from, SIP_CHAR_TOKEN))
+	if (msg->method == SIP_METHOD_OTHER && !sip_chars_are(buf, from, at, SIP_CHAR_TOKEN))
 		return SIP_ERROR_METHOD_SYNTAX;
 
 	enum sip_error error = check_uri_text(buf, msg->uri_text, to);
