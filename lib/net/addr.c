@@ -182,16 +182,35 @@ int net_prefix_parse(struct str text, struct net_prefix *out)
 	return 0;
 }
 
+/* An octet in decimal digits with a dot behind it, and how long that is. */
+#define OCTET(n) \
+	{ \
+		(n) < 10    ? '0' + (n) \
+		: (n) < 100 ? '0' + (n) / 10 \
+			    : '0' + (n) / 100, \
+			(n) < 10    ? '.' \
+			: (n) < 100 ? '0' + (n) % 10 \
+				    : '0' + (n) / 10 % 10, \
+			(n) < 100 ? '.' : '0' + (n) % 10, '.', \
+			(n) < 10    ? 2 \
+			: (n) < 100 ? 3 \
+				    : 4 \
+	}
+#define OCTET4(n) OCTET(n), OCTET((n) + 1), OCTET((n) + 2), OCTET((n) + 3)
+#define OCTET16(n) OCTET4(n), OCTET4((n) + 4), OCTET4((n) + 8), OCTET4((n) + 12)
+#define OCTET64(n) OCTET16(n), OCTET16((n) + 16), OCTET16((n) + 32), OCTET16((n) + 48)
+static const char octet[256][5] = {OCTET64(0), OCTET64(64), OCTET64(128), OCTET64(192)};
+
+/* Writes 16 bytes, of which the address and a dot are some. */
 static unsigned format_v4(const uint8_t b[4], char *out)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 4; i++) {
-		if (i > 0)
-			out[n++] = '.';
-		n += str_from_u64(out + n, b[i]);
+		memcpy(out + n, octet[b[i]], 4);
+		n += (unsigned)octet[b[i]][4];
 	}
-	return n;
+	return n - 1;
 }
 
 static unsigned format_group(unsigned v, char *out)

@@ -39,6 +39,26 @@ static uint64_t add_blocks(uint64_t sum, const uint8_t *p, uint32_t blocks)
 	return add_around(sum, (uint64_t)_mm_cvtsi128_si64(a) + (uint64_t)_mm_extract_epi64(a, 1));
 }
 
+/* The last 1 to 7 bytes, with zeros behind them. */
+static inline uint64_t tail(const uint8_t *p, uint32_t len)
+{
+	uint64_t word = 0;
+	uint16_t half;
+	uint32_t quarter;
+
+	if ((len & 1) != 0)
+		word = p[len - 1];
+	if ((len & 2) != 0) {
+		memcpy(&half, p + (len & 4), 2);
+		word = word << 16 | half;
+	}
+	if ((len & 4) != 0) {
+		memcpy(&quarter, p, 4);
+		word = word << 32 | quarter;
+	}
+	return word;
+}
+
 uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len)
 {
 	const uint8_t *p = data;
@@ -55,10 +75,7 @@ uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len)
 	}
 	if (len == 0)
 		return sum;
-	word = 0;
-	for (uint32_t i = 0; i < len; i++)
-		word |= (uint64_t)p[i] << (8 * i);
-	return add_around(sum, word);
+	return add_around(sum, tail(p, len));
 }
 
 /* The 16-bit one's complement sum, not complemented. */
