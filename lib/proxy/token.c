@@ -7,6 +7,8 @@
  * stateful only), MAC (12). Record-Route token: key id (1), MAC (12). All in lower-case base32: SIP
  * compares tokens without case, and peers may change it, so reading takes both.
  */
+#include <emmintrin.h>
+
 #include "proxy/internal.h"
 
 #define CLASS_STATELESS 's'
@@ -49,16 +51,17 @@ void proxy_keys_derive(struct keys *keys)
 }
 
 /*
- * What is hashed lies in many short spans: they are laid out framed, each with its length in front,
- * in one piece, which hashes twice as fast as span by span. What exceeds the buffer goes on in
- * further pieces, with the same result.
+ * What is hashed lies in many short spans: their lengths, packed, come first, then they are laid
+ * out one behind the other in one piece, which takes half the words that a length in front of each
+ * would. What exceeds the buffer goes on in further pieces, with the same result.
  */
 #define FEED_BYTES 384
+static_assert(SIP_MSG_UDP_OUT_MAX <= UINT16_MAX, "the length of any part of a message has 16 bits");
 
 struct feed {
 	struct hash h;
 	uint32_t len;
-	char bytes[FEED_BYTES];
+	char bytes[FEED_BYTES + 16]; /* behind the end, room for copies in whole words */
 };
 
 static inline void feed_begin(struct feed *f, const struct hash_key *key)
@@ -81,36 +84,82 @@ static inline void feed_u64(struct feed *f, uint64_t v)
 	f->len += sizeof(v);
 }
 
+/* The lengths of four texts. */
+static inline uint64_t lengths(struct str a, struct str b, struct str c, struct str d)
+{
+	return (uint64_t)(uint16_t)a.len << 48 | (uint64_t)(uint16_t)b.len << 32 |
+	       (uint64_t)(uint16_t)c.len << 16 | (uint16_t)d.len;
+}
+
+/* A copy of at most 16 bytes, which is what most texts here are. */
+static inline void copy_short(char *out, const char *s, uint32_t len)
+{
+	uint64_t a, b;
+	uint32_t c, d;
+
+	if (len >= 8) {
+		memcpy(&a, s, 8);
+		memcpy(&b, s + len - 8, 8);
+		memcpy(out, &a, 8);
+		memcpy(out + len - 8, &b, 8);
+	} else if (len >= 4) {
+		memcpy(&c, s, 4);
+		memcpy(&d, s + len - 4, 4);
+		memcpy(out, &c, 4);
+		memcpy(out + len - 4, &d, 4);
+	} else if (len != 0) {
+		out[0] = s[0];
+		out[len >> 1] = s[len >> 1];
+		out[len - 1] = s[len - 1];
+	}
+}
+
+static inline void feed_copy(struct feed *f, const char *s, uint32_t len)
+{
+	if (len <= 16)
+		copy_short(f->bytes + f->len, s, len);
+	else
+		memcpy(f->bytes + f->len, s, len);
+	f->len += len;
+}
+
+/* A text whose length has been fed. */
 static inline void feed_str(struct feed *f, struct str s)
 {
-	feed_u64(f, s.len);
-	while (s.len > FEED_BYTES - f->len) {
+	while (__builtin_expect(s.len > FEED_BYTES - f->len, 0)) {
 		uint32_t n = FEED_BYTES - f->len;
 
-		memcpy(f->bytes + f->len, s.s, n);
-		f->len += n;
+		feed_copy(f, s.s, n);
 		feed_flush(f);
 		s.s += n;
 		s.len -= n;
 	}
-	if (s.len != 0)
-		memcpy(f->bytes + f->len, s.s, s.len);
-	f->len += s.len;
+	feed_copy(f, s.s, s.len);
 }
 
+/* The same with its letters lowered. */
 static inline void feed_str_lower(struct feed *f, struct str s)
 {
-	feed_u64(f, s.len);
-	while (s.len > 0) {
-		uint32_t n = s.len < FEED_BYTES - f->len ? s.len : FEED_BYTES - f->len;
+	const __m128i before_a = _mm_set1_epi8('A' - 1), past_z = _mm_set1_epi8('Z' + 1);
+	uint32_t at = f->len;
 
-		for (uint32_t i = 0; i < n; i++)
-			f->bytes[f->len + i] = str_lower_char(s.s[i]);
-		f->len += n;
-		s.s += n;
-		s.len -= n;
-		if (f->len == FEED_BYTES)
-			feed_flush(f);
+	if (__builtin_expect(s.len > FEED_BYTES - at, 0)) {
+		for (uint32_t i = 0; i < s.len; i++) {
+			char c = str_lower_char(s.s[i]);
+
+			feed_str(f, (struct str){&c, 1});
+		}
+		return;
+	}
+	feed_copy(f, s.s, s.len);
+	/* Up to 15 bytes behind the text are lowered too, and then written over, or not hashed. */
+	for (; at < f->len; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(f->bytes + at));
+		__m128i upper =
+			_mm_and_si128(_mm_cmpgt_epi8(v, before_a), _mm_cmplt_epi8(v, past_z));
+
+		v = _mm_or_si128(v, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
+		_mm_storeu_si128((__m128i *)(f->bytes + at), v);
 	}
 }
 
@@ -148,10 +197,13 @@ static uint64_t via_mac(const struct mac_key *key, const struct via_token *token
 	struct feed f;
 
 	feed_begin(&f, &key->via);
-	feed_u64(&f, token->listener | token->node);
-	feed_u64(&f, (uint64_t)next->port << 48 | (uint64_t)next->rport << 32 |
+	/* Listener 40 bits, node 16, the length of `received`, which is an address, 8. */
+	feed_u64(&f, token->listener | (uint64_t)(uint8_t)next->received.len << 16 | token->node);
+	feed_u64(&f, (uint64_t)next->port << 48 | (uint64_t)next->rport << 32 | cseq);
+	feed_u64(&f, lengths(next->host, next->branch, call_id, method));
+	/* Our branch has the length it has; so have the owner's two bytes. */
+	feed_u64(&f, (uint64_t)(uint16_t)next->maddr.len << 32 |
 			     (token->stateful ? 0x10000u | token->owner : 0));
-	feed_u64(&f, cseq);
 	feed_str_lower(&f, branch);
 	feed_str_lower(&f, next->host);
 	feed_str_lower(&f, next->branch);
@@ -231,6 +283,7 @@ static uint64_t route_mac(const struct mac_key *key, struct str call_id, struct 
 	struct feed f;
 
 	feed_begin(&f, &key->route);
+	feed_u64(&f, (uint64_t)call_id.len << 32 | tag.len);
 	feed_str(&f, call_id);
 	feed_str_lower(&f, tag);
 	return feed_end(&f);
