@@ -179,22 +179,68 @@ static int settings_init(struct sockets *s, const struct proxy_config *config)
 	return 0;
 }
 
+/*
+ * Messages that wait, and those of a burst in hand, carry indices of listeners: one that stays
+ * keeps its index, one that goes leaves its place empty (no family: nothing is received there or
+ * sent from it), and a new one takes such a place only where there is no other left.
+ */
+struct order {
+	unsigned places;
+	int16_t listener[PROXY_LISTENERS_MAX]; /* by place; -1: empty */
+};
+
+static int place_of(const struct sockets *old, const struct proxy_listener *l)
+{
+	return old != NULL ? proxy_sockets_at_endpoint(old, &l->ep, l->transport) : -1;
+}
+
+static void order_make(
+	const struct sockets *old, const struct proxy_config *config, struct order *out)
+{
+	unsigned hole = 0;
+
+	out->places = old != NULL ? old->count : 0;
+	memset(out->listener, -1, sizeof(out->listener));
+	for (unsigned i = 0; i < config->listeners; i++) {
+		int place = place_of(old, &config->listener[i]);
+
+		if (place >= 0)
+			out->listener[place] = (int16_t)i;
+	}
+	for (unsigned i = 0; i < config->listeners; i++) {
+		int place = place_of(old, &config->listener[i]);
+
+		if (place >= 0 && out->listener[place] == (int)i)
+			continue;
+		if (out->places < PROXY_LISTENERS_MAX) {
+			out->listener[out->places++] = (int16_t)i;
+			continue;
+		}
+		while (out->listener[hole] >= 0)
+			hole++;
+		out->listener[hole] = (int16_t)i;
+	}
+}
+
 int proxy_configure(struct proxy *p, const struct proxy_config *config)
 {
 	struct sockets *old = atomic_load_explicit(&p->sockets, memory_order_relaxed), *s;
+	struct order order;
 	int ret;
 
 	if (config->listeners > PROXY_LISTENERS_MAX || config->aliases > PROXY_ALIASES_MAX)
 		return -E2BIG;
-	s = calloc(1, sizeof(*s) + config->listeners * sizeof(s->socket[0]));
+	order_make(old, config, &order);
+	s = calloc(1, sizeof(*s) + order.places * sizeof(s->socket[0]));
 	if (s == NULL)
 		return -ENOMEM;
 	ret = settings_init(s, config);
-	for (unsigned i = 0; i < config->listeners && ret == 0; i++) {
-		ret = socket_init(s, i, &config->listener[i]);
+	for (; s->count < order.places && ret == 0; s->count++) {
+		if (order.listener[s->count] < 0)
+			continue;
+		ret = socket_init(s, s->count, &config->listener[order.listener[s->count]]);
 		if (ret == 0)
-			ret = endpoint_add(s, i);
-		s->count++;
+			ret = endpoint_add(s, s->count);
 	}
 	for (unsigned i = 0; i < config->aliases && ret == 0; i++) {
 		const struct proxy_alias *alias = &config->alias[i];

@@ -56,8 +56,13 @@ static enum proxy_refusal hop_check(
 		s->socket[state->route_listener - 1].listener.ep.addr.family == hop->ep.addr.family)
 		wanted = state->route_listener - 1;
 	hop->listener = proxy_sockets_choose(s, ctx->origin.listener, wanted, &hop->ep.addr);
-	if (hop->listener < 0)
-		return PROXY_REFUSAL_NO_LISTENER;
+	if (hop->listener < 0) {
+		static const struct socket none;
+
+		/* Where nothing may be sent to anyway, that is why. */
+		return proxy_sockets_may_send(&none, &hop->ep) ? PROXY_REFUSAL_NO_LISTENER
+							       : PROXY_REFUSAL_ADDRESS;
+	}
 	return proxy_sockets_may_send(&s->socket[hop->listener], &hop->ep) ? PROXY_REFUSAL_NONE
 									   : PROXY_REFUSAL_ADDRESS;
 }

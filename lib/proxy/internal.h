@@ -183,6 +183,12 @@ static inline uint32_t proxy_id_slot(uint64_t id)
 }
 uint64_t proxy_listener_id(const struct net_endpoint *ep, uint8_t transport);
 
+/* Whether there is a listener of this index, still. */
+static inline bool proxy_sockets_has(const struct sockets *s, unsigned index)
+{
+	return index < s->count && s->socket[index].listener.ep.port != 0;
+}
+
 /* ---- the state of one message ---- */
 
 enum state_flag {

@@ -285,7 +285,7 @@ const struct proxy_listener *proxy_listener_at(const struct proxy *p, unsigned i
 {
 	const struct sockets *s = proxy_sockets(p);
 
-	return s != NULL && index < s->count ? &s->socket[index].listener : NULL;
+	return s != NULL && proxy_sockets_has(s, index) ? &s->socket[index].listener : NULL;
 }
 
 unsigned proxy_listener_count(const struct proxy *p)

@@ -147,7 +147,10 @@ int proxy_register(struct proxy *p, struct route_registry *registry);
  * classify asks it for each datagram. */
 int proxy_listener_find(
 	const struct proxy *p, const struct net_endpoint *ep, enum sip_transport transport);
+/* A listener keeps its index while it is configured, whatever else changes. NULL where there is none,
+ * or none any more. */
 const struct proxy_listener *proxy_listener_at(const struct proxy *p, unsigned index);
+/* One more than the highest index. */
 unsigned proxy_listener_count(const struct proxy *p);
 
 /* ---- workers: a request ---- */

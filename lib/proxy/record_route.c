@@ -74,7 +74,8 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 	if (preset)
 		values = state->rr_host[1].space != ROUTE_SPACE_NONE ? 2 : 1;
 	else if ((state->flags & STATE_RR_SINGLE) == 0 && out_listener != ctx->origin.listener &&
-		 ctx->origin.listener < s->count) /* a reload may have taken it away meanwhile */
+		 proxy_sockets_has(
+			 s, ctx->origin.listener)) /* a reload may have taken it away meanwhile */
 		values = 2;
 	proxy_route_token_write(
 		keys, sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)), tag, token);

@@ -228,7 +228,7 @@ int64_t proxy_reply_write(
 	if (ctx->msg.is_response || ctx->msg.method == SIP_METHOD_ACK)
 		return -(int64_t)PROXY_REASON_ACK_UNROUTABLE;
 	if (s == NULL || proxy_keys(p) == NULL || !sip_msg_has(&ctx->msg, SIP_HEADER_VIA) ||
-		ctx->origin.listener >= s->count)
+		!proxy_sockets_has(s, ctx->origin.listener))
 		return -(int64_t)PROXY_REASON_REPLY_TARGET;
 	/* RFC 4475 3.1.2.1 wants a 400 for a Via that cannot be read too: it goes to where the
 	 * request came from. */

@@ -53,7 +53,7 @@ static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys
 			(struct str){stamp.change[i].text, stamp.change[i].len});
 	next.received = (struct str){stamp.received, stamp.received_len};
 	next.rport = stamp.rport;
-	token.listener = ctx->origin.listener < s->count
+	token.listener = proxy_sockets_has(s, ctx->origin.listener)
 				 ? s->socket[ctx->origin.listener].id
 				 : proxy_listener_id(&ctx->origin.dst, ctx->origin.transport);
 	proxy_branch_write(branch, proxy_transaction_key(p, ctx));

@@ -23,6 +23,12 @@ void fixture_configure(struct fixture *f)
 	assert_int_equal(proxy_configure(f->proxy, &f->config), 0);
 }
 
+void fixture_restart(struct fixture *f)
+{
+	free(atomic_exchange(&f->proxy->sockets, NULL));
+	fixture_configure(f);
+}
+
 struct fixture *fixture_new(const char *secret_path)
 {
 	struct fixture *f = calloc(1, sizeof(*f));

@@ -43,6 +43,8 @@ struct fixture *fixture_new(const char *secret_path);
 void fixture_free(struct fixture *f);
 /* After a change of f->config. */
 void fixture_configure(struct fixture *f);
+/* The same as the first configuration of a process: the order is the configuration's. */
+void fixture_restart(struct fixture *f);
 
 struct net_endpoint endpoint(const char *addr, uint16_t port);
 bool endpoint_is(const struct net_endpoint *ep, const char *addr, uint16_t port);

@@ -169,7 +169,7 @@ static void the_example_of_rfc_3581_6(void **state)
 	f->listener[0].ep = endpoint("192.0.2.2", 5060);
 	f->listener[1].ep = endpoint("192.0.2.2", 5070);
 	f->config.listeners = 2;
-	fixture_configure(f);
+	fixture_restart(f);
 	receive(f,
 		replaced(INVITE, "10.0.0.9:5060;branch=z9hG4bKabc123",
 			"10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff"),

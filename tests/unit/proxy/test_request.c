@@ -560,6 +560,40 @@ static void a_listener_that_a_reload_takes_away_harms_nothing(void **state)
 	fixture_free(f);
 }
 
+static void a_listener_keeps_its_index_while_it_is_configured(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	struct proxy_listener was[4], order[4];
+
+	memcpy(was, f->listener, sizeof(was));
+	for (unsigned i = 0; i < 4; i++)
+		order[i] = was[3 - i];
+	order[1].ep.port = 5999; /* was[2] goes, a new one comes */
+	f->config.listener = order;
+	fixture_configure(f);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(proxy_listener_find(f->proxy, &was[i].ep, SIP_TRANSPORT_UDP),
+			i == 2 ? -1 : (int)i);
+	assert_null(proxy_listener_at(f->proxy, 2));
+	assert_int_equal(proxy_listener_find(f->proxy, &order[1].ep, SIP_TRANSPORT_UDP), 4);
+	assert_int_equal(proxy_listener_count(f->proxy), 5);
+	/* Nobody takes the empty place while there are others. */
+	f->config.listener = was;
+	fixture_configure(f);
+	assert_int_equal(proxy_listener_find(f->proxy, &was[2].ep, SIP_TRANSPORT_UDP), 5);
+	assert_null(proxy_listener_at(f->proxy, 4));
+	/* And where there are none it is taken: changes never end. */
+	for (unsigned n = 0; n < 2 * PROXY_LISTENERS_MAX; n++) {
+		was[2].ep.port = (uint16_t)(7000 + n);
+		fixture_configure(f);
+		assert_true(proxy_listener_find(f->proxy, &was[2].ep, SIP_TRANSPORT_UDP) >= 0);
+		assert_int_equal(proxy_listener_find(f->proxy, &was[3].ep, SIP_TRANSPORT_UDP), 3);
+	}
+	assert_int_equal(proxy_listener_count(f->proxy), PROXY_LISTENERS_MAX);
+	f->config.listener = f->listener;
+	fixture_free(f);
+}
+
 static void as_many_listeners_as_there_may_be_are_all_found(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
@@ -576,7 +610,7 @@ static void as_many_listeners_as_there_may_be_are_all_found(void **state)
 	f->config.listeners = PROXY_LISTENERS_MAX + 1;
 	assert_int_equal(proxy_configure(f->proxy, &f->config), -E2BIG);
 	f->config.listeners = PROXY_LISTENERS_MAX;
-	fixture_configure(f);
+	fixture_restart(f);
 	for (unsigned i = 0; i < PROXY_LISTENERS_MAX; i++) {
 		const struct sockets *s = proxy_sockets(f->proxy);
 
@@ -635,6 +669,7 @@ int main(void)
 		cmocka_unit_test(myself_is_any_listener_advertised_name_or_alias),
 		cmocka_unit_test(a_listener_is_found_by_its_endpoint_alone),
 		cmocka_unit_test(a_listener_that_a_reload_takes_away_harms_nothing),
+		cmocka_unit_test(a_listener_keeps_its_index_while_it_is_configured),
 		cmocka_unit_test(as_many_listeners_as_there_may_be_are_all_found),
 		cmocka_unit_test(is_first_hop_counts_the_vias),
 	};

@@ -58,7 +58,7 @@ static void a_response_leaves_from_the_listener_that_received_the_request(void *
 	fixture_free(f);
 }
 
-static void the_listener_is_found_by_its_address_after_a_reconfiguration(void **state)
+static void the_listener_is_found_by_its_address_after_a_restart(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
 	struct proxy_listener swap;
@@ -67,7 +67,7 @@ static void the_listener_is_found_by_its_address_after_a_reconfiguration(void **
 	swap = f->listener[0];
 	f->listener[0] = f->listener[2];
 	f->listener[2] = swap;
-	fixture_configure(f);
+	fixture_restart(f);
 	assert_int_equal(receive(f, response_to(f->out, "200 OK"), "10.9.9.9", 5062, 0), PROXY_GO);
 	write_response(f);
 	assert_int_equal(f->to.listener, 0);
@@ -367,7 +367,7 @@ static void a_response_is_taken_on_any_node_of_the_group(void **state)
 	g->config.node = 77;
 	g->listener[0] = f->listener[1];
 	g->listener[1] = f->listener[0];
-	fixture_configure(g);
+	fixture_restart(g);
 	pass(f, INVITE, "10.0.0.9", 5060, LEFT);
 	assert_int_equal(receive(g, response_to(f->out, "200 OK"), "10.9.9.9", 5062, 0), PROXY_GO);
 	write_response(g);
@@ -413,7 +413,7 @@ int main(void)
 		cmocka_unit_test(a_response_goes_back_without_our_via),
 		cmocka_unit_test(a_second_write_into_a_larger_buffer_changes_nothing_twice),
 		cmocka_unit_test(a_response_leaves_from_the_listener_that_received_the_request),
-		cmocka_unit_test(the_listener_is_found_by_its_address_after_a_reconfiguration),
+		cmocka_unit_test(the_listener_is_found_by_its_address_after_a_restart),
 		cmocka_unit_test(a_response_whose_via_is_not_ours_is_dropped),
 		cmocka_unit_test(a_response_without_a_via_below_ours_is_dropped),
 		cmocka_unit_test(a_response_without_a_token_is_dropped),
