@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "net/wire.h"
 
-#include <smmintrin.h>
+#include <immintrin.h>
 
 /* One's complement addition: what overflows comes back at the bottom (RFC 1071 2 (A)). */
 static inline uint64_t add_around(uint64_t sum, uint64_t v)
@@ -11,32 +11,68 @@ static inline uint64_t add_around(uint64_t sum, uint64_t v)
 }
 
 /*
- * 64 bytes a round as 32-bit words in 64-bit lanes, which cannot overflow below 16 GB. SSE2, which
- * is below the floor of all that we run on, takes 22 ns for 900 bytes; a chain of 64-bit adds with
- * carry takes 56, AVX2 21: not worth a choice at run time.
+ * Blocks of 32 bytes as 16-bit words, which multiply-and-add takes as signed: each is made 0x8000
+ * less than it is, and what that makes is added at the end. AVX2 where
+ * the CPU has it takes half the instructions of SSE2.
  */
-static uint64_t add_blocks(uint64_t sum, const uint8_t *p, uint32_t blocks)
+#define BLOCK 32
+#define SUM_BLOCKS_MAX 2048 /* 64 kB, whose sum fits 32 bits */
+#define BLOCK_BIAS (BLOCK / 2 * 0x8000ULL)
+
+static inline uint64_t unbias(__m128i sums, uint32_t blocks)
 {
-	const __m128i low = _mm_set1_epi64x(0xffffffff);
-	__m128i a = _mm_setzero_si128(), b = a, c = a, d = a;
+	sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
+	sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
+	return blocks * BLOCK_BIAS + (uint64_t)(int64_t)_mm_cvtsi128_si32(sums);
+}
 
-	for (; blocks > 0; blocks--, p += 64) {
-		__m128i v0 = _mm_loadu_si128((const __m128i *)p);
-		__m128i v1 = _mm_loadu_si128((const __m128i *)(p + 16));
-		__m128i v2 = _mm_loadu_si128((const __m128i *)(p + 32));
-		__m128i v3 = _mm_loadu_si128((const __m128i *)(p + 48));
+static uint64_t sum_blocks_sse2(const uint8_t *p, uint32_t blocks)
+{
+	const __m128i flip = _mm_set1_epi16(INT16_MIN), one = _mm_set1_epi16(1);
+	__m128i a = _mm_setzero_si128(), b = a;
 
-		a = _mm_add_epi64(a, _mm_and_si128(v0, low));
-		b = _mm_add_epi64(b, _mm_srli_epi64(v0, 32));
-		c = _mm_add_epi64(c, _mm_and_si128(v1, low));
-		d = _mm_add_epi64(d, _mm_srli_epi64(v1, 32));
-		a = _mm_add_epi64(a, _mm_and_si128(v2, low));
-		b = _mm_add_epi64(b, _mm_srli_epi64(v2, 32));
-		c = _mm_add_epi64(c, _mm_and_si128(v3, low));
-		d = _mm_add_epi64(d, _mm_srli_epi64(v3, 32));
+	for (uint32_t i = 0; i < blocks; i++, p += BLOCK) {
+		__m128i v0 = _mm_xor_si128(_mm_loadu_si128((const __m128i *)p), flip);
+		__m128i v1 = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(p + 16)), flip);
+
+		a = _mm_add_epi32(a, _mm_madd_epi16(v0, one));
+		b = _mm_add_epi32(b, _mm_madd_epi16(v1, one));
 	}
-	a = _mm_add_epi64(_mm_add_epi64(a, b), _mm_add_epi64(c, d));
-	return add_around(sum, (uint64_t)_mm_cvtsi128_si64(a) + (uint64_t)_mm_extract_epi64(a, 1));
+	return unbias(_mm_add_epi32(a, b), blocks);
+}
+
+__attribute__((target("avx2"))) static uint64_t sum_blocks_avx2(const uint8_t *p, uint32_t blocks)
+{
+	const __m256i flip = _mm256_set1_epi16(INT16_MIN), one = _mm256_set1_epi16(1);
+	__m256i a = _mm256_setzero_si256(), b = a;
+	uint32_t i = 0;
+
+	for (; i + 1 < blocks; i += 2, p += 2 * BLOCK) {
+		__m256i v0 = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)p), flip);
+		__m256i v1 =
+			_mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(p + BLOCK)), flip);
+
+		a = _mm256_add_epi32(a, _mm256_madd_epi16(v0, one));
+		b = _mm256_add_epi32(b, _mm256_madd_epi16(v1, one));
+	}
+	if (i < blocks) {
+		__m256i v = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)p), flip);
+
+		a = _mm256_add_epi32(a, _mm256_madd_epi16(v, one));
+	}
+	a = _mm256_add_epi32(a, b);
+	return unbias(
+		_mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)), blocks);
+}
+
+static uint64_t (*sum_blocks)(const uint8_t *p, uint32_t blocks) = sum_blocks_sse2;
+
+/* Before main(). */
+__attribute__((constructor)) static void pick_sum(void)
+{
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx2"))
+		sum_blocks = sum_blocks_avx2;
 }
 
 /* The last 1 to 7 bytes, with zeros behind them. */
@@ -64,10 +100,13 @@ uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len)
 	const uint8_t *p = data;
 	uint64_t word;
 
-	if (len >= 64) {
-		sum = add_blocks(sum, p, len / 64);
-		p += len & ~63U;
-		len &= 63;
+	for (; len >= BLOCK;) {
+		/* So many that no lane of the sum overflows. */
+		uint32_t blocks = len / BLOCK < SUM_BLOCKS_MAX ? len / BLOCK : SUM_BLOCKS_MAX;
+
+		sum = add_around(sum, sum_blocks(p, blocks));
+		p += blocks * BLOCK;
+		len -= blocks * BLOCK;
 	}
 	for (; len >= 8; len -= 8, p += 8) {
 		memcpy(&word, p, 8);

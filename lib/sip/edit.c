@@ -203,11 +203,13 @@ static void run(const struct sip_edits *edits, const char *buf, uint32_t len, st
 
 		for (group = edit + 1; group < end && group->off == edit->off; group++)
 			;
-		largest = largest_delete(edit, group);
 		if (off > pos) {
 			put(o, buf != NULL ? buf + pos : NULL, off - pos);
 			pos = off;
 		}
+		largest = group - edit > 1 ? largest_delete(edit, group)
+			  : edit->del != 0 ? edit
+					   : NULL;
 		for (; edit < group && edit->del == 0; edit++)
 			if (reach <= off)
 				put(o, edits->text + edit->at, edit->len);

@@ -10,13 +10,19 @@
 
 #define VIA_TTL_MAX 255
 
-static const struct str magic_cookie = {"z9hG4bK", 7};
+#define MAGIC_COOKIE "z9hG4bK"
 
 /* "SIP / 2.0 / UDP" and the LWS behind it. */
 static int parse_protocol(const char *buf, uint32_t *at, uint32_t end, struct sip_via *via)
 {
+	static const struct str usual = {"SIP/2.0/UDP ", 12};
 	uint32_t p = *at, begin;
 
+	if (end - p > usual.len && memcmp(buf + p, usual.s, usual.len) == 0) {
+		via->transport = SIP_TRANSPORT_UDP;
+		*at = sip_skip_lws(buf, p + usual.len, end);
+		return 0;
+	}
 	for (unsigned part = 0; part < 3; part++) {
 		if (part != 0) {
 			p = sip_skip_lws(buf, p, end);
@@ -66,7 +72,10 @@ static int take_branch(const char *buf, const struct sip_param *param, struct si
 	if (sip_present(via->branch) || !param->has_value || (text.len > 0 && text.s[0] == '"'))
 		return -EINVAL;
 	via->branch = param->value;
-	via->has_magic = str_istarts(text, magic_cookie);
+	/* Of what may stand in a value, nothing but these seven characters makes this word. */
+	via->has_magic = text.len >= sizeof(MAGIC_COOKIE) - 1 &&
+			 sip_word(text.s, sizeof(MAGIC_COOKIE) - 1) ==
+				 sip_word(MAGIC_COOKIE, sizeof(MAGIC_COOKIE) - 1);
 	return 0;
 }
 
