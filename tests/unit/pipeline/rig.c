@@ -22,15 +22,21 @@ int rig_eal(const char *program, unsigned megabytes)
 static void hop_find(void *arg, const struct net_addr *to, struct kernel_hop *out)
 {
 	const struct rig *r = arg;
+	/* Parsed once: what is measured here shall not be this. */
+	static struct net_addr local[RIG_PORTS];
 
+	if (local[0].family == 0) {
+		net_addr_parse(STR("10.10.0.1"), &local[0]);
+		net_addr_parse(STR("10.20.0.1"), &local[1]);
+	}
 	*out = (struct kernel_hop){.state = KERNEL_HOP_NO_ROUTE, .mtu = 1500, .via = *to};
 	if (to->family == 4 && to->b[0] == 10 && to->b[1] == 10) {
 		out->state = KERNEL_HOP_READY;
-		net_addr_parse(STR("10.10.0.1"), &out->source);
+		out->source = local[0];
 	} else if (to->family == 4 && to->b[0] == 10 && to->b[1] == 20) {
 		out->state = r->backend_hop;
 		out->port = 1;
-		net_addr_parse(STR("10.20.0.1"), &out->source);
+		out->source = local[1];
 	}
 	memcpy(out->mac, "\x02\x00\x00\x00\x00\x99", 6);
 }
