@@ -29,6 +29,7 @@ static int serve(struct app *app)
 	uint64_t begun = clock_now_ns();
 	int status = 1;
 
+	signals_begin();
 	if (start(app) == 0) {
 		printf("started in %.1f s\n", (double)(clock_now_ns() - begun) / CLOCK_NS_PER_S);
 		status = run(app) == 0 ? 0 : 1;

@@ -43,7 +43,7 @@ static void on_signal(int sig)
 		want_stop = 1;
 }
 
-static void handle_signals(void)
+void signals_begin(void)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
 
@@ -154,7 +154,6 @@ int run(struct app *app)
 		.apply = apply,
 		.apply_arg = app,
 	};
-	handle_signals();
 	if (control_telemetry_register(&app->control) != 0)
 		log_warning("telemetry commands could not be registered");
 	for (unsigned t = 0; t < app->layout.threads; t++)

@@ -96,6 +96,9 @@ void listeners_print(const struct app *app);
 
 /* Stage 2: EAL, pools, ports, kernel, pipeline. Stage 3: threads; returns when the process was told
  * to end. */
+/* Before the first stage, so that a signal during the start ends the process in order, once it
+ * runs. */
+void signals_begin(void);
 int start(struct app *app);
 int run(struct app *app);
 void stop(struct app *app);
