@@ -118,11 +118,14 @@ def sanitize(args, tally):
     pytest_run(args, tally, "asan", {**SANITIZERS, "SIPLANE": str(path / "app/siplane/siplane")}, marker="sanitize")
 
 
+NO_EAL = ("base", "sip", "net", "route", "proxy", "access", "dispatch")
+
+
 def valgrind(args, tally):
     path = build("build", targets=("all",))
-    run_cmocka(path, tally, label="valgrind ", env={"SIPLANE_SCANNER": "avx2", "SIPLANE_QUICK": "1"},
+    run_cmocka(path, tally, label="valgrind ", env={"TEST_SCANNERS": "scalar,sse42,avx2"},
                wrap=("valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"),
-               only=lambda t: "no-eal" in " ".join(t["suite"]))
+               only=lambda t: pathlib.Path(t["cmd"][0]).parent.name in NO_EAL)
 
 
 def pytest_run(args, tally, name, env, marker=None):

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -39,6 +40,8 @@ static void on_signal(int sig)
 		want_reload = 1;
 	else if (sig == SIGUSR1)
 		want_stats = 1;
+	else if (want_stop)
+		_exit(1); /* asked twice: whatever is in the way of an orderly end, it is over */
 	else
 		want_stop = 1;
 }
