@@ -201,7 +201,7 @@ static void a_malformed_request_is_answered_with_its_fault(void **state)
 	/* Of a Via that cannot be read: to the source, the Via as it came (RFC 4475 3.1.2.1), and
 	 * the same again for a retransmission. */
 	for (unsigned i = 0; i < 2; i++) {
-		static char first[2048];
+		static char first[sizeof(f->out)];
 
 		assert_int_equal(receive(f, replaced(INVITE, ";branch=z9hG4bKabc123", ";;,;,,"),
 					 "10.0.0.77", 40000, LEFT),
