@@ -183,15 +183,16 @@ int net_prefix_parse(struct str text, struct net_prefix *out)
 }
 
 /* An octet in decimal digits with a dot behind it, and how long that is. */
+#define DIGIT(n) (char)('0' + (n) % 10)
 #define OCTET(n) \
 	{ \
-		(n) < 10    ? '0' + (n) \
-		: (n) < 100 ? '0' + (n) / 10 \
-			    : '0' + (n) / 100, \
+		(n) < 10    ? DIGIT(n) \
+		: (n) < 100 ? DIGIT((n) / 10) \
+			    : DIGIT((n) / 100), \
 			(n) < 10    ? '.' \
-			: (n) < 100 ? '0' + (n) % 10 \
-				    : '0' + (n) / 10 % 10, \
-			(n) < 100 ? '.' : '0' + (n) % 10, '.', \
+			: (n) < 100 ? DIGIT(n) \
+				    : DIGIT((n) / 10), \
+			(n) < 100 ? '.' : DIGIT(n), '.', \
 			(n) < 10    ? 2 \
 			: (n) < 100 ? 3 \
 				    : 4 \
