@@ -28,16 +28,6 @@ static inline uint64_t load_short(const char *s, uint32_t len)
 	       (uint8_t)s[len - 1];
 }
 
-/* Eight bytes with their ASCII letters lowered. */
-static inline uint64_t lower8(uint64_t v)
-{
-	const uint64_t each = 0x0101010101010101ULL;
-	uint64_t ascii = v & 0x7f * each;
-	uint64_t from_a = ascii + (0x80 - 'A') * each, past_z = ascii + (0x7f - 'Z') * each;
-
-	return v | ((from_a ^ past_z) & ~v & 0x80 * each) >> 2;
-}
-
 bool str_ieq(struct str a, struct str b)
 {
 	return a.len == b.len && str_istarts(a, b);
@@ -49,13 +39,14 @@ bool str_istarts(struct str a, struct str prefix)
 		return false;
 	if (prefix.len >= 8) {
 		for (uint32_t i = 0; i + 8 <= prefix.len; i += 8)
-			if (lower8(load8(a.s + i)) != lower8(load8(prefix.s + i)))
+			if (str_lower8(load8(a.s + i)) != str_lower8(load8(prefix.s + i)))
 				return false;
 		/* The rest, with what was looked at before it. */
-		return lower8(load8(a.s + prefix.len - 8)) ==
-		       lower8(load8(prefix.s + prefix.len - 8));
+		return str_lower8(load8(a.s + prefix.len - 8)) ==
+		       str_lower8(load8(prefix.s + prefix.len - 8));
 	}
-	return lower8(load_short(a.s, prefix.len)) == lower8(load_short(prefix.s, prefix.len));
+	return str_lower8(load_short(a.s, prefix.len)) ==
+	       str_lower8(load_short(prefix.s, prefix.len));
 }
 
 void str_lower(char *out, struct str a)
@@ -64,9 +55,9 @@ void str_lower(char *out, struct str a)
 
 	if (a.len >= 8) {
 		/* Read before anything is written: the text may be its own copy. */
-		last = lower8(load8(a.s + a.len - 8));
+		last = str_lower8(load8(a.s + a.len - 8));
 		for (uint32_t i = 0; i + 8 <= a.len; i += 8) {
-			uint64_t word = lower8(load8(a.s + i));
+			uint64_t word = str_lower8(load8(a.s + i));
 
 			memcpy(out + i, &word, 8);
 		}

@@ -32,6 +32,42 @@ static inline bool str_eq(struct str a, struct str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0);
 }
 
+/* Copies a span to out[a.len]. Most that are copied here are too short to be worth a call. */
+static inline void str_copy(char *out, struct str a)
+{
+	uint64_t first8, last8;
+	uint32_t first4, last4;
+
+	if (a.len > 16) {
+		memcpy(out, a.s, a.len);
+	} else if (a.len >= 8) {
+		memcpy(&first8, a.s, 8);
+		memcpy(&last8, a.s + a.len - 8, 8);
+		memcpy(out, &first8, 8);
+		memcpy(out + a.len - 8, &last8, 8);
+	} else if (a.len >= 4) {
+		memcpy(&first4, a.s, 4);
+		memcpy(&last4, a.s + a.len - 4, 4);
+		memcpy(out, &first4, 4);
+		memcpy(out + a.len - 4, &last4, 4);
+	} else if (a.len != 0) {
+		/* One to three: the middle one may be the last or the first. */
+		out[0] = a.s[0];
+		out[a.len >> 1] = a.s[a.len >> 1];
+		out[a.len - 1] = a.s[a.len - 1];
+	}
+}
+
+/* Eight characters with their ASCII letters lowered. */
+static inline uint64_t str_lower8(uint64_t v)
+{
+	const uint64_t each = 0x0101010101010101ULL;
+	uint64_t ascii = v & 0x7f * each;
+	uint64_t from_a = ascii + (0x80 - 'A') * each, past_z = ascii + (0x7f - 'Z') * each;
+
+	return v | ((from_a ^ past_z) & ~v & 0x80 * each) >> 2;
+}
+
 static inline char str_lower_char(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
