@@ -89,7 +89,8 @@ static int socket_init(struct sockets *s, unsigned index, const struct proxy_lis
 {
 	struct socket *k = &s->socket[index];
 	struct text via = {k->via, 0, sizeof(k->via), false},
-		    sip = {k->sip, 0, sizeof(k->sip), false};
+		    sip = {k->sip, 0, sizeof(k->sip), false},
+		    record = {k->record, 0, sizeof(k->record), false};
 	struct str transport = sip_transport_name(listener->transport);
 	char literal[NET_ADDR_TEXT_MAX];
 	struct str host;
@@ -133,7 +134,12 @@ static int socket_init(struct sockets *s, unsigned index, const struct proxy_lis
 		}
 	}
 	k->sip_len = (uint16_t)sip.len;
-	return via.full || sip.full ? -EINVAL : 0;
+
+	text_lit(&record, "Record-Route: <");
+	text_put(&record, (struct str){sip.s, sip.len});
+	text_lit(&record, ";lr;" SIP_VIA_TOKEN_PARAM "=");
+	k->record_len = (uint16_t)record.len;
+	return via.full || sip.full || record.full ? -EINVAL : 0;
 }
 
 static int endpoint_add(struct sockets *s, unsigned index)

@@ -38,8 +38,7 @@ static inline void text_put(struct text *t, struct str s)
 		t->full = true;
 		return;
 	}
-	if (s.len != 0)
-		memcpy(t->s + t->len, s.s, s.len);
+	str_copy(t->s + t->len, s);
 	t->len += s.len;
 }
 
@@ -86,9 +85,10 @@ struct socket {
 	struct proxy_listener listener;
 	uint64_t id; /* stable hash of address, port, transport: the top 40 bits */
 	bool loopback;
-	uint16_t via_len, sip_len;
+	uint16_t via_len, sip_len, record_len;
 	char id_text[TOKEN_LISTENER_LEN];
-	char via[SOCKET_TEXT_MAX]; /* "Via: SIP/2.0/UDP host:port;branch=z9hG4bK" */
+	char via[SOCKET_TEXT_MAX];         /* "Via: SIP/2.0/UDP host:port;branch=z9hG4bK" */
+	char record[SOCKET_TEXT_MAX + 40]; /* our usual Record-Route up to the token */
 	char sip[SOCKET_TEXT_MAX]; /* "sip:host:port" for Record-Route, with ;transport= unless UDP
 				    */
 };

@@ -6,45 +6,80 @@
  */
 #include "proxy/internal.h"
 
-#define RECORD_ROUTE_TEXT_MAX (2 * (SOCKET_TEXT_MAX + PARAMS_TEXT_MAX + 2 * HOST_MAX + 128))
+/* Pieces of text that are joined where they end up. */
+#define PIECES_MAX 24 /* two values of 11 at most */
 
-/* Whether a From tag can stand in a URI parameter as it is (RFC 3261 25.1, paramchar). */
-static bool tag_fits_uri(struct str tag)
+struct pieces {
+	unsigned count;
+	struct str piece[PIECES_MAX];
+};
+
+static inline void add(struct pieces *t, struct str s)
 {
-	for (uint32_t i = 0; i < tag.len; i++) {
-		char c = tag.s[i];
-
-		if (!str_is_alpha(c) && !str_is_digit(c) &&
-			memchr("-_.!~*'()[]/:&+$", c, 16) == NULL)
-			return false;
-	}
-	return tag.len != 0 && tag.len < HOST_MAX;
+	t->piece[t->count++] = s;
 }
 
-/* What stands before the parameters: a listener, or the host that the script gave. */
-static void put_base(struct text *t, struct route_ctx *ctx, const struct sockets *s,
-	unsigned listener, struct str host)
+/* RFC 3261 25.1, paramchar without escapes. */
+static const bool paramchar[256] = {
+	['a' ... 'z'] = true,
+	['A' ... 'Z'] = true,
+	['0' ... '9'] = true,
+	['-'] = true,
+	['_'] = true,
+	['.'] = true,
+	['!'] = true,
+	['~'] = true,
+	['*'] = true,
+	['\''] = true,
+	['('] = true,
+	[')'] = true,
+	['['] = true,
+	[']'] = true,
+	['/'] = true,
+	[':'] = true,
+	['&'] = true,
+	['+'] = true,
+	['$'] = true,
+};
+
+/* Whether a From tag can stand in a URI parameter as it is. */
+static bool tag_fits_uri(struct str tag)
+{
+	if (tag.len == 0 || tag.len >= HOST_MAX)
+		return false;
+	for (uint32_t i = 0; i < tag.len; i++)
+		if (!paramchar[(uint8_t)tag.s[i]])
+			return false;
+	return true;
+}
+
+/* What stands before the token: a listener, or the host that the script gave. */
+static void add_base(
+	struct pieces *t, struct route_ctx *ctx, const struct socket *socket, struct str host)
 {
 	const struct proxy_state *state = proxy_state(ctx);
-	struct str base =
-		host.len != 0 ? host
-			      : (struct str){s->socket[listener].sip, s->socket[listener].sip_len};
-	const struct sip_uri *uri = sip_msg_uri(&ctx->msg, ctx->buf);
+	struct str base = host.len != 0 ? host : (struct str){socket->sip, socket->sip_len};
+	const struct sip_uri *uri;
 
+	if (host.len == 0 && (state->flags & (STATE_RR_USER | STATE_RR_LR_ON)) == 0) {
+		add(t, (struct str){socket->record, socket->record_len});
+		return;
+	}
+	uri = sip_msg_uri(&ctx->msg, ctx->buf);
 	if (str_istarts(base, STR("sip:"))) {
 		base.s += 4;
 		base.len -= 4;
 	}
-	text_lit(t, "Record-Route: <sip:");
+	add(t, STR("Record-Route: <sip:"));
 	if ((state->flags & STATE_RR_USER) != 0 && uri != NULL && uri->user.len != 0) {
-		text_put(t, sip_text(ctx->buf, uri->user));
-		text_lit(t, "@");
+		add(t, sip_text(ctx->buf, uri->user));
+		add(t, STR("@"));
 	}
-	text_put(t, base);
+	add(t, base);
 	if ((state->flags & STATE_RR_LR_ON) != 0)
-		text_lit(t, ";lr=on;" SIP_VIA_TOKEN_PARAM "=");
+		add(t, STR(";lr=on;" SIP_VIA_TOKEN_PARAM "="));
 	else
-		text_lit(t, ";lr;" SIP_VIA_TOKEN_PARAM "=");
+		add(t, STR(";lr;" SIP_VIA_TOKEN_PARAM "="));
 }
 
 /* The host that the script gave for side 0 (outgoing) or 1; empty: the listener's. */
@@ -64,8 +99,8 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
 	struct str tag = from != NULL ? sip_text(ctx->buf, from->tag) : STR_NONE;
 	struct str params = route_text_str(ctx, state->rr_params);
-	char buf[RECORD_ROUTE_TEXT_MAX], token[ROUTE_TOKEN_LEN];
-	struct text t = {buf, 0, sizeof(buf), false};
+	char token[ROUTE_TOKEN_LEN];
+	struct pieces t;
 	const struct sip_header *before;
 	bool preset = (state->flags & STATE_RR_PRESET) != 0;
 	unsigned values = 1;
@@ -79,28 +114,23 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 		values = 2;
 	proxy_route_token_write(
 		keys, sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)), tag, token);
+	t.count = 0;
 	for (unsigned side = 0; side < values; side++) {
 		/* The first faces where the request goes to. */
-		put_base(&t, ctx, s, side == 0 ? out_listener : ctx->origin.listener,
+		add_base(&t, ctx, &s->socket[side == 0 ? out_listener : ctx->origin.listener],
 			host_of(ctx, state, side));
-		text_put(&t, (struct str){token, sizeof(token)});
+		add(&t, (struct str){token, sizeof(token)});
 		if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(tag)) {
-			text_lit(&t, ";ftag=");
-			text_put(&t, tag);
+			add(&t, STR(";ftag="));
+			add(&t, tag);
 		}
-		text_put(&t, params);
-		if (values == 2)
-			text_lit(&t, ";r2=on");
-		text_lit(&t, ">\r\n");
-	}
-	if (t.full) {
-		ctx->edits.overflow = true;
-		return;
+		add(&t, params);
+		add(&t, values == 2 ? STR(";r2=on>\r\n") : STR(">\r\n"));
 	}
 	/* Above the other Record-Routes, else below the Vias. */
 	before = sip_msg_header(&ctx->msg, SIP_HEADER_RECORD_ROUTE, 0);
 	off = before != NULL ? before->name
 			     : sip_msg_line_end(
 				       &ctx->msg, &ctx->msg.header[ctx->msg.last[SIP_HEADER_VIA]]);
-	sip_edit_insert(&ctx->edits, off, SIP_EDIT_FIRST, (struct str){t.s, t.len});
+	sip_edit_insert_parts(&ctx->edits, off, SIP_EDIT_FIRST, t.piece, t.count);
 }

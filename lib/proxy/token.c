@@ -7,8 +7,6 @@
  * stateful only), MAC (12). Record-Route token: key id (1), MAC (12). All in lower-case base32: SIP
  * compares tokens without case, and peers may change it, so reading takes both.
  */
-#include <emmintrin.h>
-
 #include "proxy/internal.h"
 
 #define CLASS_STATELESS 's'
@@ -61,7 +59,7 @@ static_assert(SIP_MSG_UDP_OUT_MAX <= UINT16_MAX, "the length of any part of a me
 struct feed {
 	struct hash h;
 	uint32_t len;
-	char bytes[FEED_BYTES + 16]; /* behind the end, room for copies in whole words */
+	char bytes[FEED_BYTES];
 };
 
 static inline void feed_begin(struct feed *f, const struct hash_key *key)
@@ -91,59 +89,29 @@ static inline uint64_t lengths(struct str a, struct str b, struct str c, struct 
 	       (uint64_t)(uint16_t)c.len << 16 | (uint16_t)d.len;
 }
 
-/* A copy of at most 16 bytes, which is what most texts here are. */
-static inline void copy_short(char *out, const char *s, uint32_t len)
-{
-	uint64_t a, b;
-	uint32_t c, d;
-
-	if (len >= 8) {
-		memcpy(&a, s, 8);
-		memcpy(&b, s + len - 8, 8);
-		memcpy(out, &a, 8);
-		memcpy(out + len - 8, &b, 8);
-	} else if (len >= 4) {
-		memcpy(&c, s, 4);
-		memcpy(&d, s + len - 4, 4);
-		memcpy(out, &c, 4);
-		memcpy(out + len - 4, &d, 4);
-	} else if (len != 0) {
-		out[0] = s[0];
-		out[len >> 1] = s[len >> 1];
-		out[len - 1] = s[len - 1];
-	}
-}
-
-static inline void feed_copy(struct feed *f, const char *s, uint32_t len)
-{
-	if (len <= 16)
-		copy_short(f->bytes + f->len, s, len);
-	else
-		memcpy(f->bytes + f->len, s, len);
-	f->len += len;
-}
-
 /* A text whose length has been fed. */
 static inline void feed_str(struct feed *f, struct str s)
 {
 	while (__builtin_expect(s.len > FEED_BYTES - f->len, 0)) {
 		uint32_t n = FEED_BYTES - f->len;
 
-		feed_copy(f, s.s, n);
+		memcpy(f->bytes + f->len, s.s, n);
+		f->len += n;
 		feed_flush(f);
 		s.s += n;
 		s.len -= n;
 	}
-	feed_copy(f, s.s, s.len);
+	str_copy(f->bytes + f->len, s);
+	f->len += s.len;
 }
 
 /* The same with its letters lowered. */
 static inline void feed_str_lower(struct feed *f, struct str s)
 {
-	const __m128i before_a = _mm_set1_epi8('A' - 1), past_z = _mm_set1_epi8('Z' + 1);
-	uint32_t at = f->len;
+	char *out = f->bytes + f->len;
+	uint64_t word, last;
 
-	if (__builtin_expect(s.len > FEED_BYTES - at, 0)) {
+	if (__builtin_expect(s.len > FEED_BYTES - f->len, 0)) {
 		for (uint32_t i = 0; i < s.len; i++) {
 			char c = str_lower_char(s.s[i]);
 
@@ -151,16 +119,20 @@ static inline void feed_str_lower(struct feed *f, struct str s)
 		}
 		return;
 	}
-	feed_copy(f, s.s, s.len);
-	/* Up to 15 bytes behind the text are lowered too, and then written over, or not hashed. */
-	for (; at < f->len; at += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(f->bytes + at));
-		__m128i upper =
-			_mm_and_si128(_mm_cmpgt_epi8(v, before_a), _mm_cmplt_epi8(v, past_z));
-
-		v = _mm_or_si128(v, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
-		_mm_storeu_si128((__m128i *)(f->bytes + at), v);
+	f->len += s.len;
+	if (s.len < 8) {
+		for (uint32_t i = 0; i < s.len; i++)
+			out[i] = str_lower_char(s.s[i]);
+		return;
 	}
+	memcpy(&last, s.s + s.len - 8, 8);
+	last = str_lower8(last);
+	for (uint32_t i = 0; i + 8 < s.len; i += 8) {
+		memcpy(&word, s.s + i, 8);
+		word = str_lower8(word);
+		memcpy(out + i, &word, 8);
+	}
+	memcpy(out + s.len - 8, &last, 8);
 }
 
 static inline uint64_t feed_end(struct feed *f)

@@ -36,9 +36,8 @@ void proxy_via_stamp(const struct route_ctx *ctx, const struct sip_via *via, boo
 {
 	const struct net_endpoint *src = &ctx->origin.src;
 	bool has_received = sip_present(via->received_param);
-	char source[NET_ADDR_TEXT_MAX];
 	uint32_t after_sent_by = via->sent_by.off + via->sent_by.len;
-	unsigned len = net_addr_format(&src->addr, source);
+	unsigned len = net_addr_format(&src->addr, out->received);
 	struct str host = sip_text(ctx->buf, via->host);
 	struct net_addr literal;
 	struct text t;
@@ -49,12 +48,10 @@ void proxy_via_stamp(const struct route_ctx *ctx, const struct sip_via *via, boo
 	/* RFC 3581 4: with rport, `received` is written even where it equals the host. A client's
 	 * own one never stays. */
 	if (has_received || out->rport != 0 ||
-		!(str_eq(host, (struct str){source, len}) ||
+		!(str_eq(host, (struct str){out->received, len}) ||
 			(via->host_is_ip6 && net_addr_parse(host, &literal) == 0 &&
-				net_addr_equal(&literal, &src->addr)))) {
+				net_addr_equal(&literal, &src->addr))))
 		out->received_len = (uint8_t)len;
-		memcpy(out->received, source, len);
-	}
 	t = next_text(out);
 	if (out->received_len != 0 && !has_received)
 		put_received(&t, out);

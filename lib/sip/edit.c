@@ -12,8 +12,8 @@
 /* The rank of edits that delete: behind all inserts at their offset. */
 #define ORDER_DELETE UINT16_MAX
 
-static int add(struct sip_edits *edits, uint32_t off, uint32_t del, uint16_t order,
-	const struct str *part, unsigned parts)
+static inline __attribute__((always_inline)) int add(struct sip_edits *edits, uint32_t off,
+	uint32_t del, uint16_t order, const struct str *part, unsigned parts)
 {
 	struct sip_edit *edit = &edits->edit[edits->count];
 	uint64_t len = 0;
@@ -32,9 +32,7 @@ static int add(struct sip_edits *edits, uint32_t off, uint32_t del, uint16_t ord
 		.len = (uint16_t)len,
 		.order = order};
 	for (unsigned i = 0; i < parts; i++) {
-		if (part[i].len == 0)
-			continue;
-		memcpy(edits->text + edits->text_len, part[i].s, part[i].len);
+		str_copy(edits->text + edits->text_len, part[i]);
 		edits->text_len = (uint16_t)(edits->text_len + part[i].len);
 	}
 	edits->count++;
@@ -172,8 +170,8 @@ struct output {
 
 static inline void put(struct output *o, const char *s, uint64_t len)
 {
-	if (o->out != NULL && len != 0)
-		memcpy(o->out + o->len, s, len);
+	if (o->out != NULL)
+		str_copy(o->out + o->len, (struct str){s, (uint32_t)len});
 	o->len += len;
 }
 
