@@ -228,6 +228,7 @@ static int pipeline_start(
 		.proxy = app->proxy,
 		.access = app->access,
 		.resolver = app->resolver,
+		.dispatch = app->dispatch,
 		.held_small = config->memory_messages != 0 ? (uint32_t)config->memory_messages
 							   : HELD_SMALL,
 		.held_big = HELD_BIG,

@@ -20,6 +20,13 @@ static int stats(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "held", b.held);
 	rte_tel_data_add_dict_int(d, "exact", b.exact);
 	rte_tel_data_add_dict_u64(d, "waiting", pipeline_held(current->pipeline));
+	rte_tel_data_add_dict_u64(
+		d, "uptime_s", (clock_now_ns() - current->started_ns) / CLOCK_NS_PER_S);
+	rte_tel_data_add_dict_u64(d, "generation", current->generation);
+	rte_tel_data_add_dict_u64(d, "xlog_lost", pipeline_xlog_lost(current->pipeline));
+	for (unsigned id = 0; id < DISPATCH_COUNTER_COUNT; id++)
+		rte_tel_data_add_dict_u64(d, dispatch_counter_name((enum dispatch_counter)id),
+			dispatch_counter(current->dispatch, (enum dispatch_counter)id));
 	for (unsigned id = 0; id < COUNTER_COUNT; id++) {
 		char name[RTE_TEL_MAX_STRING_LEN];
 
@@ -39,12 +46,17 @@ static int ports(const char *cmd, const char *params, struct rte_tel_data *d)
 	for (unsigned i = 0; i < current->ports; i++) {
 		struct rte_tel_data *port = rte_tel_data_alloc();
 		struct port_losses losses = {0};
+		const uint8_t *m = current->port[i].mac;
+		char mac[18];
 
 		if (port == NULL)
 			return -ENOMEM;
+		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
+			m[4], m[5]);
 		port_losses(&current->port[i], &losses);
 		rte_tel_data_start_dict(port);
 		rte_tel_data_add_dict_string(port, "driver", current->port[i].driver);
+		rte_tel_data_add_dict_string(port, "mac", mac);
 		rte_tel_data_add_dict_int(port, "queues", current->port[i].queues);
 		rte_tel_data_add_dict_int(port, "mtu", current->port[i].mtu);
 		rte_tel_data_add_dict_int(port, "link_up", port_link_up(&current->port[i]));
@@ -70,7 +82,9 @@ static void add_destination(void *arg, const struct dispatch_info *info)
 	rte_tel_data_add_dict_string(row, "state", info->state);
 	rte_tel_data_add_dict_string(row, "health", info->health);
 	rte_tel_data_add_dict_u64(row, "weight", info->weight);
+	rte_tel_data_add_dict_u64(row, "priority", info->priority);
 	rte_tel_data_add_dict_u64(row, "selected", info->selected);
+	rte_tel_data_add_dict_u64(row, "unreachable", info->unreachable);
 	snprintf(name, sizeof(name), "%u", info->id);
 	rte_tel_data_add_dict_container(arg, name, row, 0);
 }

@@ -110,7 +110,9 @@ void dispatch_list(
 				.priority = m->priority > 0 ? (uint32_t)m->priority : 0,
 				.state = state[m->state],
 				.health = dispatch_is_up(d, m->id) ? "up" : "down",
-				.selected = selected(d, m->id)};
+				.selected = selected(d, m->id),
+				.unreachable = atomic_load_explicit(
+					&d->identity[m->id].unreachable, memory_order_relaxed)};
 
 			visit(arg, &info);
 		}
@@ -254,4 +256,17 @@ bool dispatch_is_destination(
 		.set = set, .any_set = set == 0, .ep = *ep, .with_port = with_port};
 
 	return dispatch_find(d, &q);
+}
+
+void dispatch_unreachable(struct dispatch *d, const struct net_endpoint *ep)
+{
+	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
+	const struct dispatch_addresses *a = view->addresses;
+
+	for (unsigned i = a != NULL ? lower_bound(a, &ep->addr, 0) : 0;
+		a != NULL && i < a->count && net_addr_equal(&a->at[i].addr, &ep->addr); i++)
+		if (d->identity[a->at[i].id].target != NULL &&
+			d->identity[a->at[i].id].target->ep.port == ep->port)
+			atomic_fetch_add_explicit(
+				&d->identity[a->at[i].id].unreachable, 1, memory_order_relaxed);
 }

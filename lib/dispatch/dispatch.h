@@ -77,9 +77,10 @@ struct dispatch_info {
 	const char *uri;
 	struct net_endpoint ep;
 	uint32_t weight, priority;
-	const char *state;  /* "enabled", "disabled", "drain" */
-	const char *health; /* "up", "down" */
-	uint64_t selected;  /* times chosen, all threads */
+	const char *state;    /* "enabled", "disabled", "drain" */
+	const char *health;   /* "up", "down" */
+	uint64_t selected;    /* times chosen, all threads */
+	uint64_t unreachable; /* times that ICMP said it cannot be reached */
 };
 /* Visits all destinations of the current generation. Control thread. */
 void dispatch_list(
@@ -87,6 +88,9 @@ void dispatch_list(
 /* A verdict: one atomic store, seen by every worker at its next choice. Any thread. 0 or -ENOENT.
  */
 int dispatch_set_up(struct dispatch *d, uint32_t id, bool up);
+/* An ICMP error says that nothing reaches this address: counted for every destination there. No
+ * verdict by itself, as anybody can write such an error. Control thread. */
+void dispatch_unreachable(struct dispatch *d, const struct net_endpoint *ep);
 /* Whether an address is a destination of set `set` (0: of any). Any RCU reader. */
 bool dispatch_is_destination(
 	const struct dispatch *d, uint32_t set, const struct net_endpoint *ep, bool with_port);

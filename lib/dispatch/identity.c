@@ -117,6 +117,7 @@ uint16_t dispatch_identity_take(struct dispatch *d, const struct dispatch_spec *
 	for (unsigned i = 0; i < DISPATCH_WORKERS_MAX; i++)
 		selected += atomic_load_explicit(&d->worker[i].selected[id], memory_order_relaxed);
 	d->identity[id].selected_base = selected;
+	atomic_store_explicit(&d->identity[id].unreachable, 0, memory_order_relaxed);
 	d->identity[id].refs = 1;
 	d->identity[id].listed_down = false;
 	d->index[slot] = id;

@@ -258,6 +258,7 @@ struct dispatch_identity {
 	uint32_t refs;                  /* sets that hold it */
 	uint64_t release_ns;            /* refs 0: free from then on */
 	uint64_t selected_base;         /* counts of the id's former life */
+	_Atomic uint64_t unreachable;   /* what ICMP said */
 	bool listed_down;               /* the list said so when it was last read */
 };
 

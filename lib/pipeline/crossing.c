@@ -263,6 +263,8 @@ static unsigned notes_poll(struct pipeline *p, uint64_t now)
 	while (n < PORT_BURST && rte_ring_dequeue_elem(p->notes, &note, sizeof(note)) == 0) {
 		if (note.kind == NOTE_PMTU && p->config.kernel != NULL)
 			kernel_pmtu(p->config.kernel, &note.to.addr, note.mtu, now);
+		if (note.kind == NOTE_UNREACHABLE && p->config.dispatch != NULL)
+			dispatch_unreachable(p->config.dispatch, &note.to);
 		n++;
 	}
 	return n;

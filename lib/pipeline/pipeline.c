@@ -185,6 +185,15 @@ void pipeline_set_kernel(struct pipeline *p, struct kernel *kernel)
 	p->config.kernel = kernel;
 }
 
+uint64_t pipeline_xlog_lost(const struct pipeline *p)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < p->config.workers; i++)
+		n += route_xlog_lost(p->xlog[i]);
+	return n;
+}
+
 void pipeline_counters(const struct pipeline *p, uint64_t out[COUNTER_COUNT])
 {
 	counter_sum(p->count, p->config.workers + 1, out);

@@ -47,14 +47,17 @@ struct pipeline_config {
 	struct proxy *proxy;
 	struct access *access;
 	struct resolver *resolver;
-	struct kernel *kernel; /* may be NULL: no exception interface (tests, measurements) */
+	struct dispatch *dispatch; /* hears of ICMP errors; may be NULL */
+	struct kernel *kernel;     /* may be NULL: no exception interface (tests, measurements) */
 	/* Instead of the kernel's snapshot, for tests and measurements: fills the hop. NULL:
 	 * kernel_hop_find(). */
 	void (*hop_find)(void *arg, const struct net_addr *to, struct kernel_hop *out);
 	void *hop_arg;
 	uint32_t held_small, held_big; /* messages that may wait: up to 2 KB, up to 64 KB */
 	uint32_t xlog_rate;            /* lines a second and worker */
-	uint32_t reply_rate;           /* replies to malformed messages, a source and second */
+	/* Replies to malformed messages, and challenges of more than 1.5 times their request, a
+	 * source and second. */
+	uint32_t reply_rate;
 };
 
 /* Allocates everything. NULL and a sentence in `error`. */
@@ -82,6 +85,8 @@ void pipeline_transmit(struct pipeline *p, uint16_t port, const uint8_t *frame, 
 void pipeline_set_xlog(struct pipeline *p, enum log_level level, uint32_t rate);
 void pipeline_set_kernel(struct pipeline *p, struct kernel *kernel);
 
+/* Lines of script logs that found no room. */
+uint64_t pipeline_xlog_lost(const struct pipeline *p);
 /* Sum over all threads. */
 void pipeline_counters(const struct pipeline *p, uint64_t out[COUNTER_COUNT]);
 /* Messages that wait at this moment, all kinds. */

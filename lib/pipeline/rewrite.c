@@ -50,11 +50,25 @@ static int64_t write_message(
 	return n;
 }
 
+/* A challenge may be longer than other replies, so that a source that is not its own could have it
+ * sent to somebody else: as seldom as replies to malformed messages. */
+static bool challenge_too_often(struct worker *w, const struct message *msg, int64_t len)
+{
+	uint16_t status = msg->ctx->result.status;
+
+	return (status == 401 || status == 407) && 2 * len > 3 * (int64_t)msg->ctx->msg.len &&
+	       !access_rate_take(w->reply_rate, &msg->ctx->origin.src.addr, w->now);
+}
+
 static void send_reply(struct worker *w, struct message *msg, enum tx_kind kind)
 {
 	struct written out;
 	int64_t n = write_message(w, msg, proxy_reply_write, &out);
 
+	if (n > 0 && challenge_too_often(w, msg, n)) {
+		rte_pktmbuf_free(out.m);
+		n = -(int64_t)PROXY_REASON_REPLY_RATE;
+	}
 	if (n > 0) {
 		transmit_message(w, out.m, &out.to, kind, msg->frames);
 		return;
