@@ -2,6 +2,7 @@
 /*
  * classify: from Ethernet to a UDP payload for one of our listeners, or out of the fast path.
  */
+#include "pipeline/guard.h"
 #include "pipeline/worker.h"
 
 static void drop_frame(struct worker *w, struct rte_mbuf *m, unsigned counter)
@@ -85,6 +86,7 @@ static void admit(struct worker *w, struct port *port, struct rte_mbuf *m,
 	struct message *msg = &w->msg[w->batch];
 	struct route_origin *o;
 
+	guard_mbuf(m);
 	msg->m = m;
 	msg->held = NULL;
 	msg->ctx = &w->ctx[w->batch];
@@ -110,10 +112,19 @@ static void admit(struct worker *w, struct port *port, struct rte_mbuf *m,
 /* A reassembled datagram moves into a big buffer, so that the reassembler can go on. */
 static void admit_datagram(struct worker *w, struct port *port, const struct net_reassembled *r)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(w->p->config.pool_big);
+	struct rte_mbuf *m;
 	struct net_frame f;
 	int listener;
 
+	/* An IPv6 packet can be longer than a buffer; no message is. */
+	if (r->len > UINT16_MAX) {
+		counter_add(w->count, COUNTER_DROP_REASSEMBLY_TOO_BIG, r->frames);
+		return;
+	}
+	m = rte_pktmbuf_alloc(w->p->config.pool_big);
+	/* The largest datagram needs all of the buffer; nothing is put before it. */
+	if (m != NULL)
+		m->data_off = 0;
 	if (m == NULL || rte_pktmbuf_tailroom(m) < r->len) {
 		counter_add(w->count, COUNTER_DROP_NO_BUFFER, r->frames);
 		rte_pktmbuf_free(m);

@@ -16,7 +16,8 @@ import re
 import pytest
 
 from stand import Stand, expected
-from ua import Message
+
+pytestmark = pytest.mark.sanitize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("SIPLANE_SHARED") or ROOT.parent / "shared")
