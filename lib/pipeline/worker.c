@@ -2,6 +2,7 @@
 /*
  * worker: the loop over queues and rings, and what begins and ends a burst.
  */
+#include "pipeline/guard.h"
 #include "pipeline/worker.h"
 
 void worker_finish_burst(struct worker *w)
@@ -12,6 +13,7 @@ void worker_finish_burst(struct worker *w)
 	for (unsigned i = 0; i < w->batch; i++) {
 		struct message *msg = &w->msg[i];
 
+		unguard_mbuf(msg->m);
 		rte_pktmbuf_free(msg->m);
 		if (msg->held != NULL) {
 			route_script_unref(msg->held->ctx.script);

@@ -12,6 +12,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include <sys/wait.h>
+
+#include "pipeline/guard.h"
 #include "rig.h"
 
 static const char dispatch_script[] =
@@ -669,6 +672,34 @@ static void test_full_ring_between_workers_is_a_counted_drop(void **state)
 	rig = plain;
 }
 
+/* Under AddressSanitizer a read past a received message dies; without it there is nothing to see. */
+static void test_read_past_a_message_is_caught(void **state)
+{
+#ifdef GUARD
+	struct rte_mbuf *m = rte_pktmbuf_alloc(rig->pool);
+	char *data = rte_pktmbuf_append(m, 100);
+
+	guard_mbuf(m);
+	for (int at = -1; at <= 100; at += 101) {
+		pid_t child = fork();
+		int status;
+
+		assert_true(child >= 0);
+		if (child == 0) {
+			close(2);
+			_exit(((volatile char *)data)[at] == 'x' ? 0 : 0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+	}
+	assert_int_equal(((volatile char *)data)[99], data[99]);
+	unguard_mbuf(m);
+	rte_pktmbuf_free(m);
+#else
+	skip();
+#endif
+}
+
 static void test_every_counter_has_a_name_of_its_own(void **state)
 {
 	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
@@ -707,6 +738,7 @@ int main(void)
 		TEST(test_frames_of_the_kernel_are_sent_and_counted_apart),
 		TEST(test_more_workers_than_queues),
 		TEST(test_full_ring_between_workers_is_a_counted_drop),
+		TEST(test_read_past_a_message_is_caught),
 		cmocka_unit_test(test_every_counter_has_a_name_of_its_own),
 	};
 	int failed;
