@@ -69,6 +69,14 @@ int64_t access_address_group(const struct access *a, const struct net_addr *addr
 	return table != NULL ? access_addresses_group(table, addr, port) : -1;
 }
 
+unsigned access_address_examples(const struct access *a, struct net_endpoint *out, unsigned max)
+{
+	const struct access_addresses *table =
+		atomic_load_explicit(&a->addresses, memory_order_acquire);
+
+	return table != NULL ? access_addresses_examples(table, out, max) : 0;
+}
+
 bool access_domain_is_local(const struct access *a, struct str domain)
 {
 	const struct access_domains *table =

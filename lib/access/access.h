@@ -47,6 +47,9 @@ bool access_address_in_group(
 /* The group of the longest prefix that holds an address (the lowest of several), or -1. Likewise.
  */
 int64_t access_address_group(const struct access *a, const struct net_addr *addr, uint16_t port);
+/* An address of each group, at most `max` of them, for checks on paper. Returns how many. Control
+ * thread. */
+unsigned access_address_examples(const struct access *a, struct net_endpoint *out, unsigned max);
 /* Whether a host as it stands in a URI (no brackets) is in the domain table; without case, with or
  * without a dot at its end. */
 bool access_domain_is_local(const struct access *a, struct str domain);

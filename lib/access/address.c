@@ -115,6 +115,43 @@ int64_t access_addresses_group(
 	return r != NULL ? (int64_t)r->group : -1;
 }
 
+#define EXAMPLES_MAX 64
+
+static unsigned examples_of(const struct table *t, uint8_t family, struct net_endpoint *out,
+	uint32_t *groups, unsigned have, unsigned max)
+{
+	for (uint32_t i = 0; i < t->ranges && have < max; i++) {
+		const struct record *r =
+			t->range_record[i] != RECORD_NONE ? &t->record[t->range_record[i]] : NULL;
+		bool known = r == NULL;
+
+		for (unsigned j = 0; j < have && !known; j++)
+			known = groups[j] == r->group;
+		if (known)
+			continue;
+		groups[have] = r->group;
+		memset(&out[have], 0, sizeof(out[have]));
+		out[have].port = r->port;
+		out[have].addr.family = family;
+		for (unsigned b = 0; b < (family == 4 ? 4 : 16); b++)
+			out[have].addr.b[b] = (uint8_t)(t->begin[i] >> (120 - 8 * b));
+		have++;
+	}
+	return have;
+}
+
+unsigned access_addresses_examples(
+	const struct access_addresses *a, struct net_endpoint *out, unsigned max)
+{
+	uint32_t groups[EXAMPLES_MAX];
+	unsigned n;
+
+	if (max > EXAMPLES_MAX)
+		max = EXAMPLES_MAX;
+	n = examples_of(&a->v4, 4, out, groups, 0, max);
+	return examples_of(&a->v6, 6, out, groups, n, max);
+}
+
 /* ---- building ---- */
 
 /* A shorter prefix before the longer ones in it; of one prefix by group and port. */

@@ -47,6 +47,9 @@ bool access_addresses_match(const struct access_addresses *table, uint32_t group
 int64_t access_addresses_group(
 	const struct access_addresses *table, const struct net_addr *addr, uint16_t port);
 
+unsigned access_addresses_examples(
+	const struct access_addresses *table, struct net_endpoint *out, unsigned max);
+
 /* ---- domain ---- */
 
 struct access_domains;
