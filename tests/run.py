@@ -50,21 +50,25 @@ def build(directory, *options, cc="gcc", targets=()):
 
 
 def read_tap(text):
-    """(passed, failed, skipped, lines that say why) of cmocka's TAP output."""
+    """(passed, failed, skipped, lines that say why) of cmocka's TAP output, whose skipped tests are `not ok N # SKIP`."""
     passed = failed = skipped = 0
-    why = []
+    why, said = [], []
     for line in text.splitlines():
-        if re.match(r"^not ok\b", line):
+        if re.match(r"(not )?ok \d+ # SKIP", line, re.I):
+            skipped += 1
+            reason = "; ".join(said) or "(no reason given)"
+            why.append(f"skipped: {line.split('# ')[1].split(maxsplit=1)[-1]}: {reason.removeprefix('skipped: ')}")
+        elif re.match(r"not ok\b", line):
             failed += 1
-            why.append(line)
-        elif re.match(r"^ok\b", line):
-            if "# skip" in line.lower():
-                skipped += 1
-                why.append(line)
-            else:
-                passed += 1
+            why.extend([line, *said[-10:]])
+        elif re.match(r"ok\b", line):
+            passed += 1
         elif line.startswith("# ") and failed:
             why.append(line)
+        elif line.strip() and not re.match(r"(1\.\.|# )", line):
+            said.append(line.strip())
+            continue
+        said = []
     return passed, failed, skipped, why
 
 

@@ -65,8 +65,10 @@ static inline int input_shared_lines(const char *name, void (*line)(struct str t
 	char *data = input_shared(name, &len);
 	int count = 0;
 
-	if (data == NULL)
+	if (data == NULL) {
+		print_message("no %s\n", name);
 		return -1;
+	}
 	for (size_t at = 0; at < len;) {
 		char *end = memchr(data + at, '\n', len - at);
 		size_t n = end != NULL ? (size_t)(end - data) - at : len - at;

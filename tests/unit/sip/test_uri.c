@@ -495,8 +495,10 @@ static void test_pjsip_seeds_stay_in_bounds_at_every_length(void **state)
 		if (dir != NULL)
 			closedir(dir);
 	}
-	if (files == 0)
+	if (files == 0) {
+		print_message("no %s\n", dirs[0]);
 		skip();
+	}
 }
 
 int main(void)
