@@ -4,10 +4,12 @@ import argparse
 import json
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 
@@ -72,6 +74,8 @@ class SetupTimes:
                 data, aux, _, _ = self.sock.recvmsg(2048, 256)
             except TimeoutError:
                 continue
+            except OSError:  # the link goes
+                return
             call = CALL_ID.search(data)
             if not call:
                 continue
@@ -160,19 +164,23 @@ def stop(name):
     time.sleep(1.5)
     for ns in spaces:
         run("ip", "netns", "del", ns, check=False)
+    for path in pathlib.Path(tempfile.gettempdir()).glob(f"siplane-{name}-*"):
+        shutil.rmtree(path, ignore_errors=True)
     print(f"stopped {name}")
     return 0
 
 
 def main():
     args = parse()
-    if args.stop:
+    if args.stop is not None:
         return stop(args.stop)
-    for sig in (signal.SIGTERM, signal.SIGHUP):
+    # Also SIGINT: a shell starts what runs in the background with it ignored.
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for sig in signals:
         signal.signal(sig, lambda *_: sys.exit(1))
-    lab = Lab(driver=args.driver)
-    kept = False
+    lab, kept = None, False
     try:
+        lab = Lab(driver=args.driver)
         lab.open()
         print(f"starting siplane on {args.driver} ...", file=sys.stderr)
         lab.start_siplane(config(lab, args))
@@ -193,10 +201,10 @@ def main():
     except LabError as e:
         print(f"tools/quickstart: {e}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 1
     finally:
-        if not kept:
+        for sig in signals:  # a second one leaves nothing behind
+            signal.signal(sig, signal.SIG_IGN)
+        if lab is not None and not kept:
             lab.close()
 
 
