@@ -38,6 +38,20 @@ static int serve(struct app *app)
 	return status;
 }
 
+static int roll(const char *path)
+{
+	char error[512];
+
+	if (proxy_secret_roll(path, error, sizeof(error)) != 0) {
+		fprintf(stderr, "siplane: %s\n", error);
+		return 1;
+	}
+	printf("%s: rolled; the next key signs once a node has reloaded (SIGHUP), and every node "
+	       "reloads before the next roll\n",
+		path);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct app app;
@@ -45,6 +59,8 @@ int main(int argc, char **argv)
 
 	if (status != 0)
 		return status - 1;
+	if (app.options.mode == MODE_ROLL)
+		return roll(app.options.config);
 	if (app.options.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	status = 1;
@@ -58,6 +74,8 @@ int main(int argc, char **argv)
 			break;
 		case MODE_EXPLAIN:
 			status = route_explain(app.script, print_line, NULL) == 0 ? 0 : 1;
+			break;
+		case MODE_ROLL: /* done */
 			break;
 		case MODE_REFERENCE:
 			fputs("# Configuration reference\n\nPrinted by `siplane --reference` from "

@@ -10,6 +10,7 @@ static const char help[] =
 	"Usage: siplane [-f FILE] [options]\n"
 	"       siplane -c -f FILE\n"
 	"       siplane --explain FILE\n"
+	"       siplane --roll-secret FILE\n"
 	"\n"
 	"SIP proxy on poll-mode cores. Without -c, --explain or --reference it runs in the "
 	"foreground\n"
@@ -20,6 +21,8 @@ static const char help[] =
 	"  -c, --check           check the configuration and exit: 0 good, 1 errors\n"
 	"      --explain FILE    print each statement of FILE with its path, fast or slow\n"
 	"      --reference       print the reference of the configuration language (Markdown)\n"
+	"      --roll-secret FILE  roll the keys of a secret file; then reload every node "
+	"(SIGHUP)\n"
 	"      --profiles DIR    folder of the driver profiles\n"
 	"  -d, --debug           more messages, DPDK's among them\n"
 	"  -h, --help            this text\n"
@@ -27,13 +30,14 @@ static const char help[] =
 	"\n"
 	"Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n";
 
-enum { OPTION_EXPLAIN = 256, OPTION_REFERENCE, OPTION_PROFILES };
+enum { OPTION_EXPLAIN = 256, OPTION_REFERENCE, OPTION_PROFILES, OPTION_ROLL };
 
 static const struct option longs[] = {
 	{"config", required_argument, NULL, 'f'},
 	{"check", no_argument, NULL, 'c'},
 	{"explain", required_argument, NULL, OPTION_EXPLAIN},
 	{"reference", no_argument, NULL, OPTION_REFERENCE},
+	{"roll-secret", required_argument, NULL, OPTION_ROLL},
 	{"profiles", required_argument, NULL, OPTION_PROFILES},
 	{"debug", no_argument, NULL, 'd'},
 	{"help", no_argument, NULL, 'h'},
@@ -71,6 +75,10 @@ int options_parse(int argc, char **argv, struct options *out)
 			break;
 		case OPTION_REFERENCE:
 			out->mode = MODE_REFERENCE;
+			break;
+		case OPTION_ROLL:
+			out->mode = MODE_ROLL;
+			out->config = optarg;
 			break;
 		case OPTION_PROFILES:
 			out->profiles = optarg;

@@ -8,7 +8,7 @@
 
 /* ---- options ---- */
 
-enum mode { MODE_RUN, MODE_CHECK, MODE_EXPLAIN, MODE_REFERENCE };
+enum mode { MODE_RUN, MODE_CHECK, MODE_EXPLAIN, MODE_REFERENCE, MODE_ROLL };
 
 struct options {
 	enum mode mode;

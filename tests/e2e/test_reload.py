@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """SIGHUP: a file is applied as a whole, or refused as a whole; calls under way go on."""
+import os
+import pathlib
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 from call import ALICE, EDGE, Call, replace_method
 from ua import UA, inside
+
+BINARY = os.environ.get("SIPLANE", str(pathlib.Path(__file__).resolve().parents[2] / "build/app/siplane/siplane"))
 
 
 def reload(lab, text=None, good=True):
@@ -118,18 +123,8 @@ def test_names_and_answers_follow(labs):
 
 
 def roll(path):
-    """What a roll does: the announced key signs, the one that signed verifies on, a new one is announced."""
-    ids, out = "abcdefghijklmnopqrstuvwxyz234567", []
-    lines = [line.split() for line in path.read_text().splitlines() if line and line[0] != "#"]
-    keys = {w[0]: w for w in lines if w[0] in ("mac", "next")}
-    used = {w[1] for w in lines if len(w) == 3}
-    fresh = next(i for i in ids if i not in used)
-    for w in lines:
-        if w[0] == "mac":
-            out += [["mac", *keys["next"][1:]], ["next", fresh, "0123456789abcdef" * 2], ["retired", *w[1:]]]
-        elif w[0] != "next":
-            out.append(w)
-    path.write_text("".join(" ".join(w) + "\n" for w in out))
+    r = subprocess.run([BINARY, "--roll-secret", str(path)], capture_output=True, text=True, timeout=10)
+    assert r.returncode == 0 and "rolled" in r.stdout, r.stderr
 
 
 def test_a_roll_of_the_keys_within_calls_loses_nothing(labs):
@@ -152,6 +147,19 @@ def test_a_roll_of_the_keys_within_calls_loses_nothing(labs):
     assert bye.method == "BYE"
     backend.answer(bye, 200)
     assert c.caller.receive().status == 200
+
+
+def test_six_rolls_within_a_call_lose_nothing(labs):
+    """A file holds eight keys: the one that signs, the next, six that are retired."""
+    lab = labs.make()
+    c = Call(lab)
+    backend, invite, ok = c.established()
+    for _ in range(6):
+        roll(lab.dir / "secret")
+        reload(lab)
+    c.caller.send(c.in_dialog(ok, "BYE"), EDGE)
+    assert backend.receive().method == "BYE"
+    assert subprocess.run([BINARY, "--roll-secret", "/nowhere/secret"], capture_output=True).returncode == 1
 
 
 def test_a_file_with_another_branch_key_is_refused(labs):
