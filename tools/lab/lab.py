@@ -237,7 +237,7 @@ class Lab:
         out = open(self.dir / f"{name}.out", "wb")
         p = self.popen(who, "sipp", "-sf", scenario, "-nostdin", "-trace_err", "-error_file",
                        self.dir / f"{name}.err", "-trace_stat", "-stf", self.dir / f"{name}.csv", "-fd", "1",
-                       "-buff_size", "212992",  # a peer that waits for its CPU loses nothing meanwhile
+                       "-buff_size", "1048576",  # a peer that waits for its CPU loses nothing meanwhile
                        *args, stdout=out, stderr=subprocess.STDOUT, **kw)
         p.lab_name = name
         return p
