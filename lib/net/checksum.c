@@ -67,12 +67,19 @@ __attribute__((target("avx2"))) static uint64_t sum_blocks_avx2(const uint8_t *p
 
 static uint64_t (*sum_blocks)(const uint8_t *p, uint32_t blocks) = sum_blocks_sse2;
 
+bool wire_checksum_select(bool avx2)
+{
+	__builtin_cpu_init();
+	if (avx2 && !__builtin_cpu_supports("avx2"))
+		return false;
+	sum_blocks = avx2 ? sum_blocks_avx2 : sum_blocks_sse2;
+	return true;
+}
+
 /* Before main(). */
 __attribute__((constructor)) static void pick_sum(void)
 {
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx2"))
-		sum_blocks = sum_blocks_avx2;
+	wire_checksum_select(true);
 }
 
 /* The last 1 to 7 bytes, with zeros behind them. */

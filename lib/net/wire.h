@@ -78,3 +78,7 @@ uint32_t wire_write_ipv4(
 	const struct net_header *h, uint32_t l4_len, uint16_t id, uint16_t fragment, uint8_t *out);
 uint32_t wire_write_ipv6(
 	const struct net_header *h, uint32_t payload_len, uint8_t next_header, uint8_t *out);
+
+/* Picks how checksums are summed; false where the CPU lacks it. The best is picked before main():
+ * this is for tests. */
+bool wire_checksum_select(bool avx2);

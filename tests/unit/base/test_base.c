@@ -25,6 +25,33 @@ static void test_str_compare(void **state)
 	assert_int_equal(str_find_str(STR("lo"), STR("hello")), -1);
 }
 
+static void test_lowering_and_comparing_take_every_byte_and_length(void **state)
+{
+	char text[40], low[41], same[41];
+
+	for (unsigned c = 0; c < 256; c++)
+		for (uint32_t len = 0; len <= sizeof(text); len++) {
+			for (uint32_t i = 0; i < len; i++)
+				text[i] = (char)(c + i);
+			low[len] = same[len] = '!';
+			str_lower(low, str_of(text, len));
+			str_copy(same, str_of(text, len));
+			assert_memory_equal(same, text, len);
+			for (uint32_t i = 0; i < len; i++)
+				assert_int_equal(low[i], str_lower_char(text[i]));
+			assert_true(low[len] == '!' && same[len] == '!');
+			assert_true(str_ieq(str_of(low, len), str_of(text, len)));
+			for (uint32_t i = 0; i < len; i++) {
+				same[i] ^= 1;
+				assert_int_equal(str_ieq(str_of(same, len), str_of(text, len)),
+					str_lower_char(same[i]) == str_lower_char(text[i]));
+				same[i] ^= 1;
+			}
+			str_lower(text, str_of(text, len));
+			assert_memory_equal(text, low, len);
+		}
+}
+
 static void test_str_numbers(void **state)
 {
 	uint32_t v = 7;
@@ -114,9 +141,20 @@ static void test_hash_is_incremental_and_framed(void **state)
 
 static void test_base32(void **state)
 {
+	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
 	char out[12];
 	uint64_t back;
 
+	/* Every digit at every place, and as many characters as were asked for. */
+	for (unsigned digit = 0; digit < 32; digit++)
+		for (unsigned n = 1; n <= 12; n++) {
+			memset(out, '!', sizeof(out));
+			hash_base32(out, (uint64_t)digit << (64 - 5 * n), 5 * n);
+			for (unsigned i = 0; i < 12; i++)
+				assert_int_equal(out[i], i >= n       ? '!'
+							 : i == n - 1 ? alphabet[digit]
+								      : 'a');
+		}
 	hash_base32(out, 0xdeadbeefcafef00dULL, 60);
 	assert_true(hash_unbase32(str_of(out, 12), &back));
 	assert_true(back == (0xdeadbeefcafef00dULL & ~15ULL));
@@ -170,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_str_compare),
+		cmocka_unit_test(test_lowering_and_comparing_take_every_byte_and_length),
 		cmocka_unit_test(test_str_numbers),
 		cmocka_unit_test(test_siphash_vectors),
 		cmocka_unit_test(test_hash_is_incremental_and_framed),
