@@ -50,6 +50,18 @@ static void size_pools(const struct app *app, const struct route_config *config,
 	}
 }
 
+static uint32_t held_small(const struct route_config *config)
+{
+	return config->memory_messages != 0 ? (uint32_t)config->memory_messages : HELD_SMALL;
+}
+
+/* Each worker's ring, and control's, has room for all messages that wait. */
+static uint64_t held_rings_bytes(const struct app *app, const struct route_config *config)
+{
+	return (app->layout.workers + 1ULL) * sizeof(void *) *
+	       rte_align32pow2(held_small(config) + HELD_BIG + 1);
+}
+
 static int eal_start(struct app *app, const struct route_config *config, const struct pools *pools)
 {
 	const char *device[ROUTE_PORTS_MAX];
@@ -60,7 +72,8 @@ static int eal_start(struct app *app, const struct route_config *config, const s
 		.lcores = app->layout.threads,
 		.cpu = cpu,
 		.huge = (int)config->memory_huge,
-		.memory_bytes = MEMORY_BESIDE_POOLS + (uint64_t)pools->mbufs * (pools->room + 512) +
+		.memory_bytes = MEMORY_BESIDE_POOLS + held_rings_bytes(app, config) +
+				(uint64_t)pools->mbufs * (pools->room + 512) +
 				MBUFS_BIG * (uint64_t)(PORT_MBUF_BIG_ROOM + 512) +
 				MBUFS_CONTROL * (uint64_t)(KERNEL_FRAME_MAX + 512),
 		.device = device,
@@ -229,8 +242,7 @@ static int pipeline_start(
 		.access = app->access,
 		.resolver = app->resolver,
 		.dispatch = app->dispatch,
-		.held_small = config->memory_messages != 0 ? (uint32_t)config->memory_messages
-							   : HELD_SMALL,
+		.held_small = held_small(config),
 		.held_big = HELD_BIG,
 		.xlog_rate = config->xlog_rate != 0 ? (uint32_t)config->xlog_rate : XLOG_RATE,
 		.reply_rate = config->reply_rate != 0 ? (uint32_t)config->reply_rate : REPLY_RATE,

@@ -10,12 +10,10 @@
 
 /* ---- workers ---- */
 
-static bool to_control(struct worker *w, struct held *h)
+/* The ring has room for every place of the slab. */
+static void to_control(struct worker *w, struct held *h)
 {
-	if (rte_ring_enqueue(w->p->to_control, h) == 0)
-		return true;
-	slab_put(w->p->slab, h);
-	return false;
+	(void)rte_ring_enqueue(w->p->to_control, h);
 }
 
 void crossing_wait_name(struct worker *w, struct message *msg)
@@ -44,13 +42,7 @@ void crossing_wait_name(struct worker *w, struct message *msg)
 	h->frames = msg->frames;
 	counter_add(w->count, COUNTER_HELD_NAME_ENTER, msg->frames);
 	msg->fate = FATE_GONE;
-	const struct route_script *script = h->ctx.script;
-
-	if (!to_control(w, h)) {
-		counter_add(w->count, COUNTER_HELD_NAME_LEAVE, msg->frames);
-		counter_add(w->count, COUNTER_DROP_HELD_FULL, msg->frames);
-		route_script_unref(script);
-	}
+	to_control(w, h);
 }
 
 void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
@@ -70,13 +62,10 @@ void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct 
 		h->hop = *hop;
 		h->kind = kind;
 		counter_add(w->count, COUNTER_HELD_NEIGHBOUR_ENTER, h->frames);
-		if (!to_control(w, h)) {
-			counter_add(w->count, COUNTER_HELD_NEIGHBOUR_LEAVE, counts ? frames : 0);
-			h = NULL;
-		}
-	}
-	if (h == NULL && counts)
+		to_control(w, h);
+	} else if (counts) {
 		counter_add(w->count, COUNTER_DROP_HELD_FULL, frames);
+	}
 	rte_pktmbuf_free(m);
 }
 
@@ -131,10 +120,10 @@ static struct counters *control_count(struct pipeline *p)
 	return &p->count[p->config.workers];
 }
 
-/* Back to its worker; a ring there that is full is tried again by the caller. */
-static bool back_to_worker(struct pipeline *p, struct held *h)
+/* Back to its worker, whose ring has room for every place of the slab, too. */
+static void back_to_worker(struct pipeline *p, struct held *h)
 {
-	return rte_ring_enqueue(p->worker[h->worker].in_held, h) == 0;
+	(void)rte_ring_enqueue(p->worker[h->worker].in_held, h);
 }
 
 static void lose(struct pipeline *p, struct held *h, unsigned leave, unsigned drop)
@@ -159,8 +148,7 @@ static void name_done(void *arg, enum resolve_answer answer)
 
 	free(wait);
 	/* A failed name resumes too: the script's forward() then says no. */
-	if (!back_to_worker(p, h))
-		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
+	back_to_worker(p, h);
 }
 
 static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
@@ -243,10 +231,7 @@ static unsigned neighbours_poll(struct pipeline *p, uint64_t now)
 		}
 		*at = h->next;
 		if (hop.state == KERNEL_HOP_READY) {
-			if (!back_to_worker(p, h)) {
-				*at = h;
-				break;
-			}
+			back_to_worker(p, h);
 		} else {
 			lose(p, h, COUNTER_HELD_NEIGHBOUR_LEAVE, COUNTER_DROP_NEIGHBOUR_TIMEOUT);
 		}

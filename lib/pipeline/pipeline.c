@@ -7,7 +7,6 @@
 #include "pipeline/worker.h"
 
 #define RING_SIZE 2048
-#define CONTROL_RING_SIZE 16384
 #define NOTES_SIZE 1024
 #define XLOG_BYTES (1u << 20)
 #define REPLY_SOURCES 65536
@@ -28,6 +27,12 @@ static struct rte_ring *ring_create(const char *name, unsigned index, unsigned s
 
 	snprintf(full, sizeof(full), "%s_%u_%u", name, pipelines_made, index);
 	return rte_ring_create(full, size, SOCKET_ID_ANY, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+}
+
+/* Holds all messages that can wait. */
+static unsigned held_ring_size(const struct pipeline_config *c)
+{
+	return rte_align32pow2(c->held_small + c->held_big + 1);
 }
 
 static int worker_init(struct pipeline *p, unsigned index, char *error, size_t error_size)
@@ -57,7 +62,7 @@ static int worker_init(struct pipeline *p, unsigned index, char *error, size_t e
 	}
 	w->thread.xlog = p->xlog[index] = route_xlog_create(XLOG_BYTES);
 	w->in_frames = ring_create("in_frames", index, RING_SIZE);
-	w->in_held = ring_create("in_held", index, CONTROL_RING_SIZE);
+	w->in_held = ring_create("in_held", index, held_ring_size(c));
 	w->in_tx = ring_create("in_tx", index, RING_SIZE);
 	w->reassembler = net_reassembler_create(&reassembler_config, &key);
 	w->reply_rate = access_rate_create(REPLY_SOURCES, c->reply_rate, 2 * c->reply_rate, &key);
@@ -95,7 +100,7 @@ struct pipeline *pipeline_create(
 	p->count = aligned_alloc(64, (workers + 1) * sizeof(*p->count));
 	p->xlog = calloc(workers, sizeof(*p->xlog));
 	p->slab = slab_create(config->held_small, config->held_big);
-	p->to_control = ring_create("to_control", 0, CONTROL_RING_SIZE);
+	p->to_control = ring_create("to_control", 0, held_ring_size(config));
 	snprintf(notes, sizeof(notes), "notes_%u", pipelines_made);
 	p->notes = rte_ring_create_elem(notes, sizeof(struct note), NOTES_SIZE, SOCKET_ID_ANY,
 		RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);

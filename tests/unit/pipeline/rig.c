@@ -179,7 +179,7 @@ struct rig *rig_create(const char *script, const char *list, unsigned workers, u
 	snprintf(name, sizeof(name), "big%u", made);
 	r->pool_big = port_pool_create(name, 63, PORT_MBUF_BIG_ROOM, false, SOCKET_ID_ANY);
 	snprintf(name, sizeof(name), "control%u", made++);
-	r->pool_control = port_pool_create(name, 255, PORT_MBUF_ROOM, true, SOCKET_ID_ANY);
+	r->pool_control = port_pool_create(name, 4095, PORT_MBUF_ROOM, true, SOCKET_ID_ANY);
 	if (r->pool == NULL || r->pool_big == NULL || r->pool_control == NULL ||
 		make_rooms(r) != 0 || load_script(r, script, list) != 0 ||
 		make_port(r, 0, queues) != 0 || make_port(r, 1, queues) != 0)
@@ -198,6 +198,7 @@ struct rig *rig_create(const char *script, const char *list, unsigned workers, u
 		.resolver = r->resolver,
 		.hop_find = hop_find,
 		.hop_arg = r,
+		.dispatch = r->dispatch,
 		.held_small = 64,
 		.held_big = 4,
 		.xlog_rate = 100,

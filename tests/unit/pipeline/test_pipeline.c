@@ -484,6 +484,120 @@ static void test_reassembled_datagram_for_no_listener(void **state)
 	assert_ends(COUNTER_NET + NET_REASON_UDP_CHECKSUM, p.n);
 }
 
+static void test_datagrams_that_cannot_be_taken_from_their_fragments(void **state)
+{
+	static struct rte_mbuf *all[1000];
+	struct pieces p;
+	unsigned n = 0;
+
+	/* The UDP header of the first piece says more than all pieces hold. */
+	cut(request("INVITE", "alice", 9, 3000), 1500, 82, &p);
+	memcpy(rte_pktmbuf_mtod_offset(p.m[0], uint8_t *, 38), "\xff\xff", 2);
+	for (unsigned i = 0; i < p.n; i++)
+		rig_receive(rig, 0, 0, p.m[i]);
+	assert_ends(COUNTER_NET + NET_REASON_UDP_LENGTH, p.n);
+	begin(state);
+	cut(request("INVITE", "alice", 9, 3000), 1500, 83, &p);
+	while (n < 1000 && (all[n] = rte_pktmbuf_alloc(rig->pool_big)) != NULL)
+		n++;
+	assert_true(n > 0 && n < 1000);
+	for (unsigned i = 0; i < p.n; i++)
+		rig_receive(rig, 0, 0, p.m[i]);
+	assert_ends(COUNTER_DROP_NO_BUFFER, p.n);
+	rte_pktmbuf_free_bulk(all, n);
+}
+
+/* 40 bytes of header and 65,527 of payload: a packet that IPv6 allows and no buffer takes. */
+static void test_datagram_beyond_a_buffer_is_dropped(void **state)
+{
+	struct net_header h = {0};
+	struct net_fragment f;
+	uint32_t n;
+
+	memcpy(h.dst_mac, rig->port[0].mac, 6);
+	memcpy(h.src_mac, "\x02\x00\x00\x00\x00\x98", 6);
+	net_addr_parse(STR("fd00:10::2"), &h.src.addr);
+	net_addr_parse(STR("fd00:10::1"), &h.dst.addr);
+	for (n = 0; net_fragment_nth(6, 1500, 65527, n, &f); n++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(rig->pool);
+		uint32_t head = net_fragment_header_length(&h);
+		uint8_t *at = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(head + f.len));
+
+		net_fragment_header_write(&h, &f, 84, at);
+		memset(at + head, 0, f.len);
+		rig_receive(rig, 0, 0, m);
+	}
+	assert_true(n > 40);
+	assert_ends(COUNTER_DROP_REASSEMBLY_TOO_BIG, n);
+}
+
+/* ---- ICMP ---- */
+
+/* "Unreachable" or "too big" about a datagram that we are said to have sent. */
+static void icmp_error(uint8_t code, const char *src, uint16_t sport)
+{
+	uint8_t frame[14 + 20 + 8 + 28] = {0}, *ip = frame + 14, *icmp = ip + 20,
+				    *quoted = icmp + 8;
+	struct net_addr from, to;
+	uint16_t sum;
+
+	net_addr_parse(str_c(src), &from);
+	net_addr_parse(STR("10.20.0.11"), &to);
+	memcpy(frame, rig->port[1].mac, 6);
+	memcpy(frame + 6, "\x02\x00\x00\x00\x00\x98\x08\x00", 8);
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *h = i == 0 ? ip : quoted;
+
+		h[0] = 0x45;
+		h[2] = i == 0 ? 0 : 1200 >> 8;
+		h[3] = i == 0 ? 56 : 1200 & 0xff;
+		h[8] = 64;
+		h[9] = i == 0 ? 1 : 17;
+		memcpy(h + 12, i == 0 ? to.b : from.b, 4);
+		memcpy(h + 16, i == 0 ? (const uint8_t *)"\x0a\x14\x00\x01" : to.b, 4);
+		sum = net_checksum_fold(net_checksum_add(0, h, 20));
+		memcpy(h + 10, &sum, 2);
+	}
+	icmp[0] = 3;
+	icmp[1] = code;
+	icmp[6] = code == 4 ? 600 >> 8 : 0;
+	icmp[7] = code == 4 ? 600 & 0xff : 0;
+	quoted[20] = (uint8_t)(sport >> 8);
+	quoted[21] = (uint8_t)sport;
+	memcpy(quoted + 22, "\x13\xc4\x00\x08", 4);
+	sum = net_checksum_fold(net_checksum_add(0, icmp, 36));
+	memcpy(icmp + 2, &sum, 2);
+	rig_receive_bytes(rig, 1, frame, sizeof(frame));
+	/* There is no kernel here to give a copy to. */
+	assert_ends(COUNTER_DROP_KERNEL_FULL, 1);
+}
+
+static uint64_t unreachable;
+
+static void add_unreachable(void *arg, const struct dispatch_info *info)
+{
+	unreachable += info->unreachable;
+}
+
+static void test_icmp_errors_about_our_datagrams_are_counted(void **state)
+{
+	icmp_error(3, "10.20.0.1", 5060);
+	assert_int_equal(delta(COUNTER_ICMP_UNREACHABLE), 1);
+	assert_int_equal(delta(COUNTER_ICMP_TOO_BIG), 0);
+	dispatch_list(rig->dispatch, add_unreachable, NULL);
+	assert_int_equal(unreachable, 1);
+	begin(state);
+	icmp_error(4, "10.20.0.1", 5060);
+	assert_int_equal(delta(COUNTER_ICMP_UNREACHABLE), 0);
+	assert_int_equal(delta(COUNTER_ICMP_TOO_BIG), 1);
+	begin(state);
+	icmp_error(3, "10.20.0.1", 5061);
+	begin(state);
+	icmp_error(4, "10.99.0.1", 5060);
+	assert_int_equal(delta(COUNTER_ICMP_UNREACHABLE), 0);
+	assert_int_equal(delta(COUNTER_ICMP_TOO_BIG), 0);
+}
+
 /* ---- waiting ---- */
 
 static void test_message_waits_for_its_neighbour(void **state)
@@ -570,6 +684,45 @@ static void test_no_buffer_is_a_counted_drop(void **state)
 	assert_true(n > big);
 	assert_ends(COUNTER_DROP_NO_BUFFER, 3);
 	rte_pktmbuf_free_bulk(all, n);
+}
+
+/* A message that waited has its neighbour, and there is no buffer any more. */
+static void test_no_buffer_for_what_waited_is_a_counted_drop(void **state)
+{
+	static struct rte_mbuf *all[20000];
+	unsigned n = 0;
+
+	rig->backend_hop = KERNEL_HOP_UNRESOLVED;
+	send_to(0, request("INVITE", "alice", 17, 0));
+	rig_poll(rig);
+	rig_poll(rig);
+	assert_int_equal(pipeline_held(rig->pipeline), 1);
+	while ((all[n] = rte_pktmbuf_alloc(rig->pool)) != NULL)
+		n++;
+	rig->backend_hop = KERNEL_HOP_READY;
+	assert_ends(COUNTER_DROP_NO_BUFFER, 1);
+	rte_pktmbuf_free_bulk(all, n);
+}
+
+static void test_frames_of_the_kernel_that_find_no_room_are_counted(void **state)
+{
+	static struct rte_mbuf *all[20000];
+	uint8_t frame[64] = {0};
+	unsigned n = 0;
+
+	while ((all[n] = rte_pktmbuf_alloc(rig->pool_control)) != NULL)
+		n++;
+	pipeline_transmit(rig->pipeline, 1, frame, sizeof(frame));
+	assert_int_equal(delta(COUNTER_TX_DROPPED), 1);
+	rte_pktmbuf_free_bulk(all, n);
+	begin(state);
+	/* More than the owner's ring takes while he does not look. */
+	for (n = 0; delta(COUNTER_TX_DROPPED) == 0 && n < 4000; n++)
+		pipeline_transmit(rig->pipeline, 1, frame, sizeof(frame));
+	assert_true(n < 4000); /* there are buffers left */
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_FRAMES_FROM_KERNEL), n - 1);
+	assert_balanced();
 }
 
 static void test_full_transmit_queue_is_a_counted_drop(void **state)
@@ -672,7 +825,8 @@ static void test_full_ring_between_workers_is_a_counted_drop(void **state)
 	rig = plain;
 }
 
-/* Under AddressSanitizer a read past a received message dies; without it there is nothing to see. */
+/* Under AddressSanitizer a read past a received message dies; without it there is nothing to see.
+ */
 static void test_read_past_a_message_is_caught(void **state)
 {
 #ifdef GUARD
@@ -729,11 +883,16 @@ int main(void)
 		TEST(test_segments),
 		TEST(test_fragmented_request_is_forwarded_in_fragments),
 		TEST(test_each_end_of_fragments),
+		TEST(test_datagrams_that_cannot_be_taken_from_their_fragments),
+		TEST(test_datagram_beyond_a_buffer_is_dropped),
+		TEST(test_icmp_errors_about_our_datagrams_are_counted),
 		TEST(test_reassembled_datagram_for_no_listener),
 		TEST(test_message_waits_for_its_neighbour),
 		TEST(test_places_to_wait_are_bounded),
 		TEST(test_message_waits_for_a_name),
 		TEST(test_no_buffer_is_a_counted_drop),
+		TEST(test_no_buffer_for_what_waited_is_a_counted_drop),
+		TEST(test_frames_of_the_kernel_that_find_no_room_are_counted),
 		TEST(test_full_transmit_queue_is_a_counted_drop),
 		TEST(test_frames_of_the_kernel_are_sent_and_counted_apart),
 		TEST(test_more_workers_than_queues),
