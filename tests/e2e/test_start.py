@@ -5,10 +5,12 @@ import pathlib
 import re
 import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
-from call import Call
+from call import ALICE, EDGE, Call
 from lab import run
 from ua import inside
 
@@ -160,3 +162,26 @@ def test_more_workers_than_cpus_and_one_cpu_for_everything(labs):
         lab.stop_siplane()
         lab.close()
         labs.all.remove(lab)
+
+
+def test_sigterm_under_load_ends_in_time_and_answers_until_then(labs):
+    lab = labs.make("af_packet")
+    c = Call(lab)
+    end = threading.Event()
+
+    def load():
+        while not end.is_set():
+            c.caller.send(c.caller.request("MESSAGE", ALICE), EDGE)
+            c.caller.send(c.caller.request("OPTIONS", "sip:10.10.0.1"), EDGE)
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    time.sleep(0.3)
+    status, seconds = lab.stop_siplane()
+    end.set()
+    thread.join()
+    assert status == 0 and seconds < 2
+    assert not run("ip", "-n", lab.ns("dut"), "-br", "link", "show", "type", "tun").stdout.strip(), "its interfaces are gone"
+    lab.start_siplane(lab.config)
+    c.invite()
