@@ -101,8 +101,6 @@ void crossing_resume(struct worker *w, struct held *h)
 		.frames = h->frames};
 	h->ctx.buf = held_text(h);
 	h->ctx.thread = &w->thread;
-	if (h->failed)
-		message_drop(w, msg, COUNTER_DROP_NAME_TIMEOUT);
 	if (w->batch == PORT_BURST)
 		worker_finish_burst(w);
 }

@@ -87,7 +87,6 @@ struct held *slab_get(struct slab *s, uint32_t len)
 
 	h->next = NULL;
 	h->big = big;
-	h->failed = false;
 	return h;
 }
 

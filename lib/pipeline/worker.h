@@ -83,7 +83,7 @@ struct held {
 	struct held *next;
 	enum held_why why;
 	uint16_t worker; /* who goes on with it */
-	bool big, failed;
+	bool big;
 	uint32_t frames;
 	uint64_t deadline;
 	/* HELD_NEIGHBOUR: what transmit needs */
