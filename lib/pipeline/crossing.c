@@ -133,25 +133,16 @@ static void lose(struct pipeline *p, struct held *h, unsigned leave, unsigned dr
 	slab_put(p->slab, h);
 }
 
-struct name_wait {
-	struct pipeline *p;
-	struct held *h;
-};
-
 static void name_done(void *arg, enum resolve_answer answer)
 {
-	struct name_wait *wait = arg;
-	struct pipeline *p = wait->p;
-	struct held *h = wait->h;
+	struct held *h = arg;
 
-	free(wait);
 	/* A failed name resumes too: the script's forward() then says no. */
-	back_to_worker(p, h);
+	back_to_worker(h->p, h);
 }
 
 static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
 {
-	struct name_wait *wait = malloc(sizeof(*wait));
 	enum resolve_kind kind = RESOLVE_ADDRESS;
 	struct str name;
 
@@ -159,16 +150,13 @@ static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
 	name = route_text_str(&h->ctx, h->ctx.wait);
 	if (h->ctx.wait_srv)
 		kind = RESOLVE_SIP_UDP;
-	if (wait == NULL || now >= h->deadline) {
-		free(wait);
+	if (now >= h->deadline) {
 		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_NAME_TIMEOUT);
 		return;
 	}
-	*wait = (struct name_wait){p, h};
-	if (resolve_ask(p->config.resolver, kind, name, name_done, wait) != 0) {
-		free(wait);
+	h->p = p;
+	if (resolve_ask(p->config.resolver, kind, name, name_done, h) != 0)
 		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
-	}
 }
 
 static void hop_of(struct pipeline *p, const struct net_addr *to, struct kernel_hop *hop)

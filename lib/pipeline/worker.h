@@ -91,8 +91,10 @@ struct held {
 	enum tx_kind kind;
 	struct kernel_hop hop;
 	uint32_t text_len;
-	struct route_ctx ctx; /* HELD_NAME */
-			      /* text follows */
+	/* HELD_NAME */
+	struct pipeline *p; /* for the resolver's answer */
+	struct route_ctx ctx;
+	/* text follows */
 };
 
 /* A worker's word to the control thread that is no message. */

@@ -582,6 +582,7 @@ static void add_unreachable(void *arg, const struct dispatch_info *info)
 static void test_icmp_errors_about_our_datagrams_are_counted(void **state)
 {
 	icmp_error(3, "10.20.0.1", 5060);
+	assert_int_equal(delta(COUNTER_BURSTS), 1);
 	assert_int_equal(delta(COUNTER_ICMP_UNREACHABLE), 1);
 	assert_int_equal(delta(COUNTER_ICMP_TOO_BIG), 0);
 	dispatch_list(rig->dispatch, add_unreachable, NULL);
