@@ -159,6 +159,7 @@ static void test_request_is_forwarded_and_its_response_comes_back(void **state)
 	assert_ends(COUNTER_FORWARDED, 1);
 	assert_int_equal(delta(COUNTER_FRAMES_OUT), 1);
 	assert_int_equal(delta(COUNTER_SIP_REQUESTS), 1);
+	assert_int_equal(delta(COUNTER_BURSTS), 1);
 	m = rig_sent(rig, 1, &out);
 	assert_non_null(m);
 	assert_true(str_istarts(out, STR("INVITE sip:alice@10.10.0.1 SIP/2.0\r\n")));
