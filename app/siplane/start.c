@@ -254,6 +254,39 @@ static int pipeline_start(
 	return app->pipeline != NULL ? 0 : fail("pipeline", error);
 }
 
+struct set_count {
+	uint32_t set;
+	unsigned destinations, up;
+};
+
+static void print_set(const struct set_count *c)
+{
+	if (c->destinations > 0)
+		printf("dispatcher set %u: %u destination%s, %u up\n", c->set, c->destinations,
+			c->destinations == 1 ? "" : "s", c->up);
+}
+
+/* Destinations come set by set. */
+static void count_destination(void *arg, const struct dispatch_info *info)
+{
+	struct set_count *c = arg;
+
+	if (info->set != c->set) {
+		print_set(c);
+		*c = (struct set_count){.set = info->set};
+	}
+	c->destinations++;
+	c->up += strcmp(info->health, "up") == 0 && strcmp(info->state, "enabled") == 0;
+}
+
+static void print_sets(const struct app *app)
+{
+	struct set_count count = {0};
+
+	dispatch_list(app->dispatch, count_destination, &count);
+	print_set(&count);
+}
+
 static void print_ports(const struct app *app, const struct route_config *config)
 {
 	for (unsigned i = 0; i < app->ports; i++) {
@@ -318,6 +351,7 @@ int start(struct app *app)
 		app->layout.workers == 1 ? "" : "s", sip_scan_name());
 	print_ports(app, config);
 	listeners_print(app);
+	print_sets(app);
 	return 0;
 }
 

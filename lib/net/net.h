@@ -60,8 +60,8 @@ struct net_addr net_addr_v6(const uint8_t bytes[16]);
 
 /*
  * Reads an address: dotted quad (no leading zeros, no short forms) or RFC 4291 text, with or
- * without brackets; no zone. RFC 5954's grammar, but RFC 3261's third colon in "2001:db8:::192.0.2.1"
- * is tolerated (RFC 5118 4.10). Returns 0 or -EINVAL.
+ * without brackets; no zone. RFC 5954's grammar, but RFC 3261's third colon in
+ * "2001:db8:::192.0.2.1" is tolerated (RFC 5118 4.10). Returns 0 or -EINVAL.
  */
 int net_addr_parse(struct str text, struct net_addr *out);
 /* "10.0.0.0/8", "2001:db8::/32", or a bare address. Refuses host bits. */

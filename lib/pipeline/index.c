@@ -19,6 +19,12 @@ static bool keepalive(struct worker *w, struct message *msg)
 		message_drop(w, msg, COUNTER_DROP_KEEPALIVE);
 		return true;
 	}
+	/* A STUN answer is larger than its request, whose source nobody has verified. */
+	if (2 * (uint32_t)n > 3 * msg->text_len &&
+		!access_rate_take(w->reply_rate, &o->src.addr, w->now)) {
+		message_drop(w, msg, COUNTER_PROXY + PROXY_REASON_REPLY_RATE);
+		return true;
+	}
 	m = rte_pktmbuf_alloc(w->p->config.pool);
 	if (m == NULL) {
 		message_drop(w, msg, COUNTER_DROP_NO_BUFFER);

@@ -147,8 +147,8 @@ int proxy_register(struct proxy *p, struct route_registry *registry);
  * classify asks it for each datagram. */
 int proxy_listener_find(
 	const struct proxy *p, const struct net_endpoint *ep, enum sip_transport transport);
-/* A listener keeps its index while it is configured, whatever else changes. NULL where there is none,
- * or none any more. */
+/* A listener keeps its index while it is configured, whatever else changes. NULL where there is
+ * none, or none any more. */
 const struct proxy_listener *proxy_listener_at(const struct proxy *p, unsigned index);
 /* One more than the highest index. */
 unsigned proxy_listener_count(const struct proxy *p);
@@ -163,9 +163,9 @@ enum proxy_verdict {
 
 /*
  * Before the script (RFC 3261 16.3 and our own rules): absorbs the ACK to a reply of ours, 416 and
- * 420 (Proxy-Require), Max-Forwards 0 (483; an OPTIONS to ourselves gets its 200). Takes the verdict of
- * sip_msg_check() as `error`: a malformed request is answered where it may be, else dropped with
- * PROXY_REASON_NONE: the error has a counter of its own.
+ * 420 (Proxy-Require), Max-Forwards 0 (483; an OPTIONS to ourselves gets its 200). Takes the
+ * verdict of sip_msg_check() as `error`: a malformed request is answered where it may be, else
+ * dropped with PROXY_REASON_NONE: the error has a counter of its own.
  */
 enum proxy_verdict proxy_request_receive(
 	struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason);

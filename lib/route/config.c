@@ -30,10 +30,11 @@ struct setting {
 
 #define AT(member) offsetof(struct route_config, member)
 
-static const struct setting globals[] = {{"debug", NUMBER, AT(debug), -5, 10,
-						 "how much is logged: 1 errors, 2 warnings, 3 "
-						 "notices (the default), 4 information, 5 and more for "
-						 "debugging"},
+static const struct setting globals[] = {
+	{"debug", NUMBER, AT(debug), -5, 10,
+		"how much is logged: 1 errors, 2 warnings, 3 "
+		"notices (the default), 4 information, 5 and more for "
+		"debugging"},
 	{"log_stderror", BOOLEAN, AT(log_stderror), 0, 1,
 		"messages go to standard error (the default), or to syslog"},
 	{"port", NUMBER, AT(port_default), 1, 65535,
@@ -61,9 +62,11 @@ static const struct setting globals[] = {{"debug", NUMBER, AT(debug), -5, 10,
 		"in-dialog requests are relayed only with a Record-Route of ours"},
 	{"token_trusted_group", NUMBER, AT(token_trusted_group), 0, INT32_MAX,
 		"address group that require_token exempts"},
-	{"xlog_rate", NUMBER, AT(xlog_rate), 0, 1000000, "xlog lines a second at most"},
+	{"xlog_rate", NUMBER, AT(xlog_rate), 0, 1000000,
+		"xlog lines of one worker a second at most"},
 	{"reply_rate", NUMBER, AT(reply_rate), 0, 1000000,
-		"error replies of our own to one source a second at most"},
+		"replies of one worker to one source a second at most, where the request was "
+		"malformed or the reply exceeds it by half"},
 	{0}};
 
 /* Globals of OpenSER and Kamailio that the appliance has no use for. */

@@ -17,8 +17,9 @@
 
 #define MATCH_LIMIT_MAX 200000 /* steps from one starting place of a short subject */
 #define MATCH_LIMIT_MIN 5000   /* of a long one */
-#define MATCH_STEPS 1000000 /* what the steps of all starting places of a short one may add up to \
-			     */
+#define MATCH_STEPS \
+	1000000         /* what the steps of all starting places of a short one may add up to \
+			 */
 #define WINDOW_FIRST 16 /* starting places of the first window; each next one is twice as long, */
 #define WINDOW_MAX 512  /* up to this, */
 #define WINDOW_SLOW 2   /* or this long once a good part of the time is gone */

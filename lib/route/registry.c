@@ -189,8 +189,9 @@ static void set_param(struct route_load *load, const struct route_param *p, char
 		load_error(load, value->at, "parameter '%s' is a string", p->name);
 		return;
 	}
-	*(const char **)(config + p->offset) = p->type == ROUTE_PARAM_FILE ? load_keep_path(load, value->text, value->at) :
-									     code_keep(load->script, value->text);
+	*(const char **)(config + p->offset) =
+		p->type == ROUTE_PARAM_FILE ? load_keep_path(load, value->text, value->at)
+					    : code_keep(load->script, value->text);
 	if (*(const char **)(config + p->offset) == NULL)
 		load_no_memory(load);
 }

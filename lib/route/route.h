@@ -384,7 +384,8 @@ struct route_registry {
 	 * Optional: the globals of a script that is being loaded, before its modules prepare. 0, or
 	 * -errno after route_error(). Control thread.
 	 */
-	int (*configured)(void *arg, const struct route_config *config, struct route_report *report);
+	int (*configured)(
+		void *arg, const struct route_config *config, struct route_report *report);
 	void *configured_arg;
 	unsigned count;
 	const struct route_module *module[ROUTE_MODULES_MAX];

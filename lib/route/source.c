@@ -162,7 +162,8 @@ int source_read(struct source *source, const char *path, uint16_t *index, const 
 			route_error(source->report, &place, "cannot read '%s': %s", path,
 				strerror(-err));
 		else
-			route_error(source->report, &place, "cannot read this file: %s", strerror(-err));
+			route_error(source->report, &place, "cannot read this file: %s",
+				strerror(-err));
 		return err;
 	}
 	err = add_file(source, path, str_of(text, len), index);

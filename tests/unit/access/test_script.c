@@ -144,7 +144,8 @@ static void test_wrong_arguments_are_named_where_they_stand(void **state)
 {
 	char said[2048];
 
-	assert_null(load("", "", "request_route {\n	allow_source_address(\"peers\");\n}\n", said));
+	assert_null(
+		load("", "", "request_route {\n	allow_source_address(\"peers\");\n}\n", said));
 	assert_non_null(
 		strstr(said, "test.cfg:6:23: error: a group is a number from 0 to 2147483647\n"));
 	assert_null(load("", "",

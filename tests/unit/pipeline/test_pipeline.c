@@ -287,6 +287,25 @@ static void test_keepalives(void **state)
 	assert_ends(COUNTER_DROP_KEEPALIVE, 1);
 }
 
+/* RFC 5389: 20 bytes ask, 32 answer; one source cannot ask for ever. The bucket holds 2,000. */
+static void test_stun_answers_to_one_source_are_limited(void **state)
+{
+	static const char ask[20] = "\x00\x01\x00\x00\x21\x12\xa4\x42transaction";
+	struct str payload;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		rig_receive(rig, 0, 0,
+			rig_datagram(rig, 0, "10.10.0.77", 5080, "10.10.0.1", 5060,
+				str_of(ask, sizeof(ask))));
+		rig_poll(rig);
+		rte_pktmbuf_free(rig_sent(rig, 0, &payload));
+	}
+	assert_true(delta(COUNTER_ANSWERED) >= 1900 && delta(COUNTER_ANSWERED) < 5000);
+	assert_int_equal(
+		delta(COUNTER_PROXY + PROXY_REASON_REPLY_RATE), 5000 - delta(COUNTER_ANSWERED));
+	assert_balanced();
+}
+
 static void test_stateful_statement_is_refused(void **state)
 {
 	struct rig *plain = rig;
@@ -880,6 +899,7 @@ int main(void)
 		TEST(test_malformed_request_is_answered_and_malformed_response_dropped),
 		TEST(test_error_replies_to_one_source_are_limited),
 		TEST(test_keepalives),
+		TEST(test_stun_answers_to_one_source_are_limited),
 		TEST(test_stateful_statement_is_refused),
 		TEST(test_each_frame_that_is_not_ours),
 		TEST(test_segments),
