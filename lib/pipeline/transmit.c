@@ -237,7 +237,7 @@ void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_o
 	header = net_header_length(&h);
 	net_header_write(&h, payload, (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)header));
 	if (header - NET_ETHER_LEN - NET_VLAN_LEN * h.vlan_count + payload >
-		RTE_MIN(hop.mtu, w->at[hop.port].port->mtu)) {
+		(uint32_t)RTE_MIN(hop.mtu, w->at[hop.port].port->mtu)) {
 		transmit_fragments(w, m, &h, &hop, l4_len, m->hash.usr);
 		return;
 	}

@@ -73,14 +73,14 @@ static uint32_t flags_of(
 }
 
 static const char body[] = "request_route {\n"
-			   "	if (allow_source_address(\"1\")) setflag(1);\n"
-			   "	if (check_source_address(2)) setflag(2);\n"
-			   "	if (allow_source_address_group() && $rc == 2) setflag(3);\n"
-			   "	if (is_uri_host_local()) setflag(4);\n"
-			   "	if (is_from_local()) setflag(5);\n"
-			   "	if (is_domain_local(\"$td\")) setflag(6);\n"
-			   "	if (allow_address(\"1\", \"$si\", \"$sp\")) setflag(7);\n"
-			   "	if (allow_address(0, \"2001:db8::1\", \"0\")) setflag(8);\n"
+			   "\tif (allow_source_address(\"1\")) setflag(1);\n"
+			   "\tif (check_source_address(2)) setflag(2);\n"
+			   "\tif (allow_source_address_group() && $rc == 2) setflag(3);\n"
+			   "\tif (is_uri_host_local()) setflag(4);\n"
+			   "\tif (is_from_local()) setflag(5);\n"
+			   "\tif (is_domain_local(\"$td\")) setflag(6);\n"
+			   "\tif (allow_address(\"1\", \"$si\", \"$sp\")) setflag(7);\n"
+			   "\tif (allow_address(0, \"2001:db8::1\", \"0\")) setflag(8);\n"
 			   "}\n";
 
 static void test_scripts_ask_for_groups_and_domains(void **state)
@@ -144,13 +144,11 @@ static void test_wrong_arguments_are_named_where_they_stand(void **state)
 {
 	char said[2048];
 
-	assert_null(
-		load("", "", "request_route {\n	allow_source_address(\"peers\");\n}\n", said));
+	assert_null(load("", "", "request_route {\n\tallow_source_address(\"peers\");\n}\n", said));
 	assert_non_null(
 		strstr(said, "test.cfg:6:23: error: a group is a number from 0 to 2147483647\n"));
 	assert_null(load("", "",
-		"request_route {\n	allow_address(\"1\", \"example.com\", \"5060\");\n}\n",
-		said));
+		"request_route {\n\tallow_address(\"1\", \"example.com\", \"5060\");\n}\n", said));
 	assert_non_null(strstr(
 		said, "test.cfg:6:21: error: this is neither an IPv4 nor an IPv6 address\n"));
 }
