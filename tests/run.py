@@ -139,7 +139,7 @@ def pytest_run(args, tally, name, env, marker=None):
         return
     xml = ROOT / "build" / f"pytest-{name}.xml"
     xml.unlink(missing_ok=True)
-    cmd = ["/usr/bin/python3", "-m", "pytest", "-q", "tests/e2e", f"--junitxml={xml}", "-p", "no:cacheprovider"]
+    cmd = ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "tests/e2e", f"--junitxml={xml}", "-p", "no:cacheprovider"]
     if marker:
         cmd += ["-m", marker]
     if args.k:

@@ -95,7 +95,7 @@ def test_several_callers_at_once_and_a_ping_between(labs, driver):
     lab = labs.make(driver)
     servers = [backend(lab, LAB / "uas.xml", 4, n) for n in (1, 2)]
     callers = [caller(lab, LAB / "uac.xml", 40, 40, 4, 5080 + i, f"user{i}", "-d", "200", name=f"caller{i}") for i in range(5)]
-    ping = lab.popen("caller", "sipsak", "-s", "sip:10.10.0.1:5060", "-v")
+    ping = lab.popen("caller", "sipsak", "-H", "10.10.0.2", "-s", "sip:10.10.0.1:5060", "-v")
     assert ping.wait(10) == 0, "sipsak wants a 200 to its OPTIONS"
     for c in callers:
         assert c.wait(40) == 0, said(lab, c)
