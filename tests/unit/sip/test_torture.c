@@ -245,8 +245,10 @@ static void test_baddn_with_its_blank_line(void **state)
 	unsigned outcome;
 	uint32_t len;
 
-	if (!read_message("rfc4475", "baddn", "dat", &len))
+	if (!read_message("rfc4475", "baddn", "dat", &len)) {
+		print_message("no rfc4475/%s.dat\n", "baddn");
 		skip();
+	}
 	memcpy(text + len, "\r\n", 2);
 	assert_int_equal(verdict("baddn", len + 2, &outcome), SIP_ERROR_FROM);
 	assert_int_equal(outcome, 400);
@@ -265,8 +267,10 @@ static void load(const char *name)
 	unsigned outcome;
 	uint32_t len;
 
-	if (!read_message("rfc4475", name, "dat", &len))
+	if (!read_message("rfc4475", name, "dat", &len)) {
+		print_message("no rfc4475/%s.dat\n", name);
 		skip();
+	}
 	verdict(name, len, &outcome);
 }
 
