@@ -90,5 +90,7 @@ int main(int argc, char **argv)
 	rooms_destroy(&app);
 	if (app.options.mode == MODE_RUN)
 		port_eal_stop();
+	if (fflush(stdout) != 0 || ferror(stdout) != 0)
+		status = 1; /* whoever reads it did not get it all */
 	return status;
 }
