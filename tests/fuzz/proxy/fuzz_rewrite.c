@@ -184,7 +184,11 @@ static void response_finds_back(const char *src, unsigned at, int64_t n)
 	}
 	require(proxy_response_write(proxy, ctx, again, OUT_MAX, &where) > 0);
 	require(sip_msg_index(&parsed, again, len) <= SIP_ERROR_COUNT);
-	require(where.listener == at);
+	/* From the listener that the request came to; a maddr of the other family is not reached
+	 * from it. */
+	require(where.listener == at ||
+		(sip_present(ctx->msg.via[1].maddr) &&
+			where.dst.addr.family != listener[at].ep.addr.family));
 	require(net_addr_parse(str_c(src), &from) == 0);
 	require(net_addr_equal(&where.dst.addr, &from) || sip_present(ctx->msg.via[1].maddr));
 	require(vias == values(&ctx->msg, back, SIP_HEADER_VIA));
