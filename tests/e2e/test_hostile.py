@@ -354,9 +354,9 @@ def test_received_and_rport_of_the_sender_are_overwritten(stand, user):
             stand.send(text)
         at, got = stand.wait([*stand.caller.values(), *stand.at_port])
         assert got is not None and at.port == stand.caller[4].port
-        via = got.vias()[0]
-        assert "received=10.10.0.2" in via and f"rport={stand.caller[4].port}" in via
-        assert "received=10.20.0.12" not in via and "rport=53" not in via
+        parameters = got.vias()[0].split(";")[1:]
+        assert [p for p in parameters if p.startswith("received")] == ["received=10.10.0.2"]
+        assert [p for p in parameters if p.startswith("rport")] == [f"rport={stand.caller[4].port}"]
         assert victim.silent(0.3)
     finally:
         victim.close()
