@@ -69,6 +69,21 @@ static int ports(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
+static int stages(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct pipeline_stages s;
+
+	pipeline_stages(current->pipeline, &s);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "hz", s.hz);
+	rte_tel_data_add_dict_u64(d, "frames", s.frames);
+	rte_tel_data_add_dict_u64(d, "messages", s.messages);
+	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++)
+		rte_tel_data_add_dict_u64(
+			d, pipeline_stage_name((enum pipeline_stage)i), s.cycles[i]);
+	return 0;
+}
+
 static void add_destination(void *arg, const struct dispatch_info *info)
 {
 	struct rte_tel_data *row = rte_tel_data_alloc();
@@ -109,6 +124,9 @@ int control_telemetry_register(struct control *c)
 	if (err == 0)
 		err = rte_telemetry_register_cmd("/siplane/ports", ports,
 			"Ports with the device's own losses. No parameters.");
+	if (err == 0)
+		err = rte_telemetry_register_cmd("/siplane/stages", stages,
+			"TSC cycles of the workers by stage. No parameters.");
 	if (err == 0)
 		err = rte_telemetry_register_cmd("/siplane/dispatcher", dispatcher,
 			"Destinations with state, health and times chosen. No parameters.");

@@ -107,8 +107,6 @@ static void admit(struct worker *w, struct port *port, struct rte_mbuf *m,
 	for (unsigned i = 0; i < f->vlan_count; i++)
 		o->vlan[i] = f->vlan[i];
 	w->batch++;
-	if (w->batch == PORT_BURST)
-		worker_finish_burst(w);
 }
 
 /* A reassembled datagram moves into a big buffer, so that the reassembler can go on. */

@@ -101,8 +101,6 @@ void crossing_resume(struct worker *w, struct held *h)
 		.frames = h->frames};
 	h->ctx.buf = held_text(h);
 	h->ctx.thread = &w->thread;
-	if (w->batch == PORT_BURST)
-		worker_finish_burst(w);
 }
 
 void crossing_note(struct worker *w, const struct note *note)

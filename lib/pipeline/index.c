@@ -8,7 +8,6 @@
 static bool keepalive(struct worker *w, struct message *msg)
 {
 	const struct route_origin *o = &msg->ctx->origin;
-	struct proxy_out to = {.dst = o->src, .listener = o->listener, .destination = -1};
 	struct rte_mbuf *m;
 	char answer[128];
 	int n = proxy_keepalive(&o->src, msg->text, msg->text_len, answer);
@@ -31,7 +30,10 @@ static bool keepalive(struct worker *w, struct message *msg)
 		return true;
 	}
 	memcpy(rte_pktmbuf_append(m, (uint16_t)n), answer, (size_t)n);
-	transmit_message(w, m, &to, TX_ANSWERED, msg->frames);
+	*written_add(w) = (struct written){.m = m,
+		.to = {.dst = o->src, .listener = o->listener, .destination = -1},
+		.kind = TX_ANSWERED,
+		.frames = msg->frames};
 	msg->fate = FATE_GONE;
 	return true;
 }

@@ -4,6 +4,8 @@
  */
 #include <stdlib.h>
 
+#include <rte_cycles.h>
+
 #include "pipeline/worker.h"
 
 #define RING_SIZE 2048
@@ -197,6 +199,31 @@ uint64_t pipeline_xlog_lost(const struct pipeline *p)
 	for (unsigned i = 0; i < p->config.workers; i++)
 		n += route_xlog_lost(p->xlog[i]);
 	return n;
+}
+
+void pipeline_stages(const struct pipeline *p, struct pipeline_stages *out)
+{
+	*out = (struct pipeline_stages){.hz = rte_get_tsc_hz()};
+	for (unsigned i = 0; i < p->config.workers; i++) {
+		const struct stages *s = &p->worker[i].stages;
+
+		for (unsigned stage = 0; stage < PIPELINE_STAGE_COUNT; stage++)
+			out->cycles[stage] +=
+				atomic_load_explicit(&s->cycles[stage], memory_order_relaxed);
+		out->frames += atomic_load_explicit(&s->frames, memory_order_relaxed);
+		out->messages += atomic_load_explicit(&s->messages, memory_order_relaxed);
+	}
+}
+
+const char *pipeline_stage_name(enum pipeline_stage stage)
+{
+	static const char *const names[PIPELINE_STAGE_COUNT] = {
+#define PIPELINE_STAGE(id, name) [PIPELINE_STAGE_##id] = name,
+		PIPELINE_STAGES(PIPELINE_STAGE)
+#undef PIPELINE_STAGE
+	};
+
+	return names[stage];
 }
 
 void pipeline_counters(const struct pipeline *p, uint64_t out[COUNTER_COUNT])

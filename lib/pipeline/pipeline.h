@@ -28,6 +28,23 @@
 #include "resolve/resolve.h"
 #include "route/route.h"
 
+/* What a worker's time goes to. PIPELINE_STAGE(enum suffix, name) */
+#define PIPELINE_STAGES(PIPELINE_STAGE) \
+	PIPELINE_STAGE(RECEIVE, "receive")   /* frames from the device */ \
+	PIPELINE_STAGE(CLASSIFY, "classify") /* Ethernet to UDP */ \
+	PIPELINE_STAGE(INDEX, "index")       /* the SIP index and check */ \
+	PIPELINE_STAGE(ROUTE, "route")       /* the proxy's rules and the script */ \
+	PIPELINE_STAGE(REWRITE, "rewrite")   /* what leaves is written */ \
+	PIPELINE_STAGE(TRANSMIT, "transmit") /* next hop, headers, checksum; buffers freed */ \
+	PIPELINE_STAGE(SEND, "send")         /* frames to the device */
+
+enum pipeline_stage {
+#define PIPELINE_STAGE(id, name) PIPELINE_STAGE_##id,
+	PIPELINE_STAGES(PIPELINE_STAGE)
+#undef PIPELINE_STAGE
+		PIPELINE_STAGE_COUNT
+};
+
 #define PIPELINE_WORKERS_MAX 64
 #define PIPELINE_NEIGHBOUR_WAIT_NS (3 * CLOCK_NS_PER_S)
 #define PIPELINE_NAME_WAIT_NS (5 * CLOCK_NS_PER_S)
@@ -89,5 +106,18 @@ void pipeline_set_kernel(struct pipeline *p, struct kernel *kernel);
 uint64_t pipeline_xlog_lost(const struct pipeline *p);
 /* Sum over all threads. */
 void pipeline_counters(const struct pipeline *p, uint64_t out[COUNTER_COUNT]);
+/*
+ * What the workers' time went to: TSC cycles by stage, counted once a burst, and what they were
+ * spent on. A pass that finds nothing is not counted, so that cycles / messages is the cost of one
+ * under load and idleness does not dilute it. Sums over all workers since the start. Any thread.
+ */
+struct pipeline_stages {
+	uint64_t cycles[PIPELINE_STAGE_COUNT];
+	uint64_t frames;   /* that classify looked at */
+	uint64_t messages; /* that index looked at, or that came back from waiting */
+	uint64_t hz;       /* cycles a second */
+};
+void pipeline_stages(const struct pipeline *p, struct pipeline_stages *out);
+const char *pipeline_stage_name(enum pipeline_stage stage);
 /* Messages that wait at this moment, all kinds. */
 unsigned pipeline_held(const struct pipeline *p);

@@ -8,11 +8,6 @@
  * received, rport. */
 #define GROWTH 700
 
-struct written {
-	struct rte_mbuf *m;
-	struct proxy_out to;
-};
-
 typedef int64_t write_fn(
 	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
 
@@ -60,17 +55,26 @@ static bool challenge_too_often(struct worker *w, const struct message *msg, int
 	       !access_rate_take(w->reply_rate, &msg->ctx->origin.src.addr, w->now);
 }
 
+/* The next place of w->written holds a message, which stays there. */
+static void keep(struct worker *w, const struct message *msg, enum tx_kind kind)
+{
+	struct written *out = written_add(w);
+
+	out->kind = kind;
+	out->frames = msg->frames;
+}
+
 static void send_reply(struct worker *w, struct message *msg, enum tx_kind kind)
 {
-	struct written out;
-	int64_t n = write_message(w, msg, proxy_reply_write, &out);
+	struct written *out = written_next(w);
+	int64_t n = write_message(w, msg, proxy_reply_write, out);
 
 	if (n > 0 && challenge_too_often(w, msg, n)) {
-		rte_pktmbuf_free(out.m);
+		rte_pktmbuf_free(out->m);
 		n = -(int64_t)PROXY_REASON_REPLY_RATE;
 	}
 	if (n > 0) {
-		transmit_message(w, out.m, &out.to, kind, msg->frames);
+		keep(w, msg, kind);
 		return;
 	}
 	if (kind == TX_ANSWERED)
@@ -81,8 +85,7 @@ static void send_reply(struct worker *w, struct message *msg, enum tx_kind kind)
 
 static void send_request(struct worker *w, struct message *msg)
 {
-	struct written out;
-	int64_t n = write_message(w, msg, proxy_request_write, &out);
+	int64_t n = write_message(w, msg, proxy_request_write, written_next(w));
 
 	if (n == 0) {
 		message_drop(w, msg, COUNTER_DROP_NO_BUFFER);
@@ -98,18 +101,17 @@ static void send_request(struct worker *w, struct message *msg)
 		send_reply(w, msg, TX_ANSWERED);
 		return;
 	}
+	keep(w, msg, TX_FORWARDED);
 	if (msg->ctx->result.reply)
 		send_reply(w, msg, TX_OWN);
-	transmit_message(w, out.m, &out.to, TX_FORWARDED, msg->frames);
 }
 
 static void send_response(struct worker *w, struct message *msg)
 {
-	struct written out;
-	int64_t n = write_message(w, msg, proxy_response_write, &out);
+	int64_t n = write_message(w, msg, proxy_response_write, written_next(w));
 
 	if (n > 0)
-		transmit_message(w, out.m, &out.to, TX_FORWARDED, msg->frames);
+		keep(w, msg, TX_FORWARDED);
 	else
 		message_drop(
 			w, msg, n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n);

@@ -3,6 +3,8 @@
  * transmit: next hop, headers, checksum and fragments of a written message; frames to a queue of
  * this worker, or to the worker that owns one.
  */
+#include <rte_cycles.h>
+
 #include "pipeline/worker.h"
 
 /* Tries of a full transmit queue before the frames are dropped. */
@@ -63,9 +65,15 @@ static void flush_port(struct worker *w, unsigned at)
 
 void transmit_flush(struct worker *w)
 {
-	for (unsigned at = 0; at < w->ports; at++)
-		if (w->out[at].count > 0)
-			flush_port(w, at);
+	for (unsigned at = 0; at < w->ports; at++) {
+		uint64_t begun;
+
+		if (w->out[at].count == 0)
+			continue;
+		begun = rte_rdtsc();
+		flush_port(w, at);
+		stage_end(w, PIPELINE_STAGE_SEND, begun);
+	}
 }
 
 void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
@@ -82,9 +90,10 @@ void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
 		}
 		return;
 	}
-	o->m[o->count++] = m;
+	/* A whole burst waits for the end of the pass: the next frame makes room for itself. */
 	if (o->count == PORT_BURST)
 		flush_port(w, port);
+	o->m[o->count++] = m;
 }
 
 static void fill_header(const struct worker *w, const struct proxy_listener *from,
@@ -243,4 +252,14 @@ void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_o
 	}
 	put_checksum(w->at[hop.port].port, &h, m, l4_len);
 	transmit_frame(w, hop.port, m);
+}
+
+void transmit_burst(struct worker *w)
+{
+	for (unsigned i = 0; i < w->writes; i++) {
+		const struct written *out = &w->written[i];
+
+		transmit_message(w, out->m, &out->to, out->kind, out->frames);
+	}
+	w->writes = 0;
 }

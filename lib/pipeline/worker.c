@@ -2,14 +2,28 @@
 /*
  * worker: the loop over queues and rings, and what begins and ends a burst.
  */
+#include <rte_cycles.h>
+
 #include "pipeline/guard.h"
 #include "pipeline/worker.h"
 
-void worker_finish_burst(struct worker *w)
+/* Its owner only: no locked instruction, and a reader never sees a torn value. */
+static inline void own_add(_Atomic uint64_t *n, uint64_t add)
 {
-	index_burst(w);
-	route_burst(w);
-	rewrite_burst(w);
+	atomic_store_explicit(
+		n, atomic_load_explicit(n, memory_order_relaxed) + add, memory_order_relaxed);
+}
+
+uint64_t stage_end(struct worker *w, enum pipeline_stage stage, uint64_t begun)
+{
+	uint64_t now = rte_rdtsc();
+
+	own_add(&w->stages.cycles[stage], now - begun);
+	return now;
+}
+
+static void free_received(struct worker *w)
+{
 	for (unsigned i = 0; i < w->batch; i++) {
 		struct message *msg = &w->msg[i];
 
@@ -23,21 +37,53 @@ void worker_finish_burst(struct worker *w)
 	w->batch = 0;
 }
 
+/* What has been classified, or came back from waiting, goes the rest of its way; empties w->msg.
+ * Classification ended at `at`. */
+static void finish_burst(struct worker *w, uint64_t at)
+{
+	if (w->batch == 0)
+		return;
+	own_add(&w->stages.messages, w->batch);
+	index_burst(w);
+	at = stage_end(w, PIPELINE_STAGE_INDEX, at);
+	route_burst(w);
+	at = stage_end(w, PIPELINE_STAGE_ROUTE, at);
+	rewrite_burst(w);
+	at = stage_end(w, PIPELINE_STAGE_REWRITE, at);
+	transmit_burst(w);
+	free_received(w);
+	stage_end(w, PIPELINE_STAGE_TRANSMIT, at);
+}
+
+/* Classifies, at most a burst, and lets them go the rest of their way. */
+static void begin_burst(
+	struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed)
+{
+	uint64_t at = rte_rdtsc();
+
+	own_add(&w->stages.frames, n);
+	classify_burst(w, port, m, n, crossed);
+	finish_burst(w, stage_end(w, PIPELINE_STAGE_CLASSIFY, at));
+}
+
 static unsigned take_from_threads(struct worker *w)
 {
 	struct pipeline *p = w->p;
+	struct rte_mbuf *m[PORT_BURST];
 	void *got[PORT_BURST];
 	unsigned total = 0, n;
 
 	n = rte_ring_dequeue_burst(w->in_held, got, PORT_BURST, NULL);
 	for (unsigned i = 0; i < n; i++)
 		crossing_resume(w, got[i]);
+	finish_burst(w, rte_rdtsc());
 	total += n;
-	n = rte_ring_dequeue_burst(w->in_frames, got, PORT_BURST, NULL);
-	for (unsigned i = 0; i < n; i++) {
-		struct rte_mbuf *m = got[i];
-
-		classify_burst(w, &p->config.port[m->port], &m, 1, true);
+	n = rte_ring_dequeue_burst(w->in_frames, (void **)m, PORT_BURST, NULL);
+	/* As many at once as stand together and came by the same port. */
+	for (unsigned i = 0, next; i < n; i = next) {
+		for (next = i + 1; next < n && m[next]->port == m[i]->port;)
+			next++;
+		begin_burst(w, &p->config.port[m[i]->port], m + i, next - i, true);
 	}
 	total += n;
 	n = rte_ring_dequeue_burst(w->in_tx, got, PORT_BURST, NULL);
@@ -52,17 +98,19 @@ static unsigned take_from_ports(struct worker *w)
 	unsigned total = 0;
 
 	for (unsigned at = 0; at < w->ports; at++) {
+		uint64_t begun;
 		uint16_t n;
 
 		if (w->at[at].queue < 0)
 			continue;
+		begun = rte_rdtsc();
 		n = port_rx_burst(w->at[at].port, (uint16_t)w->at[at].queue, m, PORT_BURST);
 		if (n == 0)
 			continue;
+		stage_end(w, PIPELINE_STAGE_RECEIVE, begun);
 		counter_add(w->count, COUNTER_FRAMES_IN, n);
 		counter_add(w->count, COUNTER_BURSTS, 1);
-		classify_burst(w, w->at[at].port, m, n, false);
-		worker_finish_burst(w);
+		begin_burst(w, w->at[at].port, m, n, false);
 		total += n;
 	}
 	return total;
@@ -87,8 +135,6 @@ unsigned pipeline_worker_poll(struct pipeline *p, unsigned index)
 	w->script = atomic_load_explicit(&p->script, memory_order_acquire);
 	w->hops = p->config.kernel != NULL ? kernel_hops(p->config.kernel) : NULL;
 	total = take_from_threads(w);
-	if (w->batch > 0)
-		worker_finish_burst(w);
 	total += take_from_ports(w);
 	if (w->now >= w->reassembly_at)
 		expire_fragments(w);

@@ -25,19 +25,36 @@ struct message {
 	enum sip_error error;
 };
 
+/* What is counted when a frame has been taken by its device; carried in mbuf->hash.usr. */
+enum tx_kind { TX_NOTHING = 0, TX_FORWARDED, TX_ANSWERED, TX_OWN, TX_KERNEL };
+
+/* A message as it will be sent, on its way from rewrite to transmit. */
+struct written {
+	struct rte_mbuf *m;
+	struct proxy_out to;
+	enum tx_kind kind;
+	uint32_t frames;
+};
+
+/* A request can leave with a reply of our own beside it. */
+#define WRITTEN_MAX (2 * PORT_BURST)
+
 /* Frames that wait for the end of the burst to be sent on one port, with what to count then. */
 struct outgoing {
 	struct rte_mbuf *m[PORT_BURST];
 	uint16_t count;
 };
 
-/* What is counted when a frame has been taken by its device; carried in mbuf->hash.usr. */
-enum tx_kind { TX_NOTHING = 0, TX_FORWARDED, TX_ANSWERED, TX_OWN, TX_KERNEL };
-
 static inline void tx_mark(struct rte_mbuf *m, enum tx_kind kind, uint32_t frames)
 {
 	m->hash.usr = (uint32_t)kind << 24 | frames;
 }
+
+/* Cycles by stage, written by the worker alone, once a burst and stage. */
+struct stages {
+	_Atomic uint64_t cycles[PIPELINE_STAGE_COUNT];
+	_Atomic uint64_t frames, messages;
+};
 
 struct worker {
 	_Alignas(64) struct pipeline *p;
@@ -69,8 +86,10 @@ struct worker {
 	uint64_t reassembly_at; /* next expiry */
 
 	struct outgoing out[PORT_MAX];
-	unsigned batch;
+	struct stages stages;
+	unsigned batch, writes;
 	struct message msg[PORT_BURST];
+	struct written written[WRITTEN_MAX];
 	struct route_ctx *ctx; /* PORT_BURST of them */
 };
 
@@ -120,18 +139,32 @@ struct pipeline {
 
 /* ---- stages, in a packet's order ---- */
 
-/* classify: frames of one port; puts SIP messages into w->msg, at most as many as there is room.
+/* Charges a stage with the cycles since `begun`; returns the time, at which the next one begins. */
+uint64_t stage_end(struct worker *w, enum pipeline_stage stage, uint64_t begun);
+
+/* classify: frames of one port; puts SIP messages into w->msg, which has room for one a frame.
  * Consumes all mbufs. */
 void classify_burst(
 	struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed);
-/* index, route, rewrite: all messages of w->msg. */
+/* index, route, rewrite: all messages of w->msg. What is to be sent comes into w->written. */
 void index_burst(struct worker *w);
 void route_burst(struct worker *w);
 void rewrite_burst(struct worker *w);
-/* Runs the three over what has been classified, frees the buffers and empties w->msg. */
-void worker_finish_burst(struct worker *w);
 
-/* transmit: a written message whose text begins at m's data; consumes m. */
+/* The place of the next message that is to be sent; it counts when it has been added. */
+static inline struct written *written_next(struct worker *w)
+{
+	return &w->written[w->writes];
+}
+
+static inline struct written *written_add(struct worker *w)
+{
+	return &w->written[w->writes++];
+}
+
+/* transmit: all of w->written. */
+void transmit_burst(struct worker *w);
+/* A written message whose text begins at m's data; consumes m. */
 void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
 	enum tx_kind kind, uint32_t frames);
 /* A whole frame to a port; consumes m. */

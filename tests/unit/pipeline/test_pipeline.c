@@ -876,6 +876,30 @@ static void test_read_past_a_message_is_caught(void **state)
 #endif
 }
 
+/* Each stage is charged for a burst that passes it, none for a pass that finds nothing. */
+static void test_cycles_are_counted_by_stage(void **state)
+{
+	struct pipeline_stages first, then, idle;
+
+	pipeline_stages(rig->pipeline, &first);
+	for (unsigned i = 0; i < 3; i++)
+		send_to(0, request("INVITE", "alice", 4000 + i, 10));
+	rig_receive_bytes(rig, 0, "short", 5);
+	rig_settle(rig);
+	pipeline_stages(rig->pipeline, &then);
+	assert_int_equal(then.frames - first.frames, 4);
+	assert_int_equal(then.messages - first.messages, 3);
+	assert_int_not_equal(then.hz, 0);
+	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++) {
+		assert_non_null(pipeline_stage_name((enum pipeline_stage)i));
+		if (then.cycles[i] <= first.cycles[i])
+			fail_msg("no cycles for %s", pipeline_stage_name((enum pipeline_stage)i));
+	}
+	rig_settle(rig);
+	pipeline_stages(rig->pipeline, &idle);
+	assert_memory_equal(&idle, &then, sizeof(idle));
+}
+
 static void test_every_counter_has_a_name_of_its_own(void **state)
 {
 	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
@@ -920,6 +944,7 @@ int main(void)
 		TEST(test_frames_of_the_kernel_are_sent_and_counted_apart),
 		TEST(test_more_workers_than_queues),
 		TEST(test_full_ring_between_workers_is_a_counted_drop),
+		TEST(test_cycles_are_counted_by_stage),
 		TEST(test_read_past_a_message_is_caught),
 		cmocka_unit_test(test_every_counter_has_a_name_of_its_own),
 	};
