@@ -8,6 +8,7 @@
  *   clock.h  monotonic nanoseconds
  *   log.h    messages of the control thread (workers count, they never log)
  *   rcu.h    immutable snapshots: one store publishes, quiescent readers free the old one
+ *   histogram.h  values to 2 significant digits in a fixed array
  *
  * Nothing here needs the EAL.
  */
@@ -16,3 +17,4 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
+#include "base/histogram.h"
