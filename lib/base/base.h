@@ -5,6 +5,7 @@
  *
  *   str.h    text as a span that is never NUL-terminated by assumption; checked numbers
  *   hash.h   SipHash (keyed, 64 and 128 bits) and the lower-case base32 of our tokens
+ *   mac.h    AES-CMAC (keyed, 128 bits), which those tokens are made of
  *   clock.h  monotonic nanoseconds
  *   log.h    messages of the control thread (workers count, they never log)
  *   rcu.h    immutable snapshots: one store publishes, quiescent readers free the old one
@@ -14,6 +15,7 @@
  */
 #include "base/str.h"
 #include "base/hash.h"
+#include "base/mac.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
