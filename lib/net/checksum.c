@@ -11,117 +11,161 @@ static inline uint64_t add_around(uint64_t sum, uint64_t v)
 }
 
 /*
- * Blocks of 32 bytes as 16-bit words, which multiply-and-add takes as signed: each is made 0x8000
- * less than it is, and what that makes is added at the end. AVX2 where
- * the CPU has it takes half the instructions of SSE2.
+ * Vectors as 16-bit words, which multiply-and-add takes as signed: each is made 0x8000 less than it
+ * is, and what that makes is added at the end. What is left behind the last whole vector is loaded
+ * with zeros in place of what is not the data's: AVX-512 can, AVX2 takes the last whole vector once
+ * more without what has been summed already.
  */
-#define BLOCK 32
-#define SUM_BLOCKS_MAX 2048 /* 64 kB, whose sum fits 32 bits */
-#define BLOCK_BIAS (BLOCK / 2 * 0x8000ULL)
+#define RUN_MAX 65536U /* bytes whose sum fits the 32 bits of a lane */
+#define SHORT 32U      /* fewer are not worth a vector */
+#define BIAS(bytes) ((uint64_t)(bytes) / 2 * 0x8000)
 
-static inline uint64_t unbias(__m128i sums, uint32_t blocks)
+__attribute__((always_inline)) static inline uint64_t unbias(__m128i sums, uint32_t bytes)
 {
 	sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
 	sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
-	return blocks * BLOCK_BIAS + (uint64_t)(int64_t)_mm_cvtsi128_si32(sums);
+	return BIAS(bytes) + (uint64_t)(int64_t)_mm_cvtsi128_si32(sums);
 }
 
-static uint64_t sum_blocks_sse2(const uint8_t *p, uint32_t blocks)
+/* Up to 31 bytes, the last of them with a zero behind it. */
+static inline uint64_t sum_short(const uint8_t *p, uint32_t len)
+{
+	uint64_t sum = 0, word;
+	uint32_t quarter;
+	uint16_t half;
+
+	for (; len >= 8; len -= 8, p += 8) {
+		memcpy(&word, p, 8);
+		sum += (word >> 32) + (uint32_t)word;
+	}
+	if ((len & 4) != 0) {
+		memcpy(&quarter, p, 4);
+		sum += quarter;
+		p += 4;
+	}
+	if ((len & 2) != 0) {
+		memcpy(&half, p, 2);
+		sum += half;
+		p += 2;
+	}
+	return (len & 1) != 0 ? sum + *p : sum;
+}
+
+static uint64_t sum_run_sse2(const uint8_t *p, uint32_t len)
 {
 	const __m128i flip = _mm_set1_epi16(INT16_MIN), one = _mm_set1_epi16(1);
 	__m128i a = _mm_setzero_si128(), b = a;
+	uint32_t whole = len & ~31U;
 
-	for (uint32_t i = 0; i < blocks; i++, p += BLOCK) {
-		__m128i v0 = _mm_xor_si128(_mm_loadu_si128((const __m128i *)p), flip);
-		__m128i v1 = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(p + 16)), flip);
+	for (uint32_t i = 0; i < whole; i += 32) {
+		__m128i v0 = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(p + i)), flip);
+		__m128i v1 = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(p + i + 16)), flip);
 
 		a = _mm_add_epi32(a, _mm_madd_epi16(v0, one));
 		b = _mm_add_epi32(b, _mm_madd_epi16(v1, one));
 	}
-	return unbias(_mm_add_epi32(a, b), blocks);
+	return unbias(_mm_add_epi32(a, b), whole) + sum_short(p + whole, len - whole);
 }
 
-__attribute__((target("avx2"))) static uint64_t sum_blocks_avx2(const uint8_t *p, uint32_t blocks)
+/* Tuned for a CPU that has it: for older ones a load of 32 bytes becomes two. */
+#define AVX2 __attribute__((target("avx2,tune=haswell")))
+
+AVX2 static inline __m256i pairs256(__m256i v)
 {
 	const __m256i flip = _mm256_set1_epi16(INT16_MIN), one = _mm256_set1_epi16(1);
-	__m256i a = _mm256_setzero_si256(), b = a;
-	uint32_t i = 0;
 
-	for (; i + 1 < blocks; i += 2, p += 2 * BLOCK) {
-		__m256i v0 = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)p), flip);
-		__m256i v1 =
-			_mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(p + BLOCK)), flip);
-
-		a = _mm256_add_epi32(a, _mm256_madd_epi16(v0, one));
-		b = _mm256_add_epi32(b, _mm256_madd_epi16(v1, one));
-	}
-	if (i < blocks) {
-		__m256i v = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)p), flip);
-
-		a = _mm256_add_epi32(a, _mm256_madd_epi16(v, one));
-	}
-	a = _mm256_add_epi32(a, b);
-	return unbias(
-		_mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)), blocks);
+	return _mm256_madd_epi16(_mm256_xor_si256(v, flip), one);
 }
 
-static uint64_t (*sum_blocks)(const uint8_t *p, uint32_t blocks) = sum_blocks_sse2;
+AVX2 static inline __m256i load256(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const __m256i *)p);
+}
 
-bool wire_checksum_select(bool avx2)
+AVX2 static uint64_t sum_run_avx2(const uint8_t *p, uint32_t len)
+{
+	/* From `rest` on: so many bytes at the end that are still to be summed. */
+	static const uint8_t last[64] = {[32 ... 63] = 0xff};
+	uint32_t odd = len & 1, rest = len & 30;
+	const uint8_t *end = p + len, *end32 = p + (len & ~31U), *end128 = p + (len & ~127U);
+	__m256i a, b = _mm256_setzero_si256();
+
+	/* Words begin at even places: a last byte without a fellow is summed apart. */
+	a = pairs256(_mm256_and_si256(load256(end - odd - 32), load256(last + rest)));
+	for (; p != end128; p += 128) {
+		a = _mm256_add_epi32(a, pairs256(load256(p)));
+		b = _mm256_add_epi32(b, pairs256(load256(p + 32)));
+		a = _mm256_add_epi32(a, pairs256(load256(p + 64)));
+		b = _mm256_add_epi32(b, pairs256(load256(p + 96)));
+	}
+	for (; p != end32; p += 32)
+		a = _mm256_add_epi32(a, pairs256(load256(p)));
+	a = _mm256_add_epi32(a, b);
+	return unbias(_mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)),
+		       (len & ~31U) + 32) +
+	       (end[-1] & -odd);
+}
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,bmi2,tune=skylake-avx512")))
+
+AVX512 static inline __m512i pairs512(__m512i v)
+{
+	return _mm512_madd_epi16(
+		_mm512_xor_si512(v, _mm512_set1_epi16(INT16_MIN)), _mm512_set1_epi16(1));
+}
+
+AVX512 static uint64_t sum_run_avx512(const uint8_t *p, uint32_t len)
+{
+	const uint8_t *end64 = p + (len & ~63U), *end128 = p + (len & ~127U);
+	__m512i a = pairs512(_mm512_maskz_loadu_epi8(_bzhi_u64(UINT64_MAX, len & 63), end64));
+	__m512i b = _mm512_setzero_si512();
+	__m256i half;
+
+	for (; p != end128; p += 128) {
+		a = _mm512_add_epi32(a, pairs512(_mm512_loadu_si512(p)));
+		b = _mm512_add_epi32(b, pairs512(_mm512_loadu_si512(p + 64)));
+	}
+	if (p != end64)
+		b = _mm512_add_epi32(b, pairs512(_mm512_loadu_si512(p)));
+	a = _mm512_add_epi32(a, b);
+	half = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+	return unbias(
+		_mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)),
+		(len & ~63U) + 64);
+}
+
+/* The 16-bit words of SHORT to RUN_MAX bytes. */
+static uint64_t (*sum_run)(const uint8_t *p, uint32_t len) = sum_run_sse2;
+
+bool wire_checksum_select(enum wire_vector with)
 {
 	__builtin_cpu_init();
-	if (avx2 && !__builtin_cpu_supports("avx2"))
+	if (with == WIRE_AVX512 && __builtin_cpu_supports("avx512bw") &&
+		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2"))
+		sum_run = sum_run_avx512;
+	else if (with == WIRE_AVX2 && __builtin_cpu_supports("avx2"))
+		sum_run = sum_run_avx2;
+	else if (with == WIRE_SSE2)
+		sum_run = sum_run_sse2;
+	else
 		return false;
-	sum_blocks = avx2 ? sum_blocks_avx2 : sum_blocks_sse2;
 	return true;
 }
 
 /* Before main(). */
 __attribute__((constructor)) static void pick_sum(void)
 {
-	wire_checksum_select(true);
-}
-
-/* The last 1 to 7 bytes, with zeros behind them. */
-static inline uint64_t tail(const uint8_t *p, uint32_t len)
-{
-	uint64_t word = 0;
-	uint16_t half;
-	uint32_t quarter;
-
-	if ((len & 1) != 0)
-		word = p[len - 1];
-	if ((len & 2) != 0) {
-		memcpy(&half, p + (len & 4), 2);
-		word = word << 16 | half;
-	}
-	if ((len & 4) != 0) {
-		memcpy(&quarter, p, 4);
-		word = word << 32 | quarter;
-	}
-	return word;
+	if (!wire_checksum_select(WIRE_AVX512))
+		wire_checksum_select(WIRE_AVX2);
 }
 
 uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len)
 {
 	const uint8_t *p = data;
-	uint64_t word;
 
-	for (; len >= BLOCK;) {
-		/* So many that no lane of the sum overflows. */
-		uint32_t blocks = len / BLOCK < SUM_BLOCKS_MAX ? len / BLOCK : SUM_BLOCKS_MAX;
-
-		sum = add_around(sum, sum_blocks(p, blocks));
-		p += blocks * BLOCK;
-		len -= blocks * BLOCK;
-	}
-	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&word, p, 8);
-		sum = add_around(sum, word);
-	}
-	if (len == 0)
-		return sum;
-	return add_around(sum, tail(p, len));
+	for (; len > RUN_MAX; len -= RUN_MAX, p += RUN_MAX)
+		sum = add_around(sum, sum_run(p, RUN_MAX));
+	return add_around(sum, len < SHORT ? sum_short(p, len) : sum_run(p, len));
 }
 
 /* The 16-bit one's complement sum, not complemented. */
@@ -161,11 +205,11 @@ uint16_t net_udp_checksum(
 	const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len)
 {
 	uint64_t sum = pseudo_sum(src, dst, l4_len);
-	uint16_t result;
+	uint16_t result, field;
 
-	/* The field itself counts as 0. */
-	sum = net_checksum_add(sum, l4, NET_UDP_LEN - 2);
-	sum = net_checksum_add(sum, l4 + NET_UDP_LEN, l4_len - NET_UDP_LEN);
+	/* The field itself counts as 0: what it holds is taken off again. */
+	memcpy(&field, l4 + 6, 2);
+	sum = net_checksum_add(add_around(sum, (uint16_t)~field), l4, l4_len);
 	result = net_checksum_fold(sum);
 	return result != 0 ? result : 0xffff;
 }

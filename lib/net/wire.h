@@ -79,6 +79,11 @@ uint32_t wire_write_ipv4(
 uint32_t wire_write_ipv6(
 	const struct net_header *h, uint32_t payload_len, uint8_t next_header, uint8_t *out);
 
+/* frame.c: net_frame_parse() without its shortcut for the most common frames; for tests. */
+enum net_kind wire_frame_parse(
+	const uint8_t *data, uint32_t len, bool check_ip, struct net_frame *out);
+
 /* Picks how checksums are summed; false where the CPU lacks it. The best is picked before main():
  * this is for tests. */
-bool wire_checksum_select(bool avx2);
+enum wire_vector { WIRE_SSE2, WIRE_AVX2, WIRE_AVX512 };
+bool wire_checksum_select(enum wire_vector with);

@@ -25,9 +25,11 @@ static uint16_t ours(const uint8_t *p, uint32_t len)
 {
 	uint16_t sum;
 
-	assert_true(wire_checksum_select(false));
+	assert_true(wire_checksum_select(WIRE_SSE2));
 	sum = net_checksum_fold(net_checksum_add(0, p, len));
-	if (wire_checksum_select(true))
+	if (wire_checksum_select(WIRE_AVX2))
+		assert_int_equal(net_checksum_fold(net_checksum_add(0, p, len)), sum);
+	if (wire_checksum_select(WIRE_AVX512))
 		assert_int_equal(net_checksum_fold(net_checksum_add(0, p, len)), sum);
 	return sum;
 }
