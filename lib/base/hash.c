@@ -2,6 +2,7 @@
 #include "base/hash.h"
 
 #include <errno.h>
+#include <immintrin.h>
 #include <sys/random.h>
 
 /*
@@ -230,6 +231,56 @@ bool hash_unbase32(struct str in, uint64_t *v)
 		out |= digit << (59 - 5 * i);
 	}
 	*v = out;
+	return true;
+}
+
+void hash_base32_of_80(char out[16], struct hash128 v)
+{
+	/* Each character's five bits lie in two neighbouring bytes, which make a word with the
+	 * first one on top: multiplied, they stand at its upper end. */
+	const __m128i even_bytes = _mm_setr_epi8(1, 0, 2, 1, 3, 2, 4, 3, 6, 5, 7, 6, 8, 7, 9, 8),
+		      odd_bytes = _mm_setr_epi8(1, 0, 2, 1, 4, 3, 5, 4, 6, 5, 7, 6, 9, 8, 10, 9),
+		      even_shift = _mm_setr_epi16(1, 4, 16, 64, 1, 4, 16, 64),
+		      odd_shift = _mm_setr_epi16(32, 128, 2, 8, 32, 128, 2, 8);
+	__m128i in = _mm_set_epi64x((int64_t)v.hi, (int64_t)v.lo), even, odd, digits, letters;
+
+	even = _mm_mullo_epi16(_mm_shuffle_epi8(in, even_bytes), even_shift);
+	odd = _mm_mullo_epi16(_mm_shuffle_epi8(in, odd_bytes), odd_shift);
+	digits = _mm_or_si128(_mm_srli_epi16(even, 11), _mm_slli_epi16(_mm_srli_epi16(odd, 11), 8));
+	letters = _mm_add_epi8(digits, _mm_set1_epi8('a'));
+	/* From 26 on, digits. */
+	digits = _mm_and_si128(
+		_mm_cmpgt_epi8(digits, _mm_set1_epi8(25)), _mm_set1_epi8('a' + 26 - '2'));
+	_mm_storeu_si128((__m128i *)out, _mm_sub_epi8(letters, digits));
+}
+
+bool hash_unbase32_60(const char in[12], uint64_t *v)
+{
+	uint64_t first8, high;
+	uint32_t last4;
+	__m128i c, letter, digit, value;
+
+	memcpy(&first8, in, 8);
+	memcpy(&last4, in + 8, 4);
+	/* The four that are missing are zeros. */
+	c = _mm_set_epi64x((int64_t)(0x6161616100000000ULL | last4), (int64_t)first8);
+	letter = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('A' - 1)),
+		_mm_cmplt_epi8(c, _mm_set1_epi8('Z' + 1)));
+	c = _mm_or_si128(c, _mm_and_si128(letter, _mm_set1_epi8('a' - 'A')));
+	letter = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('a' - 1)),
+		_mm_cmplt_epi8(c, _mm_set1_epi8('z' + 1)));
+	digit = _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8('2' - 1)),
+		_mm_cmplt_epi8(c, _mm_set1_epi8('7' + 1)));
+	if (_mm_movemask_epi8(_mm_or_si128(letter, digit)) != 0xffff)
+		return false;
+	value = _mm_sub_epi8(c, _mm_set1_epi8('a'));
+	value = _mm_add_epi8(value, _mm_and_si128(digit, _mm_set1_epi8('a' + 26 - '2')));
+	/* Pairs, then fours, then the eights of each half. */
+	value = _mm_maddubs_epi16(value, _mm_set1_epi16(1 << 8 | 32));
+	value = _mm_madd_epi16(value, _mm_set1_epi32(1 << 16 | 1024));
+	first8 = (uint64_t)_mm_cvtsi128_si64(value);
+	high = (uint64_t)_mm_extract_epi64(value, 1);
+	*v = first8 << 44 | first8 >> 32 << 24 | (high & 0xfffff) << 4;
 	return true;
 }
 

@@ -16,7 +16,11 @@
 #define TOKEN_LISTENER_LEN 8 /* 40 bits */
 #define TOKEN_NODE_LEN 4     /* 20 bits, of which 16 are used */
 #define TOKEN_OWNER_LEN 2    /* 10 bits, stateful class only */
-#define TOKEN_LEN_MAX (2 + TOKEN_NODE_LEN + TOKEN_LISTENER_LEN + TOKEN_OWNER_LEN + TOKEN_MAC_LEN)
+#define TOKEN_PLACE_LEN (TOKEN_NODE_LEN + TOKEN_LISTENER_LEN)
+#define TOKEN_PLACE_UNUSED 0x0000f00000000000ULL /* bits of the node's 20 that are none of its 16 \
+						  */
+#define TOKEN_LEN_MAX (2 + TOKEN_PLACE_LEN + TOKEN_OWNER_LEN + TOKEN_MAC_LEN)
+#define TOKEN_SLACK 4 /* bytes behind a token that writing it takes too */
 #define ROUTE_TOKEN_LEN (1 + TOKEN_MAC_LEN)
 #define TAG_LEN TOKEN_MAC_LEN
 #define HOST_MAX 256 /* with a NUL */
@@ -53,20 +57,22 @@ static inline void text_number(struct text *t, uint64_t v)
 
 /* ---- keys ---- */
 
-struct mac_key {
-	char id;               /* a base32 character */
-	struct hash_key key;   /* as in the file */
-	struct hash_key via;   /* derived: Via tokens */
-	struct hash_key route; /* derived: Record-Route tokens */
+struct token_key {
+	char id;              /* a base32 character */
+	struct hash_key key;  /* as in the file */
+	struct mac_key via;   /* derived: Via tokens */
+	struct mac_key route; /* derived: Record-Route tokens */
 };
 
 /* Immutable once published. */
 struct keys {
-	struct hash_key branch;      /* as in the file */
-	struct hash_key transaction; /* derived: transaction keys */
-	struct hash_key tag;         /* derived: To tags */
-	unsigned count;              /* of mac; the first signs */
-	struct mac_key mac[PROXY_KEYS_MAX];
+	struct hash_key branch;          /* as in the file */
+	struct mac_key transaction;      /* derived: transaction keys */
+	struct mac_key transaction_2543; /* derived: of clients without the magic cookie */
+	struct mac_key tag;              /* derived: To tags */
+	struct mac_key call_id;          /* derived: digests of Call-IDs */
+	unsigned count;                  /* of mac; the first signs */
+	struct token_key mac[PROXY_KEYS_MAX];
 	int8_t by_id[32]; /* base32 digit to index in mac, -1 none */
 };
 
@@ -215,11 +221,13 @@ enum state_flag {
 	STATE_WRITTEN = 1 << 22, /* our edits are in ctx->edits: a second attempt at writing only
 				    applies them */
 	STATE_OWNER = 1 << 21,   /* response of a stateful transaction: owner is set */
+	STATE_CALL_ID = 1 << 23, /* call_id is computed */
 };
 
 /* Lives in ctx->scratch[ROUTE_SCRATCH_PROXY]; plain data, zero at reset. */
 struct proxy_state {
 	struct hash128 key;
+	struct hash128 call_id; /* digest */
 	uint32_t flags;
 	uint16_t pop; /* Route values taken from the top */
 	uint16_t out; /* listener that the message leaves from, once written */
@@ -249,27 +257,34 @@ struct via_token {
 	uint64_t listener; /* top 40 bits */
 };
 
-/* The parts of the Via below ours that a token binds, as they stand (or will stand) in it. */
+/* What a token binds beside itself: the Via below ours as it stands (or will stand), and the call.
+ */
 struct via_bound {
-	struct str host, branch, received, maddr;
-	uint16_t port, rport;
+	const char *buf;            /* of the spans */
+	const struct sip_via *next; /* host, port, branch and maddr are taken from here */
+	struct net_addr received;   /* as written into it; family 0: none */
+	uint16_t rport;             /* likewise; 0: none */
+	uint8_t method;             /* enum sip_method; with OTHER, method_text counts */
+	uint32_t cseq;
+	struct sip_span method_text;
+	struct hash128 call_id; /* digest */
 };
 
 /* Writes our branch's 16 characters. */
 void proxy_branch_write(char *out, struct hash128 key);
-/* Writes the token (at most TOKEN_LEN_MAX); returns its length. `branch`: the 16 characters. */
+/* Writes the token; returns its length. `branch`: the 16 characters made of `transaction`. Room:
+ * TOKEN_LEN_MAX and TOKEN_SLACK. */
 unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *token,
-	const char *branch, const struct via_bound *next, struct str call_id, uint32_t cseq,
-	struct str method, char *out);
-/* Verifies a token of any letter case against parsed values. */
+	struct hash128 transaction, const char *branch, const struct via_bound *bound, char *out);
+/* Verifies a token and a branch of any letter case against parsed values. */
 bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
-	const struct via_bound *next, struct str call_id, uint32_t cseq, struct str method,
-	struct via_token *out);
+	const struct via_bound *bound, struct via_token *out);
 
-void proxy_route_token_write(
-	const struct keys *keys, struct str call_id, struct str tag, char *out);
-bool proxy_route_token_verify(
-	const struct keys *keys, struct str text, struct str call_id, struct str tag);
+/* Room: ROUTE_TOKEN_LEN and TOKEN_SLACK. */
+void proxy_route_token_write(const struct keys *keys, struct hash128 call_id, const char *buf,
+	struct sip_span tag, char *out);
+bool proxy_route_token_verify(const struct keys *keys, struct str text, struct hash128 call_id,
+	const char *buf, struct sip_span tag);
 
 /* To tag of our own replies. */
 void proxy_tag_write(const struct keys *keys, struct hash128 key, char *out);

@@ -8,11 +8,15 @@
  * retransmission, the CANCEL and the ACK of a failure leave with the same branch to the same place
  * on any worker, any node that shares the secret file, and after a restart:
  *
- *   transaction key = PRF(branch key; branch and sent-by of the top Via as received)
- *   our branch      = magic cookie + transaction key
- *   Via token       = MAC(branch; next Via; Call-ID; CSeq) with key id, node, class, listener, as
- * Via parameter To tag          of our own replies = MAC(transaction key) Record-Route token =
- * MAC(Call-ID; From tag of the request that made the dialog)
+ *   transaction key  = PRF(branch key; branch and sent-by of the top Via as received)
+ *   our branch       = magic cookie + transaction key
+ *   Via token        = MAC(branch; next Via; Call-ID; CSeq) with key id, node, class, listener, as
+ *                      Via parameter
+ *   To tag           = MAC(transaction key), of our own replies
+ *   Record-Route token = MAC(Call-ID; From tag of the request that made the dialog)
+ *
+ * PRF and MAC are AES-CMAC (base/mac.h). The Call-ID is hashed once a message, and the MACs take
+ * the digest.
  *
  * A worker's pass over a request: proxy_request_receive(), the script (which calls forward(),
  * sl_send_reply(), ...), proxy_request_write() or proxy_reply_write(). Over a response:
@@ -172,6 +176,10 @@ enum proxy_verdict proxy_request_receive(
 
 /* The transaction key of the request in ctx (see above), computed once. RFC 3261 17.2.3, 16.11. */
 struct hash128 proxy_transaction_key(struct proxy *p, struct route_ctx *ctx);
+
+/* A digest of the Call-ID under a key that the group shares and that never rolls, computed once:
+ * whoever hashes by it need not look at the text again. */
+struct hash128 proxy_call_id_digest(struct proxy *p, struct route_ctx *ctx);
 
 /* Why the last forward() of this run returned false. */
 enum proxy_refusal proxy_refusal(const struct route_ctx *ctx);

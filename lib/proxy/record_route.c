@@ -97,9 +97,10 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
-	struct str tag = from != NULL ? sip_text(ctx->buf, from->tag) : STR_NONE;
+	struct sip_span tag_at = from != NULL ? from->tag : (struct sip_span){0, 0};
+	struct str tag = sip_text(ctx->buf, tag_at);
 	struct str params = route_text_str(ctx, state->rr_params);
-	char token[ROUTE_TOKEN_LEN];
+	char token[ROUTE_TOKEN_LEN + TOKEN_SLACK];
 	struct pieces t;
 	const struct sip_header *before;
 	bool preset = (state->flags & STATE_RR_PRESET) != 0;
@@ -112,14 +113,13 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 		 proxy_sockets_has(
 			 s, ctx->origin.listener)) /* a reload may have taken it away meanwhile */
 		values = 2;
-	proxy_route_token_write(
-		keys, sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)), tag, token);
+	proxy_route_token_write(keys, proxy_call_id_digest(p, ctx), ctx->buf, tag_at, token);
 	t.count = 0;
 	for (unsigned side = 0; side < values; side++) {
 		/* The first faces where the request goes to. */
 		add_base(&t, ctx, &s->socket[side == 0 ? out_listener : ctx->origin.listener],
 			host_of(ctx, state, side));
-		add(&t, (struct str){token, sizeof(token)});
+		add(&t, (struct str){token, ROUTE_TOKEN_LEN});
 		if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(tag)) {
 			add(&t, STR(";ftag="));
 			add(&t, tag);

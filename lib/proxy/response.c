@@ -5,21 +5,32 @@
  */
 #include "proxy/internal.h"
 
-static struct via_bound bound_of(const char *buf, const struct sip_via *via)
+/* What our token binds, as the response has it. False: what stands there cannot have been ours. */
+static bool bound_of(
+	struct proxy *p, struct route_ctx *ctx, const struct sip_via *next, struct via_bound *out)
 {
-	return (struct via_bound){
-		.host = sip_text(buf, via->host),
-		.branch = sip_text(buf, via->branch),
-		.received = sip_text(buf, via->received),
-		.maddr = sip_text(buf, via->maddr),
-		.port = via->port,
-		.rport = via->rport,
-	};
+	struct net_addr none = {0};
+
+	out->received = none;
+	if (!sip_msg_cseq(&ctx->msg, ctx->buf) ||
+		(sip_present(next->received) &&
+			net_addr_parse(sip_text(ctx->buf, next->received), &out->received) != 0))
+		return false;
+	out->buf = ctx->buf;
+	out->next = next;
+	out->rport = next->rport;
+	out->method = ctx->msg.cseq_method;
+	out->cseq = ctx->msg.cseq_number;
+	out->method_text = ctx->msg.cseq_method_text;
+	out->call_id = proxy_call_id_digest(p, ctx);
+	return true;
 }
 
 /* 18.2.2 and RFC 3581 4. What we wrote into `received` and `rport` is covered by the token. */
-static bool response_address(const char *buf, const struct sip_via *via, struct net_endpoint *out)
+static bool response_address(const struct via_bound *bound, struct net_endpoint *out)
 {
+	const struct sip_via *via = bound->next;
+	const char *buf = bound->buf;
 	uint16_t sent_by_port = via->port != 0 ? via->port : SIP_DEFAULT_PORT;
 
 	memset(out, 0, sizeof(*out));
@@ -29,7 +40,8 @@ static bool response_address(const char *buf, const struct sip_via *via, struct 
 	if (sip_present(via->received)) {
 		if (via->rport != 0)
 			out->port = via->rport;
-		return net_addr_parse(sip_text(buf, via->received), &out->addr) == 0;
+		out->addr = bound->received;
+		return true;
 	}
 	/* Without `received` the host was the source's address itself. */
 	return net_addr_parse(sip_text(buf, via->host), &out->addr) == 0;
@@ -73,16 +85,12 @@ enum proxy_verdict proxy_response_receive(
 	if (next == NULL)
 		return PROXY_DROP;
 	*reason = PROXY_REASON_VIA_MAC;
-	bound = bound_of(ctx->buf, next);
-	if (!sip_msg_cseq(&ctx->msg, ctx->buf) ||
+	if (!bound_of(p, ctx, next, &bound) ||
 		!proxy_via_token_verify(keys, sip_text(ctx->buf, top->token),
-			sip_text(ctx->buf, top->branch), &bound,
-			sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)),
-			ctx->msg.cseq_number, sip_text(ctx->buf, ctx->msg.cseq_method_text),
-			&token))
+			sip_text(ctx->buf, top->branch), &bound, &token))
 		return PROXY_DROP;
 	*reason = PROXY_REASON_RESPONSE_TARGET;
-	if (!response_address(ctx->buf, next, &target->ep))
+	if (!response_address(&bound, &target->ep))
 		return PROXY_DROP;
 	listener = response_listener(s, ctx, &token, &target->ep.addr);
 	if (listener < 0 || s->socket[listener].listener.transport != SIP_TRANSPORT_UDP ||

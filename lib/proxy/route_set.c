@@ -85,21 +85,22 @@ static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct sip
 	const struct keys *keys = proxy_keys(p);
 	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf),
 				 *to = sip_msg_to(&ctx->msg, ctx->buf);
-	struct str call_id = sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)),
-		   token;
+	struct hash128 call_id;
 	struct sip_span value;
+	struct str token;
 
 	if (from == NULL || to == NULL ||
 		!sip_param_find(ctx->buf, uri->params, STR(SIP_VIA_TOKEN_PARAM), &value, NULL))
 		return false;
 	token = sip_text(ctx->buf, value);
+	call_id = proxy_call_id_digest(p, ctx);
 	if (to->tag.len != 0 &&
-		proxy_route_token_verify(keys, token, call_id, sip_text(ctx->buf, from->tag))) {
+		proxy_route_token_verify(keys, token, call_id, ctx->buf, from->tag)) {
 		state->flags |= STATE_DOWNSTREAM;
 		return true;
 	}
 	if ((to->tag.len != 0 || from->tag.len != 0) &&
-		proxy_route_token_verify(keys, token, call_id, sip_text(ctx->buf, to->tag))) {
+		proxy_route_token_verify(keys, token, call_id, ctx->buf, to->tag)) {
 		state->flags |= STATE_UPSTREAM;
 		return true;
 	}

@@ -383,7 +383,7 @@ int proxy_secret_roll(const char *path, char *error, size_t size)
 {
 	struct keys keys;
 	unsigned seen;
-	struct mac_key signing, coming = {0};
+	struct token_key signing, coming = {0};
 	int ret = file_read(path, &keys, &seen, error, size);
 
 	if (ret == -ENOENT)

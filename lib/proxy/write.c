@@ -37,34 +37,33 @@ static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	struct via_token token = {.node = s->node};
-	char branch[BRANCH_LEN], text[TOKEN_LEN_MAX];
+	char branch[BRANCH_LEN], text[TOKEN_LEN_MAX + TOKEN_SLACK];
+	struct hash128 transaction = proxy_transaction_key(p, ctx);
 	struct via_stamp stamp;
-	struct via_bound next = {
-		.host = sip_text(ctx->buf, via->host),
-		.branch = sip_text(ctx->buf, via->branch),
-		.maddr = sip_text(ctx->buf, via->maddr),
-		.port = via->port,
-	};
+	struct via_bound bound = {
+		.buf = ctx->buf, .next = via, .call_id = proxy_call_id_digest(p, ctx)};
 	struct str part[6];
 
 	proxy_via_stamp(ctx, via, (state->flags & STATE_RPORT) != 0, &stamp);
 	for (unsigned i = 0; i < stamp.changes; i++)
 		sip_edit_replace(&ctx->edits, stamp.change[i].off, stamp.change[i].del,
 			(struct str){stamp.change[i].text, stamp.change[i].len});
-	next.received = (struct str){stamp.received, stamp.received_len};
-	next.rport = stamp.rport;
+	if (stamp.received_len != 0)
+		bound.received = ctx->origin.src.addr;
+	bound.rport = stamp.rport;
 	token.listener = proxy_sockets_has(s, ctx->origin.listener)
 				 ? s->socket[ctx->origin.listener].id
 				 : proxy_listener_id(&ctx->origin.dst, ctx->origin.transport);
-	proxy_branch_write(branch, proxy_transaction_key(p, ctx));
+	proxy_branch_write(branch, transaction);
 	sip_msg_cseq(&ctx->msg, ctx->buf);
+	bound.cseq = ctx->msg.cseq_number;
+	bound.method = ctx->msg.cseq_method;
+	bound.method_text = ctx->msg.cseq_method_text;
 	part[0] = (struct str){from->via, from->via_len};
 	part[1] = (struct str){branch, BRANCH_LEN};
 	part[2] = STR(";" SIP_VIA_TOKEN_PARAM "=");
-	part[3] = (struct str){text,
-		proxy_via_token_write(keys, &token, branch, &next,
-			sip_text(ctx->buf, sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID)),
-			ctx->msg.cseq_number, sip_text(ctx->buf, ctx->msg.cseq_method_text), text)};
+	part[3] = (struct str){
+		text, proxy_via_token_write(keys, &token, transaction, branch, &bound, text)};
 	part[4] = (state->flags & STATE_LOCAL_RPORT) != 0 ? STR(";rport") : STR("");
 	part[5] = STR("\r\n");
 	sip_edit_insert_parts(&ctx->edits, ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name,

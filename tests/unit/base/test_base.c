@@ -204,6 +204,37 @@ static void test_rcu(void **state)
 	assert_int_equal(freed, 2 + RCU_RETIRED_MAX);
 }
 
+/* The forms for a whole branch and a whole token against the one for any length. */
+static void test_base32_of_80_and_60_bits(void **state)
+{
+	uint64_t random = 1, read, want;
+	char out[16], slow[17], in[12];
+
+	for (unsigned n = 0; n < 10000; n++) {
+		struct hash128 v;
+
+		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+		v.lo = random ^ random >> 29;
+		random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+		v.hi = random ^ random >> 31;
+		hash_base32_of_80(out, v);
+		hash_base32(slow, __builtin_bswap64(v.lo), 60);
+		hash_base32(slow + 12,
+			__builtin_bswap64(v.lo) << 60 | (__builtin_bswap64(v.hi) >> 48) << 44, 20);
+		assert_memory_equal(out, slow, 16);
+		for (unsigned i = 0; i < 12; i++)
+			in[i] = (v.hi >> i & 1) != 0 && str_is_alpha(out[i]) ? out[i] - 32 : out[i];
+		assert_true(hash_unbase32_60(in, &read));
+		assert_true(hash_unbase32(str_of(in, 12), &want));
+		assert_true(read == want);
+	}
+	for (unsigned c = 0; c < 256; c++) {
+		memset(in, 'k', sizeof(in));
+		in[c % 12] = (char)c;
+		assert_int_equal(hash_unbase32_60(in, &read), hash_unbase32(str_of(in, 12), &want));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_lowering_and_comparing_take_every_byte_and_length),
 		cmocka_unit_test(test_str_numbers),
 		cmocka_unit_test(test_siphash_vectors),
+		cmocka_unit_test(test_base32_of_80_and_60_bits),
 		cmocka_unit_test(test_hash_is_incremental_and_framed),
 		cmocka_unit_test(test_base32),
 		cmocka_unit_test(test_rcu),
