@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "report.h"
+#include "search_options.h"
+
+#define LATENCY_POINTS 3   /* 10, 50 and 90 % of the rate */
+#define PROBE_SECONDS 1.0  /* of each doubling trial of --start probe */
+#define PROBE_ATTEMPTS 100 /* at least */
+
+/* One search while it runs. */
+struct search_run {
+	const struct search_options *options;
+	struct gen *gen;
+	struct gen_result *result;
+	struct report_search *into;
+	const struct search_ask *ask;
+	double allowed;              /* failures that the trial may have and still pass */
+	bool cut;                    /* the trial was ended: its outcome is certain */
+	bool live;                   /* a line on a terminal is to be written over */
+	uint64_t first;              /* number of the next trial's first attempt */
+	struct report_detail detail; /* of the last trial */
+};
+
+/* ---- what a trial says ---- */
+
+/*
+ * What counts as failed. RFC 7501 3.1.8: the attempt did not come to its end. RFC 2544 26.1 counts
+ * every frame: there an answer or an ACK that got lost on its way through the system counts too.
+ */
+static uint64_t failures(const struct search_run *run, const struct gen_result *r)
+{
+	uint64_t lost = 0;
+
+	if (run->options->kind != SEARCH_NDR)
+		return r->failed;
+	if (run->options->gen.reflect_too && r->sent_by[SIP_METHOD_BYE] > 0 && r->failed == 0 &&
+		r->sent_by[SIP_METHOD_ACK] > r->reflected.acks)
+		lost = r->sent_by[SIP_METHOD_ACK] - r->reflected.acks;
+	return (r->failed > r->lost ? r->failed : r->lost) + lost;
+}
+
+/* Why attempts failed, the commonest reasons first come. */
+static void explain(const struct gen_result *r, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	if (r->generator_limit) {
+		snprintf(out, size, "the generator was the limit: %s", r->limit_reason);
+		return;
+	}
+	for (int i = 0; i < GEN_FAIL_COUNT && n < size; i++)
+		if (r->failed_by[i] > 0 && i != GEN_FAIL_STATUS)
+			n += (size_t)snprintf(out + n, size - n, "%s%llu %s", n > 0 ? ", " : "",
+				(unsigned long long)r->failed_by[i],
+				gen_fail_text((enum gen_fail)i));
+	for (int i = 0; i < GEN_STATUS_MAX && n < size; i++)
+		if (r->failed_status[i] > 0)
+			n += (size_t)snprintf(out + n, size - n, "%s%llu answered %d",
+				n > 0 ? ", " : "", (unsigned long long)r->failed_status[i], i);
+	if (n == 0 && r->lost > 0)
+		snprintf(out, size, "%llu answers lost", (unsigned long long)r->lost);
+}
+
+static void take_detail(
+	const struct search_run *run, const struct gen_result *r, struct report_detail *out)
+{
+	*out = (struct report_detail){
+		.p50_ns = histogram_percentile(&r->final, 50),
+		.p99_ns = histogram_percentile(&r->final, 99),
+		.p999_ns = histogram_percentile(&r->final, 99.9),
+		.max_ns = r->final.max,
+		.retransmissions = r->retransmissions,
+		.missed = r->missed,
+		.cut = run->cut,
+	};
+	explain(r, out->reason, sizeof(out->reason));
+}
+
+/* ---- progress ---- */
+
+static void wipe(struct search_run *run)
+{
+	if (run->live)
+		fputs("\r\033[K", stderr);
+	run->live = false;
+}
+
+static int on_progress(void *arg, const struct gen_progress *p)
+{
+	struct search_run *run = arg;
+	char rate[32];
+
+	if ((double)failures(run, p->result) > run->allowed)
+		run->cut = true;
+	if (!run->options->gen.quiet && isatty(STDERR_FILENO)) {
+		fprintf(stderr, "\r\033[K  %s %s%s: %.1f of %.1f s, %llu attempts, %llu failed",
+			report_rate(run->ask->rate, rate, sizeof(rate)),
+			report_unit(run->options->kind), p->draining ? ", waiting for answers" : "",
+			(double)p->elapsed_ns / 1e9, (double)p->total_ns / 1e9,
+			(unsigned long long)p->result->attempts,
+			(unsigned long long)p->result->failed);
+		run->live = true;
+	}
+	return run->cut || gen_interrupted;
+}
+
+static void say_head(const struct search_run *run, const char *what)
+{
+	if (!run->options->gen.quiet)
+		fprintf(stderr, "%s\n%5s %12s %10s %10s  %-8s  %-21s %10s %10s\n", what, "trial",
+			report_unit(run->options->kind), "attempts", "failures", "outcome",
+			"between", "p50", "p99.9");
+}
+
+static void say_trial(
+	struct search_run *run, const struct search_ask *ask, const struct search_outcome *outcome)
+{
+	const struct report_detail *d = &run->detail;
+	char rate[32], low[32], high[32], between[72], a[32], b[32];
+	bool passed = (double)outcome->failures <= ask->loss * (double)outcome->attempts;
+
+	if (run->options->gen.quiet)
+		return;
+	snprintf(between, sizeof(between), "%s .. %s", report_rate(ask->low, low, sizeof(low)),
+		isinf(ask->high) ? "?" : report_rate(ask->high, high, sizeof(high)));
+	fprintf(stderr, "%5u %12s %10llu %10llu  %-8s  %-21s %10s %10s%s%s%s\n", ask->number,
+		report_rate(ask->rate, rate, sizeof(rate)), (unsigned long long)outcome->attempts,
+		(unsigned long long)outcome->failures,
+		outcome->limited ? "limited"
+		: passed         ? "passed"
+				 : "failed",
+		between, report_time(d->p50_ns, a, sizeof(a)),
+		report_time(d->p999_ns, b, sizeof(b)), d->reason[0] != '\0' ? "  (" : "", d->reason,
+		d->reason[0] != '\0' ? ")" : "");
+}
+
+/* ---- trials ---- */
+
+/* Lets the system get rid of what the last trial left. Returns false when it is told to stop. */
+static bool rest(double seconds)
+{
+	while (seconds > 0 && !gen_interrupted) {
+		double step = fmin(seconds, 0.1);
+		struct timespec t = {.tv_nsec = (long)(step * 1e9)};
+
+		nanosleep(&t, NULL);
+		seconds -= step;
+	}
+	return !gen_interrupted;
+}
+
+/* Runs a trial of any kind. Returns 0, 1 when interrupted, -errno. */
+static int run_trial(
+	struct search_run *run, const struct search_ask *ask, struct search_outcome *outcome)
+{
+	struct gen_trial trial = {
+		.rate = ask->rate,
+		.attempts = ask->attempts,
+		.seconds = ask->attempts != 0 ? 0 : ask->seconds,
+		.poisson = run->options->gen.poisson,
+		.progress = on_progress,
+		.arg = run,
+	};
+	double planned = ask->attempts != 0 ? (double)ask->attempts : ask->rate * ask->seconds;
+	int err;
+
+	run->ask = ask;
+	run->cut = false;
+	run->allowed = ask->loss * planned;
+	err = gen_trial(run->gen, &trial, run->result);
+	wipe(run);
+	if (gen_interrupted)
+		return 1;
+	if (err != 0 && !(err == -EINTR && run->cut)) {
+		fprintf(stderr, "siplane-gen: %s\n", gen_error(run->gen));
+		return err;
+	}
+	*outcome = (struct search_outcome){
+		.attempts = run->result->attempts,
+		.failures = failures(run, run->result),
+		.seconds = (double)run->result->sending_ns / 1e9,
+		.limited = run->result->generator_limit,
+	};
+	take_detail(run, run->result, &run->detail);
+	run->first += run->result->slots;
+	return 0;
+}
+
+/* The searches' callback. */
+static int on_trial(void *arg, const struct search_ask *ask, struct search_outcome *outcome)
+{
+	struct search_run *run = arg;
+	int status;
+
+	if (ask->number > 1 && !rest(run->options->pause))
+		return 1;
+	status = run_trial(run, ask, outcome);
+	if (status != 0)
+		return status;
+	run->into->detail[ask->number - 1] = run->detail;
+	say_trial(run, ask, outcome);
+	return 0;
+}
+
+/* --start probe: doubles short trials until one does not pass; half of the last that did. 0 when it
+ * was interrupted. */
+static double probe(struct search_run *run, double max)
+{
+	double rate = SEARCH_PROBE_FROM, passed = 0;
+
+	for (unsigned number = 1; rate <= max; number++, rate *= 2) {
+		struct search_ask ask = {
+			.rate = rate,
+			.attempts = (uint64_t)fmax(PROBE_ATTEMPTS, rate * PROBE_SECONDS),
+			.number = number,
+			.low = passed,
+			.high = INFINITY,
+		};
+		struct search_outcome outcome;
+
+		if (run_trial(run, &ask, &outcome) != 0)
+			return 0;
+		say_trial(run, &ask, &outcome);
+		if (outcome.limited || outcome.failures > 0)
+			break;
+		passed = rate;
+		if (!rest(run->options->pause))
+			return 0;
+	}
+	return fmax(SEARCH_PROBE_FROM, passed / 2);
+}
+
+/* --latency: trials at 10, 50 and 90 % of the rate that was found. */
+static void measure_latencies(struct search_run *run)
+{
+	static const double parts[LATENCY_POINTS] = {0.1, 0.5, 0.9};
+	struct report_search *into = run->into;
+
+	for (unsigned i = 0; i < LATENCY_POINTS && rest(run->options->pause); i++) {
+		struct search_record *record = &into->extra[into->extras];
+		bool passed;
+
+		record->ask = (struct search_ask){
+			.rate = fmax(floor(into->result.rate * parts[i]), SEARCH_RATE_MIN),
+			.seconds = run->options->ndr.seconds,
+			.number = i + 1,
+			.loss = 1, /* runs to its end */
+			.high = into->result.rate,
+		};
+		if (run_trial(run, &record->ask, &record->outcome) != 0)
+			return;
+		passed = record->outcome.failures == 0;
+		record->mark = record->outcome.limited ? SEARCH_LIMITED
+			       : passed                ? SEARCH_PASSED
+						       : SEARCH_FAILED;
+		into->extra_detail[into->extras++] = run->detail;
+		say_trial(run, &record->ask, &record->outcome);
+	}
+}
+
+/* ---- searches ---- */
+
+/* Opens the generator as `config` says, searches, and closes it unless `keep`. Returns 0 or the
+ * exit status. */
+static int search(struct search_run *run, const struct gen_config *config, const char *what,
+	struct report_search *into, struct report *report)
+{
+	const struct search_options *options = run->options;
+	char error[GEN_ERROR_MAX] = "";
+
+	if (run->gen == NULL)
+		run->gen = gen_open(config, error, sizeof(error));
+	if (run->gen == NULL) {
+		fprintf(stderr, "siplane-gen: %s\n", error);
+		return 1;
+	}
+	run->into = into;
+	into->ran = true;
+	into->desk =
+		(struct search_desk){.trial = on_trial, .arg = run, .trials_max = options->trials};
+	snprintf(into->caller, sizeof(into->caller), "%s", gen_describe(run->gen, false));
+	if (gen_describe(run->gen, true) != NULL)
+		snprintf(into->reflector, sizeof(into->reflector), "%s",
+			gen_describe(run->gen, true));
+	say_head(run, what);
+	if (options->probe) {
+		report->ser.r = report->ndr.start = probe(run, options->ser.max);
+		if (report->ser.r == 0) {
+			into->result.end = SEARCH_STOPPED;
+			return 0;
+		}
+	}
+	if (options->kind == SEARCH_NDR)
+		ndr_find(&report->ndr, &into->desk, &into->result);
+	else
+		ser_find(&report->ser, &into->desk, &into->result);
+	return 0;
+}
+
+static void close_generator(struct search_run *run)
+{
+	if (run->gen != NULL)
+		gen_close(run->gen);
+	run->gen = NULL;
+}
+
+static int search_baseline(struct search_run *run, struct report *report)
+{
+	struct gen_config config;
+	struct baseline baseline;
+	int status;
+
+	if (baseline_begin(&run->options->gen, &config, &baseline) != 0)
+		return 1;
+	status = search(run, &config, "baseline of the testbed", &report->baseline, report);
+	close_generator(run);
+	baseline_end(&baseline);
+	return status;
+}
+
+/* RFC 7502 6.8: the same addresses-of-record again, 5 to 10 minutes later. */
+static int search_again(struct search_run *run, struct report *report)
+{
+	struct timespec before, after;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	if (!run->options->gen.quiet)
+		fprintf(stderr, "waiting %g s, then the same addresses-of-record again\n",
+			run->options->wait);
+	if (!rest(run->options->wait))
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	report->waited = (double)(after.tv_sec - before.tv_sec) +
+			 (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	run->first = 0;
+	return search(run, &run->options->gen, "re-registration", &report->again, report);
+}
+
+static int search_all(struct search_run *run, struct report *report)
+{
+	const struct search_options *options = run->options;
+
+	if (options->baseline && search_baseline(run, report) != 0)
+		return 1;
+	if (gen_interrupted)
+		return 0;
+	run->first = 0;
+	if (search(run, &options->gen, report_benchmark(report), &report->search, report) != 0)
+		return 1;
+	if (options->reregister && report->search.result.end == SEARCH_FOUND &&
+		search_again(run, report) != 0)
+		return 1;
+	if (options->latency && report->search.result.rate > 0 && !gen_interrupted) {
+		run->into = &report->search;
+		measure_latencies(run);
+	}
+	return 0;
+}
+
+/* What the scenario says of sessions: how long they last, and how long a request waits for its
+ * final answer. */
+static int read_scenario(const struct gen_config *config, struct report *report, char *duration,
+	size_t duration_size)
+{
+	char error[GEN_ERROR_MAX];
+	struct scenario *s = scenario_read(
+		config->scenario, config->variable, config->variables, error, sizeof(error));
+	uint64_t from = 0, to = 0, within = 0;
+
+	if (s == NULL) {
+		fprintf(stderr, "siplane-gen: %s\n", error);
+		return -EINVAL;
+	}
+	for (unsigned c = 0; c < s->calls; c++)
+		for (unsigned i = 0; i < s->call[c].steps; i++) {
+			const struct step *step = &s->call[c].step[i];
+
+			if (step->kind == STEP_WAIT && c == 0) {
+				from += step->from_ns;
+				to += step->to_ns;
+			} else if (step->kind == STEP_EXPECT && step->final &&
+				   step->from_ns > within) {
+				within = step->from_ns;
+			}
+		}
+	scenario_free(s);
+	report->threshold = (double)within / 1e9;
+	if (to > from)
+		snprintf(duration, duration_size, "%g to %g s", (double)from / 1e9,
+			(double)to / 1e9);
+	else
+		snprintf(duration, duration_size, "%g s", (double)from / 1e9);
+	report->session_duration = duration;
+	return 0;
+}
+
+static int make_report(const struct search_options *options, struct report *report)
+{
+	static char duration[64];
+
+	report->kind = options->kind;
+	report->ndr = options->ndr;
+	report->ser = options->ser;
+	report->scenario = options->gen.scenario;
+	report->target = options->gen.target;
+	report->device_under_test = options->dut;
+	report->poisson = options->gen.poisson;
+	report->no_retransmit = options->gen.no_retransmit;
+	memcpy(report->notes, options->note, sizeof(report->notes));
+	report->n_notes = options->notes;
+	if (options->baseline_from != NULL) {
+		int err = report_read_rate(options->baseline_from, options->kind,
+			&report->baseline_rate, &report->baseline_end);
+
+		report->baseline_file = options->baseline_from;
+		if (err != 0) {
+			fprintf(stderr, "siplane-gen: %s: %s\n", options->baseline_from,
+				err == -EINVAL ? "not the JSON of an earlier search of that kind"
+					       : strerror(-err));
+			return err;
+		}
+	}
+	return read_scenario(&options->gen, report, duration, sizeof(duration));
+}
+
+int search_main(int argc, char **argv)
+{
+	static struct search_options options;
+	struct report *report;
+	struct search_run run = {.options = &options};
+	int status = search_options_parse(argc, argv, &options);
+
+	if (status != 0)
+		return status - 1;
+	report = calloc(1, sizeof(*report));
+	run.result = calloc(1, sizeof(*run.result));
+	status = 1;
+	if (report == NULL || run.result == NULL) {
+		fputs("siplane-gen: out of memory\n", stderr);
+	} else if (make_report(&options, report) == 0) {
+		status = search_all(&run, report);
+		close_generator(&run);
+		if (report->search.ran && (options.gen.json ? report_json(report, stdout)
+							    : report_print(report, stdout)) != 0)
+			status = 1;
+		if (report->search.result.end != SEARCH_FOUND || !report->search.ran)
+			status = 1;
+	}
+	free(run.result);
+	free(report);
+	return status;
+}
