@@ -9,9 +9,6 @@
  */
 #include "sip/grammar.h"
 
-/* The rank of edits that delete: behind all inserts at their offset. */
-#define ORDER_DELETE UINT16_MAX
-
 static inline __attribute__((always_inline)) int add(struct sip_edits *edits, uint32_t off,
 	uint32_t del, uint16_t order, const struct str *part, unsigned parts)
 {
@@ -41,7 +38,7 @@ static inline __attribute__((always_inline)) int add(struct sip_edits *edits, ui
 
 int sip_edit_replace(struct sip_edits *edits, uint32_t off, uint32_t del, struct str text)
 {
-	return add(edits, off, del, del != 0 ? ORDER_DELETE : SIP_EDIT_NORMAL, &text, 1);
+	return add(edits, off, del, del != 0 ? SIP_EDIT_REPLACE : SIP_EDIT_NORMAL, &text, 1);
 }
 
 int sip_edit_insert(struct sip_edits *edits, uint32_t off, uint16_t order, struct str text)
@@ -51,7 +48,7 @@ int sip_edit_insert(struct sip_edits *edits, uint32_t off, uint16_t order, struc
 
 int sip_edit_delete(struct sip_edits *edits, uint32_t off, uint32_t del)
 {
-	return add(edits, off, del, ORDER_DELETE, NULL, 0);
+	return add(edits, off, del, SIP_EDIT_REPLACE, NULL, 0);
 }
 
 int sip_edit_insert_parts(struct sip_edits *edits, uint32_t off, uint16_t order,
@@ -144,110 +141,163 @@ int sip_edit_delete_value(struct sip_edits *edits, const struct sip_msg *msg, co
 
 /* ---- output ---- */
 
-/* By offset, then rank, then arrival: stable, and cheap for the nearly sorted lists that come. */
+/* What edits are sorted by: offset, then rank. */
+static inline uint64_t place_of(const struct sip_edit *edit)
+{
+	return (uint64_t)edit->off << 16 | edit->order;
+}
+
+/* Those of one place stay as they arrived. Cheap for the nearly sorted lists that come. */
 static void sort(struct sip_edits *edits)
 {
 	for (unsigned i = 1; i < edits->count; i++) {
-		struct sip_edit edit = edits->edit[i];
+		struct sip_edit edit;
 		unsigned j = i;
 
-		for (; j > 0; j--) {
-			const struct sip_edit *before = &edits->edit[j - 1];
-
-			if (before->off < edit.off ||
-				(before->off == edit.off && before->order <= edit.order))
-				break;
-			edits->edit[j] = *before;
-		}
+		if (place_of(&edits->edit[i - 1]) <= place_of(&edits->edit[i]))
+			continue;
+		edit = edits->edit[i];
+		for (; j > 0 && place_of(&edits->edit[j - 1]) > place_of(&edit); j--)
+			edits->edit[j] = edits->edit[j - 1];
 		edits->edit[j] = edit;
 	}
 }
 
+enum manner {
+	COUNT, /* nothing is written */
+	EXACT, /* no byte more than there is */
+	WIDE   /* whole vectors: behind what is written there are SIP_EDIT_SLACK bytes of room */
+};
+
 struct output {
-	char *out; /* NULL: count only */
+	char *out;
 	uint64_t len;
 };
 
-static inline void put(struct output *o, const char *s, uint64_t len)
+/* What a vector register of either size holds, wherever it lies. */
+typedef char wide __attribute__((vector_size(SIP_EDIT_SLACK), aligned(1), may_alias));
+
+/* From here on a call of memcpy() is the cheaper one. */
+#define WIDE_MAX 256
+
+static inline void put_wide(char *out, const char *s, uint64_t len)
 {
-	if (o->out != NULL)
+	for (uint64_t i = 0; i < len; i += sizeof(wide)) {
+		*(wide *)(out + i) = *(const wide *)(s + i);
+		/* A loop, not the call that it could be taken for. */
+		__asm__ volatile("" : : : "memory");
+	}
+}
+
+/* `behind`: bytes of the source that may be read behind these. */
+static inline __attribute__((always_inline)) void put(
+	struct output *o, const char *s, uint64_t len, uint64_t behind, enum manner manner)
+{
+	if (manner == WIDE && len <= WIDE_MAX && behind >= sizeof(wide))
+		put_wide(o->out + o->len, s, len);
+	else if (manner != COUNT)
 		str_copy(o->out + o->len, (struct str){s, (uint32_t)len});
 	o->len += len;
 }
 
-/* The edit of [first, end), all at one offset, whose delete reaches furthest; the latest of equals;
- * NULL where none deletes. */
+/* Bytes [from, to) of a message of `len`. */
+static inline __attribute__((always_inline)) void put_message(struct output *o, const char *buf,
+	uint32_t from, uint32_t to, uint32_t len, enum manner manner)
+{
+	put(o, manner != COUNT ? buf + from : NULL, to - from, len - to, manner);
+}
+
+static inline __attribute__((always_inline)) void put_text(struct output *o,
+	const struct sip_edits *edits, const struct sip_edit *edit, enum manner manner)
+{
+	put(o, edits->text + edit->at, edit->len, SIP_EDIT_SLACK, manner);
+}
+
+/* The edit of [first, end), all at one offset, whose delete reaches furthest; the latest of equals.
+ * The first one deletes. */
 static const struct sip_edit *largest_delete(
 	const struct sip_edit *first, const struct sip_edit *end)
 {
-	const struct sip_edit *best = NULL;
+	const struct sip_edit *best = first;
 
 	for (; first < end; first++)
-		if (first->del != 0 && (best == NULL || first->del >= best->del))
+		if (first->del >= best->del)
 			best = first;
 	return best;
 }
 
 /* Walks the sorted list, one offset at a time. `reach`: where the deletes that began before this
  * offset end. */
-static void run(const struct sip_edits *edits, const char *buf, uint32_t len, struct output *o)
+static inline __attribute__((always_inline)) uint64_t walk(
+	const struct sip_edits *edits, const char *buf, uint32_t len, char *out, enum manner manner)
 {
-	const struct sip_edit *edit = edits->edit, *end = edit + edits->count, *group;
+	const struct sip_edit *edit = edits->edit, *end = edit + edits->count, *group, *largest;
+	struct output o = {out, 0};
 	uint32_t pos = 0, reach = 0;
 
 	for (; edit < end; edit = group) {
-		const struct sip_edit *largest;
 		uint32_t off = edit->off < len ? edit->off : len, end_at;
 
 		for (group = edit + 1; group < end && group->off == edit->off; group++)
 			;
 		if (off > pos) {
-			put(o, buf != NULL ? buf + pos : NULL, off - pos);
+			put_message(&o, buf, pos, off, len, manner);
 			pos = off;
 		}
-		largest = group - edit > 1 ? largest_delete(edit, group)
-			  : edit->del != 0 ? edit
-					   : NULL;
 		for (; edit < group && edit->del == 0; edit++)
 			if (reach <= off)
-				put(o, edits->text + edit->at, edit->len);
-		if (largest == NULL)
+				put_text(&o, edits, edit, manner);
+		if (edit == group)
 			continue;
+		largest = group - edit > 1 ? largest_delete(edit, group) : edit;
 		end_at = edit_end(largest) < len ? (uint32_t)edit_end(largest) : len;
 		if (reach < end_at) {
-			put(o, edits->text + largest->at, largest->len);
+			put_text(&o, edits, largest, manner);
 			reach = end_at;
 			pos = end_at;
 		}
 	}
-	put(o, buf != NULL ? buf + pos : NULL, len - pos);
+	put_message(&o, buf, pos, len, len, manner);
+	return o.len;
+}
+
+static uint64_t walk_sse(const struct sip_edits *edits, const char *buf, uint32_t len, char *out)
+{
+	return walk(edits, buf, len, out, WIDE);
+}
+
+__attribute__((target("avx2"))) static uint64_t walk_avx2(
+	const struct sip_edits *edits, const char *buf, uint32_t len, char *out)
+{
+	return walk(edits, buf, len, out, WIDE);
+}
+
+static uint64_t (*walk_wide)(
+	const struct sip_edits *edits, const char *buf, uint32_t len, char *out) = walk_sse;
+
+__attribute__((constructor)) static void select_best(void)
+{
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx2"))
+		walk_wide = walk_avx2;
 }
 
 uint32_t sip_edit_length(struct sip_edits *edits, uint32_t len)
 {
-	struct output o = {NULL, 0};
-
 	sort(edits);
-	run(edits, NULL, len, &o);
-	return (uint32_t)o.len;
+	return (uint32_t)walk(edits, NULL, len, NULL, COUNT);
 }
 
 int64_t sip_edit_apply(
 	struct sip_edits *edits, const char *buf, uint32_t len, char *out, uint32_t room)
 {
-	struct output o = {out, 0};
-	uint32_t need;
-
 	if (edits->overflow)
 		return -EOVERFLOW;
+	sort(edits);
 	/* It seldom comes so close that it has to be counted before it is written. */
-	if ((uint64_t)len + edits->text_len <= room) {
-		sort(edits);
-	} else {
-		need = sip_edit_length(edits, len);
-		if (need > room)
-			return -ENOSPC;
-	}
-	run(edits, buf, len, &o);
-	return (int64_t)o.len;
+	if ((uint64_t)len + edits->text_len + SIP_EDIT_SLACK <= room)
+		return (int64_t)walk_wide(edits, buf, len, out);
+	if (walk(edits, buf, len, NULL, COUNT) > room)
+		return -ENOSPC;
+	return (int64_t)walk(edits, buf, len, out, EXACT);
 }

@@ -388,6 +388,7 @@ bool sip_msg_list_has(
 
 #define SIP_EDITS_MAX 96       /* changes of one message */
 #define SIP_EDIT_TEXT_MAX 6144 /* bytes of inserted text of one message */
+#define SIP_EDIT_SLACK 32      /* bytes behind such text that copying in wide moves may touch */
 
 /* At offset `off` of the original: delete `del` bytes and put `len` bytes of text[at..] there. */
 struct sip_edit {
@@ -410,7 +411,7 @@ struct sip_edits {
 	uint16_t text_len;
 	bool overflow;
 	struct sip_edit edit[SIP_EDITS_MAX];
-	char text[SIP_EDIT_TEXT_MAX];
+	char text[SIP_EDIT_TEXT_MAX + SIP_EDIT_SLACK];
 };
 
 static inline void sip_edits_reset(struct sip_edits *edits)
@@ -421,9 +422,10 @@ static inline void sip_edits_reset(struct sip_edits *edits)
 }
 
 /* Ranks for inserts that meet at one offset. */
-#define SIP_EDIT_FIRST 0   /* our Via */
-#define SIP_EDIT_NORMAL 50 /* what the script inserts */
-#define SIP_EDIT_LAST 100  /* what the script appends */
+#define SIP_EDIT_FIRST 0            /* our Via */
+#define SIP_EDIT_NORMAL 50          /* what the script inserts */
+#define SIP_EDIT_LAST 100           /* what the script appends */
+#define SIP_EDIT_REPLACE UINT16_MAX /* edits that delete: behind all inserts at their offset */
 
 /*
  * Adds a change. Returns 0, or -ENOSPC (and overflow) where a bound is met. Deletes that overlap
@@ -440,6 +442,33 @@ int sip_edit_delete(struct sip_edits *edits, uint32_t off, uint32_t del);
 /* The same from pieces, so that a caller needs no buffer of its own: the parts are joined. */
 int sip_edit_insert_parts(struct sip_edits *edits, uint32_t off, uint16_t order,
 	const struct str *part, unsigned parts);
+
+/*
+ * The same for text that is written where it belongs: sip_edit_begin() gives a place for at most
+ * `max` bytes (and SIP_EDIT_SLACK more that may be overwritten), or NULL and overflow, and
+ * sip_edit_end() adds the change with what was written up to `end`. Nothing else is added between.
+ */
+static inline char *sip_edit_begin(struct sip_edits *edits, uint32_t max)
+{
+	if (edits->count < SIP_EDITS_MAX && max <= (uint32_t)SIP_EDIT_TEXT_MAX - edits->text_len)
+		return edits->text + edits->text_len;
+	edits->overflow = true;
+	return NULL;
+}
+
+/* `order` is a rank, SIP_EDIT_REPLACE where `del` is not 0. */
+static inline void sip_edit_end(
+	struct sip_edits *edits, uint32_t off, uint32_t del, uint16_t order, const char *end)
+{
+	uint16_t at = edits->text_len;
+
+	edits->text_len = (uint16_t)(end - edits->text);
+	edits->edit[edits->count++] = (struct sip_edit){.off = off,
+		.del = del,
+		.at = at,
+		.len = (uint16_t)(edits->text_len - at),
+		.order = order};
+}
 
 /*
  * Takes out one value (from sip_list_next() or a struct sip_via/sip_address `value`) of header line

@@ -113,8 +113,9 @@ static void test_random_edits_give_what_the_reference_gives(void **state)
 
 	for (unsigned round = 0; round < 20000; round++) {
 		struct reference_edit e[REFERENCE_MAX];
-		char buf[64], want[64 + REFERENCE_MAX * 8], *copy, *out;
-		uint32_t len = 1 + draw(sizeof(buf)),
+		char buf[640], want[sizeof(buf) + REFERENCE_MAX * 8], *copy, *out;
+		/* Some are as long as messages: what is copied at once is long too. */
+		uint32_t len = 1 + draw(round % 50 == 1 ? sizeof(buf) : 64),
 			 n = draw(round % 100 == 0 ? REFERENCE_MAX : 10);
 		unsigned size;
 
@@ -138,6 +139,13 @@ static void test_random_edits_give_what_the_reference_gives(void **state)
 				want);
 		if (size > 0)
 			assert_int_equal(sip_edit_apply(&edits, copy, len, out, size - 1), -ENOSPC);
+		/* With the room that lets it copy in wide moves, and none behind that. */
+		free(out);
+		out = malloc(len + edits.text_len + SIP_EDIT_SLACK);
+		assert_int_equal(sip_edit_apply(&edits, copy, len, out,
+					 len + edits.text_len + SIP_EDIT_SLACK),
+			size);
+		assert_memory_equal(out, want, size);
 		free(copy);
 		free(out);
 	}
