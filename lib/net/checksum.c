@@ -171,11 +171,12 @@ uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len)
 /* The 16-bit one's complement sum, not complemented. */
 static inline uint16_t fold(uint64_t sum)
 {
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (uint16_t)sum;
+	uint32_t half = (uint32_t)sum, word;
+
+	half += (uint32_t)(sum >> 32);
+	half += half < (uint32_t)sum;
+	word = (half >> 16) + (half & 0xffff);
+	return (uint16_t)(word + (word >> 16));
 }
 
 uint16_t net_checksum_fold(uint64_t sum)
@@ -183,11 +184,10 @@ uint16_t net_checksum_fold(uint64_t sum)
 	return (uint16_t)~fold(sum);
 }
 
-/* RFC 768, RFC 8200 8.1: addresses, protocol and length, in memory order. */
-static inline uint64_t pseudo_sum(
-	const struct net_addr *src, const struct net_addr *dst, uint32_t l4_len)
+/* RFC 768, RFC 8200 8.1: addresses and protocol, in memory order. */
+static inline uint64_t pseudo_sum(const struct net_addr *src, const struct net_addr *dst)
 {
-	uint64_t sum = (uint64_t)htobe32(l4_len) + htobe16(WIRE_UDP);
+	uint64_t sum = htobe16(WIRE_UDP);
 
 	if (src->family == 4)
 		return sum + src->v4 + dst->v4;
@@ -195,23 +195,50 @@ static inline uint64_t pseudo_sum(
 	return add_around(add_around(sum, dst->q[0]), dst->q[1]);
 }
 
+uint64_t wire_pseudo_sum(const struct net_addr *src, const struct net_addr *dst)
+{
+	return pseudo_sum(src, dst);
+}
+
+/* The length, as the pseudo header holds it. */
+static inline uint64_t with_length(uint64_t sum, uint32_t l4_len)
+{
+	return add_around(sum, htobe32(l4_len));
+}
+
+/* The sum that goes into the UDP header at l4, whatever stands there: the field counts as 0, what
+ * it holds is taken off again. */
+static inline uint16_t udp_checksum(uint64_t pseudo, const uint8_t *l4, uint32_t l4_len)
+{
+	uint64_t sum = with_length(pseudo, l4_len);
+	uint16_t result, field;
+
+	memcpy(&field, l4 + 6, 2);
+	sum = net_checksum_add(add_around(sum, (uint16_t)~field), l4, l4_len);
+	result = (uint16_t)~fold(sum);
+	return result != 0 ? result : 0xffff;
+}
+
 uint16_t net_udp_pseudo_checksum(
 	const struct net_addr *src, const struct net_addr *dst, uint32_t l4_len)
 {
-	return fold(pseudo_sum(src, dst, l4_len));
+	return fold(with_length(pseudo_sum(src, dst), l4_len));
+}
+
+uint16_t net_template_pseudo_checksum(const struct net_template *t, uint32_t l4_len)
+{
+	return fold(with_length(t->pseudo_sum, l4_len));
 }
 
 uint16_t net_udp_checksum(
 	const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len)
 {
-	uint64_t sum = pseudo_sum(src, dst, l4_len);
-	uint16_t result, field;
+	return udp_checksum(pseudo_sum(src, dst), l4, l4_len);
+}
 
-	/* The field itself counts as 0: what it holds is taken off again. */
-	memcpy(&field, l4 + 6, 2);
-	sum = net_checksum_add(add_around(sum, (uint16_t)~field), l4, l4_len);
-	result = net_checksum_fold(sum);
-	return result != 0 ? result : 0xffff;
+uint16_t net_template_checksum(const struct net_template *t, const uint8_t *l4, uint32_t l4_len)
+{
+	return udp_checksum(t->pseudo_sum, l4, l4_len);
 }
 
 enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *frame)
@@ -225,8 +252,8 @@ enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *fr
 	memcpy(&field, l4 + 6, 2);
 	if (field == 0)
 		return frame->family == 4 ? NET_CHECKSUM_NONE : NET_CHECKSUM_BAD;
-	sum = net_checksum_add(pseudo_sum(src, dst, len), l4, len);
-	if (net_checksum_fold(sum) == 0)
+	sum = net_checksum_add(with_length(pseudo_sum(src, dst), len), l4, len);
+	if (fold(sum) == 0xffff)
 		return NET_CHECKSUM_GOOD;
 	return field == net_udp_pseudo_checksum(src, dst, len) ? NET_CHECKSUM_PSEUDO
 							       : NET_CHECKSUM_BAD;

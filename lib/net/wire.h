@@ -72,6 +72,10 @@ static inline struct net_addr wire_get_v4(const uint8_t *p)
 	return net_addr_v4(v4);
 }
 
+/* checksum.c: sums that are not folded. The pseudo header's without the length (RFC 768, RFC 8200
+ * 8.1). */
+uint64_t wire_pseudo_sum(const struct net_addr *src, const struct net_addr *dst);
+
 /* write.c: the parts of a frame in front of UDP. Each returns the bytes written. */
 uint32_t wire_write_ether(const struct net_header *h, uint8_t *out);
 uint32_t wire_write_ipv4(

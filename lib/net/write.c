@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "net/wire.h"
 
+#include <emmintrin.h>
+
 uint32_t wire_write_ether(const struct net_header *h, uint8_t *out)
 {
 	uint32_t n = 12;
@@ -84,4 +86,51 @@ void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t 
 		n += wire_write_ipv4(h, l4_len, h->ip_id,
 			h->dont_fragment ? WIRE_IPV4_DONT_FRAGMENT : 0, out + n);
 	net_udp_write(h, payload_len, out + n);
+}
+
+void net_template_make(const struct net_header *h, struct net_template *out)
+{
+	uint32_t length = net_header_length(h);
+	uint8_t *at = out->room + NET_TEMPLATE_ROOM - length, *ip = at + link_length(h);
+
+	memset(out, 0, sizeof(*out));
+	net_header_write(h, 0, at);
+	out->family = h->dst.addr.family;
+	out->length = (uint8_t)length;
+	out->pseudo_sum = wire_pseudo_sum(&h->src.addr, &h->dst.addr);
+	if (out->family == 6)
+		return;
+	memset(ip + 2, 0, 2);
+	memset(ip + 10, 0, 2);
+	out->ip_sum = (uint32_t)(uint16_t)~net_checksum_fold(net_checksum_add(0, ip, NET_IPV4_LEN));
+}
+
+static inline void copy16(uint8_t *to, const uint8_t *from)
+{
+	_mm_storeu_si128((__m128i *)to, _mm_load_si128((const __m128i *)from));
+}
+
+void net_template_write(const struct net_template *t, uint32_t payload_len, uint8_t *payload)
+{
+	uint8_t *at = payload - NET_TEMPLATE_ROOM;
+	uint32_t l4_len = NET_UDP_LEN + payload_len, sum;
+	uint16_t folded;
+
+	/* Ethernet, IPv4 and UDP need the last 42 bytes. */
+	copy16(at + 64, t->room + 64);
+	copy16(at + 48, t->room + 48);
+	copy16(at + 32, t->room + 32);
+	wire_put16(payload - 4, l4_len);
+	if (t->length > 48) {
+		copy16(at + 16, t->room + 16);
+		copy16(at, t->room);
+	}
+	if (t->family == 6) {
+		wire_put16(payload - NET_UDP_LEN - NET_IPV6_LEN + 4, l4_len);
+		return;
+	}
+	wire_put16(payload - NET_UDP_LEN - NET_IPV4_LEN + 2, NET_IPV4_LEN + l4_len);
+	sum = t->ip_sum + htobe16((uint16_t)(NET_IPV4_LEN + l4_len));
+	folded = (uint16_t) ~((sum >> 16) + sum);
+	memcpy(payload - NET_UDP_LEN - NET_IPV4_LEN + 10, &folded, 2);
 }

@@ -10,26 +10,23 @@
 /* Tries of a full transmit queue before the frames are dropped. */
 #define TX_TRIES 8
 
-static void count_sent(struct worker *w, uint32_t mark)
-{
-	uint32_t frames = mark & 0xffffff;
+/* What has been sent, by the kind of each frame. */
+struct sent {
+	uint64_t frames[TX_KINDS], times[TX_KINDS];
+};
 
-	switch ((enum tx_kind)(mark >> 24)) {
-	case TX_FORWARDED:
-		counter_add(w->count, COUNTER_FORWARDED, frames);
-		break;
-	case TX_ANSWERED:
-		counter_add(w->count, COUNTER_ANSWERED, frames);
-		break;
-	case TX_OWN:
-		counter_add(w->count, COUNTER_OWN_REPLIES, 1);
-		break;
-	case TX_KERNEL:
-		counter_add(w->count, COUNTER_FRAMES_FROM_KERNEL, 1);
-		break;
-	case TX_NOTHING:
-		break;
-	}
+static inline void sent_add(struct sent *s, uint32_t mark)
+{
+	s->frames[mark >> 24] += mark & 0xffffff;
+	s->times[mark >> 24]++;
+}
+
+static void count_sent(struct worker *w, const struct sent *s)
+{
+	counter_add(w->count, COUNTER_FORWARDED, s->frames[TX_FORWARDED]);
+	counter_add(w->count, COUNTER_ANSWERED, s->frames[TX_ANSWERED]);
+	counter_add(w->count, COUNTER_OWN_REPLIES, s->times[TX_OWN]);
+	counter_add(w->count, COUNTER_FRAMES_FROM_KERNEL, s->times[TX_KERNEL]);
 }
 
 /* An outgoing frame is lost: what it carried is lost with it. */
@@ -45,6 +42,7 @@ static void count_lost(struct worker *w, uint32_t mark, unsigned counter)
 static void flush_port(struct worker *w, unsigned at)
 {
 	struct outgoing *o = &w->out[at];
+	struct sent all = {0};
 	uint32_t mark[PORT_BURST];
 	unsigned sent = 0;
 
@@ -54,7 +52,8 @@ static void flush_port(struct worker *w, unsigned at)
 		sent += port_tx_burst(w->at[at].port, (uint16_t)w->at[at].queue, o->m + sent,
 			(uint16_t)(o->count - sent));
 	for (unsigned i = 0; i < sent; i++)
-		count_sent(w, mark[i]);
+		sent_add(&all, mark[i]);
+	count_sent(w, &all);
 	counter_add(w->count, COUNTER_FRAMES_OUT, sent);
 	for (unsigned i = sent; i < o->count; i++) {
 		count_lost(w, mark[i], COUNTER_DROP_TX_FULL);
@@ -112,31 +111,29 @@ static void fill_header(const struct worker *w, const struct proxy_listener *fro
 }
 
 /* Leaves the sum to the device, or makes it. */
-static void put_checksum(
-	const struct port *port, const struct net_header *h, struct rte_mbuf *m, uint32_t l4_len)
+static void put_checksum(const struct port *port, const struct way *way, struct rte_mbuf *m,
+	uint8_t *l4, uint32_t l4_len)
 {
-	uint32_t l3_off = NET_ETHER_LEN + NET_VLAN_LEN * h->vlan_count;
-	uint32_t l4_off = net_header_length(h) - NET_UDP_LEN;
-	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, l4_off);
+	const struct net_template *t = &way->headers;
 	uint16_t sum;
 
 	if (port->tx_udp_checksum) {
-		m->l2_len = l3_off;
-		m->l3_len = l4_off - l3_off;
+		m->l2_len = NET_ETHER_LEN + NET_VLAN_LEN * way->header.vlan_count;
+		m->l3_len = t->length - NET_UDP_LEN - m->l2_len;
 		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM |
-			       (h->src.addr.family == 6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
-		sum = net_udp_pseudo_checksum(&h->src.addr, &h->dst.addr, l4_len);
+			       (t->family == 6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+		sum = net_template_pseudo_checksum(t, l4_len);
 	} else {
-		sum = net_udp_checksum(&h->src.addr, &h->dst.addr, l4, l4_len);
+		sum = net_template_checksum(t, l4, l4_len);
 	}
 	memcpy(l4 + 6, &sum, sizeof(sum));
 }
 
 /* Sends a datagram in pieces; all of them or none gets into buffers. */
-static void transmit_fragments(struct worker *w, struct rte_mbuf *m, const struct net_header *h,
-	const struct kernel_hop *hop, uint32_t l4_len, uint32_t mark)
+static void transmit_fragments(
+	struct worker *w, struct rte_mbuf *m, const struct way *way, uint32_t l4_len, uint32_t mark)
 {
-	const struct port *port = w->at[hop->port].port;
+	const struct net_header *h = &way->header;
 	uint32_t l4_off = net_header_length(h) - NET_UDP_LEN;
 	uint32_t head = net_fragment_header_length(h);
 	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, l4_off);
@@ -149,7 +146,7 @@ static void transmit_fragments(struct worker *w, struct rte_mbuf *m, const struc
 	uint16_t sum = net_udp_checksum(&h->src.addr, &h->dst.addr, l4, l4_len);
 
 	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, l4_off + 6), &sum, sizeof(sum));
-	while (net_fragment_nth(h->src.addr.family, RTE_MIN(hop->mtu, port->mtu), l4_len, n, &f)) {
+	while (net_fragment_nth(h->src.addr.family, way->mtu, l4_len, n, &f)) {
 		struct rte_mbuf *p = rte_pktmbuf_alloc(w->p->config.pool);
 
 		if (p == NULL || rte_pktmbuf_tailroom(p) < head + f.len) {
@@ -170,7 +167,7 @@ static void transmit_fragments(struct worker *w, struct rte_mbuf *m, const struc
 	piece[n - 1]->hash.usr = mark;
 	counter_add(w->count, COUNTER_FRAGMENTS_OUT, n);
 	for (uint32_t i = 0; i < n; i++)
-		transmit_frame(w, hop->port, piece[i]);
+		transmit_frame(w, way->hop.port, piece[i]);
 	rte_pktmbuf_free(m);
 }
 
@@ -187,6 +184,7 @@ static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m,
 	struct net_header h = {.src = from->ep, .dst = to->dst};
 	uint32_t payload = rte_pktmbuf_pkt_len(m), header, mark = m->hash.usr;
 	int vid = w->p->config.vlan[at->port];
+	struct sent sent = {0};
 	uint16_t sum;
 	uint8_t *frame;
 
@@ -208,50 +206,97 @@ static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m,
 		rte_pktmbuf_free(m);
 		return;
 	}
-	count_sent(w, mark);
+	sent_add(&sent, mark);
+	count_sent(w, &sent);
 	counter_add(w->count, COUNTER_FRAMES_IN, 1);
 	counter_add(w->count, COUNTER_LOOPED, 1);
 }
 
-void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
-	enum tx_kind kind, uint32_t frames)
+/* A way's place: which one does not matter much, a pass has few. */
+static inline unsigned way_slot(const struct proxy_out *to)
+{
+	uint64_t v =
+		to->dst.addr.q[0] ^ to->dst.addr.q[1] ^ (uint64_t)to->dst.port << 32 ^ to->listener;
+
+	return (unsigned)(v * 0x9e3779b97f4a7c15ULL >> 32) % WAYS;
+}
+
+static void find_way(struct worker *w, const struct proxy_out *to, struct way *way)
 {
 	const struct proxy_listener *from = proxy_listener_at(w->p->config.proxy, to->listener);
 	const struct pipeline_config *c = &w->p->config;
-	struct kernel_hop hop = {.state = KERNEL_HOP_NO_ROUTE};
-	struct net_header h;
-	uint32_t payload = rte_pktmbuf_pkt_len(m), l4_len = payload + NET_UDP_LEN, header;
 
-	tx_mark(m, kind, frames);
-	if (from != NULL && proxy_listener_find(c->proxy, &to->dst, SIP_TRANSPORT_UDP) >= 0) {
-		transmit_to_ourselves(w, m, from, to);
+	way->pass = w->pass;
+	way->dst = to->dst;
+	way->listener = to->listener;
+	way->to_ourselves = false;
+	way->hop.state = KERNEL_HOP_NO_ROUTE;
+	if (from == NULL)
+		return;
+	if (proxy_listener_find(c->proxy, &to->dst, SIP_TRANSPORT_UDP) >= 0) {
+		way->to_ourselves = true;
 		return;
 	}
-	if (from != NULL) {
-		if (c->hop_find != NULL)
-			c->hop_find(c->hop_arg, &to->dst.addr, &hop);
-		else
-			kernel_hop_find(w->hops, &to->dst.addr, &hop);
-	}
-	if (hop.state == KERNEL_HOP_NO_ROUTE || hop.state == KERNEL_HOP_LOCAL) {
+	if (c->hop_find != NULL)
+		c->hop_find(c->hop_arg, &to->dst.addr, &way->hop);
+	else
+		kernel_hop_find(w->hops, &to->dst.addr, &way->hop);
+	if (way->hop.state != KERNEL_HOP_READY)
+		return;
+	way->mtu = RTE_MIN(way->hop.mtu, w->at[way->hop.port].port->mtu);
+	fill_header(w, from, to, &way->hop, &way->header);
+	net_template_make(&way->header, &way->headers);
+}
+
+static inline struct way *way_to(struct worker *w, const struct proxy_out *to)
+{
+	struct way *way = &w->way[way_slot(to)];
+
+	if (way->pass != w->pass || way->listener != to->listener ||
+		!net_endpoint_equal(&way->dst, &to->dst))
+		find_way(w, to, way);
+	return way;
+}
+
+/* What has no hop that is ready. */
+static void transmit_otherwise(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+	const struct way *way, enum tx_kind kind, uint32_t frames)
+{
+	if (way->to_ourselves) {
+		transmit_to_ourselves(
+			w, m, proxy_listener_at(w->p->config.proxy, to->listener), to);
+	} else if (way->hop.state == KERNEL_HOP_UNRESOLVED) {
+		crossing_wait_neighbour(w, m, to, &way->hop, kind, frames);
+	} else {
 		count_lost(w, m->hash.usr, COUNTER_DROP_NO_ROUTE);
 		rte_pktmbuf_free(m);
+	}
+}
+
+/* Headers are written with what they need not into the bytes before them. */
+_Static_assert(RTE_PKTMBUF_HEADROOM >= NET_TEMPLATE_ROOM, "templates fit a buffer's headroom");
+
+void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+	enum tx_kind kind, uint32_t frames)
+{
+	const struct way *way = way_to(w, to);
+	uint32_t payload = rte_pktmbuf_pkt_len(m), l4_len = payload + NET_UDP_LEN;
+	uint8_t *text;
+
+	tx_mark(m, kind, frames);
+	if (way->to_ourselves || way->hop.state != KERNEL_HOP_READY) {
+		transmit_otherwise(w, m, to, way, kind, frames);
 		return;
 	}
-	if (hop.state == KERNEL_HOP_UNRESOLVED) {
-		crossing_wait_neighbour(w, m, to, &hop, kind, frames);
+	text = rte_pktmbuf_mtod(m, uint8_t *);
+	net_template_write(&way->headers, payload, text);
+	rte_pktmbuf_prepend(m, way->headers.length);
+	if ((way->headers.family == 6 ? NET_IPV6_LEN : NET_IPV4_LEN) + l4_len > way->mtu) {
+		transmit_fragments(w, m, way, l4_len, m->hash.usr);
 		return;
 	}
-	fill_header(w, from, to, &hop, &h);
-	header = net_header_length(&h);
-	net_header_write(&h, payload, (uint8_t *)rte_pktmbuf_prepend(m, (uint16_t)header));
-	if (header - NET_ETHER_LEN - NET_VLAN_LEN * h.vlan_count + payload >
-		(uint32_t)RTE_MIN(hop.mtu, w->at[hop.port].port->mtu)) {
-		transmit_fragments(w, m, &h, &hop, l4_len, m->hash.usr);
-		return;
-	}
-	put_checksum(w->at[hop.port].port, &h, m, l4_len);
-	transmit_frame(w, hop.port, m);
+	put_checksum(w->at[way->hop.port].port, way, m, text - NET_UDP_LEN, l4_len);
+	transmit_frame(w, way->hop.port, m);
 }
 
 void transmit_burst(struct worker *w)

@@ -132,6 +132,7 @@ unsigned pipeline_worker_poll(struct pipeline *p, unsigned index)
 
 	w->now = clock_now_ns();
 	w->thread.now_ns = w->now;
+	w->pass++;
 	w->script = atomic_load_explicit(&p->script, memory_order_acquire);
 	w->hops = p->config.kernel != NULL ? kernel_hops(p->config.kernel) : NULL;
 	total = take_from_threads(w);

@@ -26,7 +26,7 @@ struct message {
 };
 
 /* What is counted when a frame has been taken by its device; carried in mbuf->hash.usr. */
-enum tx_kind { TX_NOTHING = 0, TX_FORWARDED, TX_ANSWERED, TX_OWN, TX_KERNEL };
+enum tx_kind { TX_NOTHING = 0, TX_FORWARDED, TX_ANSWERED, TX_OWN, TX_KERNEL, TX_KINDS };
 
 /* A message as it will be sent, on its way from rewrite to transmit. */
 struct written {
@@ -56,13 +56,30 @@ struct stages {
 	_Atomic uint64_t frames, messages;
 };
 
+/*
+ * How a pass's messages get from one listener to one endpoint: found out by the first of them. Good
+ * for one pass only, since all that it was made from may be another in the next.
+ */
+struct way {
+	uint64_t pass;
+	struct net_endpoint dst;
+	uint16_t listener;
+	uint16_t mtu; /* of the path and the port */
+	bool to_ourselves;
+	struct kernel_hop hop;
+	struct net_header header; /* where the hop is ready */
+	struct net_template headers;
+};
+
+#define WAYS 16 /* a power of 2 */
+
 struct worker {
 	_Alignas(64) struct pipeline *p;
 	struct counters *count;
 	unsigned index;
 	int reader; /* RCU */
 	struct route_thread thread;
-	uint64_t now;
+	uint64_t now, pass;
 
 	/* snapshots of this burst */
 	struct route_script *script;
@@ -86,6 +103,7 @@ struct worker {
 	uint64_t reassembly_at; /* next expiry */
 
 	struct outgoing out[PORT_MAX];
+	struct way way[WAYS];
 	struct stages stages;
 	unsigned batch, writes;
 	struct message msg[PORT_BURST];

@@ -557,6 +557,53 @@ static void test_a_bare_packet_is_read_as_in_a_frame(void **state)
 	assert_int_equal(p.reason, NET_REASON_IP_VERSION);
 }
 
+/* The template writes what net_header_write() writes, and sums as net_udp_checksum() does, for any
+ * tags, family and length. */
+static void test_template_writes_the_same_headers(void **state)
+{
+	static uint8_t frame[66000], want[100], room[66000];
+	uint64_t seed = 23;
+
+	for (uint32_t i = 0; i < sizeof(frame); i++)
+		frame[i] = (uint8_t)random_next(&seed);
+	for (unsigned round = 0; round < 3000; round++) {
+		struct net_header h = {.src.port = (uint16_t)random_next(&seed),
+			.dst.port = (uint16_t)random_next(&seed),
+			.vlan_count = (uint8_t)(round % 3),
+			.vlan = {(uint16_t)random_next(&seed), 7},
+			.tos = (uint8_t)random_next(&seed),
+			.ttl = (uint8_t)random_next(&seed),
+			.ip_id = (uint16_t)random_next(&seed)};
+		uint32_t len = random_below(&seed, round % 10 == 0 ? 65000 : 1500), front;
+		uint8_t *payload = room + NET_TEMPLATE_ROOM;
+		struct net_template t;
+		uint8_t a[16], b[16];
+
+		for (unsigned i = 0; i < 16; i++) {
+			a[i] = (uint8_t)random_next(&seed);
+			b[i] = round % 7 == 0 ? 0xff : (uint8_t)random_next(&seed);
+		}
+		memcpy(h.dst_mac, a, 6);
+		memcpy(h.src_mac, b, 6);
+		h.src.addr =
+			round % 2 == 0 ? net_addr_v4((uint32_t)random_next(&seed)) : net_addr_v6(a);
+		h.dst.addr =
+			round % 2 == 0 ? net_addr_v4((uint32_t)random_next(&seed)) : net_addr_v6(b);
+		front = net_header_length(&h);
+		net_header_write(&h, len, want);
+		net_template_make(&h, &t);
+		memcpy(payload, frame, len);
+		net_template_write(&t, len, payload);
+		assert_int_equal(t.length, front);
+		assert_memory_equal(payload - front, want, front);
+		assert_memory_equal(payload, frame, len);
+		assert_int_equal(net_template_checksum(&t, payload - 8, len + 8),
+			net_udp_checksum(&h.src.addr, &h.dst.addr, payload - 8, len + 8));
+		assert_int_equal(net_template_pseudo_checksum(&t, len + 8),
+			net_udp_pseudo_checksum(&h.src.addr, &h.dst.addr, len + 8));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -564,6 +611,7 @@ int main(void)
 		cmocka_unit_test(test_no_prefix_of_a_frame_is_read_past_its_end),
 		cmocka_unit_test(test_no_altered_frame_leads_past_its_end),
 		cmocka_unit_test(test_shortcut_says_what_the_walk_says),
+		cmocka_unit_test(test_template_writes_the_same_headers),
 		cmocka_unit_test(test_the_ip_checksum_is_verified_where_asked),
 		cmocka_unit_test(test_fields_are_those_of_the_frame),
 		cmocka_unit_test(test_written_headers_read_back),
