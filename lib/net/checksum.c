@@ -159,13 +159,18 @@ __attribute__((constructor)) static void pick_sum(void)
 		wire_checksum_select(WIRE_AVX2);
 }
 
+static inline uint64_t add_bytes(uint64_t sum, const uint8_t *p, uint32_t len)
+{
+	return add_around(sum, len < SHORT ? sum_short(p, len) : sum_run(p, len));
+}
+
 uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len)
 {
 	const uint8_t *p = data;
 
 	for (; len > RUN_MAX; len -= RUN_MAX, p += RUN_MAX)
 		sum = add_around(sum, sum_run(p, RUN_MAX));
-	return add_around(sum, len < SHORT ? sum_short(p, len) : sum_run(p, len));
+	return add_bytes(sum, p, len);
 }
 
 /* The 16-bit one's complement sum, not complemented. */
@@ -206,15 +211,15 @@ static inline uint64_t with_length(uint64_t sum, uint32_t l4_len)
 	return add_around(sum, htobe32(l4_len));
 }
 
-/* The sum that goes into the UDP header at l4, whatever stands there: the field counts as 0, what
- * it holds is taken off again. */
+/* A datagram is at most RUN_MAX bytes. The sum that goes into the UDP header at l4, whatever stands
+ * there: the field counts as 0, what it holds is taken off again. */
 static inline uint16_t udp_checksum(uint64_t pseudo, const uint8_t *l4, uint32_t l4_len)
 {
 	uint64_t sum = with_length(pseudo, l4_len);
 	uint16_t result, field;
 
 	memcpy(&field, l4 + 6, 2);
-	sum = net_checksum_add(add_around(sum, (uint16_t)~field), l4, l4_len);
+	sum = add_bytes(add_around(sum, (uint16_t)~field), l4, l4_len);
 	result = (uint16_t)~fold(sum);
 	return result != 0 ? result : 0xffff;
 }
@@ -252,7 +257,7 @@ enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *fr
 	memcpy(&field, l4 + 6, 2);
 	if (field == 0)
 		return frame->family == 4 ? NET_CHECKSUM_NONE : NET_CHECKSUM_BAD;
-	sum = net_checksum_add(with_length(pseudo_sum(src, dst), len), l4, len);
+	sum = add_bytes(with_length(pseudo_sum(src, dst), len), l4, len);
 	if (fold(sum) == 0xffff)
 		return NET_CHECKSUM_GOOD;
 	return field == net_udp_pseudo_checksum(src, dst, len) ? NET_CHECKSUM_PSEUDO
