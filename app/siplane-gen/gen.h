@@ -62,7 +62,8 @@ struct gen_config {
 	const char *target; /* HOST[:PORT] that requests are sent to, an address */
 	const char *domain; /* of {domain}; NULL: the target */
 	const char *profiles;
-	int cpu; /* -1: the first that the process may use */
+	int cpu;             /* -1: the first that the process may use */
+	bool poll;           /* never sleeps: devices; sockets with --idle poll */
 	/* load */
 	double rate;       /* attempts a second; 0: as fast as it goes, --calls at a time */
 	uint64_t attempts; /* 0: by `seconds` */
@@ -218,6 +219,8 @@ struct gen_trial {
 	uint64_t attempts; /* 0: by `seconds` */
 	double seconds;
 	bool poisson;
+	/* Sequential users go on from this one: that of the first attempt is first % config.users. */
+	uint64_t first;
 	/* Every GEN_PROGRESS_NS, or NULL. Another value than 0 ends the trial in order. */
 	int (*progress)(void *arg, const struct gen_progress *p);
 	void *arg;

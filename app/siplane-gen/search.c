@@ -166,6 +166,7 @@ static int run_trial(
 		.attempts = ask->attempts,
 		.seconds = ask->attempts != 0 ? 0 : ask->seconds,
 		.poisson = run->options->gen.poisson,
+		.first = run->first,
 		.progress = on_progress,
 		.arg = run,
 	};
