@@ -54,7 +54,7 @@ struct frame {
 };
 
 struct flood {
-	int out, in, back; /* packets out; the sink's port; the sender's own port, for answers */
+	int out, in, back; /* packets out; the sink's port; a port of the callers, for answers */
 	struct frame *set;
 	unsigned messages, next, window;
 	struct mmsghdr tx[BATCH], rx[BATCH];
@@ -69,8 +69,8 @@ struct result {
 struct where {
 	const char *interface;
 	uint8_t mac[6];
-	struct sockaddr_in from, to;
-	unsigned sink_port;
+	struct sockaddr_in to;
+	unsigned sink_port, back_port;
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -100,12 +100,12 @@ static uint16_t sum_fold(uint32_t sum)
 }
 
 /* Ethernet, IPv4 and UDP around a message, with true checksums. */
-static int frame_make(
-	struct frame *f, const struct where *w, const uint8_t *own, const char *text, size_t len)
+static int frame_make(struct frame *f, const struct where *w, const uint8_t *own,
+	const struct sockaddr_in *from, const char *text, size_t len)
 {
 	struct ether_header eth = {.ether_type = htons(ETHERTYPE_IP)};
 	struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP};
-	struct udphdr udp = {.source = w->from.sin_port, .dest = w->to.sin_port};
+	struct udphdr udp = {.source = from->sin_port, .dest = w->to.sin_port};
 	uint16_t udp_len = (uint16_t)(sizeof(udp) + len), sum;
 
 	if (len > FRAME_MAX - HEADERS)
@@ -113,7 +113,7 @@ static int frame_make(
 	memcpy(eth.ether_dhost, w->mac, sizeof(w->mac));
 	memcpy(eth.ether_shost, own, ETH_ALEN);
 	ip.tot_len = htons((uint16_t)(sizeof(ip) + udp_len));
-	ip.saddr = w->from.sin_addr.s_addr;
+	ip.saddr = from->sin_addr.s_addr;
 	ip.daddr = w->to.sin_addr.s_addr;
 	ip.check = htons(sum_fold(sum16(&ip, sizeof(ip), 0)));
 	udp.len = htons(udp_len);
@@ -179,12 +179,25 @@ static int packet_open(const char *interface)
 	return fd;
 }
 
-/* The messages of a file, each behind a line with its length in bytes, as frames. */
+/* "10.0.0.1:5060" */
+static int address_parse(const char *text, struct sockaddr_in *out)
+{
+	char host[INET_ADDRSTRLEN];
+	unsigned port;
+
+	if (sscanf(text, "%15[0-9.]:%u", host, &port) != 2 || port > UINT16_MAX)
+		return -EINVAL;
+	*out = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	return inet_pton(AF_INET, host, &out->sin_addr) == 1 ? 0 : -EINVAL;
+}
+
+/* The messages of a file, each behind a line `LENGTH ADDRESS:PORT` (its sender's), as frames. */
 static int set_read(struct flood *f, const struct where *w, const char *path)
 {
 	FILE *in = fopen(path, "r");
 	uint8_t mac[ETH_ALEN];
-	char text[TEXT_MAX];
+	char text[TEXT_MAX], source[32];
+	struct sockaddr_in from;
 	size_t len;
 	int err = own_mac(w->interface, mac);
 
@@ -193,12 +206,12 @@ static int set_read(struct flood *f, const struct where *w, const char *path)
 	f->set = malloc(MESSAGES_MAX * sizeof(*f->set));
 	if (f->set == NULL && err == 0)
 		err = -ENOMEM;
-	while (err == 0 && fscanf(in, "%zu", &len) == 1) {
+	while (err == 0 && fscanf(in, "%zu %31s", &len, source) == 2) {
 		if (len > sizeof(text) || f->messages == MESSAGES_MAX || fgetc(in) != '\n' ||
-			fread(text, 1, len, in) != len)
+			fread(text, 1, len, in) != len || address_parse(source, &from) != 0)
 			err = -EINVAL;
 		else
-			err = frame_make(&f->set[f->messages++], w, mac, text, len);
+			err = frame_make(&f->set[f->messages++], w, mac, &from, text, len);
 	}
 	if (err == 0 && (!feof(in) || f->messages < BATCH))
 		err = -EINVAL;
@@ -210,7 +223,7 @@ static int flood_open(struct flood *f, const struct where *w)
 {
 	f->out = packet_open(w->interface);
 	f->in = udp_open(w->sink_port);
-	f->back = udp_open(ntohs(w->from.sin_port));
+	f->back = udp_open(w->back_port);
 	if (f->out < 0 || f->in < 0 || f->back < 0)
 		return f->out < 0 ? f->out : f->in < 0 ? f->in : f->back;
 	for (unsigned i = 0; i < BATCH; i++) {
@@ -373,21 +386,9 @@ static int obey(struct flood *f)
 	return 0;
 }
 
-/* "10.0.0.1:5060" */
-static int address_parse(const char *text, struct sockaddr_in *out)
-{
-	char host[INET_ADDRSTRLEN];
-	unsigned port;
-
-	if (sscanf(text, "%15[0-9.]:%u", host, &port) != 2 || port > UINT16_MAX)
-		return -EINVAL;
-	*out = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	return inet_pton(AF_INET, host, &out->sin_addr) == 1 ? 0 : -EINVAL;
-}
-
 static int usage(void)
 {
-	fputs("usage: flood INTERFACE MAC FROM:PORT TO:PORT SINK-PORT WINDOW FILE\n", stderr);
+	fputs("usage: flood INTERFACE MAC TO:PORT SINK-PORT ANSWER-PORT WINDOW FILE\n", stderr);
 	return 2;
 }
 
@@ -402,10 +403,11 @@ int main(int argc, char **argv)
 	if (argc != 8 ||
 		sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &w.mac[0], &w.mac[1], &w.mac[2],
 			&w.mac[3], &w.mac[4], &w.mac[5]) != 6 ||
-		address_parse(argv[3], &w.from) != 0 || address_parse(argv[4], &w.to) != 0)
+		address_parse(argv[3], &w.to) != 0)
 		return usage();
 	w.interface = argv[1];
-	w.sink_port = (unsigned)atoi(argv[5]);
+	w.sink_port = (unsigned)atoi(argv[4]);
+	w.back_port = (unsigned)atoi(argv[5]);
 	f->window = (unsigned)atoi(argv[6]);
 	if (f->window < BATCH)
 		return usage();

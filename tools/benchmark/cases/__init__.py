@@ -2,7 +2,7 @@
 """The cases in the order in which they run. Each is a module of this folder: SUMMARY (a line) and run(context) -> rows."""
 import importlib
 
-ORDER = ("dispatch",)
+ORDER = ("dispatch", "versus")
 
 
 def load(name):
