@@ -8,8 +8,9 @@
 
 #include "report.h"
 
-#define EXTENDED_PERIOD 60.0 /* s: RFC 2544 24, and what we take for RFC 7502's "extended period" \
-			      */
+#define EXTENDED_PERIOD \
+	60.0 /* s: RFC 2544 24, and what we take for RFC 7502's "extended period" \
+	      */
 
 const char *report_benchmark(const struct report *report)
 {
@@ -288,6 +289,12 @@ static void print_notes(const struct report *report, FILE *out)
 		if (s->desk.log[i].ask.rate == s->result.above && s->detail[i].reason[0] != '\0')
 			fprintf(out, "  - Trial %u: %s.\n", s->desk.log[i].ask.number,
 				s->detail[i].reason);
+	if (report->kind == SEARCH_RR && report->users > 0 && s->result.attempts > report->users)
+		fprintf(out,
+			"  - %llu attempts went to %llu addresses-of-record (--users): RFC 7502 "
+			"6.7 wants "
+			"as many of these.\n",
+			(unsigned long long)s->result.attempts, (unsigned long long)report->users);
 	if (report->again.ran && (report->waited < 300 || report->waited > 600))
 		fprintf(out,
 			"  - Re-registration came %.0f s after registration; RFC 7502 6.8 wants 5 "

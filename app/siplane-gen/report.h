@@ -48,6 +48,7 @@ struct report {
 	const char *session_duration; /* as the scenario was told, NULL: not known */
 	double threshold;             /* s, the longest that a request waits for its final answer */
 	bool poisson, no_retransmit;
+	uint64_t users;                      /* addresses-of-record, 0: any number */
 	const char *notes[REPORT_NOTES_MAX]; /* the operator's */
 	unsigned n_notes;
 	double waited; /* s between registration and re-registration */

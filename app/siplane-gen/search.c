@@ -415,6 +415,7 @@ static int make_report(const struct search_options *options, struct report *repo
 	report->device_under_test = options->dut;
 	report->poisson = options->gen.poisson;
 	report->no_retransmit = options->gen.no_retransmit;
+	report->users = options->gen.users;
 	memcpy(report->notes, options->note, sizeof(report->notes));
 	report->n_notes = options->notes;
 	if (options->baseline_from != NULL) {

@@ -115,11 +115,17 @@ static void test_the_form_of_registrations(void **state)
 	assert_says(text, "Registration Rate                       100 rps");
 	assert_says(text, "Re-registration Rate                    not measured");
 	free(text);
+	report.users = 1499;
+	text = printed(report_print);
+	assert_says(text, "1500 attempts went to 1499 addresses-of-record");
+	free(text);
+	report.users = 1500;
 	report.again = report.search;
 	report.again.result.rate = 80;
 	report.waited = 60;
 	text = printed(report_print);
 	assert_says(text, "Re-registration Rate                    80 rps");
+	assert_null(strstr(text, "addresses-of-record"));
 	assert_says(text, "came 60 s after registration; RFC 7502 6.8 wants 5 to 10 minutes");
 	free(text);
 }
