@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rig.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,15 +9,64 @@
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
 
-int rig_eal(const char *program, unsigned megabytes)
+/* CPUs that we may run on as "0@3,1@5": lcore ids count from 0, whatever the machine allows. */
+static int lcores(unsigned cores, char *out, size_t size)
 {
-	char prefix[64], memory[16];
-	char *argv[] = {(char *)(uintptr_t)program, "--no-huge", "--no-shconf", "--no-pci",
-		"--no-telemetry", "-l", "0", "--log-level=error", prefix, "-m", memory};
+	cpu_set_t set;
+	unsigned found = 0;
+	size_t at = 0;
 
+	CPU_ZERO(&set);
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return -1;
+	for (int cpu = 0; cpu < CPU_SETSIZE && found < cores; cpu++)
+		if (CPU_ISSET(cpu, &set)) {
+			at += (size_t)snprintf(
+				out + at, size - at, "%s%u@%d", found > 0 ? "," : "", found, cpu);
+			found++;
+		}
+	return found == cores ? 0 : -1;
+}
+
+/* Whether the kernel has that many megabytes of free hugepages. */
+static bool hugepages_free(unsigned megabytes)
+{
+	unsigned long pages = 0, kilobytes = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	if (f == NULL)
+		return false;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		sscanf(line, "HugePages_Free: %lu", &pages);
+		sscanf(line, "Hugepagesize: %lu", &kilobytes);
+	}
+	fclose(f);
+	return pages * kilobytes / 1024 >= megabytes;
+}
+
+int rig_eal_cores(const char *program, unsigned megabytes, unsigned cores, bool hugepages)
+{
+	char prefix[64], memory[16], cpus[16 * RTE_MAX_LCORE];
+	char *argv[] = {(char *)(uintptr_t)program, "--no-pci", "--no-telemetry",
+		"--log-level=error", "--lcores", cpus, prefix, "-m", memory, "--no-huge",
+		"--no-shconf"};
+	int n = (int)(sizeof(argv) / sizeof(argv[0]));
+
+	if (lcores(cores, cpus, sizeof(cpus)) != 0)
+		return -1;
+	if (hugepages && hugepages_free(megabytes)) {
+		argv[n - 2] = (char *)(uintptr_t) "--in-memory";
+		n--;
+	}
 	snprintf(prefix, sizeof(prefix), "--file-prefix=rig%d", (int)getpid());
 	snprintf(memory, sizeof(memory), "%u", megabytes);
-	return rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])), argv) < 0 ? -1 : 0;
+	return rte_eal_init(n, argv) < 0 ? -1 : 0;
+}
+
+int rig_eal(const char *program, unsigned megabytes)
+{
+	return rig_eal_cores(program, megabytes, 1, false);
 }
 
 static void hop_find(void *arg, const struct net_addr *to, struct kernel_hop *out)
@@ -25,6 +75,10 @@ static void hop_find(void *arg, const struct net_addr *to, struct kernel_hop *ou
 	/* Parsed once: what is measured here shall not be this. */
 	static struct net_addr local[RIG_PORTS];
 
+	if (r->hops != NULL) {
+		kernel_hop_find(r->hops, to, out);
+		return;
+	}
 	if (local[0].family == 0) {
 		net_addr_parse(STR("10.10.0.1"), &local[0]);
 		net_addr_parse(STR("10.20.0.1"), &local[1]);
@@ -56,7 +110,7 @@ static bool route_to(void *arg, const struct net_addr *to, struct net_addr *sour
 	return hop.state != KERNEL_HOP_NO_ROUTE;
 }
 
-static int configure_proxy(struct rig *r)
+static int configure_proxy(struct rig *r, const char *secret_file)
 {
 	static const char *const address[RIG_PORTS] = {"10.10.0.1", "10.20.0.1"};
 	struct proxy_listener l[RIG_PORTS] = {0};
@@ -73,14 +127,17 @@ static int configure_proxy(struct rig *r)
 		l[i].transport = SIP_TRANSPORT_UDP;
 		l[i].port = (uint16_t)i;
 	}
-	if (proxy_secret_load(r->proxy, NULL, error, sizeof(error)) != 0)
+	if (proxy_secret_load(r->proxy, secret_file, error, sizeof(error)) != 0) {
+		fprintf(stderr, "%s\n", error);
 		return -1;
+	}
 	return proxy_configure(r->proxy, &pc);
 }
 
-static int load_script(struct rig *r, const char *script, const char *list)
+static struct route_script *load_text(
+	struct rig *r, const char *script, const char *list, struct route_report *report)
 {
-	struct route_report *report = route_report_create();
+	struct route_script *made;
 	char path[64], *text = NULL;
 	FILE *f;
 	int fd, n;
@@ -96,17 +153,27 @@ static int load_script(struct rig *r, const char *script, const char *list)
 		"loadmodule \"dispatcher\"\nloadmodule \"permissions\"\n"
 		"modparam(\"dispatcher\", \"list_file\", \"%s\")\n%s",
 		path, script);
-	r->script =
-		route_script_load_text("rig.cfg", str_of(text, (size_t)n), &r->registry, report);
+	made = route_script_load_text("rig.cfg", str_of(text, (size_t)n), &r->registry, report);
+	free(text);
+	unlink(path);
+	return made;
+}
+
+static int load_script(struct rig *r, const struct rig_config *config)
+{
+	struct route_report *report = route_report_create();
+
+	if (config->config != NULL)
+		r->script = route_script_load(config->config, &r->registry, report);
+	else
+		r->script = load_text(r, config->script, config->list, report);
 	if (route_report_errors(report) > 0)
 		fprintf(stderr, "%s\n", route_report_text(report));
 	route_report_destroy(report);
-	free(text);
-	unlink(path);
 	return r->script != NULL ? 0 : -1;
 }
 
-static int make_rooms(struct rig *r)
+static int make_rooms(struct rig *r, const struct rig_config *config)
 {
 	struct dispatch_config dc = {.now_ns = clock_now_ns};
 
@@ -125,10 +192,10 @@ static int make_rooms(struct rig *r)
 		route_registry_add(&r->registry, &access_permissions_module, r->access) != 0 ||
 		route_registry_add(&r->registry, &dispatch_module, r->dispatch) != 0)
 		return -1;
-	return configure_proxy(r);
+	return configure_proxy(r, config->secret_file);
 }
 
-static int make_port(struct rig *r, unsigned index, unsigned queues)
+static int make_port(struct rig *r, unsigned index, unsigned queues, unsigned mtu)
 {
 	static unsigned made;
 	char name[32];
@@ -156,7 +223,7 @@ static int make_port(struct rig *r, unsigned index, unsigned queues)
 		.id = (uint16_t)id,
 		.index = (uint16_t)index,
 		.queues = (uint16_t)queues,
-		.mtu = 1500,
+		.mtu = (uint16_t)mtu,
 		.socket = SOCKET_ID_ANY,
 		.virtual_device = true,
 		.mac = {2, 0, 0, 0, 0, (uint8_t)(index + 1)},
@@ -165,30 +232,41 @@ static int make_port(struct rig *r, unsigned index, unsigned queues)
 	return rte_eth_dev_start((uint16_t)id);
 }
 
-struct rig *rig_create(const char *script, const char *list, unsigned workers, unsigned queues)
+static struct rte_mempool *make_pool(
+	const char *what, unsigned count, unsigned room, bool preemptible_users)
 {
-	struct rig *r = calloc(1, sizeof(*r));
-	char error[256] = "rooms";
 	static unsigned made;
 	char name[32];
 
-	r->workers = workers;
+	snprintf(name, sizeof(name), "%s%u", what, made++);
+	return port_pool_create(name, count, room, preemptible_users, SOCKET_ID_ANY);
+}
+
+struct rig *rig_create_with(const struct rig_config *config)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+	char error[256] = "rooms";
+	unsigned mtu = config->mtu != 0 ? config->mtu : 1500;
+
+	r->workers = config->workers;
 	r->backend_hop = KERNEL_HOP_READY;
-	snprintf(name, sizeof(name), "small%u", made);
-	r->pool = port_pool_create(name, 16383, PORT_MBUF_ROOM, false, SOCKET_ID_ANY);
-	snprintf(name, sizeof(name), "big%u", made);
-	r->pool_big = port_pool_create(name, 63, PORT_MBUF_BIG_ROOM, false, SOCKET_ID_ANY);
-	snprintf(name, sizeof(name), "control%u", made++);
-	r->pool_control = port_pool_create(name, 4095, PORT_MBUF_ROOM, true, SOCKET_ID_ANY);
+	r->hops = config->hops;
+	r->pool = make_pool(
+		"small", config->buffers != 0 ? config->buffers : 16383, PORT_MBUF_ROOM, false);
+	r->pool_big = make_pool("big", config->buffers_big != 0 ? config->buffers_big : 63,
+		PORT_MBUF_BIG_ROOM, false);
+	r->pool_control = make_pool("control", 4095, PORT_MBUF_ROOM, true);
 	if (r->pool == NULL || r->pool_big == NULL || r->pool_control == NULL ||
-		make_rooms(r) != 0 || load_script(r, script, list) != 0 ||
-		make_port(r, 0, queues) != 0 || make_port(r, 1, queues) != 0)
+		make_rooms(r, config) != 0 || load_script(r, config) != 0)
 		goto fail;
+	for (unsigned p = 0; p < RIG_PORTS; p++)
+		if (make_port(r, p, config->queues, mtu) != 0)
+			goto fail;
 	struct pipeline_config pc = {
 		.port = r->port,
 		.ports = RIG_PORTS,
 		.vlan = {-1, -1},
-		.workers = workers,
+		.workers = config->workers,
 		.pool = r->pool,
 		.pool_big = r->pool_big,
 		.pool_control = r->pool_control,
@@ -214,6 +292,12 @@ struct rig *rig_create(const char *script, const char *list, unsigned workers, u
 fail:
 	fprintf(stderr, "rig: %s\n", error);
 	return NULL;
+}
+
+struct rig *rig_create(const char *script, const char *list, unsigned workers, unsigned queues)
+{
+	return rig_create_with(&(struct rig_config){
+		.script = script, .list = list, .workers = workers, .queues = queues});
 }
 
 void rig_destroy(struct rig *r)
@@ -267,28 +351,38 @@ void rig_settle(struct rig *r)
 	}
 }
 
-struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport,
-	const char *dst, uint16_t dport, struct str payload)
+bool rig_write(struct rig *r, struct rte_mbuf *m, unsigned port, const struct net_endpoint *src,
+	const struct net_endpoint *dst, struct str payload)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(payload.len > 1900 ? r->pool_big : r->pool);
-	struct net_header h = {0};
+	struct net_header h = {.src = *src, .dst = *dst};
 	uint32_t len, l4;
 	uint16_t sum;
 	uint8_t *p;
 
 	memcpy(h.dst_mac, r->port[port].mac, 6);
 	memcpy(h.src_mac, "\x02\x00\x00\x00\x00\x98", 6);
-	net_addr_parse(str_c(src), &h.src.addr);
-	net_addr_parse(str_c(dst), &h.dst.addr);
-	h.src.port = sport;
-	h.dst.port = dport;
 	len = net_header_length(&h);
 	l4 = len - NET_UDP_LEN;
+	if (len + payload.len > rte_pktmbuf_tailroom(m))
+		return false;
 	p = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(len + payload.len));
 	memcpy(p + len, payload.s, payload.len);
 	net_header_write(&h, payload.len, p);
 	sum = net_udp_checksum(&h.src.addr, &h.dst.addr, p + l4, payload.len + NET_UDP_LEN);
 	memcpy(p + l4 + 6, &sum, 2);
+	return true;
+}
+
+struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport,
+	const char *dst, uint16_t dport, struct str payload)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(payload.len > 1900 ? r->pool_big : r->pool);
+	struct net_endpoint from = {.port = sport}, to = {.port = dport};
+
+	net_addr_parse(str_c(src), &from.addr);
+	net_addr_parse(str_c(dst), &to.addr);
+	if (!rig_write(r, m, port, &from, &to, payload))
+		abort();
 	return m;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * A siplane without devices: real rooms, two ports that are rings in memory, next hops from a
- *table. For tests and measurements of the pipeline.
+ * A siplane without devices: real rooms, two ports that are rings in memory. For tests and
+ * measurements of the pipeline.
  *
- *	port 0 "edge" 10.10.0.1, callers 10.10.0.0/24		port 1 "core" 10.20.0.1,
- *backends 10.20.0.0/24
+ *	port 0 "edge" 10.10.0.1, callers 10.10.0.0/24
+ *	port 1 "core" 10.20.0.1, backends 10.20.0.0/24
  */
 #include "pipeline/pipeline.h"
 
@@ -26,12 +26,31 @@ struct rig {
 	struct pipeline *pipeline;
 	unsigned workers;
 	enum kernel_hop_state backend_hop; /* what the next-hop table says of the core side */
+	const struct kernel_hops *hops;    /* the table itself, where one was given */
 };
 
-/* EAL without hugepages; once a process. */
+struct rig_config {
+	/* Routing text that goes without loadmodule, and the dispatcher's list; or `config`. */
+	const char *script, *list;
+	const char *config;      /* path of a whole routing file */
+	const char *secret_file; /* NULL: keys of this process */
+	/* Next hops as siplane has them. The caller's, and outlives the rig. NULL: every address of
+	 * the two networks is a neighbour, and `backend_hop` says in what state. */
+	const struct kernel_hops *hops;
+	unsigned workers, queues;      /* queues: pairs a port */
+	unsigned mtu;                  /* 0: 1500 */
+	unsigned buffers, buffers_big; /* 0: what tests need */
+};
+
+/* EAL on `cores` CPUs of those that the process may run on, with hugepages where `megabytes` of
+ * them are free, else without; once a process. 0 or -1. */
+int rig_eal_cores(const char *program, unsigned megabytes, unsigned cores, bool hugepages);
+/* The same on one CPU, always without hugepages. */
 int rig_eal(const char *program, unsigned megabytes);
-/* Makes everything with this script (globals and ports are not needed in it) and dispatcher list.
- * `queues` pairs a port. */
+
+/* Makes everything; NULL where it failed, which is said on stderr. */
+struct rig *rig_create_with(const struct rig_config *config);
+/* The same with this script (globals and ports are not needed in it) and dispatcher list. */
 struct rig *rig_create(const char *script, const char *list, unsigned workers, unsigned queues);
 void rig_destroy(struct rig *r);
 
@@ -40,6 +59,10 @@ void rig_poll(struct rig *r);
 /* Polls until nothing moves. */
 void rig_settle(struct rig *r);
 
+/* Makes `m`, which is empty, a frame to our MAC on a port: a UDP datagram with its checksum. False
+ * where it does not fit. */
+bool rig_write(struct rig *r, struct rte_mbuf *m, unsigned port, const struct net_endpoint *src,
+	const struct net_endpoint *dst, struct str payload);
 /* A UDP datagram in an Ethernet frame to our MAC on a port. */
 struct rte_mbuf *rig_datagram(struct rig *r, unsigned port, const char *src, uint16_t sport,
 	const char *dst, uint16_t dport, struct str payload);

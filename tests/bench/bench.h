@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * What the cases that feed themselves share: samples and rows, messages, and the feed, which puts
+ * bursts of a set of messages before a worker and takes away what leaves.
+ *
+ * A case measures windows of some hundred microseconds for as long as it was told, and gives each
+ * figure as least, median and greatest of them. The least is what the machine can do, the distance
+ * to the median is what others did to it meanwhile.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "../unit/pipeline/rig.h"
+
+/* ---- samples and rows ---- */
+
+#define BENCH_SAMPLES_MAX 65536
+#define GUARD_SET 1024 /* messages of a set under callgrind */
+
+struct samples {
+	double *v;
+	unsigned n;
+};
+
+/* Exits where memory ends. */
+void samples_init(struct samples *s);
+void samples_free(struct samples *s);
+/* Beyond BENCH_SAMPLES_MAX nothing is added. */
+void samples_add(struct samples *s, double value);
+/* Sorts. */
+double samples_min(struct samples *s);
+double samples_median(struct samples *s);
+double samples_max(struct samples *s);
+
+struct bench {
+	const char *name; /* of the case */
+	double seconds;   /* for each figure, or family of figures that is measured together */
+	bool json;
+	const char *config; /* routing file */
+	uint64_t count;     /* not 0: so many bursts under callgrind, instead of time */
+	unsigned show;      /* messages to print instead of measuring */
+	const char *cpu;
+	double ns_per_cycle;
+	bool headed; /* the table's head was printed */
+};
+
+/* A row of samples, of which there is at least one. Sorts them. */
+void bench_row(struct bench *b, const char *metric, const char *unit, struct samples *s,
+	const char *device, const char *note);
+/* The same of one value. */
+void bench_value(struct bench *b, const char *metric, const char *unit, double value,
+	const char *device, const char *note);
+/* Progress on stderr, of what takes over two seconds. */
+void bench_say(const struct bench *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What went wrong; ends the program with 1. */
+void bench_fail(const struct bench *b, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+/* How the program was built, which scanner it took, and its pages. */
+const char *bench_build(void);
+
+/* ---- messages ---- */
+
+#define MESSAGE_MAX 60000
+
+/* Numbers that look drawn by lot and are the same each time. */
+struct lot {
+	uint64_t state;
+};
+uint32_t lot_below(struct lot *lot, uint32_t bound);
+
+/* A message being written. `over`: it did not fit, and is of no use. */
+struct draft {
+	char *s;
+	uint32_t len, size;
+	bool over;
+};
+void draft_add(struct draft *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void draft_add_str(struct draft *t, struct str s);
+
+/* One call: everything that its messages share follows from the number. */
+struct call {
+	uint32_t number;
+	struct net_endpoint caller;
+	char caller_host[16];
+	char id[64], from_tag[16], to_tag[16];
+};
+void call_of(struct call *c, uint32_t number);
+
+enum message_kind {
+	MESSAGE_INVITE,
+	MESSAGE_REINVITE,
+	MESSAGE_ACK,
+	MESSAGE_BYE,
+	MESSAGE_OPTIONS,
+	MESSAGE_REGISTER
+};
+
+struct message_spec {
+	enum message_kind kind;
+	bool from_callee;         /* in-dialog, the other way */
+	bool bare;                /* only what must be there */
+	struct str route;         /* value of the Route header, or none */
+	uint32_t least, greatest; /* bytes; 0: as it comes */
+};
+/* Header fields in an order drawn by lot, optional ones now and then, SDP where the kind has it. */
+void message_request(
+	struct draft *out, const struct call *c, const struct message_spec *spec, struct lot *lot);
+/* The answer of who received `request`: its Vias, Record-Route, From, To with our tag, Call-ID,
+ * CSeq. */
+void message_response(struct draft *out, struct str request, const struct call *c, unsigned status,
+	struct lot *lot);
+/* The Route that an in-dialog request needs, from the Record-Routes of the forwarded INVITE: the
+ * callee's order, or reversed for the caller. */
+void message_route(struct draft *out, struct str forwarded, bool from_callee);
+
+/* ---- the feed ---- */
+
+/*
+ * The messages of one port stand in a pool whose buffers come back in the order in which they went:
+ * a ring of its own, no cache. So a buffer that the worker has freed is the same message again a
+ * whole set later, nothing is copied, and freeing costs the worker what it costs in service.
+ */
+struct feed {
+	struct rig *rig;
+	unsigned worker;
+	struct rte_mempool *pool[RIG_PORTS];
+	unsigned count[RIG_PORTS]; /* messages (or frames) */
+	unsigned frames_per_message;
+	uint64_t bytes; /* of all messages */
+	unsigned at;    /* bursts so far: which port comes next */
+	uint64_t out_bytes;
+};
+
+/* A frame for one port. */
+struct feed_item {
+	unsigned port;
+	struct net_endpoint src;
+	struct str text;      /* UDP payload */
+	const uint8_t *frame; /* or a whole frame */
+	uint32_t frame_len;
+};
+
+/* Makes a feed of n items, in this order; those of each port a multiple of PORT_BURST. Exits where
+ * memory ends. */
+void feed_create(struct bench *b, struct feed *f, struct rig *r, unsigned worker,
+	const struct feed_item *item, unsigned n, unsigned buffer_room);
+void feed_destroy(struct feed *f);
+
+/* One window. */
+struct window {
+	uint64_t work, refill; /* cycles in the worker, and of feeding it and taking away */
+	uint64_t frames;
+	uint64_t stage[PIPELINE_STAGE_COUNT];
+};
+void feed_window(struct feed *f, unsigned bursts, struct window *out);
+
+/* What one run of a feed gave. */
+struct figures {
+	struct samples ns, refill, cycles, stage[PIPELINE_STAGE_COUNT];
+	uint64_t counter[COUNTER_COUNT]; /* what was counted meanwhile */
+	double bytes_in, bytes_out;      /* a message */
+};
+void figures_init(struct figures *f);
+void figures_free(struct figures *f);
+/* Runs windows for `seconds`, or what --count says under callgrind. What they gave is added to
+ * `out`. */
+void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *out);
+/* Rows of it; `variant` "" or "/something". */
+void feed_rows(struct bench *b, struct figures *f, const char *variant, const char *note);
+
+/* ---- what cases use of each other ---- */
+
+/* Next hops: the callers' and backends' networks with their neighbours, and `more` neighbours in
+ * 10.128.0.0/9 behind the core port. NULL without memory; free(). */
+struct kernel_hops *bench_hops(unsigned more, unsigned mtu);
+/* The rig with the operator's script; exits where it fails. */
+struct rig *bench_rig(struct bench *b, unsigned workers, unsigned mtu);
+/* Writes a secret file that is the same each time to the path of mkstemp(3). */
+void bench_secret(struct bench *b, char *path);
+
+/* The valid messages of others beside the checkout ($SIPLANE_SHARED/corpus), as they are; NULL
+ * where there are none. Each is allocated on its own. */
+struct str *bench_corpus(unsigned *n);
+
+int case_parse(struct bench *b);
+int case_dispatch(struct bench *b);
+int case_response(struct bench *b);
+int case_indialog(struct bench *b);
+int case_options(struct bench *b);
+int case_mix(struct bench *b);
+int case_malformed(struct bench *b);
+int case_fragments(struct bench *b);
+int case_size(struct bench *b);
+int case_tables(struct bench *b);
+int case_scale(struct bench *b);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Puts bursts of a set before a worker, takes away what leaves, and measures both apart. */
+#include <stdlib.h>
+
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+
+#ifdef BENCH_GUARD
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_TOGGLE_COLLECT
+#endif
+
+#include "bench.h"
+
+#define WINDOW_BURSTS 64 /* 2,048 messages: some hundred microseconds */
+#define WARM_SECONDS 0.3
+#define SAY_EVERY_S 2
+
+/* What a buffer of the set has to be again before each use; in its private room. */
+struct kept {
+	uint32_t len;
+};
+
+static struct rte_mempool *make_pool(
+	struct bench *b, const struct feed *f, unsigned port, unsigned room)
+{
+	static unsigned made;
+	struct rte_mempool *pool;
+	char name[32];
+
+	snprintf(name, sizeof(name), "feed%u", made++);
+	pool = rte_pktmbuf_pool_create_by_ops(name, f->count[port], 0,
+		RTE_ALIGN(sizeof(struct kept), RTE_MBUF_PRIV_ALIGN),
+		(uint16_t)(room + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY, "ring_sp_sc");
+	if (pool == NULL)
+		bench_fail(b, "no memory for %u messages", f->count[port]);
+	return pool;
+}
+
+static void fill(struct bench *b, struct feed *f, struct rte_mbuf *m, const struct feed_item *item)
+{
+	static const char *const ours[RIG_PORTS] = {"10.10.0.1", "10.20.0.1"};
+	struct net_endpoint dst = {.port = 5060};
+	bool fits = true;
+
+	rte_pktmbuf_reset(m);
+	rte_mbuf_refcnt_set(m, 1);
+	net_addr_parse(str_c(ours[item->port]), &dst.addr);
+	if (item->frame != NULL) {
+		fits = item->frame_len <= rte_pktmbuf_tailroom(m);
+		if (fits)
+			memcpy(rte_pktmbuf_append(m, (uint16_t)item->frame_len), item->frame,
+				item->frame_len);
+	} else {
+		fits = rig_write(f->rig, m, item->port, &item->src, &dst, item->text);
+	}
+	if (!fits)
+		bench_fail(b, "a message of %u bytes does not fit its buffer", item->text.len);
+	((struct kept *)rte_mbuf_to_priv(m))->len = m->data_len;
+	f->bytes += m->data_len;
+}
+
+void feed_create(struct bench *b, struct feed *f, struct rig *r, unsigned worker,
+	const struct feed_item *item, unsigned n, unsigned buffer_room)
+{
+	*f = (struct feed){.rig = r, .worker = worker, .frames_per_message = 1};
+	for (unsigned i = 0; i < n; i++)
+		f->count[item[i].port]++;
+	for (unsigned p = 0; p < RIG_PORTS; p++) {
+		struct rte_mbuf **m;
+		unsigned filled = 0;
+
+		if (f->count[p] == 0)
+			continue;
+		if (f->count[p] % PORT_BURST != 0)
+			bench_fail(b, "%u messages are no whole bursts", f->count[p]);
+		f->pool[p] = make_pool(b, f, p, buffer_room);
+		m = calloc(f->count[p], sizeof(*m));
+		if (m == NULL || rte_mempool_get_bulk(f->pool[p], (void **)m, f->count[p]) != 0)
+			bench_fail(b, "no memory for %u messages", f->count[p]);
+		for (unsigned i = 0; i < n; i++)
+			if (item[i].port == p)
+				fill(b, f, m[filled++], &item[i]);
+		rte_mempool_put_bulk(f->pool[p], (void **)m, filled);
+		free(m);
+	}
+}
+
+void feed_destroy(struct feed *f)
+{
+	for (unsigned p = 0; p < RIG_PORTS; p++)
+		rte_mempool_free(f->pool[p]);
+}
+
+/* Ports take turns as their shares have it. */
+static unsigned next_port(struct feed *f)
+{
+	unsigned all = (f->count[0] + f->count[1]) / PORT_BURST, one = f->count[1] / PORT_BURST,
+		 i = f->at++ % all;
+
+	return (i + 1) * one / all != i * one / all;
+}
+
+static unsigned refill(struct feed *f)
+{
+	struct rte_mbuf *m[PORT_BURST];
+	unsigned port = next_port(f);
+
+	if (rte_mempool_get_bulk(f->pool[port], (void **)m, PORT_BURST) != 0)
+		return 0; /* the worker keeps some: the next burst will do */
+	for (unsigned i = 0; i < PORT_BURST; i++) {
+		m[i]->data_off = RTE_PKTMBUF_HEADROOM;
+		m[i]->data_len = (uint16_t)((struct kept *)rte_mbuf_to_priv(m[i]))->len;
+		m[i]->pkt_len = m[i]->data_len;
+		m[i]->ol_flags = 0;
+	}
+	return rte_ring_enqueue_bulk(f->rig->rx[port][f->worker], (void **)m, PORT_BURST, NULL);
+}
+
+static void take_away(struct feed *f)
+{
+	struct rte_mbuf *out[2 * PORT_BURST];
+
+	for (unsigned p = 0; p < RIG_PORTS; p++) {
+		unsigned n;
+
+		while ((n = rte_ring_dequeue_burst(f->rig->tx[p][f->worker], (void **)out,
+				2 * PORT_BURST, NULL)) > 0) {
+			for (unsigned i = 0; i < n; i++)
+				f->out_bytes += out[i]->pkt_len;
+			rte_pktmbuf_free_bulk(out, n);
+		}
+	}
+}
+
+void feed_window(struct feed *f, unsigned bursts, struct window *out)
+{
+	struct pipeline_stages before, after;
+	uint64_t at = rte_rdtsc(), now;
+
+	*out = (struct window){0};
+	pipeline_stages(f->rig->pipeline, &before);
+	for (unsigned i = 0; i < bursts; i++) {
+		out->frames += refill(f);
+		now = rte_rdtsc();
+		out->refill += now - at;
+		at = now;
+		CALLGRIND_TOGGLE_COLLECT;
+		pipeline_worker_poll(f->rig->pipeline, f->worker);
+		CALLGRIND_TOGGLE_COLLECT;
+		now = rte_rdtsc();
+		out->work += now - at;
+		at = now;
+		take_away(f);
+	}
+	out->refill += rte_rdtsc() - at;
+	pipeline_stages(f->rig->pipeline, &after);
+	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++)
+		out->stage[i] = after.cycles[i] - before.cycles[i];
+}
+
+void figures_init(struct figures *f)
+{
+	memset(f, 0, sizeof(*f));
+	samples_init(&f->ns);
+	samples_init(&f->refill);
+	samples_init(&f->cycles);
+	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++)
+		samples_init(&f->stage[i]);
+}
+
+void figures_free(struct figures *f)
+{
+	samples_free(&f->ns);
+	samples_free(&f->refill);
+	samples_free(&f->cycles);
+	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++)
+		samples_free(&f->stage[i]);
+}
+
+static void keep_window(
+	const struct bench *b, const struct feed *f, const struct window *w, struct figures *out)
+{
+	double messages = (double)w->frames / f->frames_per_message;
+
+	samples_add(&out->ns, (double)w->work * b->ns_per_cycle / messages);
+	samples_add(&out->refill, (double)w->refill * b->ns_per_cycle / messages);
+	samples_add(&out->cycles, (double)w->work / messages);
+	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++)
+		samples_add(&out->stage[i], (double)w->stage[i] / messages);
+}
+
+void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *out)
+{
+	uint64_t before[COUNTER_COUNT], after[COUNTER_COUNT], begun = rte_rdtsc(), said = begun,
+							      now, frames = 0, bytes_out;
+	double hz = 1e9 / b->ns_per_cycle;
+	struct window w;
+
+	if (b->count != 0) {
+		feed_window(f, (unsigned)b->count, &w);
+		printf("%" PRIu64 " frames\n", w.frames);
+		return;
+	}
+	while (out->ns.n == 0 && (double)(rte_rdtsc() - begun) < WARM_SECONDS * hz)
+		feed_window(f, WINDOW_BURSTS, &w);
+	pipeline_counters(f->rig->pipeline, before);
+	bytes_out = f->out_bytes;
+	begun = rte_rdtsc();
+	do {
+		feed_window(f, WINDOW_BURSTS, &w);
+		if (w.frames == 0)
+			bench_fail(b, "the worker keeps all messages");
+		frames += w.frames;
+		keep_window(b, f, &w, out);
+		now = rte_rdtsc();
+		if ((double)(now - said) > SAY_EVERY_S * hz) {
+			said = now;
+			bench_say(b, "%.0f of %.0f s", (double)(now - begun) / hz, seconds);
+		}
+	} while ((double)(now - begun) < seconds * hz);
+	pipeline_counters(f->rig->pipeline, after);
+	for (unsigned i = 0; i < COUNTER_COUNT; i++)
+		out->counter[i] += after[i] - before[i];
+	out->bytes_in = (double)f->bytes / (f->count[0] + f->count[1]) * f->frames_per_message;
+	out->bytes_out =
+		(double)(f->out_bytes - bytes_out) / (double)frames * f->frames_per_message;
+}
+
+/* Messages a second: the greatest belongs to the least time. */
+static void rate_row(
+	struct bench *b, const struct samples *ns, const char *variant, const char *note)
+{
+	struct samples rate;
+	char metric[128];
+
+	samples_init(&rate);
+	for (unsigned i = 0; i < ns->n; i++)
+		samples_add(&rate, 1e9 / ns->v[i]);
+	snprintf(metric, sizeof(metric), "messages_per_second%s", variant);
+	bench_row(b, metric, "1/s", &rate, "ring", note);
+	samples_free(&rate);
+}
+
+void feed_rows(struct bench *b, struct figures *f, const char *variant, const char *note)
+{
+	char metric[128];
+
+	if (b->count != 0)
+		return;
+	rate_row(b, &f->ns, variant, note);
+	snprintf(metric, sizeof(metric), "ns_per_message%s", variant);
+	bench_row(b, metric, "ns", &f->ns, "ring", note);
+	snprintf(metric, sizeof(metric), "refill_ns_per_message%s", variant);
+	bench_row(b, metric, "ns", &f->refill, "ring",
+		"feeding and taking away, not in the figures above");
+	snprintf(metric, sizeof(metric), "cycles_per_message%s", variant);
+	bench_row(b, metric, "cycles", &f->cycles, "ring", "TSC");
+	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++) {
+		snprintf(metric, sizeof(metric), "stage_cycles%s/%s", variant,
+			pipeline_stage_name((enum pipeline_stage)i));
+		bench_row(b, metric, "cycles", &f->stage[i], "ring", "TSC");
+	}
+	snprintf(metric, sizeof(metric), "bytes_in%s", variant);
+	bench_value(b, metric, "bytes", f->bytes_in, "ring", "a message, with its headers");
+	snprintf(metric, sizeof(metric), "bytes_out%s", variant);
+	bench_value(b, metric, "bytes", f->bytes_out, "ring", "written for a message");
+}
