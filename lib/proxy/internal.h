@@ -17,8 +17,9 @@
 #define TOKEN_NODE_LEN 4     /* 20 bits, of which 16 are used */
 #define TOKEN_OWNER_LEN 2    /* 10 bits, stateful class only */
 #define TOKEN_PLACE_LEN (TOKEN_NODE_LEN + TOKEN_LISTENER_LEN)
-#define TOKEN_PLACE_UNUSED 0x0000f00000000000ULL /* bits of the node's 20 that are none of its 16 \
-						  */
+#define TOKEN_PLACE_UNUSED \
+	0x0000f00000000000ULL /* bits of the node's 20 that are none of its 16 \
+			       */
 #define TOKEN_LEN_MAX (2 + TOKEN_PLACE_LEN + TOKEN_OWNER_LEN + TOKEN_MAC_LEN)
 #define TOKEN_SLACK 4 /* bytes behind a token that writing it takes too */
 #define ROUTE_TOKEN_LEN (1 + TOKEN_MAC_LEN)
@@ -54,6 +55,44 @@ static inline void text_number(struct text *t, uint64_t v)
 }
 
 #define text_lit(t, lit) text_put((t), STR(lit))
+
+/*
+ * ---- text whose room is known before it is written ----
+ *
+ * Each of these writes at `at` and returns where its text ends. What is behind that may be
+ * overwritten, up to PUT_SLACK bytes.
+ */
+#define PUT_SLACK SIP_EDIT_SLACK
+
+static inline char *put_str(char *at, struct str s)
+{
+	str_copy(at, s);
+	return at + s.len;
+}
+
+/* Text of our own behind which there are PUT_SLACK bytes that may be read. */
+static inline char *put_padded(char *at, const char *s, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i += 16)
+		memcpy(at + i, s + i, 16);
+	return at + len;
+}
+
+#define put_lit(at, lit) ((char *)memcpy((at), (lit), sizeof(lit) - 1) + sizeof(lit) - 1)
+
+static inline char *put_number(char *at, uint16_t v)
+{
+	uint64_t hundreds = v / 100u, low = v % 100u, digits;
+	unsigned zeros;
+
+	/* Five digits, a byte each, the first one lowest; then without the zeros in front. */
+	digits = hundreds / 100 | (hundreds / 10 % 10) << 8 | (hundreds % 10) << 16 |
+		 (low / 10) << 24 | (low % 10) << 32;
+	zeros = (unsigned)__builtin_ctzll(digits | 1ULL << 32) / 8;
+	digits = (digits + 0x3030303030ULL) >> (8 * zeros);
+	memcpy(at, &digits, sizeof(digits));
+	return at + 5 - zeros;
+}
 
 /* ---- keys ---- */
 
@@ -93,8 +132,8 @@ struct socket {
 	bool loopback;
 	uint16_t via_len, sip_len, record_len;
 	char id_text[TOKEN_LISTENER_LEN];
-	char via[SOCKET_TEXT_MAX];         /* "Via: SIP/2.0/UDP host:port;branch=z9hG4bK" */
-	char record[SOCKET_TEXT_MAX + 40]; /* our usual Record-Route up to the token */
+	char via[SOCKET_TEXT_MAX + PUT_SLACK]; /* "Via: SIP/2.0/UDP host:port;branch=z9hG4bK" */
+	char record[SOCKET_TEXT_MAX + 40 + PUT_SLACK]; /* our usual Record-Route up to the token */
 	char sip[SOCKET_TEXT_MAX]; /* "sip:host:port" for Record-Route, with ;transport= unless UDP
 				    */
 };
@@ -296,15 +335,17 @@ struct via_stamp {
 	unsigned changes;
 	struct {
 		uint32_t off, del;
-		uint8_t len;
-		char text[2 * NET_ADDR_TEXT_MAX];
+		bool received, rport; /* which of them are written there */
 	} change[2];
-	char received[NET_ADDR_TEXT_MAX];
+	char received[NET_ADDR_TEXT_MAX + PUT_SLACK];
 	uint8_t received_len; /* 0: none is written */
 	uint16_t rport;       /* 0: none is written */
 };
+#define VIA_CHANGE_MAX (sizeof(";received=;rport=65535") + NET_ADDR_TEXT_MAX)
 void proxy_via_stamp(const struct route_ctx *ctx, const struct sip_via *via, bool force_rport,
 	struct via_stamp *out);
+/* Writes the text of a change, at most VIA_CHANGE_MAX bytes; returns its end. */
+char *proxy_via_change_put(char *at, const struct via_stamp *stamp, unsigned change);
 /* Where the reply to a request with this top Via goes: 18.2.2, RFC 3581. */
 void proxy_via_reply_target(const struct route_ctx *ctx, const struct sip_via *via,
 	bool force_rport, struct net_endpoint *out);

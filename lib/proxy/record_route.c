@@ -6,19 +6,6 @@
  */
 #include "proxy/internal.h"
 
-/* Pieces of text that are joined where they end up. */
-#define PIECES_MAX 24 /* two values of 11 at most */
-
-struct pieces {
-	unsigned count;
-	struct str piece[PIECES_MAX];
-};
-
-static inline void add(struct pieces *t, struct str s)
-{
-	t->piece[t->count++] = s;
-}
-
 /* RFC 3261 25.1, paramchar without escapes. */
 static const bool paramchar[256] = {
 	['a' ... 'z'] = true,
@@ -54,32 +41,42 @@ static bool tag_fits_uri(struct str tag)
 }
 
 /* What stands before the token: a listener, or the host that the script gave. */
-static void add_base(
-	struct pieces *t, struct route_ctx *ctx, const struct socket *socket, struct str host)
+static char *put_base(char *at, struct route_ctx *ctx, const struct socket *socket, struct str host)
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	struct str base = host.len != 0 ? host : (struct str){socket->sip, socket->sip_len};
 	const struct sip_uri *uri;
 
-	if (host.len == 0 && (state->flags & (STATE_RR_USER | STATE_RR_LR_ON)) == 0) {
-		add(t, (struct str){socket->record, socket->record_len});
-		return;
-	}
+	if (host.len == 0 && (state->flags & (STATE_RR_USER | STATE_RR_LR_ON)) == 0)
+		return put_padded(at, socket->record, socket->record_len);
 	uri = sip_msg_uri(&ctx->msg, ctx->buf);
 	if (str_istarts(base, STR("sip:"))) {
 		base.s += 4;
 		base.len -= 4;
 	}
-	add(t, STR("Record-Route: <sip:"));
+	at = put_lit(at, "Record-Route: <sip:");
 	if ((state->flags & STATE_RR_USER) != 0 && uri != NULL && uri->user.len != 0) {
-		add(t, sip_text(ctx->buf, uri->user));
-		add(t, STR("@"));
+		at = put_str(at, sip_text(ctx->buf, uri->user));
+		at = put_lit(at, "@");
 	}
-	add(t, base);
+	at = put_str(at, base);
 	if ((state->flags & STATE_RR_LR_ON) != 0)
-		add(t, STR(";lr=on;" SIP_VIA_TOKEN_PARAM "="));
-	else
-		add(t, STR(";lr;" SIP_VIA_TOKEN_PARAM "="));
+		return put_lit(at, ";lr=on;" SIP_VIA_TOKEN_PARAM "=");
+	return put_lit(at, ";lr;" SIP_VIA_TOKEN_PARAM "=");
+}
+
+/* The most that put_base() writes. */
+static uint32_t base_room(struct route_ctx *ctx, const struct socket *socket, struct str host)
+{
+	uint32_t room = sizeof("Record-Route: <sip:@;lr=on;" SIP_VIA_TOKEN_PARAM "=") +
+			(host.len != 0 ? host.len : socket->record_len);
+	const struct sip_uri *uri;
+
+	if ((proxy_state(ctx)->flags & STATE_RR_USER) != 0) {
+		uri = sip_msg_uri(&ctx->msg, ctx->buf);
+		room += uri != NULL ? uri->user.len : 0;
+	}
+	return room;
 }
 
 /* The host that the script gave for side 0 (outgoing) or 1; empty: the listener's. */
@@ -92,6 +89,30 @@ static struct str host_of(
 						     : STR_NONE;
 }
 
+/* How many values are written: two where the sides differ. */
+static unsigned values_of(
+	const struct route_ctx *ctx, const struct sockets *s, unsigned out_listener)
+{
+	const struct proxy_state *state =
+		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+
+	if ((state->flags & STATE_RR_PRESET) != 0)
+		return state->rr_host[1].space != ROUTE_SPACE_NONE ? 2 : 1;
+	/* A reload may have taken the other listener away meanwhile. */
+	return (state->flags & STATE_RR_SINGLE) == 0 && out_listener != ctx->origin.listener &&
+			       proxy_sockets_has(s, ctx->origin.listener)
+		       ? 2
+		       : 1;
+}
+
+/* Above the other Record-Routes, else below the Vias. */
+static uint32_t place_in(const struct sip_msg *msg)
+{
+	if (sip_msg_has(msg, SIP_HEADER_RECORD_ROUTE))
+		return msg->header[msg->first[SIP_HEADER_RECORD_ROUTE]].name;
+	return sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]);
+}
+
 void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
 	const struct sockets *s, unsigned out_listener)
 {
@@ -100,37 +121,35 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 	struct sip_span tag_at = from != NULL ? from->tag : (struct sip_span){0, 0};
 	struct str tag = sip_text(ctx->buf, tag_at);
 	struct str params = route_text_str(ctx, state->rr_params);
-	char token[ROUTE_TOKEN_LEN + TOKEN_SLACK];
-	struct pieces t;
-	const struct sip_header *before;
-	bool preset = (state->flags & STATE_RR_PRESET) != 0;
-	unsigned values = 1;
-	uint32_t off;
+	unsigned values = values_of(ctx, s, out_listener);
+	/* The first faces where the request goes to. */
+	const struct socket *socket[2] = {
+		&s->socket[out_listener], values == 2 ? &s->socket[ctx->origin.listener] : NULL};
+	uint32_t same_room = ROUTE_TOKEN_LEN + sizeof(";ftag=;r2=on>\r\n") + tag.len + params.len,
+		 same_len, room = 0;
+	char *at, *same = NULL;
 
-	if (preset)
-		values = state->rr_host[1].space != ROUTE_SPACE_NONE ? 2 : 1;
-	else if ((state->flags & STATE_RR_SINGLE) == 0 && out_listener != ctx->origin.listener &&
-		 proxy_sockets_has(
-			 s, ctx->origin.listener)) /* a reload may have taken it away meanwhile */
-		values = 2;
-	proxy_route_token_write(keys, proxy_call_id_digest(p, ctx), ctx->buf, tag_at, token);
-	t.count = 0;
-	for (unsigned side = 0; side < values; side++) {
-		/* The first faces where the request goes to. */
-		add_base(&t, ctx, &s->socket[side == 0 ? out_listener : ctx->origin.listener],
-			host_of(ctx, state, side));
-		add(&t, (struct str){token, ROUTE_TOKEN_LEN});
-		if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(tag)) {
-			add(&t, STR(";ftag="));
-			add(&t, tag);
-		}
-		add(&t, params);
-		add(&t, values == 2 ? STR(";r2=on>\r\n") : STR(">\r\n"));
+	for (unsigned side = 0; side < values; side++)
+		room += base_room(ctx, socket[side], host_of(ctx, state, side)) + same_room;
+	at = sip_edit_begin(&ctx->edits, room);
+	if (at == NULL)
+		return;
+	at = put_base(at, ctx, socket[0], host_of(ctx, state, 0));
+	same = at;
+	proxy_route_token_write(keys, proxy_call_id_digest(p, ctx), ctx->buf, tag_at, at);
+	at += ROUTE_TOKEN_LEN;
+	if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(tag)) {
+		at = put_lit(at, ";ftag=");
+		at = put_str(at, tag);
 	}
-	/* Above the other Record-Routes, else below the Vias. */
-	before = sip_msg_header(&ctx->msg, SIP_HEADER_RECORD_ROUTE, 0);
-	off = before != NULL ? before->name
-			     : sip_msg_line_end(
-				       &ctx->msg, &ctx->msg.header[ctx->msg.last[SIP_HEADER_VIA]]);
-	sip_edit_insert_parts(&ctx->edits, off, SIP_EDIT_FIRST, t.piece, t.count);
+	at = put_str(at, params);
+	if (values == 2)
+		at = put_lit(at, ";r2=on");
+	at = put_lit(at, ">\r\n");
+	if (values == 2) {
+		same_len = (uint32_t)(at - same);
+		at = put_base(at, ctx, socket[1], host_of(ctx, state, 1));
+		at = put_str(at, (struct str){same, same_len});
+	}
+	sip_edit_end(&ctx->edits, place_in(&ctx->msg), 0, SIP_EDIT_FIRST, at);
 }

@@ -112,6 +112,7 @@ void proxy_reply_options(struct route_ctx *ctx, struct str headers)
 static void put_vias(struct text *t, const struct route_ctx *ctx, const struct sip_via *top,
 	const struct via_stamp *stamp)
 {
+	char change[VIA_CHANGE_MAX + PUT_SLACK];
 	bool first = true;
 
 	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_VIA, h) {
@@ -122,7 +123,9 @@ static void put_vias(struct text *t, const struct route_ctx *ctx, const struct s
 		for (unsigned i = 0; first && top != NULL && i < stamp->changes; i++) {
 			text_put(t,
 				(struct str){ctx->buf + rest.off, stamp->change[i].off - rest.off});
-			text_put(t, (struct str){stamp->change[i].text, stamp->change[i].len});
+			text_put(t, (struct str){change,
+					    (uint32_t)(proxy_via_change_put(change, stamp, i) -
+						       change)});
 			rest.off = stamp->change[i].off + stamp->change[i].del;
 		}
 		text_put(t, (struct str){ctx->buf + rest.off, end - rest.off});

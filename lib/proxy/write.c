@@ -9,65 +9,89 @@ static void write_max_forwards(struct route_ctx *ctx)
 	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_msg *msg = &ctx->msg;
 	bool set = (state->flags & STATE_MAX_FORWARDS) != 0;
-	char digits[20];
-	struct str number = {digits, 0};
+	char *at = sip_edit_begin(&ctx->edits, sizeof("Max-Forwards: 255\r\n"));
 
+	if (at == NULL)
+		return;
 	if (sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS)) {
 		const struct sip_header *h = &msg->header[msg->first[SIP_HEADER_MAX_FORWARDS]];
 
 		if (!sip_msg_max_forwards(&ctx->msg, ctx->buf))
 			return; /* malformed, and let through by who checked */
-		number.len =
-			str_from_u64(digits, set ? state->max_forwards : msg->max_forwards - 1);
-		sip_edit_replace(&ctx->edits, h->value, h->value_len, number);
+		at = put_number(at, set ? state->max_forwards : (uint16_t)(msg->max_forwards - 1));
+		sip_edit_end(&ctx->edits, h->value, h->value_len, SIP_EDIT_REPLACE, at);
 	} else {
-		struct str part[] = {STR("Max-Forwards: "), number, STR("\r\n")};
-
-		part[1].len =
-			str_from_u64(digits, set ? state->max_forwards : MAX_FORWARDS_DEFAULT);
-		sip_edit_insert_parts(&ctx->edits,
-			sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]),
-			SIP_EDIT_FIRST, part, 3);
+		at = put_lit(at, "Max-Forwards: ");
+		at = put_number(at, set ? state->max_forwards : MAX_FORWARDS_DEFAULT);
+		at = put_lit(at, "\r\n");
+		sip_edit_end(&ctx->edits,
+			sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]), 0,
+			SIP_EDIT_FIRST, at);
 	}
 }
 
-/* 16.6 step 8, and what the layer below does to the Via of the client (18.2.1). */
+/* What the layer below does to the Via of the client (18.2.1). */
+static void write_stamp(struct sip_edits *edits, const struct via_stamp *stamp)
+{
+	for (unsigned i = 0; i < stamp->changes; i++) {
+		uint32_t del = stamp->change[i].del;
+		char *at = sip_edit_begin(edits, VIA_CHANGE_MAX);
+
+		if (at == NULL)
+			return;
+		at = proxy_via_change_put(at, stamp, i);
+		sip_edit_end(edits, stamp->change[i].off, del,
+			del != 0 ? SIP_EDIT_REPLACE : SIP_EDIT_NORMAL, at);
+	}
+}
+
+/* Where the request came in: what the token says of the way back. */
+static uint64_t listener_id(const struct route_ctx *ctx, const struct sockets *s)
+{
+	return proxy_sockets_has(s, ctx->origin.listener)
+		       ? s->socket[ctx->origin.listener].id
+		       : proxy_listener_id(&ctx->origin.dst, ctx->origin.transport);
+}
+
+#define VIA_ROOM \
+	(SOCKET_TEXT_MAX + BRANCH_LEN + sizeof(";" SIP_VIA_TOKEN_PARAM "=;rport\r\n") + \
+		TOKEN_LEN_MAX)
+
+/* 16.6 step 8. */
 static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
 	const struct sockets *s, const struct socket *from, const struct sip_via *via)
 {
 	const struct proxy_state *state = proxy_state(ctx);
-	struct via_token token = {.node = s->node};
-	char branch[BRANCH_LEN], text[TOKEN_LEN_MAX + TOKEN_SLACK];
+	struct via_token token = {.node = s->node, .listener = listener_id(ctx, s)};
 	struct hash128 transaction = proxy_transaction_key(p, ctx);
 	struct via_stamp stamp;
-	struct via_bound bound = {
-		.buf = ctx->buf, .next = via, .call_id = proxy_call_id_digest(p, ctx)};
-	struct str part[6];
+	struct via_bound bound;
+	char *at = sip_edit_begin(&ctx->edits, VIA_ROOM), *branch;
 
+	if (at == NULL)
+		return;
 	proxy_via_stamp(ctx, via, (state->flags & STATE_RPORT) != 0, &stamp);
-	for (unsigned i = 0; i < stamp.changes; i++)
-		sip_edit_replace(&ctx->edits, stamp.change[i].off, stamp.change[i].del,
-			(struct str){stamp.change[i].text, stamp.change[i].len});
+	sip_msg_cseq(&ctx->msg, ctx->buf);
+	bound = (struct via_bound){.buf = ctx->buf,
+		.next = via,
+		.rport = stamp.rport,
+		.method = ctx->msg.cseq_method,
+		.cseq = ctx->msg.cseq_number,
+		.method_text = ctx->msg.cseq_method_text,
+		.call_id = proxy_call_id_digest(p, ctx)};
 	if (stamp.received_len != 0)
 		bound.received = ctx->origin.src.addr;
-	bound.rport = stamp.rport;
-	token.listener = proxy_sockets_has(s, ctx->origin.listener)
-				 ? s->socket[ctx->origin.listener].id
-				 : proxy_listener_id(&ctx->origin.dst, ctx->origin.transport);
+	at = put_padded(at, from->via, from->via_len);
+	branch = at;
 	proxy_branch_write(branch, transaction);
-	sip_msg_cseq(&ctx->msg, ctx->buf);
-	bound.cseq = ctx->msg.cseq_number;
-	bound.method = ctx->msg.cseq_method;
-	bound.method_text = ctx->msg.cseq_method_text;
-	part[0] = (struct str){from->via, from->via_len};
-	part[1] = (struct str){branch, BRANCH_LEN};
-	part[2] = STR(";" SIP_VIA_TOKEN_PARAM "=");
-	part[3] = (struct str){
-		text, proxy_via_token_write(keys, &token, transaction, branch, &bound, text)};
-	part[4] = (state->flags & STATE_LOCAL_RPORT) != 0 ? STR(";rport") : STR("");
-	part[5] = STR("\r\n");
-	sip_edit_insert_parts(&ctx->edits, ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name,
-		SIP_EDIT_FIRST, part, 6);
+	at = put_lit(at + BRANCH_LEN, ";" SIP_VIA_TOKEN_PARAM "=");
+	at += proxy_via_token_write(keys, &token, transaction, branch, &bound, at);
+	if ((state->flags & STATE_LOCAL_RPORT) != 0)
+		at = put_lit(at, ";rport");
+	at = put_lit(at, "\r\n");
+	sip_edit_end(&ctx->edits, ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name, 0,
+		SIP_EDIT_FIRST, at);
+	write_stamp(&ctx->edits, &stamp);
 }
 
 /* 16.3 step 4: only what comes back to us as it came is a loop; with another R-URI or Route it is a
