@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows become the tables of docs/performance.md: what stands between `<!-- figures: NAME -->` and `<!-- end -->` is written anew.
+
+NAME is `machine`, `targets`, or `CASE` with patterns of metrics behind it (`versus ratio_* lost/*`; none: all of the case).
+"""
+import dataclasses
+import fnmatch
+import pathlib
+import platform
+import re
+
+from . import plot, row
+from .context import ROOT
+
+PAGE = ROOT / "docs/performance.md"
+PICTURES = ROOT / "docs/plots"
+BLOCK = re.compile(r"(<!-- figures: (.+?) -->\n).*?(<!-- end -->)", re.S)
+MISSING = "not measured"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is aimed for. `reach` first, then `toward`; `more`: more is better."""
+    what: str
+    case: str
+    metric: str
+    unit: str
+    reach: float
+    toward: float | None = None
+    more: bool = True
+    stages: str = ""  # the case whose stages explain a figure that falls short
+
+
+TARGETS = (
+    Target("INVITEs of 600 to 900 bytes dispatched", "dispatch", "messages_per_second", "/s", 3e6, 5e6, stages="dispatch"),
+    Target("requests in a dialog, loose routed", "indialog", "messages_per_second", "/s", 3e6, 5e6, stages="indialog"),
+    Target("responses", "response", "messages_per_second", "/s", 6e6, 12e6, stages="response"),
+    Target("malformed or unwanted, dropped", "malformed", "messages_per_second", "/s", 10e6, stages="malformed"),
+    Target("OPTIONS answered", "options", "messages_per_second", "/s", 4e6, stages="options"),
+    Target("header index of an 812-byte INVITE", "parse", "ns_per_message/812", "ns", 80, 65, more=False),
+    Target("Kamailio, siplane without I/O", "versus", "ratio_ring", ": 1", 30, 50, stages="dispatch"),
+    Target("Kamailio, af_xdp on veth, whole box", "versus", "ratio_af_xdp", ": 1", 3, stages="af_xdp"),
+    Target("latency added at half of NDR, p50, memif", "latency", "added_latency_us_p50/50_percent", "µs", 5, 3, more=False),
+    Target("two workers, one worker", "scale", "ratio", ": 1", 1.9),
+    Target("start to first packet", "start", "seconds_to_first_packet", "s", 1, more=False),
+)
+
+
+def find(rows, case, metric):
+    return next((r for r in rows if r.case == case and r.metric == metric), None)
+
+
+def reached(target, r):
+    return r.median >= target.reach if target.more else r.median <= target.reach
+
+
+def by_stage(rows, case):
+    """ "1,200 cycles: rewrite 500, route 400, ..." of a case, the greatest first."""
+    cycles = {s: c for s, c in plot.stage_cycles(rows, case).items() if c >= 1}
+    if not cycles:
+        return ""
+    parts = ", ".join(f"{s} {c:,.0f}" for s, c in sorted(cycles.items(), key=lambda x: -x[1]))
+    return f"{sum(cycles.values()):,.0f} cycles: {parts}"
+
+
+def by_kernel(rows, system):
+    """Where the time of a message goes when the kernel carries it."""
+    whole = find(rows, "versus", f"cpu_ns_per_message/siplane_{system}")
+    own = find(rows, "versus", f"messages_per_own_cpu_second/siplane_{system}")
+    ring = find(rows, "dispatch", "ns_per_message")
+    if None in (whole, own, ring):
+        return ""
+    process = 1e9 / own.median
+    return (f"{whole.median:,.0f} ns of CPU: {ring.median:,.0f} siplane's stages (case dispatch), {max(process - ring.median, 0):,.0f} "
+            f"system calls and copies of its device, {max(whole.median - process, 0):,.0f} receiving softirq")
+
+
+def holds_back(target, rows):
+    if not target.stages:
+        return ""
+    return by_kernel(rows, target.stages) if target.case == "versus" and target.stages != "dispatch" else by_stage(rows, target.stages)
+
+
+def amount(value, unit):
+    return f"{row.number(value)} {unit}".replace("/s", "a second") if unit == "/s" else f"{row.number(value)} {unit}"
+
+
+def targets(rows):
+    lines = ["| | aim | then toward | median | best | reached | where the time goes |", "|---|---|---|---|---|---|---|"]
+    for t in TARGETS:
+        r = find(rows, t.case, t.metric)
+        toward = amount(t.toward, t.unit) if t.toward else ""
+        cells = [MISSING, "", "", ""] if r is None else [
+            amount(r.median, t.unit), amount(r.max if t.more else r.min, t.unit), "yes" if reached(t, r) else "**no**",
+            "" if reached(t, r) and not t.toward else holds_back(t, rows)]
+        lines.append(f"| {t.what} | {amount(t.reach, t.unit)} | {toward} | {' | '.join(cells)} |")
+    return lines
+
+
+def machine(rows):
+    """What the rows themselves say, and the kernel of the machine that writes the report."""
+    builds = dict.fromkeys(r.note for r in rows if r.case == "dispatch" and r.metric == "messages_per_second" and r.note)
+    return [f"* CPU: {', '.join(dict.fromkeys(r.cpu for r in rows if r.cpu))}", f"* kernel: Linux {platform.release()}",
+            *(f"* build: {b}" for b in builds)]
+
+
+def table(rows, words):
+    case, patterns = words[0], words[1:] or ["*"]
+    found = [r for r in rows if r.case == case and any(fnmatch.fnmatch(r.metric, p) for p in patterns)]
+    if not found:
+        return [f"({case}: {MISSING})"]
+    lines = ["| metric | unit | least | median | greatest | device | |", "|---|---|--:|--:|--:|---|---|"]
+    return lines + [f"| `{r.metric}` | {r.unit} | {row.number(r.min)} | {row.number(r.median)} | {row.number(r.max)} | {r.device} | "
+                    f"{r.note.replace('|', ' ')} |" for r in found]
+
+
+def block(name, rows):
+    words = name.split()
+    if words[0] in ("targets", "machine"):
+        return {"targets": targets, "machine": machine}[words[0]](rows)
+    return table(rows, words)
+
+
+def fill(text, rows):
+    """The page with the rows' figures in it."""
+    return BLOCK.sub(lambda m: m.group(1) + "\n".join(block(m.group(2), rows)) + "\n" + m.group(3), text)
+
+
+def write(rows, page=PAGE, pictures=PICTURES):
+    """Fills the page and draws its pictures."""
+    page = pathlib.Path(page)
+    page.write_text(fill(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    return [page, *plot.draw(rows, pictures, kinds=("svg",))]
