@@ -10,9 +10,18 @@ struct dispatcher_params {
 	const char *text;
 };
 
+/* The arguments of ds_select_dst() and its kin. */
+struct dispatcher_arguments {
+	uint32_t set;
+	uint8_t algorithm;
+	uint16_t limit; /* 1 to DISPATCH_TRIES_MAX */
+};
+
 /* What check() leaves for run(): parameters of the script's generation. */
 struct dispatcher_call {
 	bool user_only, force_dst;
+	bool constant; /* all arguments are: they have been read */
+	struct dispatcher_arguments arguments;
 	struct route_format *format; /* of hash_pvar */
 };
 

@@ -122,6 +122,26 @@ static uint8_t class_of(const struct sip_msg *msg)
 		       : DISPATCH_CLASS_OTHER;
 }
 
+/* False where they are none that check() would have let pass. */
+static bool read_arguments(
+	const struct route_value *v, unsigned n, struct dispatcher_arguments *out)
+{
+	int64_t set, algorithm, limit = DISPATCH_TRIES_MAX;
+
+	if (!dispatcher_number(&v[0], &set) || set < 0 || set > UINT32_MAX ||
+		!dispatcher_number(&v[1], &algorithm) ||
+		dispatch_algorithm_refused(algorithm) != NULL)
+		return false;
+	if (n > 2 && (!dispatcher_number(&v[2], &limit) || limit < 0))
+		return false;
+	/* Kamailio: 0 is no limit. */
+	if (limit == 0 || limit > DISPATCH_TRIES_MAX)
+		limit = DISPATCH_TRIES_MAX;
+	*out = (struct dispatcher_arguments){
+		.set = (uint32_t)set, .algorithm = (uint8_t)algorithm, .limit = (uint16_t)limit};
+	return true;
+}
+
 static int32_t select_for(struct route_ctx *ctx, const struct route_args *args, enum use use)
 {
 	struct dispatch *d = args->room;
@@ -133,36 +153,35 @@ static int32_t select_for(struct route_ctx *ctx, const struct route_args *args, 
 		.arg = &asking,
 		.thread = ctx->thread,
 		.now_ns = ctx->thread->now_ns};
-	int64_t set, algorithm, limit = DISPATCH_TRIES_MAX;
+	struct dispatcher_arguments read;
+	const struct dispatcher_arguments *a = &read;
 	uint16_t id;
 
-	*state = (struct dispatcher_state){.current = 0};
+	/* What has been tried counts up to `tries`. */
+	state->current = 0;
+	state->tries = 0;
 	if (call == NULL)
 		return ROUTE_FALSE; /* a call that is marked slow for its arguments has not been
 				       checked */
-	if (!dispatcher_number(&args->v[0], &set) || set < 0 || set > UINT32_MAX ||
-		!dispatcher_number(&args->v[1], &algorithm) ||
-		dispatch_algorithm_refused(algorithm) != NULL ||
-		ctx->thread->index >= DISPATCH_WORKERS_MAX)
+	if (call->constant)
+		a = &call->arguments;
+	else if (!read_arguments(args->v, args->n, &read))
 		return ROUTE_FALSE;
-	if (args->n > 2 && (!dispatcher_number(&args->v[2], &limit) || limit < 0))
+	if (ctx->thread->index >= DISPATCH_WORKERS_MAX)
 		return ROUTE_FALSE;
-	/* Kamailio: 0 is no limit. */
-	if (limit == 0 || limit > DISPATCH_TRIES_MAX)
-		limit = DISPATCH_TRIES_MAX;
 	if (use == USE_DST && !call->force_dst && ctx->du.len != 0)
 		return ROUTE_FALSE;
-	if (!dispatch_key(ctx, (unsigned)algorithm, call->user_only, call->format, &choice.hash))
+	if (!dispatch_key(ctx, a->algorithm, call->user_only, call->format, &choice.hash))
 		return ROUTE_FALSE;
-	choice.set = (uint32_t)set;
-	choice.algorithm = (uint8_t)algorithm;
+	choice.set = a->set;
+	choice.algorithm = a->algorithm;
 	id = dispatch_choose(d, &choice);
 	if (id == 0)
 		return ROUTE_FALSE;
 	state->hash = choice.hash;
 	state->set = choice.set;
 	state->algorithm = choice.algorithm;
-	state->limit = (uint16_t)limit;
+	state->limit = a->limit;
 	state->current = id;
 	state->tried[state->tries++] = id;
 	state->pending = use == USE_NOTHING;
@@ -289,6 +308,15 @@ int dispatcher_check_select(void *room, const void *config, const struct route_a
 	}
 	call->user_only = (params->flags & FLAG_USER_ONLY) != 0;
 	call->force_dst = params->force_dst != 0;
+	call->constant = arg[0].constant && arg[1].constant && (n < 3 || arg[2].constant);
+	if (call->constant) {
+		struct route_value v[3];
+
+		for (unsigned i = 0; i < n && i < 3; i++)
+			v[i] = arg[i].value;
+		/* What check() has let pass can be read. */
+		call->constant = read_arguments(v, n, &call->arguments);
+	}
 	if (params->hash_pvar != NULL &&
 		(!arg[1].constant || (dispatcher_number(&arg[1].value, &number) &&
 					     number == DISPATCH_VARIABLE))) {

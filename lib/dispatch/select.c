@@ -15,6 +15,7 @@
  * A choice is remembered where the versions in force do not agree about the primary, or where the
  *primary is down. So wherever there is no pin the above holds, through any sequence of changes.
  */
+#include "base/mac.h"
 #include "dispatch/internal.h"
 
 #define WALK_STEPS_MAX 256 /* then by rank: nearly all of a set is down */
@@ -22,10 +23,17 @@
 
 /* Not secret: all nodes have to agree. */
 static const struct hash_key text_key = {{0x7369706c616e6520ULL, 0x6b65792074657874ULL}};
+static struct mac_key text_mac;
+
+/* Before main(). */
+__attribute__((constructor)) static void make_text_mac(void)
+{
+	mac_key_set(&text_mac, &text_key);
+}
 
 uint64_t dispatch_hash_text(struct str text)
 {
-	return hash_text(&text_key, text);
+	return mac_text(&text_mac, text).lo;
 }
 
 void dispatch_hash_begin(struct hash *h)

@@ -98,7 +98,15 @@ struct route_text route_text_join(struct route_ctx *ctx, const struct str *part,
 
 struct route_text route_text_make(struct route_ctx *ctx, struct str s)
 {
-	return route_text_join(ctx, &s, 1);
+	struct route_text made = {ctx->text_len, s.len, ROUTE_SPACE_ARENA};
+
+	if (s.len > ROUTE_TEXT_MAX - ctx->text_len) {
+		ctx->failure = ROUTE_FAILURE_TEXT_FULL;
+		return ROUTE_TEXT_NONE;
+	}
+	str_copy(ctx->text + ctx->text_len, s);
+	ctx->text_len += s.len;
+	return made;
 }
 
 /* Whether s lies in [base, base + len), and where. Compared as numbers: s may belong to any object.
