@@ -4,7 +4,7 @@
     NAME-net [flood]  10.10.0.2 … .201 ── edge  10.10.0.1 ┐
                      10.20.0.11 … .14 ── core  10.20.0.1 ┘ NAME-dut [system]
 
-The system has the last CPU, sender and sink the first. CPU time is read from /proc: exact run times of the scheduler, not ticks.
+The system has the second CPU, sender and sink the first. CPU time is read from /proc: exact run times of the scheduler, not ticks.
 """
 import contextlib
 import json
@@ -82,7 +82,7 @@ class Pair:
         self.name, self.build, self.messages = f"slb{os.getpid()}{name}", build, messages
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"siplane-bench-{name}-"))
         cpus = sorted(os.sched_getaffinity(0))
-        self.flood_cpu, self.system_cpu = cpus[0], cpus[-1]
+        self.flood_cpu, self.system_cpu = cpus[0], cpus[-1 if len(cpus) < 2 else 1]
         self.processes, self.namespaces = [], []
         self.flood = self.system = None
 
