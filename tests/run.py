@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SUITES = ("unit", "sanitize", "valgrind", "e2e", "fuzz", "nic")
+SUITES = ("unit", "sanitize", "valgrind", "e2e", "fuzz", "nic", "bench")
 JOBS = os.cpu_count() or 1
 
 
@@ -206,13 +206,33 @@ def nic(args, tally):
         print(r.stderr[-4000:])
 
 
+def bench(args, tally):
+    """Instructions a message against the committed baseline. Without LTO, so that the stages keep their functions."""
+    sys.path.insert(0, str(ROOT / "tests/bench"))
+    import guard
+    if "avx2" not in pathlib.Path("/proc/cpuinfo").read_text():
+        print("  bench: skipped, the baseline was counted with AVX2, which this CPU does not have")
+        tally.add(skipped=1)
+        return
+    path = build("build-guard", "-Dbuildtype=release", targets=("tests/bench/guard",))
+    try:
+        passed, failed = guard.run(path / "tests/bench/guard", accept=args.accept)
+    except guard.Broken as e:
+        print(f"  {e}")
+        passed, failed = 0, 1
+    tally.add(passed, failed)
+
+
 def main():
     p = argparse.ArgumentParser(prog="tests/run")
     p.add_argument("--suite", action="append", choices=SUITES)
     p.add_argument("--fuzz-seconds", type=int)
     p.add_argument("--k")
     p.add_argument("--keep", action="store_true")
+    p.add_argument("--accept", action="store_true")
     args = p.parse_args()
+    if args.accept and args.suite != ["bench"]:
+        p.error("--accept goes with --suite bench alone")
     tally = Tally()
     for name in args.suite or SUITES:
         begun = time.monotonic()

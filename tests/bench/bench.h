@@ -13,6 +13,13 @@
 
 #include "../unit/pipeline/rig.h"
 
+/* The program guard counts instructions between two of these; elsewhere they are nothing. */
+#ifdef BENCH_GUARD
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_TOGGLE_COLLECT
+#endif
+
 /* ---- samples and rows ---- */
 
 #define BENCH_SAMPLES_MAX 65536

@@ -5,12 +5,6 @@
 #include <rte_cycles.h>
 #include <rte_malloc.h>
 
-#ifdef BENCH_GUARD
-#include <valgrind/callgrind.h>
-#else
-#define CALLGRIND_TOGGLE_COLLECT
-#endif
-
 #include "bench.h"
 
 #define WINDOW_BURSTS 64 /* 2,048 messages: some hundred microseconds */

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Instructions a message, counted under callgrind and held against tests/bench/baseline.json.
+
+Wall time on a shared machine says nothing about a change of some percent; the number of instructions does, and it is
+the same each time: the scanner is AVX2, keys, clock and messages are fixed, and only the worker's passes are counted.
+
+    tests/run --suite bench                      compare; a stage that grew by more than 3 % fails
+    tests/run --suite bench --accept             write a new baseline; its commit gives the reason
+"""
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+
+BASELINE = pathlib.Path(__file__).with_name("baseline.json")
+LIMIT_PERCENT = 3.0
+# A stage of a handful of instructions may not fail on one more.
+LEAST_GROWTH = 5.0
+BURSTS = 96
+SCANNER = "avx2"
+
+# A stage is what its entry point and all that it calls execute.
+PIPELINE = {"classify": ("classify_burst",), "index": ("index_burst",), "route": ("route_burst",), "rewrite": ("rewrite_burst",),
+            "transmit": ("transmit_burst",), "send": ("transmit_flush",)}
+CASES = {"parse": {"index": ("sip_msg_index",), "check": ("sip_msg_check",)}, "dispatch": PIPELINE, "response": PIPELINE}
+
+
+class Broken(Exception):
+    """Nothing could be counted; the text says why."""
+
+
+def inclusive(text):
+    """{function: instructions of it and of all it calls} from a callgrind file without compressed names."""
+    total = {}
+    fn = None
+    for line in text.splitlines():
+        if line.startswith("fn="):
+            fn = line[3:]
+        elif fn is not None and re.match(r"[+*-]?\d+ \d+$|\* \d+$", line):
+            total[fn] = total.get(fn, 0) + int(line.rpartition(" ")[2])
+    return total
+
+
+def whole(text):
+    """All instructions of a callgrind file."""
+    found = re.search(r"^(?:totals|summary): (\d+)", text, re.M)
+    if found is None:
+        raise Broken("callgrind's file has no total")
+    return int(found.group(1))
+
+
+def stages(text, messages, entries):
+    """Instructions a message of each stage, and of all."""
+    of = inclusive(text)
+    out = {}
+    for stage, names in entries.items():
+        # The compiler may have made a variant of a function: name.constprop.0 and the like.
+        found = [v for k, v in of.items() if k.partition(".")[0] in names]
+        if not found:
+            raise Broken(f"no function {' or '.join(names)} was called: where is the stage '{stage}' now? (tests/bench/guard.py)")
+        out[stage] = round(sum(found) / messages, 2)
+    out["total"] = round(whole(text) / messages, 2)
+    return out
+
+
+def count(program, case):
+    """Instructions a message of a case, by stage."""
+    with tempfile.TemporaryDirectory(prefix="bench-guard-") as folder:
+        out = pathlib.Path(folder) / "callgrind.out"
+        r = subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--callgrind-out-file={out}",
+                            "--compress-strings=no", "--compress-pos=no", "--dump-line=no", str(program), case,
+                            "--count", str(BURSTS), "--scanner", SCANNER, "--no-huge"],
+                           capture_output=True, text=True, errors="replace", timeout=600, stdin=subprocess.DEVNULL)
+        said = re.search(r"^(\d+) frames$", r.stdout, re.M)
+        if r.returncode != 0 or said is None or int(said.group(1)) == 0:
+            raise Broken(f"{case}: status {r.returncode}\n{r.stdout[-500:]}{r.stderr[-2000:]}")
+        return stages(out.read_text(), int(said.group(1)), CASES[case])
+
+
+def compare(before, now):
+    """[(stage, before, now, percent, whether that fails)], the total last; a stage that is new or gone fails too."""
+    rows = []
+    for stage in dict.fromkeys([*(s for s in (*before, *now) if s != "total"), "total"]):
+        a, b = before.get(stage), now.get(stage)
+        if a is None or b is None:
+            rows.append((stage, a, b, None, True))
+            continue
+        grown = b - a
+        percent = 100 * grown / a if a else 0.0
+        rows.append((stage, a, b, percent, grown > LEAST_GROWTH and percent > LIMIT_PERCENT))
+    return rows
+
+
+def table(case, rows):
+    def cell(v):
+        return "-" if v is None else f"{v:,.0f}"
+    lines = [f"  {case:<14} {'before':>9} {'now':>9}"]
+    for stage, a, b, percent, failed in rows:
+        change = "" if percent is None else f"{percent:+.1f} %"
+        lines.append(f"    {stage:<12} {cell(a):>9} {cell(b):>9} {change:>9}{'  FAILED' if failed else ''}")
+    return lines
+
+
+def compiler():
+    r = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True)
+    return f"gcc {r.stdout.strip()}"
+
+
+def read():
+    return json.loads(BASELINE.read_text()) if BASELINE.exists() else None
+
+
+def write(counted):
+    BASELINE.write_text(json.dumps({"unit": "instructions a message", "compiler": compiler(), "scanner": SCANNER, "cases": counted},
+                                   indent=1) + "\n")
+
+
+def run(program, accept=False, say=print):
+    """Counts all cases: (passed, failed). With `accept` what was counted becomes the baseline."""
+    counted = {case: count(program, case) for case in CASES}
+    baseline = read()
+    if baseline is None and not accept:
+        say("  no tests/bench/baseline.json: --accept writes it")
+        return 0, 1
+    if baseline is not None and baseline["compiler"] != compiler():
+        say(f"  the baseline was counted with {baseline['compiler']}, this is {compiler()}: differences may be the compiler's")
+    failed = 0
+    for case, now in counted.items():
+        rows = compare((baseline or {"cases": {}})["cases"].get(case, {}), now)
+        if accept:
+            rows = [(*r[:4], False) for r in rows]
+        bad = any(r[4] for r in rows)
+        failed += bad
+        for line in table(case, rows):
+            say(line)
+    if accept:
+        write(counted)
+        say(f"  written to {BASELINE.name}: give the reason in its commit")
+        return len(counted), 0
+    if failed:
+        say(f"  more than {LIMIT_PERCENT:.0f} % up. Where it is meant: tests/run --suite bench --accept, and the reason in the commit.")
+    return len(counted) - failed, failed
