@@ -141,25 +141,26 @@ int sip_edit_delete_value(struct sip_edits *edits, const struct sip_msg *msg, co
 
 /* ---- output ---- */
 
-/* What edits are sorted by: offset, then rank. */
-static inline uint64_t place_of(const struct sip_edit *edit)
+/* By offset, then rank. */
+static inline bool is_behind(const struct sip_edit *a, const struct sip_edit *b)
 {
-	return (uint64_t)edit->off << 16 | edit->order;
+	return a->off > b->off || (a->off == b->off && a->order > b->order);
 }
 
 /* Those of one place stay as they arrived. Cheap for the nearly sorted lists that come. */
 static void sort(struct sip_edits *edits)
 {
-	for (unsigned i = 1; i < edits->count; i++) {
-		struct sip_edit edit;
-		unsigned j = i;
+	struct sip_edit *at = edits->edit, *end = at + edits->count;
 
-		if (place_of(&edits->edit[i - 1]) <= place_of(&edits->edit[i]))
+	for (at++; at < end; at++) {
+		struct sip_edit edit, *to = at;
+
+		if (!is_behind(at - 1, at))
 			continue;
-		edit = edits->edit[i];
-		for (; j > 0 && place_of(&edits->edit[j - 1]) > place_of(&edit); j--)
-			edits->edit[j] = edits->edit[j - 1];
-		edits->edit[j] = edit;
+		edit = *at;
+		for (; to > edits->edit && is_behind(to - 1, &edit); to--)
+			*to = to[-1];
+		*to = edit;
 	}
 }
 
@@ -169,96 +170,75 @@ enum manner {
 	WIDE   /* whole vectors: behind what is written there are SIP_EDIT_SLACK bytes of room */
 };
 
-struct output {
-	char *out;
-	uint64_t len;
-};
-
 /* What a vector register of either size holds, wherever it lies. */
 typedef char wide __attribute__((vector_size(SIP_EDIT_SLACK), aligned(1), may_alias));
 
-/* From here on a call of memcpy() is the cheaper one. */
-#define WIDE_MAX 256
-
-static inline void put_wide(char *out, const char *s, uint64_t len)
+static inline void put_wide(char *out, const char *s, uint32_t len)
 {
-	for (uint64_t i = 0; i < len; i += sizeof(wide)) {
+	for (uint32_t i = 0; i < len; i += sizeof(wide)) {
 		*(wide *)(out + i) = *(const wide *)(s + i);
 		/* A loop, not the call that it could be taken for. */
 		__asm__ volatile("" : : : "memory");
 	}
 }
 
-/* `behind`: bytes of the source that may be read behind these. */
-static inline __attribute__((always_inline)) void put(
-	struct output *o, const char *s, uint64_t len, uint64_t behind, enum manner manner)
+/* Bytes [from, to) of a message of `len`, to out + at; returns how many. */
+static inline __attribute__((always_inline)) uint32_t put_message(char *out, uint64_t at,
+	const char *buf, uint32_t from, uint32_t to, uint32_t len, enum manner manner)
 {
-	if (manner == WIDE && len <= WIDE_MAX && behind >= sizeof(wide))
-		put_wide(o->out + o->len, s, len);
+	if (manner == WIDE && to + sizeof(wide) <= len)
+		put_wide(out + at, buf + from, to - from);
 	else if (manner != COUNT)
-		str_copy(o->out + o->len, (struct str){s, (uint32_t)len});
-	o->len += len;
+		str_copy(out + at, (struct str){buf + from, to - from});
+	return to - from;
 }
 
-/* Bytes [from, to) of a message of `len`. */
-static inline __attribute__((always_inline)) void put_message(struct output *o, const char *buf,
-	uint32_t from, uint32_t to, uint32_t len, enum manner manner)
-{
-	put(o, manner != COUNT ? buf + from : NULL, to - from, len - to, manner);
-}
-
-static inline __attribute__((always_inline)) void put_text(struct output *o,
+static inline __attribute__((always_inline)) uint32_t put_text(char *out, uint64_t at,
 	const struct sip_edits *edits, const struct sip_edit *edit, enum manner manner)
 {
-	put(o, edits->text + edit->at, edit->len, SIP_EDIT_SLACK, manner);
+	if (manner == WIDE)
+		put_wide(out + at, edits->text + edit->at, edit->len);
+	else if (manner == EXACT)
+		str_copy(out + at, (struct str){edits->text + edit->at, edit->len});
+	return edit->len;
 }
 
-/* The edit of [first, end), all at one offset, whose delete reaches furthest; the latest of equals.
- * The first one deletes. */
-static const struct sip_edit *largest_delete(
-	const struct sip_edit *first, const struct sip_edit *end)
-{
-	const struct sip_edit *best = first;
-
-	for (; first < end; first++)
-		if (first->del >= best->del)
-			best = first;
-	return best;
-}
-
-/* Walks the sorted list, one offset at a time. `reach`: where the deletes that began before this
- * offset end. */
+/*
+ * Walks the sorted list. `pos` is how far the message has been dealt with, `reach` where the
+ * deletes that began so far end. At one offset inserts come first, and of what deletes there the
+ * largest counts, the latest of equals.
+ */
 static inline __attribute__((always_inline)) uint64_t walk(
 	const struct sip_edits *edits, const char *buf, uint32_t len, char *out, enum manner manner)
 {
-	const struct sip_edit *edit = edits->edit, *end = edit + edits->count, *group, *largest;
-	struct output o = {out, 0};
-	uint32_t pos = 0, reach = 0;
+	const struct sip_edit *edit = edits->edit, *end = edit + edits->count, *largest;
+	uint32_t pos = 0, reach = 0, end_at;
+	uint64_t at = 0;
 
-	for (; edit < end; edit = group) {
-		uint32_t off = edit->off < len ? edit->off : len, end_at;
+	for (; edit < end; edit++) {
+		uint32_t off = edit->off < len ? edit->off : len;
 
-		for (group = edit + 1; group < end && group->off == edit->off; group++)
-			;
 		if (off > pos) {
-			put_message(&o, buf, pos, off, len, manner);
+			at += put_message(out, at, buf, pos, off, len, manner);
 			pos = off;
 		}
-		for (; edit < group && edit->del == 0; edit++)
+		if (edit->del == 0) {
 			if (reach <= off)
-				put_text(&o, edits, edit, manner);
-		if (edit == group)
+				at += put_text(out, at, edits, edit, manner);
 			continue;
-		largest = group - edit > 1 ? largest_delete(edit, group) : edit;
+		}
+		largest = edit;
+		for (; edit + 1 < end && edit[1].off == edit->off; edit++)
+			if (edit[1].del >= largest->del)
+				largest = edit + 1;
 		end_at = edit_end(largest) < len ? (uint32_t)edit_end(largest) : len;
 		if (reach < end_at) {
-			put_text(&o, edits, largest, manner);
+			at += put_text(out, at, edits, largest, manner);
 			reach = end_at;
 			pos = end_at;
 		}
 	}
-	put_message(&o, buf, pos, len, len, manner);
-	return o.len;
+	return at + put_message(out, at, buf, pos, len, len, manner);
 }
 
 static uint64_t walk_sse(const struct sip_edits *edits, const char *buf, uint32_t len, char *out)
@@ -297,7 +277,7 @@ int64_t sip_edit_apply(
 	/* It seldom comes so close that it has to be counted before it is written. */
 	if ((uint64_t)len + edits->text_len + SIP_EDIT_SLACK <= room)
 		return (int64_t)walk_wide(edits, buf, len, out);
-	if (walk(edits, buf, len, NULL, COUNT) > room)
+	if (walk(edits, NULL, len, NULL, COUNT) > room)
 		return -ENOSPC;
 	return (int64_t)walk(edits, buf, len, out, EXACT);
 }
