@@ -103,7 +103,7 @@ static int socket_init(struct sockets *s, unsigned index, const struct proxy_lis
 	k->listener = *listener;
 	k->id = proxy_listener_id(&listener->ep, listener->transport);
 	k->loopback = net_addr_is_loopback(&listener->ep.addr);
-	hash_base32(k->id_text, k->id, 5 * TOKEN_LISTENER_LEN);
+	proxy_place_write(k->place, s->node, k->id);
 	host = (struct str){literal, net_addr_format(&listener->ep.addr, literal)};
 	add_name(s, host, listener->ep.port, listener->transport, (int)index);
 	port = listener->advertise_port != 0 ? listener->advertise_port : listener->ep.port;
@@ -172,7 +172,6 @@ static int settings_init(struct sockets *s, const struct proxy_config *config)
 	s->route = config->route;
 	s->route_arg = config->route_arg;
 	s->node = config->node;
-	hash_base32(s->node_text, (uint64_t)config->node << 48, 5 * TOKEN_NODE_LEN);
 	if (server == sizeof(config->server) || memchr(config->server, '\n', server) != NULL ||
 		memchr(config->server, '\r', server) != NULL)
 		return -EINVAL;

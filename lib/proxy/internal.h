@@ -131,7 +131,7 @@ struct socket {
 	uint64_t id; /* stable hash of address, port, transport: the top 40 bits */
 	bool loopback;
 	uint16_t via_len, sip_len, record_len;
-	char id_text[TOKEN_LISTENER_LEN];
+	char place[TOKEN_PLACE_LEN];           /* node and listener as a Via token has them */
 	char via[SOCKET_TEXT_MAX + PUT_SLACK]; /* "Via: SIP/2.0/UDP host:port;branch=z9hG4bK" */
 	char record[SOCKET_TEXT_MAX + 40 + PUT_SLACK]; /* our usual Record-Route up to the token */
 	char sip[SOCKET_TEXT_MAX]; /* "sip:host:port" for Record-Route, with ;transport= unless UDP
@@ -161,7 +161,6 @@ struct sockets {
 		void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port);
 	void *route_arg;
 	uint16_t node;
-	char node_text[TOKEN_NODE_LEN];
 	char server[128 + 12]; /* "Server: ...\r\n" */
 	uint16_t server_len;
 	unsigned count, names;
@@ -311,10 +310,13 @@ struct via_bound {
 
 /* Writes our branch's 16 characters. */
 void proxy_branch_write(char *out, struct hash128 key);
-/* Writes the token; returns its length. `branch`: the 16 characters made of `transaction`. Room:
- * TOKEN_LEN_MAX and TOKEN_SLACK. */
+/* The characters of node and listener. */
+void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listener);
+/* Writes the token, whose node and listener are `place`; returns its length. `branch`: the 16
+ * characters made of `transaction`. Room: TOKEN_LEN_MAX and TOKEN_SLACK. */
 unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *token,
-	struct hash128 transaction, const char *branch, const struct via_bound *bound, char *out);
+	const char place[TOKEN_PLACE_LEN], struct hash128 transaction, const char *branch,
+	const struct via_bound *bound, char *out);
 /* Verifies a token and a branch of any letter case against parsed values. */
 bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
 	const struct via_bound *bound, struct via_token *out);

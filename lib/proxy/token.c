@@ -76,24 +76,30 @@ static inline void feed_begin(struct feed *f, const struct mac_key *key)
 	f->count = 0;
 }
 
-static inline void feed_block(struct feed *f, __m128i block)
+static void feed_flush(struct feed *f)
 {
-	if (__builtin_expect(f->count == FEED_BLOCKS, 0)) {
-		mac_blocks(f->key, &f->chain, f->block, FEED_BLOCKS);
-		f->count = 0;
-	}
-	_mm_store_si128(&f->block[f->count++], block);
+	mac_blocks(f->key, &f->chain, f->block, f->count);
+	f->count = 0;
 }
 
+/* Makes room for so many blocks, FEED_BLOCKS at most. */
+static inline void feed_room(struct feed *f, uint32_t blocks)
+{
+	if (__builtin_expect(f->count + blocks > FEED_BLOCKS, 0))
+		feed_flush(f);
+}
+
+/* Numbers come first and are few: there is room. */
 static inline void feed_numbers(struct feed *f, uint64_t low, uint64_t high)
 {
-	feed_block(f, _mm_set_epi64x((int64_t)high, (int64_t)low));
+	_mm_store_si128(&f->block[f->count++], _mm_set_epi64x((int64_t)high, (int64_t)low));
 }
 
 static inline __m128i lowered(__m128i v)
 {
-	__m128i letters = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('A' - 1)),
-		_mm_cmplt_epi8(v, _mm_set1_epi8('Z' + 1)));
+	/* A to Z become the largest 26 of the signed values. */
+	__m128i letters = _mm_cmpgt_epi8(
+		_mm_add_epi8(v, _mm_set1_epi8(INT8_MAX - 'Z')), _mm_set1_epi8(INT8_MAX - 26));
 
 	return _mm_or_si128(v, _mm_and_si128(letters, _mm_set1_epi8('a' - 'A')));
 }
@@ -115,19 +121,28 @@ static inline __m128i text_before(const char *buf, uint32_t end, uint32_t len)
 		_mm_loadu_si128((const __m128i *)(slide + 16 - len)));
 }
 
+static inline __m128i text_at(const char *buf, uint32_t at, bool lower)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(buf + at));
+
+	return lower ? lowered(v) : v;
+}
+
 static inline void feed_text(struct feed *f, const char *buf, struct sip_span text, bool lower)
 {
 	uint32_t at = text.off, end = text.off + text.len;
 
-	for (; at + 16 <= end; at += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(buf + at));
-
-		feed_block(f, lower ? lowered(v) : v);
+	for (; __builtin_expect(end - at > 16 * (FEED_BLOCKS - 1), 0); at += 16) {
+		feed_room(f, 1);
+		_mm_store_si128(&f->block[f->count++], text_at(buf, at, lower));
 	}
+	feed_room(f, (end - at) / 16 + 1);
+	for (; at + 16 <= end; at += 16)
+		_mm_store_si128(&f->block[f->count++], text_at(buf, at, lower));
 	if (at < end) {
 		__m128i v = text_before(buf, end, end - at);
 
-		feed_block(f, lower ? lowered(v) : v);
+		_mm_store_si128(&f->block[f->count++], lower ? lowered(v) : v);
 	}
 }
 
@@ -142,7 +157,9 @@ static inline void feed_last_text(struct feed *f, const char *buf, struct sip_sp
 	feed_text(f, buf, (struct sip_span){text.off, text.len - rest}, true);
 	if (rest != 0)
 		v = lowered(text_before(buf, end, rest));
-	feed_block(f, _mm_or_si128(v, _mm_loadu_si128((const __m128i *)(one + 16 - rest))));
+	feed_room(f, 1);
+	_mm_store_si128(&f->block[f->count++],
+		_mm_or_si128(v, _mm_loadu_si128((const __m128i *)(one + 16 - rest))));
 }
 
 static inline struct hash128 feed_end(const struct feed *f)
@@ -285,8 +302,10 @@ static void feed_more(struct feed *f, const struct via_bound *b, const char *bra
 	feed_text(f, b->buf, method, false);
 	feed_text(f, b->buf, host, true);
 	feed_text(f, b->buf, client, true);
-	if (!unique)
-		feed_block(f, lowered(_mm_loadu_si128((const __m128i *)branch)));
+	if (unique)
+		return;
+	feed_room(f, 1);
+	_mm_store_si128(&f->block[f->count++], text_at(branch, 0, true));
 }
 
 /* `transaction`: what the Via below says of it where it has the cookie; `branch`: ours as it is
@@ -316,15 +335,22 @@ static struct hash128 via_mac(const struct token_key *key, const struct via_toke
 	return feed_end(&f);
 }
 
+void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listener)
+{
+	hash_base32(out, place_of(&(struct via_token){.node = node, .listener = listener}),
+		5 * TOKEN_PLACE_LEN);
+}
+
 unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *token,
-	struct hash128 transaction, const char *branch, const struct via_bound *bound, char *out)
+	const char place[TOKEN_PLACE_LEN], struct hash128 transaction, const char *branch,
+	const struct via_bound *bound, char *out)
 {
 	const struct token_key *key = &keys->mac[0];
 	char *at = out;
 
 	*at++ = key->id;
 	*at++ = token->stateful ? CLASS_STATEFUL : CLASS_STATELESS;
-	hash_base32(at, place_of(token), 5 * TOKEN_PLACE_LEN);
+	memcpy(at, place, TOKEN_PLACE_LEN);
 	at += TOKEN_PLACE_LEN;
 	if (token->stateful) {
 		hash_base32(at, (uint64_t)token->owner << 54, 5 * TOKEN_OWNER_LEN);

@@ -46,11 +46,19 @@ static void write_stamp(struct sip_edits *edits, const struct via_stamp *stamp)
 }
 
 /* Where the request came in: what the token says of the way back. */
-static uint64_t listener_id(const struct route_ctx *ctx, const struct sockets *s)
+static void way_back(const struct route_ctx *ctx, const struct sockets *s, struct via_token *token,
+	char place[TOKEN_PLACE_LEN])
 {
-	return proxy_sockets_has(s, ctx->origin.listener)
-		       ? s->socket[ctx->origin.listener].id
-		       : proxy_listener_id(&ctx->origin.dst, ctx->origin.transport);
+	token->stateful = false;
+	token->owner = 0;
+	token->node = s->node;
+	if (proxy_sockets_has(s, ctx->origin.listener)) {
+		token->listener = s->socket[ctx->origin.listener].id;
+		memcpy(place, s->socket[ctx->origin.listener].place, TOKEN_PLACE_LEN);
+		return;
+	}
+	token->listener = proxy_listener_id(&ctx->origin.dst, ctx->origin.transport);
+	proxy_place_write(place, token->node, token->listener);
 }
 
 #define VIA_ROOM \
@@ -62,14 +70,15 @@ static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys
 	const struct sockets *s, const struct socket *from, const struct sip_via *via)
 {
 	const struct proxy_state *state = proxy_state(ctx);
-	struct via_token token = {.node = s->node, .listener = listener_id(ctx, s)};
+	struct via_token token;
 	struct hash128 transaction = proxy_transaction_key(p, ctx);
 	struct via_stamp stamp;
 	struct via_bound bound;
-	char *at = sip_edit_begin(&ctx->edits, VIA_ROOM), *branch;
+	char *at = sip_edit_begin(&ctx->edits, VIA_ROOM), *branch, place[TOKEN_PLACE_LEN];
 
 	if (at == NULL)
 		return;
+	way_back(ctx, s, &token, place);
 	proxy_via_stamp(ctx, via, (state->flags & STATE_RPORT) != 0, &stamp);
 	sip_msg_cseq(&ctx->msg, ctx->buf);
 	bound = (struct via_bound){.buf = ctx->buf,
@@ -85,7 +94,7 @@ static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys
 	branch = at;
 	proxy_branch_write(branch, transaction);
 	at = put_lit(at + BRANCH_LEN, ";" SIP_VIA_TOKEN_PARAM "=");
-	at += proxy_via_token_write(keys, &token, transaction, branch, &bound, at);
+	at += proxy_via_token_write(keys, &token, place, transaction, branch, &bound, at);
 	if ((state->flags & STATE_LOCAL_RPORT) != 0)
 		at = put_lit(at, ";rport");
 	at = put_lit(at, "\r\n");

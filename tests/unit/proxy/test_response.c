@@ -390,14 +390,15 @@ static void a_stateful_token_says_its_owner(void **state)
 	struct sip_via via;
 	struct via_bound bound = {
 		.buf = via_text, .next = &via, .cseq = 1, .method = SIP_METHOD_INVITE};
-	char text[TOKEN_LEN_MAX + TOKEN_SLACK];
+	char text[TOKEN_LEN_MAX + TOKEN_SLACK], place[TOKEN_PLACE_LEN];
 	unsigned len;
 
 	token.listener = proxy_listener_id(&f->listener[0].ep, SIP_TRANSPORT_UDP);
 	assert_int_equal(
 		sip_via_parse(via_text, (struct sip_span){0, (uint32_t)strlen(via_text)}, &via), 0);
+	proxy_place_write(place, token.node, token.listener);
 	len = proxy_via_token_write(
-		keys, &token, (struct hash128){0, 0}, "abcdefghijklmnop", &bound, text);
+		keys, &token, place, (struct hash128){0, 0}, "abcdefghijklmnop", &bound, text);
 	assert_int_equal(len, TOKEN_LEN_MAX);
 	assert_true(proxy_via_token_verify(
 		keys, str_of(text, len), STR("z9hG4bKabcdefghijklmnop"), &bound, &read));
