@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The page of figures says what the rows say, and what is missing."""
+import pytest
+
+from benchmark import report
+from benchmark.row import Row
+
+PAGE = """# Page
+
+<!-- figures: targets -->
+old
+<!-- end -->
+text | stays
+<!-- figures: dispatch stage_cycles/* -->
+<!-- end -->
+"""
+
+
+def row(case, metric, median, unit="1/s", least=None, most=None, note=""):
+    return Row(case, metric, unit, median if least is None else least, median, median if most is None else most, "ring", "a CPU", note)
+
+
+def line_of(text, start):
+    return next(x for x in text.splitlines() if x.startswith(start))
+
+
+def test_nothing_measured_is_said():
+    text = report.fill(PAGE, [])
+    assert "| INVITEs of 600 to 900 bytes dispatched | 3,000,000 a second | 5,000,000 a second | not measured |" in text
+    assert "(dispatch: not measured)" in text and "old" not in text and "text | stays" in text
+
+
+def test_filling_twice_is_filling_once():
+    rows = [row("dispatch", "messages_per_second", 4e6), row("dispatch", "stage_cycles/route", 300, "cycles")]
+    once = report.fill(PAGE, rows)
+    assert report.fill(once, rows) == once
+
+
+@pytest.mark.parametrize("median, said", [(3e6, "yes"), (2999999, "**no**")])
+def test_reached_from_the_median(median, said):
+    rows = [row("dispatch", "messages_per_second", median, most=9e6)]
+    cells = line_of(report.fill(PAGE, rows), "| INVITEs").split(" | ")
+    assert cells[5] == said and cells[4] == "9,000,000 a second"
+
+
+def test_less_is_better_for_times():
+    aim = next(t for t in report.TARGETS if t.case == "latency")
+    below, above = row("latency", aim.metric, 4.9, "us", least=4), row("latency", aim.metric, 5.1, "us", least=4)
+    assert report.reached(aim, below) and not report.reached(aim, above)
+    assert line_of(report.fill(PAGE, [above]), "| latency added").split(" | ")[4] == "4 µs"
+
+
+def test_what_falls_short_names_its_stages_greatest_first():
+    rows = [row("dispatch", "messages_per_second", 2e6), row("dispatch", "stage_cycles/index", 200, "cycles"),
+            row("dispatch", "stage_cycles/route", 1300, "cycles"), row("dispatch", "stage_cycles/corpus/route", 9999, "cycles")]
+    assert "1,500 cycles: route 1,300, index 200 |" in line_of(report.fill(PAGE, rows), "| INVITEs")
+
+
+def test_af_xdp_is_split_by_who_spends_it():
+    rows = [row("versus", "ratio_af_xdp", 2.5, ""), row("versus", "cpu_ns_per_message/siplane_af_xdp", 3000, "ns"),
+            row("versus", "messages_per_own_cpu_second/siplane_af_xdp", 500_000), row("dispatch", "ns_per_message", 600, "ns")]
+    said = line_of(report.fill(PAGE, rows), "| Kamailio, af_xdp")
+    assert "3,000 ns of CPU: 600 siplane's stages" in said and "1,400 system calls" in said and "1,000 receiving" in said
+
+
+def test_patterns_choose_metrics():
+    rows = [row("dispatch", "messages_per_second", 2e6), row("dispatch", "stage_cycles/index", 200, "cycles")]
+    text = report.fill(PAGE, rows).split("text | stays")[1]
+    assert "stage_cycles/index" in text and "messages_per_second" not in text
