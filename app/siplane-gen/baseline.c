@@ -56,6 +56,7 @@ static int serve(const struct gen_config *config, const struct baseline *baselin
 {
 	struct gen_config own = *config;
 	struct gen_result *result = calloc(1, sizeof(*result));
+	const struct gen_trial endless = {0};
 	char error[GEN_ERROR_MAX];
 	struct gen *gen;
 	int err;
@@ -79,7 +80,7 @@ static int serve(const struct gen_config *config, const struct baseline *baselin
 	}
 	if (write(ready, "", 1) != 1)
 		return 1;
-	err = gen_reflect(gen, 0, result);
+	err = gen_reflect(gen, &endless, result);
 	gen_close(gen);
 	free(result);
 	return err == 0 || err == -EINTR ? 0 : 1;

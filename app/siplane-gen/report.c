@@ -278,7 +278,7 @@ static void print_notes(const struct report *report, FILE *out)
 			"longer one "
 			"(%s) may find less.\n",
 			at->outcome.seconds, EXTENDED_PERIOD,
-			report->kind == SEARCH_NDR ? "--final 60s" : "--seconds 60");
+			report->kind == SEARCH_NDR ? "--final 60s" : "--trial 60s");
 	if (at != NULL && s->detail[at->ask.number - 1].retransmissions > 0)
 		fprintf(out,
 			"  - %llu requests of that trial were retransmitted: something was lost or "

@@ -13,6 +13,7 @@
 #define LATENCY_POINTS 3   /* 10, 50 and 90 % of the rate */
 #define PROBE_SECONDS 1.0  /* of each doubling trial of --start probe */
 #define PROBE_ATTEMPTS 100 /* at least */
+#define ANSWER_SECONDS 1.0 /* in which a system that keeps up answers everything */
 
 /* One search while it runs. */
 struct search_run {
@@ -20,6 +21,7 @@ struct search_run {
 	struct gen *gen;
 	struct gen_result *result;
 	struct report_search *into;
+	double session; /* s that the scenario holds a call, at most */
 	const struct search_ask *ask;
 	double allowed;              /* failures that the trial may have and still pass */
 	bool cut;                    /* the trial was ended: its outcome is certain */
@@ -46,13 +48,28 @@ static uint64_t failures(const struct search_run *run, const struct gen_result *
 	return (r->failed > r->lost ? r->failed : r->lost) + lost;
 }
 
+/*
+ * Whether the generator was the limit. A full table of calls is its own doing only where calls that
+ * are answered at once would fill it: elsewhere it is the system that leaves them open.
+ */
+static bool limited(const struct search_run *run, const struct gen_result *r)
+{
+	bool late = r->missed * 1000 > r->slots * GEN_MISSED_PER_MILLE;
+
+	if (!r->generator_limit || r->failed_by[GEN_FAIL_FULL] == 0 || late || r->tx_refused > 0 ||
+		r->rx_lost > 0)
+		return r->generator_limit;
+	return r->rate * (run->session + ANSWER_SECONDS) > run->options->gen.calls;
+}
+
 /* Why attempts failed, the commonest reasons first come. */
-static void explain(const struct gen_result *r, char *out, size_t size)
+static void explain(
+	const struct search_run *run, const struct gen_result *r, char *out, size_t size)
 {
 	size_t n = 0;
 
 	out[0] = '\0';
-	if (r->generator_limit) {
+	if (limited(run, r)) {
 		snprintf(out, size, "the generator was the limit: %s", r->limit_reason);
 		return;
 	}
@@ -81,7 +98,7 @@ static void take_detail(
 		.missed = r->missed,
 		.cut = run->cut,
 	};
-	explain(r, out->reason, sizeof(out->reason));
+	explain(run, r, out->reason, sizeof(out->reason));
 }
 
 /* ---- progress ---- */
@@ -188,7 +205,7 @@ static int run_trial(
 		.attempts = run->result->attempts,
 		.failures = failures(run, run->result),
 		.seconds = (double)run->result->sending_ns / 1e9,
-		.limited = run->result->generator_limit,
+		.limited = limited(run, run->result),
 	};
 	take_detail(run, run->result, &run->detail);
 	run->first += run->result->slots;
@@ -366,46 +383,64 @@ static int search_all(struct search_run *run, struct report *report)
 	return 0;
 }
 
+/* The waits of a call, repeated ones as often as they come, and its longest wait for a final
+ * answer. */
+static void measure_call(const struct scenario_call *call, double *from, double *to, double *within)
+{
+	double factor[GEN_STEPS_MAX + 1] = {1};
+	unsigned depth = 0;
+
+	*from = *to = 0;
+	for (unsigned i = 0; i < call->steps; i++) {
+		const struct step *step = &call->step[i];
+
+		if (step->kind == STEP_REPEAT) {
+			factor[depth + 1] = factor[depth] * step->count;
+			depth++;
+		} else if (step->kind == STEP_AGAIN && depth > 0) {
+			depth--;
+		} else if (step->kind == STEP_WAIT) {
+			*from += factor[depth] * (double)step->from_ns / 1e9;
+			*to += factor[depth] * (double)step->to_ns / 1e9;
+		} else if (step->kind == STEP_EXPECT && step->final) {
+			*within = fmax(*within, (double)step->from_ns / 1e9);
+		}
+	}
+	*to = fmax(*from, *to);
+}
+
 /* What the scenario says of sessions: how long they last, and how long a request waits for its
  * final answer. */
-static int read_scenario(const struct gen_config *config, struct report *report, char *duration,
-	size_t duration_size)
+static int read_scenario(struct search_run *run, struct report *report)
 {
+	static char duration[64];
+	const struct gen_config *config = &run->options->gen;
 	char error[GEN_ERROR_MAX];
 	struct scenario *s = scenario_read(
 		config->scenario, config->variable, config->variables, error, sizeof(error));
-	uint64_t from = 0, to = 0, within = 0;
+	double from, to, least = INFINITY;
 
 	if (s == NULL) {
 		fprintf(stderr, "siplane-gen: %s\n", error);
 		return -EINVAL;
 	}
-	for (unsigned c = 0; c < s->calls; c++)
-		for (unsigned i = 0; i < s->call[c].steps; i++) {
-			const struct step *step = &s->call[c].step[i];
-
-			if (step->kind == STEP_WAIT && c == 0) {
-				from += step->from_ns;
-				to += step->to_ns;
-			} else if (step->kind == STEP_EXPECT && step->final &&
-				   step->from_ns > within) {
-				within = step->from_ns;
-			}
-		}
+	for (unsigned c = 0; c < s->calls; c++) {
+		measure_call(&s->call[c], &from, &to, &report->threshold);
+		least = fmin(least, from);
+		run->session = fmax(run->session, to);
+	}
 	scenario_free(s);
-	report->threshold = (double)within / 1e9;
-	if (to > from)
-		snprintf(duration, duration_size, "%g to %g s", (double)from / 1e9,
-			(double)to / 1e9);
+	if (run->session > least)
+		snprintf(duration, sizeof(duration), "%g to %g s", least, run->session);
 	else
-		snprintf(duration, duration_size, "%g s", (double)from / 1e9);
+		snprintf(duration, sizeof(duration), "%g s", run->session);
 	report->session_duration = duration;
 	return 0;
 }
 
-static int make_report(const struct search_options *options, struct report *report)
+static int make_report(struct search_run *run, struct report *report)
 {
-	static char duration[64];
+	const struct search_options *options = run->options;
 
 	report->kind = options->kind;
 	report->ndr = options->ndr;
@@ -430,7 +465,7 @@ static int make_report(const struct search_options *options, struct report *repo
 			return err;
 		}
 	}
-	return read_scenario(&options->gen, report, duration, sizeof(duration));
+	return read_scenario(run, report);
 }
 
 int search_main(int argc, char **argv)
@@ -447,7 +482,7 @@ int search_main(int argc, char **argv)
 	status = 1;
 	if (report == NULL || run.result == NULL) {
 		fputs("siplane-gen: out of memory\n", stderr);
-	} else if (make_report(&options, report) == 0) {
+	} else if (make_report(&run, report) == 0) {
 		status = search_all(&run, report);
 		close_generator(&run);
 		if (report->search.ran && (options.gen.json ? report_json(report, stdout)

@@ -22,17 +22,17 @@ static const char usage[] =
 	"      --baseline         measures the testbed first, against a reflector of its own\n"
 	"      --baseline-from FILE  takes the baseline from the --json of an earlier search\n"
 	"      --latency          then trials at 10, 50 and 90 % of the rate, for their latency\n"
+	"      --trial TIME       ndr: length of the trials that search (5s), and of --latency;\n"
+	"                         ser, rr: a trial lasts at least that, N grows to it\n"
 	"      --dut TEXT         name of the system, for the report\n"
 	"      --note TEXT        line for the report's notes; may be repeated\n"
 	"ndr:\n"
 	"      --min RATE         gives up below it (1)\n"
 	"      --resolution PERCENT  how near the answer is to the failing rate above it (1)\n"
 	"      --loss PERCENT     failures that are allowed: the partial drop rate (0)\n"
-	"      --trial TIME       length of the trials that search (5s), and of --latency\n"
 	"      --final TIME       length of the trial that decides (60s)\n"
 	"ser, rr:\n"
 	"      --attempts N       attempts of a trial (50000)\n"
-	"      --seconds S        and a trial lasts at least that (N grows to it)\n"
 	"      --weight W         w of RFC 7502 4.10 (0.10)\n"
 	"      --repeats N        successes until it counts as converged (10)\n"
 	"      --reregister       rr: then the same addresses-of-record again\n"
@@ -112,6 +112,12 @@ static int take(void *arg, const char *name, const char *value)
 		return take_count(name, value, SEARCH_TRIALS_MAX, &o->trials);
 	if (strcmp(name, "pause") == 0)
 		return take_time(name, value, true, &o->pause);
+	if (strcmp(name, "trial") == 0) {
+		int err = take_time(name, value, false, &o->ndr.seconds);
+
+		o->ser.seconds = o->ndr.seconds;
+		return err;
+	}
 	if (strcmp(name, "dut") == 0)
 		o->dut = value;
 	else if (strcmp(name, "baseline-from") == 0)
@@ -137,8 +143,6 @@ static int take_ndr(void *arg, const char *name, const char *value)
 		return take_share(name, value, 0.01, &o->ndr.resolution);
 	if (strcmp(name, "loss") == 0)
 		return take_share(name, value, 0, &o->ndr.loss);
-	if (strcmp(name, "trial") == 0)
-		return take_time(name, value, false, &o->ndr.seconds);
 	return take_time(name, value, false, &o->ndr.final_seconds);
 }
 
@@ -167,12 +171,12 @@ static const struct gen_option known[] = {
 	{"baseline", false, take},
 	{"baseline-from", true, take},
 	{"latency", false, take},
+	{"trial", true, take},
 	{"dut", true, take},
 	{"note", true, take},
 	{"min", true, take_ndr},
 	{"resolution", true, take_ndr},
 	{"loss", true, take_ndr},
-	{"trial", true, take_ndr},
 	{"final", true, take_ndr},
 	{"weight", true, take_ser},
 	{"repeats", true, take_ser},
@@ -253,7 +257,6 @@ int search_options_parse(int argc, char **argv, struct search_options *out)
 	}
 	if (out->gen.attempts != 0)
 		out->ser.n = out->gen.attempts;
-	out->ser.seconds = out->gen.seconds;
 	out->ndr.start = fmin(fmax(out->ndr.start, out->ndr.min), out->ndr.max);
 	/* Every loss counts (RFC 2544): nobody may repair one. */
 	if (out->kind == SEARCH_NDR)
