@@ -62,8 +62,8 @@ struct gen_config {
 	const char *target; /* HOST[:PORT] that requests are sent to, an address */
 	const char *domain; /* of {domain}; NULL: the target */
 	const char *profiles;
-	int cpu;             /* -1: the first that the process may use */
-	bool poll;           /* never sleeps: devices; sockets with --idle poll */
+	int cpu;          /* -1: the first that the process may use */
+	bool poll, sleep; /* --idle: with nothing to do it spins (devices), or sleeps (sockets) */
 	/* load */
 	double rate;       /* attempts a second; 0: as fast as it goes, --calls at a time */
 	uint64_t attempts; /* 0: by `seconds` */
@@ -219,7 +219,8 @@ struct gen_trial {
 	uint64_t attempts; /* 0: by `seconds` */
 	double seconds;
 	bool poisson;
-	/* Sequential users go on from this one: that of the first attempt is first % config.users. */
+	/* Sequential users go on from this one: that of the first attempt is first % config.users.
+	 */
 	uint64_t first;
 	/* Every GEN_PROGRESS_NS, or NULL. Another value than 0 ends the trial in order. */
 	int (*progress)(void *arg, const struct gen_progress *p);
@@ -242,13 +243,18 @@ const char *gen_error(const struct gen *g);
 /* What the two sides are, for a report: "udp 127.0.0.1:5070-5077", "net_memif ... ". */
 const char *gen_describe(const struct gen *g, bool reflector);
 void gen_close(struct gen *g);
-/* config.reflect: answers until gen_interrupted or until `seconds` have passed (0: none). 0 or
- * -errno. */
-int gen_reflect(struct gen *g, double seconds, struct gen_result *out);
+/*
+ * config.reflect: answers until gen_interrupted, or until trial.seconds have passed (0: no end), or
+ * trial.progress ends it. Of the trial, nothing else counts. 0 or -errno.
+ */
+int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result *out);
 
 /* Whether there is nothing to complain of: no failure, no loss, no duplicate, the generator not the
  * limit. */
 bool gen_result_good(const struct gen_result *r);
+/* For gen_trial.progress: a line on standard error, for runs over 2 s; and its end. */
+int gen_progress_line(void *arg, const struct gen_progress *p);
+void gen_progress_clear(void);
 /* A table for people; one JSON object on one line. 0 or -EIO. */
 int gen_result_print(const struct gen_result *r, FILE *out);
 int gen_result_json(const struct gen_result *r, FILE *out);
