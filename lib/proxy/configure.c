@@ -160,6 +160,25 @@ static int endpoint_add(struct sockets *s, unsigned index)
 	return 0;
 }
 
+/* Once all listeners are there. */
+static void only_init(struct sockets *s)
+{
+	uint8_t seen[PORTS_WITH_ONLY][2] = {0};
+
+	memset(s->only, -1, sizeof(s->only));
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct proxy_listener *l = &s->socket[i].listener;
+		unsigned six = l->ep.addr.family == 6;
+
+		if (!proxy_sockets_has(s, i) || l->transport != SIP_TRANSPORT_UDP ||
+			l->port >= PORTS_WITH_ONLY)
+			continue;
+		if (seen[l->port][six] < 2)
+			seen[l->port][six]++;
+		s->only[l->port][six] = seen[l->port][six] == 1 ? (int16_t)i : -1;
+	}
+}
+
 static int settings_init(struct sockets *s, const struct proxy_config *config)
 {
 	size_t server = strnlen(config->server, sizeof(config->server));
@@ -259,6 +278,7 @@ int proxy_configure(struct proxy *p, const struct proxy_config *config)
 		free(s);
 		return ret;
 	}
+	only_init(s);
 	atomic_store_explicit(&p->sockets, s, memory_order_release);
 	if (old != NULL)
 		proxy_retire(p, old);

@@ -149,7 +149,8 @@ struct name {
 };
 
 #define NAMES_MAX (2 * PROXY_LISTENERS_MAX + PROXY_ALIASES_MAX)
-#define BUCKETS 1024 /* of each table; a power of two */
+#define BUCKETS 1024       /* of each table; a power of two */
+#define PORTS_WITH_ONLY 32 /* NIC ports beyond have their listeners looked for one by one */
 
 /* Immutable once published. */
 struct sockets {
@@ -168,6 +169,8 @@ struct sockets {
 	int16_t by_endpoint[BUCKETS]; /* open addressing */
 	int16_t by_id[BUCKETS];       /* likewise */
 	int16_t by_name[BUCKETS];     /* chains by name.next */
+	/* For a NIC port and IPv4 or IPv6: its UDP listener where it has one only, else -1. */
+	int16_t only[PORTS_WITH_ONLY][2];
 	struct name name[NAMES_MAX];
 	struct socket socket[];
 };
@@ -207,16 +210,39 @@ int proxy_sockets_find(const struct sockets *s, struct str text);
  * The listener to send from to `to`: `wanted` where it is not -1 and of the right family, else by
  * route, staying on the one that received the message where that can be. -1: none fits.
  */
-int proxy_sockets_choose(
-	const struct sockets *s, unsigned received, int wanted, const struct net_addr *to);
+int proxy_sockets_choose_by_route(
+	const struct sockets *s, unsigned received, const struct net_addr *to);
+static inline int proxy_sockets_choose(
+	const struct sockets *s, unsigned received, int wanted, const struct net_addr *to)
+{
+	if (wanted < 0)
+		return proxy_sockets_choose_by_route(s, received, to);
+	return (unsigned)wanted < s->count &&
+			       s->socket[wanted].listener.ep.addr.family == to->family &&
+			       s->socket[wanted].listener.transport == SIP_TRANSPORT_UDP
+		       ? wanted
+		       : -1;
+}
+bool proxy_sockets_may_send_ip6(const struct socket *from, const struct net_endpoint *ep);
 /* Whether anything may be sent to `ep` from a listener: unicast, with a port, loopback only from a
  * loopback listener. */
-bool proxy_sockets_may_send(const struct socket *from, const struct net_endpoint *ep);
+static inline bool proxy_sockets_may_send(const struct socket *from, const struct net_endpoint *ep)
+{
+	uint8_t net = ep->addr.b[0];
+
+	if (ep->addr.family != 4)
+		return proxy_sockets_may_send_ip6(from, ep);
+	/* 0/8 is this host, 224/4 multicast, 240/4 and what is above it nobody's. */
+	return ep->port != 0 && net != 0 && net < 224 && (net != 127 || from->loopback);
+}
 /* Whether the source of ctx needs no Record-Route token. */
 bool proxy_sockets_trusts(const struct sockets *s, const struct route_ctx *ctx);
 uint32_t proxy_endpoint_slot(const struct net_endpoint *ep);
 /* One bit of 64 for an address. */
-uint64_t proxy_address_bit(const struct net_addr *addr);
+static inline uint64_t proxy_address_bit(const struct net_addr *addr)
+{
+	return (uint64_t)1 << (((addr->q[0] ^ addr->q[1]) * 0x9e3779b97f4a7c15ULL) >> 58);
+}
 uint32_t proxy_name_slot(struct str host);
 /* The form in which hosts are compared, into out[HOST_MAX]; returns its length, 0: no host we could
  * be. */
@@ -412,15 +438,22 @@ static inline struct str arg_text(const struct route_value *v, char digits[24])
 /* Number of an argument, which scripts write with or without quotes. */
 static inline bool arg_number(const struct route_value *v, int64_t max, int64_t *out)
 {
-	uint64_t u;
+	uint64_t u = 0;
+	uint32_t i = 0;
 
-	if (v->type == ROUTE_INT)
+	if (v->type == ROUTE_INT) {
 		*out = v->i;
-	else if (v->type == ROUTE_STR && str_to_u64(str_trim(v->s), (uint64_t)max, &u) == 0)
-		*out = (int64_t)u;
-	else
+		return *out >= 0 && *out <= max;
+	}
+	if (v->type != ROUTE_STR)
 		return false;
-	return *out >= 0 && *out <= max;
+	/* Mostly a few digits and nothing else. */
+	for (; i < v->s.len && i < 9 && str_is_digit(v->s.s[i]); i++)
+		u = 10 * u + (uint64_t)(v->s.s[i] - '0');
+	if ((i == 0 || i != v->s.len) && str_to_u64(str_trim(v->s), (uint64_t)max, &u) != 0)
+		return false;
+	*out = (int64_t)u;
+	return *out <= max;
 }
 
 #define MODULE_RUN(name) static int32_t name(struct route_ctx *ctx, const struct route_args *args)

@@ -30,11 +30,6 @@ uint32_t proxy_endpoint_slot(const struct net_endpoint *ep)
 	return (uint32_t)(v >> 54) & (BUCKETS - 1);
 }
 
-uint64_t proxy_address_bit(const struct net_addr *addr)
-{
-	return (uint64_t)1 << (((addr->q[0] ^ addr->q[1]) * 0x9e3779b97f4a7c15ULL) >> 58);
-}
-
 uint32_t proxy_name_slot(struct str host)
 {
 	uint32_t v = 2166136261u;
@@ -190,6 +185,8 @@ static int by_route(const struct sockets *s, const struct socket *received,
 {
 	int best = -1, best_score = -1;
 
+	if (port < PORTS_WITH_ONLY && s->only[port][source->family == 6] >= 0)
+		return s->only[port][source->family == 6];
 	if (received != NULL && !s->mhomed && received->listener.port == port &&
 		received->listener.ep.addr.family == source->family)
 		return (int)(received - s->socket);
@@ -214,19 +211,13 @@ static int by_route(const struct sockets *s, const struct socket *received,
 	return best;
 }
 
-int proxy_sockets_choose(
-	const struct sockets *s, unsigned received, int wanted, const struct net_addr *to)
+int proxy_sockets_choose_by_route(
+	const struct sockets *s, unsigned received, const struct net_addr *to)
 {
 	const struct socket *from = received < s->count ? &s->socket[received] : NULL;
 	struct net_addr source;
 	uint16_t port;
 
-	if (wanted >= 0)
-		return (unsigned)wanted < s->count &&
-				       s->socket[wanted].listener.ep.addr.family == to->family &&
-				       s->socket[wanted].listener.transport == SIP_TRANSPORT_UDP
-			       ? wanted
-			       : -1;
 	if (from != NULL && from->listener.transport != SIP_TRANSPORT_UDP)
 		from = NULL;
 	for (unsigned i = 0; (s->addresses & proxy_address_bit(to)) != 0 && i < s->count; i++) {
@@ -246,18 +237,16 @@ int proxy_sockets_choose(
 	return same_port(s, from, to);
 }
 
-bool proxy_sockets_may_send(const struct socket *from, const struct net_endpoint *ep)
+bool proxy_sockets_may_send_ip6(const struct socket *from, const struct net_endpoint *ep)
 {
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 	const struct net_addr *addr = &ep->addr;
 
-	if (ep->port == 0 || (addr->family != 4 && addr->family != 6))
+	if (ep->port == 0 || addr->family != 6)
 		return false;
 	if (net_addr_is_multicast(addr) || net_addr_is_unspecified(addr))
 		return false;
-	if (addr->family == 6 && memcmp(addr->b, mapped, sizeof(mapped)) == 0)
-		return false;
-	if (addr->family == 4 && addr->b[0] >= 240)
+	if (memcmp(addr->b, mapped, sizeof(mapped)) == 0)
 		return false;
 	return !net_addr_is_loopback(addr) || from->loopback;
 }
