@@ -241,8 +241,7 @@ static void invite(struct reflector *r, const struct packet *in, struct outbox *
 	for (unsigned i = 0; i < c->ringing; i++)
 		answer(r, in, 180, &r->ringing, out, count);
 	if (c->status >= 200)
-		answer(r, in, c->status, c->status < 300 ? &r->answer : &r->plain, NULL, out,
-			count);
+		answer(r, in, c->status, c->status < 300 ? &r->answer : &r->plain, out, count);
 }
 
 void reflector_take(struct reflector *r, const struct packet *in, struct outbox *out,
