@@ -191,7 +191,7 @@ struct gen_result {
 	uint64_t calls_most;  /* open at once */
 	bool generator_limit; /* more than 0.1 % missed, or a call table, socket or device of ours
 				 full: what was lost may be our own loss */
-	char limit_reason[160];
+	char limit_reason[96];
 	bool interrupted;
 	/* times */
 	double rate;                    /* as asked, attempts a second */
