@@ -18,7 +18,7 @@ static bool broken(const struct sip_msg *msg, unsigned bit)
 	return (msg->broken & bit) != 0;
 }
 
-const struct sip_uri *sip_msg_uri(struct sip_msg *msg, const char *buf)
+const struct sip_uri *sip_msg_parse_uri(struct sip_msg *msg, const char *buf)
 {
 	if (msg->uri_text.len == 0)
 		return NULL;
@@ -73,7 +73,7 @@ static const struct sip_via *second_via(struct sip_msg *msg, const char *buf)
 	return broken(msg, SIP_PARSED_VIA1) ? NULL : &msg->via[1];
 }
 
-const struct sip_via *sip_msg_via(struct sip_msg *msg, const char *buf, unsigned n)
+const struct sip_via *sip_msg_parse_via(struct sip_msg *msg, const char *buf, unsigned n)
 {
 	if (n > 1)
 		return NULL;
@@ -95,12 +95,12 @@ static const struct sip_address *parse_address(struct sip_msg *msg, const char *
 	return broken(msg, bit) ? NULL : out;
 }
 
-const struct sip_address *sip_msg_from(struct sip_msg *msg, const char *buf)
+const struct sip_address *sip_msg_parse_from(struct sip_msg *msg, const char *buf)
 {
 	return parse_address(msg, buf, SIP_HEADER_FROM, SIP_PARSED_FROM, &msg->from);
 }
 
-const struct sip_address *sip_msg_to(struct sip_msg *msg, const char *buf)
+const struct sip_address *sip_msg_parse_to(struct sip_msg *msg, const char *buf)
 {
 	return parse_address(msg, buf, SIP_HEADER_TO, SIP_PARSED_TO, &msg->to);
 }
@@ -138,7 +138,7 @@ static bool parse_cseq(struct sip_msg *msg, const char *buf, struct sip_span val
 	return true;
 }
 
-bool sip_msg_cseq(struct sip_msg *msg, const char *buf)
+bool sip_msg_parse_cseq(struct sip_msg *msg, const char *buf)
 {
 	if (!sip_msg_has(msg, SIP_HEADER_CSEQ))
 		return false;
@@ -148,7 +148,7 @@ bool sip_msg_cseq(struct sip_msg *msg, const char *buf)
 	return !broken(msg, SIP_PARSED_CSEQ);
 }
 
-bool sip_msg_max_forwards(struct sip_msg *msg, const char *buf)
+bool sip_msg_parse_max_forwards(struct sip_msg *msg, const char *buf)
 {
 	if (!sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS))
 		return false;

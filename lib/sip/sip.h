@@ -314,17 +314,58 @@ const struct sip_header *sip_msg_header_named(
 	const struct sip_msg *msg, const char *buf, struct str name);
 
 /* ---- parsed on first use, remembered in msg; NULL (or false) where absent or malformed ---- */
-const struct sip_uri *sip_msg_uri(struct sip_msg *msg, const char *buf);
+
+/* The first call, and those that found nothing: for the functions below. */
+const struct sip_uri *sip_msg_parse_uri(struct sip_msg *msg, const char *buf);
+const struct sip_via *sip_msg_parse_via(struct sip_msg *msg, const char *buf, unsigned n);
+const struct sip_address *sip_msg_parse_from(struct sip_msg *msg, const char *buf);
+const struct sip_address *sip_msg_parse_to(struct sip_msg *msg, const char *buf);
+bool sip_msg_parse_cseq(struct sip_msg *msg, const char *buf);
+bool sip_msg_parse_max_forwards(struct sip_msg *msg, const char *buf);
+
+/* Whether all of these SIP_PARSED bits have been parsed, and well. */
+static inline bool sip_msg_knows(const struct sip_msg *msg, unsigned bits)
+{
+	return (msg->parsed & ~msg->broken & bits) == bits;
+}
+
+static inline const struct sip_uri *sip_msg_uri(struct sip_msg *msg, const char *buf)
+{
+	return sip_msg_knows(msg, SIP_PARSED_URI) ? &msg->uri : sip_msg_parse_uri(msg, buf);
+}
+
 /* n = 0: the topmost Via; 1: the one below it, on the same line or the next. */
-const struct sip_via *sip_msg_via(struct sip_msg *msg, const char *buf, unsigned n);
-const struct sip_address *sip_msg_from(struct sip_msg *msg, const char *buf);
-const struct sip_address *sip_msg_to(struct sip_msg *msg, const char *buf);
+static inline const struct sip_via *sip_msg_via(struct sip_msg *msg, const char *buf, unsigned n)
+{
+	unsigned bits = n == 0 ? SIP_PARSED_VIA0 : SIP_PARSED_VIA0 | SIP_PARSED_VIA1;
+
+	return n < 2 && sip_msg_knows(msg, bits) ? &msg->via[n] : sip_msg_parse_via(msg, buf, n);
+}
+
+static inline const struct sip_address *sip_msg_from(struct sip_msg *msg, const char *buf)
+{
+	return sip_msg_knows(msg, SIP_PARSED_FROM) ? &msg->from : sip_msg_parse_from(msg, buf);
+}
+
+static inline const struct sip_address *sip_msg_to(struct sip_msg *msg, const char *buf)
+{
+	return sip_msg_knows(msg, SIP_PARSED_TO) ? &msg->to : sip_msg_parse_to(msg, buf);
+}
+
 /* The topmost Route value. */
 const struct sip_address *sip_msg_route(struct sip_msg *msg, const char *buf);
+
 /* Fills cseq_number, cseq_method, cseq_method_text. */
-bool sip_msg_cseq(struct sip_msg *msg, const char *buf);
+static inline bool sip_msg_cseq(struct sip_msg *msg, const char *buf)
+{
+	return sip_msg_knows(msg, SIP_PARSED_CSEQ) || sip_msg_parse_cseq(msg, buf);
+}
+
 /* Fills max_forwards; false where absent or malformed (0 to 255, RFC 3261 20.22). */
-bool sip_msg_max_forwards(struct sip_msg *msg, const char *buf);
+static inline bool sip_msg_max_forwards(struct sip_msg *msg, const char *buf)
+{
+	return sip_msg_knows(msg, SIP_PARSED_MAX_FORWARDS) || sip_msg_parse_max_forwards(msg, buf);
+}
 
 /* ---- uri ---- */
 
