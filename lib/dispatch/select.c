@@ -15,31 +15,12 @@
  * A choice is remembered where the versions in force do not agree about the primary, or where the
  *primary is down. So wherever there is no pin the above holds, through any sequence of changes.
  */
-#include "base/mac.h"
+#include <endian.h>
+
 #include "dispatch/internal.h"
 
 #define WALK_STEPS_MAX 256 /* then by rank: nearly all of a set is down */
 #define RANDOM_DRAWS_MAX 32
-
-/* Not secret: all nodes have to agree. */
-static const struct hash_key text_key = {{0x7369706c616e6520ULL, 0x6b65792074657874ULL}};
-static struct mac_key text_mac;
-
-/* Before main(). */
-__attribute__((constructor)) static void make_text_mac(void)
-{
-	mac_key_set(&text_mac, &text_key);
-}
-
-uint64_t dispatch_hash_text(struct str text)
-{
-	return mac_text(&text_mac, text).lo;
-}
-
-void dispatch_hash_begin(struct hash *h)
-{
-	hash_init(h, &text_key);
-}
 
 /* A bijection that spreads each bit over all (the finalizer of MurmurHash3, by constants). */
 static inline uint64_t mix(uint64_t x)
@@ -49,6 +30,69 @@ static inline uint64_t mix(uint64_t x)
 	x ^= x >> 33;
 	x *= 0xc4ceb9fe1a85ec53ULL;
 	return x ^ x >> 33;
+}
+
+/* Not secret: all nodes have to agree. */
+static const struct hash_key text_key = {{0x7369706c616e6520ULL, 0x6b65792074657874ULL}};
+
+static inline uint64_t word_at(const char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+/* Up to 16 bytes as two words that hold all of them; no byte behind them is read. */
+static inline void last_words(const char *p, uint32_t len, uint64_t w[2])
+{
+	uint32_t low, high;
+
+	if (len >= 8) {
+		w[0] = word_at(p);
+		w[1] = word_at(p + len - 8);
+	} else if (len >= 4) {
+		memcpy(&low, p, 4);
+		memcpy(&high, p + len - 4, 4);
+		w[0] = le32toh(low);
+		w[1] = le32toh(high);
+	} else if (len > 0) {
+		w[0] = (uint8_t)p[0];
+		w[1] = (uint64_t)(uint8_t)p[len >> 1] << 8 | (uint8_t)p[len - 1];
+	} else {
+		w[0] = w[1] = 0;
+	}
+}
+
+/* The two halves of a product of 128 bits, each of which depends on all that was multiplied. */
+static inline uint64_t folded_product(uint64_t a, uint64_t b)
+{
+	__extension__ unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/*
+ * A hash that spreads, and resists nobody: with a key that is no secret no hash would, and who
+ * wants all calls at one destination need only keep to one Call-ID. A product for each 16 bytes
+ * keeps the choice of a destination from waiting for the dozens of rounds that a keyed function
+ * takes.
+ */
+uint64_t dispatch_hash_text(struct str text)
+{
+	const char *p = text.s;
+	uint64_t h = text_key.k[0] ^ text.len, w[2];
+	uint32_t len = text.len;
+
+	for (; len > 16; len -= 16, p += 16)
+		h = folded_product(word_at(p) ^ h, word_at(p + 8) ^ text_key.k[1]) + h;
+	last_words(p, len, w);
+	return mix(folded_product(w[0] ^ h, w[1] ^ text_key.k[1]) + h);
+}
+
+void dispatch_hash_begin(struct hash *h)
+{
+	hash_init(h, &text_key);
 }
 
 bool dispatch_algorithm_is_pure(unsigned algorithm)

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "net/wire.h"
 
-static inline uint32_t load32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 static inline uint64_t be64_at(const uint8_t *p)
 {
 	uint64_t v;
@@ -393,15 +385,6 @@ static inline bool common_udp(
 	return udp_len >= NET_UDP_LEN && udp_len <= l4_len && f->dst.port != 0;
 }
 
-/* The 20 bytes' sum as 16-bit words is all ones (RFC 1071). */
-static inline bool common_ipv4_sum(const uint8_t *ip)
-{
-	uint64_t sum = (uint64_t)load32(ip) + load32(ip + 4) + load32(ip + 8) + load32(ip + 12) +
-		       load32(ip + 16);
-
-	return net_checksum_fold(sum) == 0;
-}
-
 static inline bool common_ipv4(
 	const uint8_t *data, uint32_t len, bool check_ip, struct net_frame *f)
 {
@@ -414,15 +397,16 @@ static inline bool common_ipv4(
 	/* Class D and E, loopback, and networks 0: the slow way tells good from bad. */
 	if (total < NET_IPV4_LEN + NET_UDP_LEN || total > len - NET_ETHER_LEN ||
 		(wire_get16(ip + 6) & (WIRE_IPV4_MORE | WIRE_IPV4_OFFSET)) != 0 || ip[12] >= 224 ||
-		ip[12] == 127 || ip[12] == 0 || (check_ip && !common_ipv4_sum(ip)))
+		ip[12] == 127 || ip[12] == 0 ||
+		(check_ip && net_checksum_fold(wire_ipv4_sum(ip)) != 0))
 		return false;
 	*f = (struct net_frame){.family = 4,
 		.ether_type = WIRE_ETHER_IPV4,
 		.l3_len = total,
 		.tos = ip[1],
 		.ttl = ip[8],
-		.src.addr = {.v4 = load32(ip + 12), .family = 4},
-		.dst.addr = {.v4 = load32(ip + 16), .family = 4}};
+		.src.addr = {.v4 = wire_load32(ip + 12), .family = 4},
+		.dst.addr = {.v4 = wire_load32(ip + 16), .family = 4}};
 	return common_udp(data, NET_ETHER_LEN + NET_IPV4_LEN, total - NET_IPV4_LEN, f);
 }
 

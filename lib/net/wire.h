@@ -52,6 +52,21 @@ static inline uint32_t wire_get32(const uint8_t *p)
 	return be32toh(v);
 }
 
+static inline uint32_t wire_load32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* The 20 bytes of an IPv4 header without options, not folded. */
+static inline uint64_t wire_ipv4_sum(const uint8_t *ip)
+{
+	return (uint64_t)wire_load32(ip) + wire_load32(ip + 4) + wire_load32(ip + 8) +
+	       wire_load32(ip + 12) + wire_load32(ip + 16);
+}
+
 static inline void wire_put16(uint8_t *p, uint32_t v)
 {
 	p[0] = (uint8_t)(v >> 8);

@@ -38,7 +38,7 @@ uint32_t wire_write_ipv4(
 	out[10] = out[11] = 0;
 	memcpy(out + 12, h->src.addr.b, 4);
 	memcpy(out + 16, h->dst.addr.b, 4);
-	sum = net_checksum_fold(net_checksum_add(0, out, NET_IPV4_LEN));
+	sum = net_checksum_fold(wire_ipv4_sum(out));
 	memcpy(out + 10, &sum, 2);
 	return NET_IPV4_LEN;
 }
@@ -93,7 +93,7 @@ void net_template_make(const struct net_header *h, struct net_template *out)
 	uint32_t length = net_header_length(h);
 	uint8_t *at = out->room + NET_TEMPLATE_ROOM - length, *ip = at + link_length(h);
 
-	memset(out, 0, sizeof(*out));
+	memset(out->room, 0, NET_TEMPLATE_ROOM / 2); /* no headers are shorter */
 	net_header_write(h, 0, at);
 	out->family = h->dst.addr.family;
 	out->length = (uint8_t)length;
@@ -102,7 +102,7 @@ void net_template_make(const struct net_header *h, struct net_template *out)
 		return;
 	memset(ip + 2, 0, 2);
 	memset(ip + 10, 0, 2);
-	out->ip_sum = (uint32_t)(uint16_t)~net_checksum_fold(net_checksum_add(0, ip, NET_IPV4_LEN));
+	out->ip_sum = (uint16_t)~net_checksum_fold(wire_ipv4_sum(ip));
 }
 
 static inline void copy16(uint8_t *to, const uint8_t *from)

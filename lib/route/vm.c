@@ -95,7 +95,7 @@ static inline int32_t call(struct route_ctx *ctx, const struct code_site *site, 
 	struct route_args args;
 	const struct route_cell *cell;
 
-	if (site->args.v != NULL)
+	if (site->args.v != NULL || site->args.n == 0)
 		return site->run(ctx, &site->args);
 	args = site->args;
 	cell = &ctx->stack[sp - args.n];
@@ -184,10 +184,9 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			rc = call(ctx, site, sp);
 			if (ctx->failure != ROUTE_FAILURE_NONE)
 				FAIL(INTERNAL);
-			if (rc == ROUTE_PENDING)
-				STOP(ROUTE_WAIT);
-			if (rc == ROUTE_NEEDS_STATE)
-				STOP(ROUTE_SLOW);
+			/* The two least of all numbers. */
+			if (rc <= ROUTE_NEEDS_STATE)
+				STOP(rc == ROUTE_PENDING ? ROUTE_WAIT : ROUTE_SLOW);
 			sp -= code->a != 0 ? 0 : site->args.n;
 			ctx->rc = rc;
 			if (rc == ROUTE_EXIT)

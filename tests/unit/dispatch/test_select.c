@@ -304,6 +304,73 @@ static void all_nodes_choose_alike_whatever_the_order_of_their_lists(void **stat
 	room_close(&c);
 }
 
+static int by_key(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Texts that differ little, as those of one maker do: they spread evenly over 64 parts, and no two
+ * of them are one key. */
+static void keys_of_texts_that_differ_little_spread(void **state)
+{
+	static const char *const format[] = {"%u", "%08x@10.0.0.1", "%u-0000-0000@host.example.org",
+		"a84b4c76e66710-%u@pc33.atlanta.example.com-and-some-more", "%07u"};
+	enum { TEXTS = 64000, PARTS = 64 };
+	static uint64_t key[TEXTS];
+
+	for (unsigned f = 0; f < sizeof(format) / sizeof(format[0]); f++) {
+		unsigned low[PARTS] = {0}, high[PARTS] = {0};
+
+		for (unsigned i = 0; i < TEXTS; i++) {
+			char text[128];
+			int n = snprintf(text, sizeof(text), format[f], i);
+
+			key[i] = dispatch_hash_text(str_of(text, (size_t)n));
+			low[key[i] % PARTS]++;
+			high[key[i] >> 58]++;
+		}
+		/* 1,000 each but for chance, whose sigma is 31. */
+		for (unsigned part = 0; part < PARTS; part++) {
+			assert_in_range(low[part], 850, 1150);
+			assert_in_range(high[part], 850, 1150);
+		}
+		qsort(key, TEXTS, sizeof(key[0]), by_key);
+		for (unsigned i = 1; i < TEXTS; i++)
+			assert_int_not_equal(key[i], key[i - 1]);
+	}
+}
+
+/* Each bit of a text of any length matters, and turns about half of the key's. */
+static void each_bit_of_a_text_turns_half_of_its_key(void **state)
+{
+	uint64_t turned = 0, times = 0;
+
+	for (unsigned len = 1; len <= 70; len++) {
+		char *text = malloc(len);
+		uint64_t key;
+
+		for (unsigned i = 0; i < len; i++)
+			text[i] = (char)('a' + i % 26);
+		key = dispatch_hash_text(str_of(text, len));
+		for (unsigned bit = 0; bit < 8 * len; bit++) {
+			unsigned n;
+
+			text[bit / 8] = (char)(text[bit / 8] ^ 1 << bit % 8);
+			n = (unsigned)__builtin_popcountll(
+				key ^ dispatch_hash_text(str_of(text, len)));
+			text[bit / 8] = (char)(text[bit / 8] ^ 1 << bit % 8);
+			assert_in_range(n, 8, 56);
+			turned += n;
+			times++;
+		}
+		assert_true(dispatch_hash_text(str_of(text, len - 1)) != key);
+		free(text);
+	}
+	assert_in_range(turned * 100 / times, 3150, 3250);
+}
+
 static void retransmission_cancel_and_ack_follow_on_any_worker(void **state)
 {
 	static const unsigned algorithm[] = {4, 6, 9, 11};
@@ -555,6 +622,8 @@ int main(void)
 		cmocka_unit_test(a_weight_of_0_gets_calls_only_when_no_other_is_up),
 		cmocka_unit_test(use_default_keeps_the_last_for_the_end),
 		cmocka_unit_test(all_nodes_choose_alike_whatever_the_order_of_their_lists),
+		cmocka_unit_test(keys_of_texts_that_differ_little_spread),
+		cmocka_unit_test(each_bit_of_a_text_turns_half_of_its_key),
 		cmocka_unit_test(retransmission_cancel_and_ack_follow_on_any_worker),
 		cmocka_unit_test(a_cancel_follows_even_to_who_is_said_to_be_dead),
 		cmocka_unit_test(one_message_may_choose_from_several_sets),
