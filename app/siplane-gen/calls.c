@@ -269,7 +269,7 @@ static bool send_first(struct calls *c, struct call *call, unsigned message, uin
 		call->sent_ns = now;
 		call->message = (uint16_t)message;
 		call->transmissions = 1;
-		call->answered = false;
+		call->asked = call->answered = false;
 		if (t->digests != 0)
 			call->nonce_count++;
 		if (t->method == SIP_METHOD_INVITE) {
@@ -351,6 +351,7 @@ static uint64_t within(const struct calls *c, const struct call *call)
 static void ask(struct calls *c, struct call *call, uint64_t now)
 {
 	call->state = CALL_ASKING;
+	call->asked = true;
 	call->end_ns = now + within(c, call);
 	set_request_timer(c, call, now);
 }
@@ -549,7 +550,9 @@ static void take_old(struct calls *c, struct call *call, uint16_t status, unsign
 {
 	struct gen_result *r = c->result;
 
-	if (call->gave_up && ordinal == call->ordinal)
+	if (!call->asked && ordinal == call->ordinal)
+		r->unasked++;
+	else if (call->gave_up && ordinal == call->ordinal)
 		r->late++;
 	else if (status < 200)
 		r->reordered++; /* behind its final */

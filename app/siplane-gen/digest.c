@@ -25,8 +25,10 @@ static const struct algorithm algorithms[] = {
 	{"SHA-512-256-sess", "SHA512-256", true},
 };
 
+/* Parameters of a challenge or of credentials. */
 struct challenge {
 	struct str realm, nonce, opaque; /* without quotes, escapes kept */
+	struct str user, uri, response, cnonce, count;
 	const struct algorithm *algorithm;
 	bool has_opaque, qop;
 };
@@ -76,6 +78,16 @@ static bool read_challenge(struct str text, struct challenge *c)
 		} else if (str_ieq(name, STR("nonce"))) {
 			c->nonce = unquote(v);
 			has_nonce = true;
+		} else if (str_ieq(name, STR("username"))) {
+			c->user = unquote(v);
+		} else if (str_ieq(name, STR("uri"))) {
+			c->uri = unquote(v);
+		} else if (str_ieq(name, STR("response"))) {
+			c->response = unquote(v);
+		} else if (str_ieq(name, STR("cnonce"))) {
+			c->cnonce = unquote(v);
+		} else if (str_ieq(name, STR("nc"))) {
+			c->count = v;
 		} else if (str_ieq(name, STR("opaque"))) {
 			c->opaque = unquote(v);
 			c->has_opaque = true;
@@ -143,6 +155,19 @@ static bool respond(const struct digest *d, const struct challenge *c, struct st
 			(const struct str[]){
 				str_c(ha1), c->nonce, count, cnonce, STR("auth"), str_c(ha2)});
 	return hash_hex(a, response, 3, (const struct str[]){str_c(ha1), c->nonce, str_c(ha2)});
+}
+
+bool digest_verify(struct str credentials, struct str method, struct str password, struct str nonce)
+{
+	struct challenge c;
+	struct digest d = {.method = method, .password = password};
+	char response[HEX_MAX + 1];
+
+	if (!read_challenge(credentials, &c) || !str_eq(c.nonce, nonce))
+		return false;
+	d.user = c.user;
+	d.uri = c.uri;
+	return respond(&d, &c, c.cnonce, c.count, response) && str_eq(c.response, str_c(response));
 }
 
 struct writer {

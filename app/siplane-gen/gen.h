@@ -77,13 +77,14 @@ struct gen_config {
 	uint64_t drain_ns; /* longest wait for stragglers; UINT64_MAX: as long as calls are open */
 	uint64_t users;
 	bool random_users;
-	const char *password;
+	const char *password; /* NULL: the scenario's auth_password; the reflector's "secret" */
 	struct gen_variable variable[GEN_VARIABLES_MAX];
 	unsigned variables;
 	/* reflector */
 	uint16_t reflect_status; /* of every INVITE; 200 */
 	unsigned ringing;        /* 180s in front of each final answer to an INVITE */
 	bool trying;             /* 100 in front of those */
+	const char *challenge; /* algorithm of the digest that INVITE and REGISTER need, or NULL */
 	/* output */
 	bool json, quiet, debug;
 	const char *histogram; /* FILE for latency points, or NULL */
@@ -176,6 +177,7 @@ struct gen_result {
 	uint64_t reordered; /* a first answer behind that of a later request, a 1xx behind its final
 			     */
 	uint64_t stale;     /* answers to calls that ended so long ago that nothing more is known */
+	uint64_t unasked;   /* answers to requests that nothing is expected to */
 	uint64_t foreign;   /* no branch of this run */
 	uint64_t malformed; /* not SIP */
 	struct histogram first; /* ns, request to first answer */

@@ -223,6 +223,10 @@ struct digest {
 uint32_t digest_answer(const struct digest *d, char *out, uint32_t room);
 /* Whether we could answer this challenge. */
 bool digest_known(struct str challenge);
+/* Whether an Authorization's value answers `nonce` with this password, for the URI that it names.
+ */
+bool digest_verify(
+	struct str credentials, struct str method, struct str password, struct str nonce);
 
 /* ---- io: bursts in and out ---- */
 
@@ -335,6 +339,8 @@ struct reflector_config {
 	uint16_t status;
 	unsigned ringing;
 	bool trying;
+	const char *challenge; /* algorithm; NULL: nobody is challenged */
+	const char *password;
 	struct net_addr local;
 	uint16_t port_first;
 };
@@ -378,6 +384,7 @@ struct call {
 	uint8_t program;
 	uint8_t ordinal; /* of the current request in this call, mod 128 */
 	uint8_t transmissions;
+	bool asked;    /* something is, or was, expected to the current request */
 	bool answered; /* the current request, by anything */
 	bool cancelled, has_dialog, proxy_challenge;
 	bool gave_up; /* a request's time was over */

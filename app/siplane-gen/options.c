@@ -64,6 +64,9 @@ const char gen_options_help[] =
 	"      --ringing N           180s in front of it (default 1)\n"
 	"      --no-ringing          none\n"
 	"      --trying              a 100 in front of those\n"
+	"      --challenge ALGORITHM INVITE and REGISTER need a digest (MD5, SHA-256, "
+	"SHA-512-256)\n"
+	"                            by --password (default secret): 401, or 403 for a wrong one\n"
 	"\n"
 	"Output:\n"
 	"      --json                one JSON object\n"
@@ -98,6 +101,7 @@ enum {
 	OPTION_RINGING,
 	OPTION_NO_RINGING,
 	OPTION_TRYING,
+	OPTION_CHALLENGE,
 	OPTION_JSON,
 	OPTION_HISTOGRAM,
 	OPTION_REFERENCE,
@@ -153,6 +157,7 @@ static const struct option ours[] = {
 	{"ringing", required_argument, NULL, OPTION_RINGING},
 	{"no-ringing", no_argument, NULL, OPTION_NO_RINGING},
 	{"trying", no_argument, NULL, OPTION_TRYING},
+	{"challenge", required_argument, NULL, OPTION_CHALLENGE},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"histogram", required_argument, NULL, OPTION_HISTOGRAM},
 	{"quiet", no_argument, NULL, 'q'},
@@ -401,6 +406,12 @@ static int take(int id, const char *name, const char *value, struct gen_config *
 		return 0;
 	case OPTION_TRYING:
 		c->trying = true;
+		return 0;
+	case OPTION_CHALLENGE:
+		c->challenge = value;
+		if (strcmp(value, "MD5") != 0 && strcmp(value, "SHA-256") != 0 &&
+			strcmp(value, "SHA-512-256") != 0)
+			return wrong(name, value, "MD5, SHA-256 or SHA-512-256");
 		return 0;
 	case OPTION_JSON:
 		c->json = true;

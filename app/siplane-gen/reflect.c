@@ -5,23 +5,47 @@
  *
  * Answers go where the request came from (RFC 3581's way, asked for or not).
  */
-#include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "internal.h"
 
-#define TAIL_MAX 512
+#define TEXT_MAX 512
 
-struct tail {
-	char text[TAIL_MAX];
+/* What the reflector says. */
+enum say {
+	SAY_TRYING,
+	SAY_RINGING,
+	SAY_FINAL,
+	SAY_OK,
+	SAY_UNAUTHORIZED,
+	SAY_FORBIDDEN,
+	SAY_TERMINATED,
+	SAY_COUNT
+};
+
+struct text {
+	char s[TEXT_MAX];
 	uint32_t len;
 };
 
 struct reflector {
 	struct reflector_config config;
 	struct hash_key key;
-	struct tail ringing, answer, plain; /* Contact; Contact and SDP; neither */
+	struct {
+		uint16_t status;
+		struct text line, tail; /* the status line; what stands behind the copied headers */
+	} say[SAY_COUNT];
+	char nonce[13];
 	struct sip_msg msg;
+};
+
+/* One request on its way to its answers. */
+struct exchange {
+	struct reflector *r;
+	const struct packet *in;
+	struct outbox *out;
+	struct gen_reflected *count;
 };
 
 struct response {
@@ -39,6 +63,8 @@ static const struct {
 	{183, "Session Progress"},
 	{200, "OK"},
 	{302, "Moved Temporarily"},
+	{401, "Unauthorized"},
+	{403, "Forbidden"},
 	{404, "Not Found"},
 	{408, "Request Timeout"},
 	{480, "Temporarily Unavailable"},
@@ -59,25 +85,55 @@ static const char *reason_of(uint16_t status)
 	return "Answer";
 }
 
-static void write_tails(struct reflector *r)
+static void set(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* All of these are short: addresses and a port. */
+static void set(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	t->len = (uint32_t)vsnprintf(t->s, sizeof(t->s), fmt, ap);
+	va_end(ap);
+}
+
+static void set_say(struct reflector *r, enum say what, uint16_t status)
+{
+	r->say[what].status = status;
+	set(&r->say[what].line, "SIP/2.0 %u %s\r\n", status, reason_of(status));
+	set(&r->say[what].tail, "Content-Length: 0\r\n\r\n");
+}
+
+static void write_texts(struct reflector *r)
 {
 	struct net_endpoint ep = {.addr = r->config.local, .port = r->config.port_first};
-	char at[NET_ENDPOINT_TEXT_MAX], ip[NET_ADDR_TEXT_MAX], sdp[TAIL_MAX / 2];
+	char at[NET_ENDPOINT_TEXT_MAX], ip[NET_ADDR_TEXT_MAX], sdp[TEXT_MAX / 2];
 	int n;
 
 	net_endpoint_format(&ep, at);
 	net_addr_format(&ep.addr, ip);
+	set_say(r, SAY_TRYING, 100);
+	set_say(r, SAY_RINGING, 180);
+	set_say(r, SAY_FINAL, r->config.status);
+	set_say(r, SAY_OK, 200);
+	set_say(r, SAY_UNAUTHORIZED, 401);
+	set_say(r, SAY_FORBIDDEN, 403);
+	set_say(r, SAY_TERMINATED, 487);
+	set(&r->say[SAY_RINGING].tail, "Contact: <sip:%s>\r\nContent-Length: 0\r\n\r\n", at);
 	n = snprintf(sdp, sizeof(sdp),
 		"v=0\r\no=- 1 1 IN IP%u %s\r\ns=-\r\nc=IN IP%u %s\r\nt=0 0\r\n"
 		"m=audio 40000 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n",
 		ep.addr.family, ip, ep.addr.family, ip);
-	r->answer.len = (uint32_t)snprintf(r->answer.text, TAIL_MAX,
-		"Contact: <sip:%s>\r\nContent-Type: application/sdp\r\nContent-Length: "
-		"%d\r\n\r\n%s",
-		at, n, sdp);
-	r->ringing.len = (uint32_t)snprintf(
-		r->ringing.text, TAIL_MAX, "Contact: <sip:%s>\r\nContent-Length: 0\r\n\r\n", at);
-	r->plain.len = (uint32_t)snprintf(r->plain.text, TAIL_MAX, "Content-Length: 0\r\n\r\n");
+	if (r->config.status < 300)
+		set(&r->say[SAY_FINAL].tail,
+			"Contact: <sip:%s>\r\nContent-Type: application/sdp\r\nContent-Length: "
+			"%d\r\n\r\n%s",
+			at, n, sdp);
+	hash_base32(r->nonce, hash_text(&r->key, STR("nonce")), 60);
+	set(&r->say[SAY_UNAUTHORIZED].tail,
+		"WWW-Authenticate: Digest realm=\"siplane-gen\", nonce=\"%s\", algorithm=%s, "
+		"qop=\"auth\"\r\nContent-Length: 0\r\n\r\n",
+		r->nonce, r->config.challenge != NULL ? r->config.challenge : "MD5");
 }
 
 struct reflector *reflector_create(const struct reflector_config *config)
@@ -91,7 +147,7 @@ struct reflector *reflector_create(const struct reflector_config *config)
 		free(r);
 		return NULL;
 	}
-	write_tails(r);
+	write_texts(r);
 	return r;
 }
 
@@ -108,16 +164,6 @@ static inline void put(struct response *o, const char *s, uint32_t len)
 	}
 	memcpy(o->out + o->len, s, len);
 	o->len += len;
-}
-
-/* "SIP/2.0 200 OK\r\n" */
-static void put_status(struct response *o, uint16_t status)
-{
-	char text[64];
-
-	put(o, text,
-		(uint32_t)snprintf(
-			text, sizeof(text), "SIP/2.0 %u %s\r\n", status, reason_of(status)));
 }
 
 /* The To tag: the same for the INVITE, its retransmissions and its CANCEL. */
@@ -181,13 +227,28 @@ static void put_via(
 	put(o, buf + n, end - n);
 }
 
+/* The INVITE that a CANCEL is about has its number, and its own method. */
+static void put_cseq(struct reflector *r, const char *buf, const struct sip_header *h,
+	enum sip_method method, struct response *o)
+{
+	struct sip_msg *msg = &r->msg;
+	struct str name = sip_method_name(method);
+
+	if (method == msg->method || !sip_msg_cseq(msg, buf)) {
+		put(o, buf + h->name, sip_msg_line_end(msg, h) - h->name);
+		return;
+	}
+	put(o, buf + h->name, msg->cseq_method_text.off - h->name);
+	put(o, name.s, name.len);
+	put(o, "\r\n", 2);
+}
+
 /* Lines that go into every answer, in the request's order. */
 static void put_headers(struct reflector *r, const char *buf, const struct packet *in,
-	uint16_t status, struct response *o)
+	uint16_t status, enum sip_method method, struct response *o)
 {
 	const uint64_t copied =
 		1ULL << SIP_HEADER_VIA | 1ULL << SIP_HEADER_FROM | 1ULL << SIP_HEADER_CALL_ID |
-		1ULL << SIP_HEADER_CSEQ |
 		(status > 100 && status < 300 ? 1ULL << SIP_HEADER_RECORD_ROUTE : 0) |
 		(r->msg.method == SIP_METHOD_REGISTER ? 1ULL << SIP_HEADER_CONTACT : 0);
 	const struct sip_msg *msg = &r->msg;
@@ -198,6 +259,8 @@ static void put_headers(struct reflector *r, const char *buf, const struct packe
 
 		if (h->id == SIP_HEADER_TO)
 			put_to(r, buf, h, status > 100, o);
+		else if (h->id == SIP_HEADER_CSEQ)
+			put_cseq(r, buf, h, method, o);
 		else if (i == top)
 			put_via(r, buf, in, o);
 		else if (copied >> h->id & 1)
@@ -205,54 +268,82 @@ static void put_headers(struct reflector *r, const char *buf, const struct packe
 	}
 }
 
-static void answer(struct reflector *r, const struct packet *in, uint16_t status,
-	const struct tail *tail, struct outbox *out, struct gen_reflected *count)
+static void answer(const struct exchange *e, enum say what, enum sip_method method)
 {
-	struct packet *p = outbox_next(out);
-	struct response o = {.room = out->io->room};
+	struct reflector *r = e->r;
+	struct packet *p = outbox_next(e->out);
+	struct response o = {.room = e->out->io->room};
 
 	if (p == NULL) {
-		count->refused++;
+		e->count->refused++;
 		return;
 	}
 	o.out = p->text;
-	put_status(&o, status);
-	put_headers(r, in->text, in, status, &o);
-	put(&o, tail->text, tail->len);
+	put(&o, r->say[what].line.s, r->say[what].line.len);
+	put_headers(r, e->in->text, e->in, r->say[what].status, method, &o);
+	put(&o, r->say[what].tail.s, r->say[what].tail.len);
 	if (o.full) {
-		count->refused++;
+		e->count->refused++;
 		return;
 	}
 	p->len = o.len;
-	p->port = in->port;
-	p->peer = in->peer;
-	p->mac = in->mac;
-	outbox_put(out);
-	count->responses++;
+	p->port = e->in->port;
+	p->peer = e->in->peer;
+	p->mac = e->in->mac;
+	outbox_put(e->out);
+	e->count->responses++;
 }
 
-static void invite(struct reflector *r, const struct packet *in, struct outbox *out,
-	struct gen_reflected *count)
+/* false where the request has been refused. */
+static bool admit(const struct exchange *e)
 {
-	const struct reflector_config *c = &r->config;
+	struct reflector *r = e->r;
+	enum sip_method method = r->msg.method;
+	struct sip_span credentials;
+
+	if (r->config.challenge == NULL ||
+		(method != SIP_METHOD_REGISTER && method != SIP_METHOD_INVITE))
+		return true;
+	credentials = sip_msg_value(&r->msg, SIP_HEADER_AUTHORIZATION);
+	if (credentials.len == 0) {
+		answer(e, SAY_UNAUTHORIZED, method);
+		return false;
+	}
+	if (digest_verify(sip_text(e->in->text, credentials), sip_method_name(method),
+		    str_c(r->config.password), str_c(r->nonce)))
+		return true;
+	answer(e, SAY_FORBIDDEN, method);
+	return false;
+}
+
+static void invite(const struct exchange *e)
+{
+	const struct reflector_config *c = &e->r->config;
 
 	if (c->trying)
-		answer(r, in, 100, &r->plain, out, count);
+		answer(e, SAY_TRYING, SIP_METHOD_INVITE);
 	for (unsigned i = 0; i < c->ringing; i++)
-		answer(r, in, 180, &r->ringing, out, count);
+		answer(e, SAY_RINGING, SIP_METHOD_INVITE);
 	if (c->status >= 200)
-		answer(r, in, c->status, c->status < 300 ? &r->answer : &r->plain, out, count);
+		answer(e, SAY_FINAL, SIP_METHOD_INVITE);
+}
+
+static bool is_request(const struct sip_msg *msg)
+{
+	const uint64_t needed = 1ULL << SIP_HEADER_VIA | 1ULL << SIP_HEADER_TO |
+				1ULL << SIP_HEADER_FROM | 1ULL << SIP_HEADER_CALL_ID |
+				1ULL << SIP_HEADER_CSEQ;
+
+	return !msg->is_response && (msg->present & needed) == needed;
 }
 
 void reflector_take(struct reflector *r, const struct packet *in, struct outbox *out,
 	struct gen_reflected *count)
 {
+	const struct exchange e = {r, in, out, count};
 	struct sip_msg *msg = &r->msg;
 
-	if (sip_msg_index(msg, in->text, in->len) != SIP_OK || msg->is_response ||
-		!sip_msg_has(msg, SIP_HEADER_VIA) || !sip_msg_has(msg, SIP_HEADER_TO) ||
-		!sip_msg_has(msg, SIP_HEADER_FROM) || !sip_msg_has(msg, SIP_HEADER_CALL_ID) ||
-		!sip_msg_has(msg, SIP_HEADER_CSEQ)) {
+	if (sip_msg_index(msg, in->text, in->len) != SIP_OK || !is_request(msg)) {
 		count->malformed++;
 		return;
 	}
@@ -263,10 +354,18 @@ void reflector_take(struct reflector *r, const struct packet *in, struct outbox 
 		count->acks++;
 		break;
 	case SIP_METHOD_INVITE:
-		invite(r, in, out, count);
+		if (admit(&e))
+			invite(&e);
+		break;
+	case SIP_METHOD_CANCEL:
+		/* An INVITE that has its final answer already is not changed (RFC 3261 9.2). */
+		answer(&e, SAY_OK, SIP_METHOD_CANCEL);
+		if (r->config.status < 200)
+			answer(&e, SAY_TERMINATED, SIP_METHOD_INVITE);
 		break;
 	default:
-		answer(r, in, 200, &r->plain, out, count);
+		if (admit(&e))
+			answer(&e, SAY_OK, msg->method);
 		break;
 	}
 }

@@ -112,6 +112,7 @@ static void print_messages(const struct gen_result *r, FILE *out)
 	line_if("duplicates", r->duplicates, "the same answer again", out);
 	line_if("reordered", r->reordered, "answers behind those of later requests", out);
 	line_if("stale", r->stale, "answers to calls long ended", out);
+	line_if("not asked for", r->unasked, "answers to requests that expect none", out);
 	line_if("foreign", r->foreign, "not of this run", out);
 	line_if("malformed", r->malformed, "no SIP", out);
 }
@@ -224,6 +225,7 @@ int gen_result_json(const struct gen_result *r, FILE *out)
 		{"duplicates", r->duplicates},
 		{"reordered", r->reordered},
 		{"stale", r->stale},
+		{"unasked", r->unasked},
 		{"foreign", r->foreign},
 		{"malformed", r->malformed},
 		{"missed", r->missed},

@@ -206,6 +206,8 @@ static int bind_reflector(struct gen *g, char *error, size_t error_size)
 		.status = g->config.reflect_status,
 		.ringing = g->config.ringing,
 		.trying = g->config.trying,
+		.challenge = g->config.challenge,
+		.password = g->config.password != NULL ? g->config.password : "secret",
 		.local = g->reflector->local,
 		.port_first = g->reflector->port_first,
 	};
