@@ -4,24 +4,11 @@
  * works with has to be well formed; "any other components, well-formed or not, SHOULD be ignored
  * and remain unchanged", so a bad Date or Expires refuses nothing here.
  */
-#include "sip/sip.h"
+#include "sip/check.h"
 
 #include "sip/token.h"
 
-/* Header fields of rule ONCE (header.def). */
-#define ONCE 1
-#define SINGLE 0
-#define MULTI 0
-static const uint64_t once_ids =
-#define SIP_HEADER(id, name, compact, rule) (uint64_t) rule << SIP_HEADER_##id |
-#include "sip/header.def"
-#undef SIP_HEADER
-	0;
-#undef ONCE
-#undef SINGLE
-#undef MULTI
-
-static enum sip_error check_present(const struct sip_msg *msg)
+enum sip_error sip_check_present(const struct sip_msg *msg)
 {
 	static const struct {
 		enum sip_header_id id;
@@ -36,7 +23,7 @@ static enum sip_error check_present(const struct sip_msg *msg)
 	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		if (!sip_msg_has(msg, needed[i].id))
 			return needed[i].error;
-	for (uint64_t ids = msg->present & once_ids; ids != 0; ids &= ids - 1) {
+	for (uint64_t ids = msg->present & sip_once_ids; ids != 0; ids &= ids - 1) {
 		unsigned id = (unsigned)__builtin_ctzll(ids);
 
 		if (msg->first[id] != msg->last[id])
@@ -49,7 +36,7 @@ static enum sip_error check_present(const struct sip_msg *msg)
  * Call-ID is compared octet by octet and never taken apart, so what matters is that it is one word.
  * RFC 3261's `word` is narrower, but base64 with its '=' is met in the field.
  */
-static enum sip_error check_call_id(const struct sip_msg *msg, const char *buf)
+enum sip_error sip_check_call_id(const struct sip_msg *msg, const char *buf)
 {
 	struct sip_span value = sip_msg_value(msg, SIP_HEADER_CALL_ID);
 
@@ -58,7 +45,7 @@ static enum sip_error check_call_id(const struct sip_msg *msg, const char *buf)
 		       : SIP_ERROR_CALL_ID;
 }
 
-static enum sip_error check_cseq(struct sip_msg *msg, const char *buf)
+enum sip_error sip_check_cseq(struct sip_msg *msg, const char *buf)
 {
 	if (!sip_msg_cseq(msg, buf))
 		return SIP_ERROR_CSEQ;
@@ -76,7 +63,7 @@ static enum sip_error check_cseq(struct sip_msg *msg, const char *buf)
  * branch that is only the magic cookie is one of RFC 2543 (RFC 4475 3.2.1), which sip_via_parse()
  * says by has_magic.
  */
-static enum sip_error check_via(struct sip_msg *msg, const char *buf)
+enum sip_error sip_check_via(struct sip_msg *msg, const char *buf)
 {
 	if (sip_msg_via(msg, buf, 0) == NULL)
 		return SIP_ERROR_VIA;
@@ -111,22 +98,44 @@ static bool first_address_ok(const struct sip_msg *msg, const char *buf, enum si
 	       address_ok(&address, buf) && (!address.star || id == SIP_HEADER_CONTACT);
 }
 
-static enum sip_error check_request_headers(struct sip_msg *msg, const char *buf)
+enum sip_error sip_check_from(struct sip_msg *msg, const char *buf)
 {
-	if (sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS) && !sip_msg_max_forwards(msg, buf))
-		return SIP_ERROR_MAX_FORWARDS;
-	if (sip_msg_has(msg, SIP_HEADER_ROUTE) &&
-		(!address_ok(sip_msg_route(msg, buf), buf) || msg->route.star))
-		return SIP_ERROR_ROUTE;
-	if (!first_address_ok(msg, buf, SIP_HEADER_RECORD_ROUTE))
-		return SIP_ERROR_RECORD_ROUTE;
-	if (!first_address_ok(msg, buf, SIP_HEADER_CONTACT))
-		return SIP_ERROR_CONTACT;
-	return SIP_OK;
+	return only_address_ok(sip_msg_from(msg, buf), buf) ? SIP_OK : SIP_ERROR_FROM;
+}
+
+enum sip_error sip_check_to(struct sip_msg *msg, const char *buf)
+{
+	return only_address_ok(sip_msg_to(msg, buf), buf) ? SIP_OK : SIP_ERROR_TO;
+}
+
+enum sip_error sip_check_max_forwards(struct sip_msg *msg, const char *buf)
+{
+	return !sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS) || sip_msg_max_forwards(msg, buf)
+		       ? SIP_OK
+		       : SIP_ERROR_MAX_FORWARDS;
+}
+
+enum sip_error sip_check_route(struct sip_msg *msg, const char *buf)
+{
+	return !sip_msg_has(msg, SIP_HEADER_ROUTE) ||
+			       (address_ok(sip_msg_route(msg, buf), buf) && !msg->route.star)
+		       ? SIP_OK
+		       : SIP_ERROR_ROUTE;
+}
+
+enum sip_error sip_check_record_route(const struct sip_msg *msg, const char *buf)
+{
+	return first_address_ok(msg, buf, SIP_HEADER_RECORD_ROUTE) ? SIP_OK
+								   : SIP_ERROR_RECORD_ROUTE;
+}
+
+enum sip_error sip_check_contact(const struct sip_msg *msg, const char *buf)
+{
+	return first_address_ok(msg, buf, SIP_HEADER_CONTACT) ? SIP_OK : SIP_ERROR_CONTACT;
 }
 
 /* RFC 3261 18.3: what trails the body is dropped, a body that is shorter than said is an error. */
-static enum sip_error check_body(struct sip_msg *msg, const char *buf)
+enum sip_error sip_check_body(struct sip_msg *msg, const char *buf)
 {
 	uint64_t said;
 	int err;
@@ -137,11 +146,7 @@ static enum sip_error check_body(struct sip_msg *msg, const char *buf)
 		sip_text(buf, sip_msg_value(msg, SIP_HEADER_CONTENT_LENGTH)), UINT32_MAX, &said);
 	if (err != 0)
 		return SIP_ERROR_CONTENT_LENGTH;
-	if (said > msg->body_len)
-		return SIP_ERROR_BODY_SHORT;
-	msg->body_len = (uint32_t)said;
-	msg->len = msg->body + msg->body_len;
-	return SIP_OK;
+	return sip_check_body_length(msg, said);
 }
 
 /* What no URI may hold, of any scheme; each '%' is followed by two hexadecimal digits. */
@@ -160,7 +165,7 @@ static bool uri_text_ok(const char *buf, struct sip_span uri)
 	return true;
 }
 
-static enum sip_error check_uri(struct sip_msg *msg, const char *buf)
+enum sip_error sip_check_uri(struct sip_msg *msg, const char *buf)
 {
 	const struct sip_uri *uri;
 
@@ -176,23 +181,24 @@ static enum sip_error check_uri(struct sip_msg *msg, const char *buf)
 	return SIP_OK;
 }
 
-enum sip_error sip_msg_check(struct sip_msg *msg, const char *buf)
+enum sip_error sip_check_general(struct sip_msg *msg, const char *buf)
 {
 	enum sip_error error;
 
-	if ((error = check_present(msg)) != SIP_OK || (error = check_via(msg, buf)) != SIP_OK ||
-		(error = check_cseq(msg, buf)) != SIP_OK ||
-		(error = check_call_id(msg, buf)) != SIP_OK)
+	if ((error = sip_check_present(msg)) != SIP_OK ||
+		(error = sip_check_via(msg, buf)) != SIP_OK ||
+		(error = sip_check_cseq(msg, buf)) != SIP_OK ||
+		(error = sip_check_call_id(msg, buf)) != SIP_OK ||
+		(error = sip_check_from(msg, buf)) != SIP_OK ||
+		(error = sip_check_to(msg, buf)) != SIP_OK ||
+		(error = sip_check_body(msg, buf)) != SIP_OK || msg->is_response)
 		return error;
-	if (!only_address_ok(sip_msg_from(msg, buf), buf))
-		return SIP_ERROR_FROM;
-	if (!only_address_ok(sip_msg_to(msg, buf), buf))
-		return SIP_ERROR_TO;
-	if ((error = check_body(msg, buf)) != SIP_OK || msg->is_response)
+	if ((error = sip_check_max_forwards(msg, buf)) != SIP_OK ||
+		(error = sip_check_route(msg, buf)) != SIP_OK ||
+		(error = sip_check_record_route(msg, buf)) != SIP_OK ||
+		(error = sip_check_contact(msg, buf)) != SIP_OK)
 		return error;
-	if ((error = check_request_headers(msg, buf)) != SIP_OK)
-		return error;
-	return check_uri(msg, buf);
+	return sip_check_uri(msg, buf);
 }
 
 bool sip_msg_can_reply(const struct sip_msg *msg)

@@ -217,6 +217,8 @@ int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *o
 
 	if (at == end)
 		return -EINVAL;
+	out->ip4 = false;
+	out->address = 0;
 	out->ip6 = buf[at] == '[';
 	if (out->ip6) {
 		begin = ++at;
@@ -234,7 +236,10 @@ int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *o
 	text = str_of(buf + begin, at - begin);
 	if (text.len == 0 || text.len > SIP_HOST_MAX)
 		return -EINVAL;
-	if (!ip4_read(text, bytes) && (looks_like_ip4(text) || !name_valid(text)))
+	out->ip4 = ip4_read(text, bytes);
+	if (out->ip4)
+		memcpy(&out->address, bytes, 4);
+	else if (looks_like_ip4(text) || !name_valid(text))
 		return -EINVAL;
 	out->text = sip_span_of(begin, at);
 	out->after = at;

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "sip/class.h"
+#include "sip/private.h"
 #include "sip/sip.h"
 
 #define SIP_HOST_MAX 255 /* bytes of a host; a DNS name has at most 253 */
@@ -26,7 +27,7 @@
 #define SIP_TEXT_QUOTED (1u << 6) /* inside a quoted string: qdtext, LWS, any non-ASCII byte */
 #define SIP_TEXT_SCHEME (1u << 7)
 
-extern const uint8_t sip_text_class[256];
+extern SIP_PRIVATE const uint8_t sip_text_class[256];
 
 static inline bool sip_text_is(char c, unsigned bits)
 {
@@ -34,7 +35,7 @@ static inline bool sip_text_is(char c, unsigned bits)
 }
 
 /* The same classes by bit number, as class.h wants them. */
-extern const uint8_t sip_text_rows[8][16];
+extern SIP_PRIVATE const uint8_t sip_text_rows[8][16];
 
 /* Offset of the first character at or after `at` that is not of the class `bit`, one of the above.
  */
@@ -117,6 +118,8 @@ struct sip_host {
 	struct sip_span text; /* without brackets */
 	uint32_t after;       /* offset behind the host, brackets included */
 	bool ip6;
+	bool ip4;
+	uint32_t address; /* where ip4, in network byte order; else 0 */
 };
 
 /*
@@ -152,6 +155,9 @@ struct sip_param {
  * around ';' and '='. A value may be empty here. 0 or -EINVAL.
  */
 int sip_header_param_read(const char *buf, uint32_t *at, uint32_t end, struct sip_param *out);
+
+/* Takes what routing looks at from the text of uri->params, of a SIP URI. 0 or -EINVAL. */
+int sip_uri_params_read(const char *buf, struct sip_uri *uri);
 
 /* ---- lists ---- */
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 _Static_assert(SIP_HEADER_COUNT <= 64, "sip_msg.present has 64 bits");
-_Static_assert(SIP_NAME_ENTRIES_MAX <= 255, "sip_name_table.slot holds 8 bits");
+_Static_assert(SIP_HEADER_COUNT <= SIP_HEADER_SLOTS, "sip_msg.first has a slot for each");
 
 static const struct {
 	struct str name;
@@ -34,8 +34,20 @@ static const struct {
 };
 
 struct sip_name_table sip_name_table;
+struct sip_method_table sip_method_table;
 
-const uint8_t sip_name_behind[SIP_NAME_KNOWN_MAX + 1] = {0, 56, 48, 40, 32, 24, 16, 8};
+/* The first n of 16. */
+#define ONES(n) \
+	{ \
+		((n) > 0) * 0xff, ((n) > 1) * 0xff, ((n) > 2) * 0xff, ((n) > 3) * 0xff, \
+			((n) > 4) * 0xff, ((n) > 5) * 0xff, ((n) > 6) * 0xff, ((n) > 7) * 0xff, \
+			((n) > 8) * 0xff, ((n) > 9) * 0xff, ((n) > 10) * 0xff, ((n) > 11) * 0xff, \
+			((n) > 12) * 0xff, ((n) > 13) * 0xff, ((n) > 14) * 0xff, ((n) > 15) * 0xff \
+	}
+
+_Alignas(16) const uint8_t sip_name_cut[SIP_NAME_SHORT + 1][16] = {ONES(0), ONES(1), ONES(2),
+	ONES(3), ONES(4), ONES(5), ONES(6), ONES(7), ONES(8), ONES(9), ONES(10), ONES(11), ONES(12),
+	ONES(13), ONES(14), ONES(15), ONES(16)};
 
 const char *sip_error_name(enum sip_error error)
 {
@@ -59,44 +71,55 @@ struct str sip_method_name(enum sip_method method)
 	return methods[method];
 }
 
-enum sip_method sip_method_of(struct str token)
+/* A name of at most SIP_NAME_KNOWN_MAX bytes, with zeros behind it. */
+struct padded {
+	_Alignas(16) char text[32];
+};
+
+static struct padded pad(struct str name)
 {
-#define SIP_METHOD(id, text) \
-	if (token.len == sizeof(text) - 1 && memcmp(token.s, text, sizeof(text) - 1) == 0) \
-		return SIP_METHOD_##id;
-#include "sip/method.def"
-#undef SIP_METHOD
-	return token.len == 0 ? SIP_METHOD_NONE : SIP_METHOD_OTHER;
+	struct padded padded = {{0}};
+
+	memcpy(padded.text, name.s, name.len);
+	return padded;
 }
 
-/* Copies a name of at most SIP_NAME_KNOWN_MAX bytes to where a whole vector can be loaded. */
-static void load_name(struct str name, __m128i text[2])
+static uint64_t first_word(const struct padded *name)
 {
-	char copy[SIP_NAME_KNOWN_MAX] = {0};
+	uint64_t first;
 
-	memcpy(copy, name.s, name.len);
-	text[0] = _mm_loadu_si128((const __m128i *)copy);
-	text[1] = _mm_loadu_si128((const __m128i *)(copy + 16));
+	memcpy(&first, name->text, sizeof(first));
+	return first;
+}
+
+enum sip_method sip_method_of(struct str token)
+{
+	struct padded padded;
+
+	if (token.len == 0 || token.len >= SIP_NAME_SHORT)
+		return token.len == 0 ? SIP_METHOD_NONE : SIP_METHOD_OTHER;
+	padded = pad(token);
+	return sip_method_short(_mm_load_si128((const __m128i *)padded.text), token.len);
 }
 
 enum sip_header_id sip_header_of(struct str name)
 {
-	__m128i text[2];
+	struct padded padded;
+	const struct sip_name *known;
 
 	if (name.len == 0 || name.len > SIP_NAME_KNOWN_MAX)
 		return SIP_HEADER_OTHER;
-	load_name(name, text);
-	if (name.len <= SIP_NAME_SHORT)
-		return sip_name_short(text[0], name.len);
+	padded = pad(name);
+	for (unsigned i = 0; i < sizeof(padded.text); i += 8) {
+		uint64_t word;
 
-	const struct sip_name_slot *slot = &sip_name_table.slot[sip_name_hash(
-		(uint64_t)_mm_cvtsi128_si64(text[0]), name.len, sip_name_table.multiplier)];
-	const struct sip_name_entry *entry = &sip_name_table.entry[slot->entry];
-	__m128i differs = _mm_or_si128(
-		sip_name_differs(entry, 0, text[0]), sip_name_differs(entry, 1, text[1]));
-
-	return slot->len == name.len && _mm_testz_si128(differs, differs)
-		       ? (enum sip_header_id)slot->id
+		memcpy(&word, padded.text + i, 8);
+		word = str_lower8(word);
+		memcpy(padded.text + i, &word, 8);
+	}
+	known = sip_name_slot(first_word(&padded), name.len, sip_name_table.multiplier);
+	return memcmp(padded.text, known->text, sizeof(known->text)) == 0
+		       ? (enum sip_header_id)known->id
 		       : SIP_HEADER_OTHER;
 }
 
@@ -107,62 +130,75 @@ struct str sip_header_name(enum sip_header_id id)
 	return headers[id].name;
 }
 
-static void make_entry(struct sip_name_entry *entry, struct str name)
-{
-	char mask[SIP_NAME_KNOWN_MAX] = {0};
-
-	for (uint32_t i = 0; i < name.len; i++)
-		mask[i] = str_is_alpha(name.s[i]) ? (char)~0x20 : (char)0xff;
-	load_name(name, entry->text);
-	entry->mask[0] = _mm_loadu_si128((const __m128i *)mask);
-	entry->mask[1] = _mm_loadu_si128((const __m128i *)(mask + 16));
-}
-
 /* Puts a name in its slot; false where that is taken. */
-static bool place(struct str name, unsigned id, unsigned entry, uint64_t multiplier)
+static bool place(struct str name, unsigned id, uint64_t multiplier)
 {
-	__m128i text[2];
+	struct padded padded = pad(name);
+	struct sip_name *known;
 
-	load_name(name, text);
-
-	struct sip_name_slot *slot = &sip_name_table.slot[sip_name_hash(
-		(uint64_t)_mm_cvtsi128_si64(text[0]), name.len, multiplier)];
-
-	if (slot->len != 0)
+	str_lower(padded.text, name);
+	known = sip_name_slot(first_word(&padded), name.len, multiplier);
+	if (known->len != 0)
 		return false;
-	*slot = (struct sip_name_slot){(uint8_t)entry, (uint8_t)name.len, (uint8_t)id, 0};
-	make_entry(&sip_name_table.entry[entry], name);
+	memcpy(known->text, padded.text, sizeof(known->text));
+	known->len = (uint8_t)name.len;
+	known->id = (uint8_t)id;
 	return true;
 }
 
 static bool place_all(uint64_t multiplier)
 {
-	unsigned entry = 0;
-
 	memset(sip_name_table.slot, 0, sizeof(sip_name_table.slot));
+	for (unsigned i = 0; i < 1U << SIP_NAME_BITS; i++)
+		memset(sip_name_table.slot[i].text, 0xff, SIP_NAME_KNOWN_MAX);
 	for (unsigned id = 1; id < SIP_HEADER_COUNT; id++) {
 		struct str compact = {&headers[id].compact, 1};
 
 		if (headers[id].name.len > SIP_NAME_KNOWN_MAX ||
-			!place(headers[id].name, id, entry++, multiplier))
+			!place(headers[id].name, id, multiplier))
 			return false;
-		if (headers[id].compact != 0 && !place(compact, id, entry++, multiplier))
+		if (headers[id].compact != 0 && !place(compact, id, multiplier))
 			return false;
 	}
+	sip_name_table.multiplier = multiplier;
 	return true;
 }
 
-/* Before main(): the first multiplier of a fixed sequence under which no two names share a slot. */
-__attribute__((constructor)) static void build_table(void)
+static bool place_methods(uint64_t multiplier)
+{
+	struct sip_method_table *t = &sip_method_table;
+
+	memset(t->name, 0xff, sizeof(t->name));
+	memset(t->id, 0, sizeof(t->id));
+	for (unsigned id = 1; id < SIP_METHOD_OTHER; id++) {
+		struct padded padded = pad(methods[id]);
+		unsigned slot = sip_method_slot(first_word(&padded), methods[id].len, multiplier);
+
+		if (methods[id].len >= SIP_NAME_SHORT || t->id[slot] != 0)
+			return false;
+		t->id[slot] = (uint8_t)id;
+		memcpy(t->name[slot], padded.text, SIP_METHOD_KNOWN_MAX);
+	}
+	t->multiplier = multiplier;
+	return true;
+}
+
+/* The first multiplier of a fixed sequence under which no two names share a slot. */
+static void find_multiplier(bool (*place_with)(uint64_t multiplier))
 {
 	uint64_t multiplier = 0x9e3779b97f4a7c15ULL;
 
 	for (unsigned tries = 0; tries < 1000000; tries++) {
-		if (place_all(multiplier)) {
-			sip_name_table.multiplier = multiplier;
+		if (place_with(multiplier))
 			return;
-		}
 		multiplier = (multiplier * 6364136223846793005ULL + 1442695040888963407ULL) | 1;
 	}
 	abort();
+}
+
+/* Before main(). */
+__attribute__((constructor)) static void build_tables(void)
+{
+	find_multiplier(place_all);
+	find_multiplier(place_methods);
 }

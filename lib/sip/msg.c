@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The index of a message: one pass up to the blank line. */
+#include "sip/isa.h"
+#include "sip/line.h"
 #include "sip/name.h"
-#include "sip/scan.h"
 #include "sip/start_line.h"
 #include "sip/token.h"
 
@@ -24,6 +25,7 @@ static void reset(struct sip_msg *msg, uint32_t len)
 	msg->headers = msg->headers_end = msg->body = len;
 	msg->body_len = 0;
 	msg->is_response = false;
+	msg->plain = false;
 	msg->method = SIP_METHOD_NONE;
 	msg->status = 0;
 	msg->header_count = 0;
@@ -88,75 +90,38 @@ static __attribute__((noinline)) void trim_value(
 	out->value_len = to - value;
 }
 
-/*
- * Any header line [line, to), without its CRLF but with its folds (RFC 3261 7.3.1). Fills all of
- * *out but `id` and `next` and returns the id, as the caller links the line.
- */
-static __attribute__((noinline)) enum sip_header_id any_line(
-	struct indexer *x, uint32_t line, uint32_t to, struct sip_header *out)
+int sip_line_any(const char *buf, uint32_t from, uint32_t to, struct sip_header *out)
 {
-	const char *buf = x->buf;
-	enum sip_error odd = x->odd ? check_odd_line(buf, line, to) : SIP_OK;
-
-	if (odd != SIP_OK)
-		return bad_line(x, line, to, odd, out);
-
-	const char *colon = memchr(buf + line, ':', to - line);
-
-	if (colon == NULL)
-		return bad_line(x, line, to, SIP_ERROR_HEADER_NAME, out);
-
-	uint32_t end = (uint32_t)(colon - buf);
+	uint32_t end = sip_class_skip(
+			 buf, from, to, sip_char_rows[0], false, sip_char_class, SIP_CHAR_TOKEN),
+		 colon = end;
 
 	/* HCOLON allows blanks before the colon: who looks for a name must find it nonetheless. */
-	while (end > line && (buf[end - 1] == ' ' || buf[end - 1] == '\t'))
-		end--;
+	while (colon < to && (buf[colon] == ' ' || buf[colon] == '\t'))
+		colon++;
+	if (end == from || end - from > SIP_HEADER_NAME_MAX || colon == to || buf[colon] != ':')
+		return -1;
 
-	enum sip_header_id id = sip_header_of(str_of(buf + line, end - line));
+	enum sip_header_id id = sip_header_of(str_of(buf + from, end - from));
 
-	if (id == SIP_HEADER_OTHER && (end - line > SIP_HEADER_NAME_MAX ||
-					      !sip_chars_are(buf, line, end, SIP_CHAR_TOKEN)))
-		return bad_line(x, line, to, SIP_ERROR_HEADER_NAME, out);
-	out->name = line;
-	out->name_len = (uint8_t)(end - line);
+	out->name = from;
+	out->name_len = (uint8_t)(end - from);
+	out->id = (uint8_t)id;
 	out->flags = 0;
-	trim_value(buf, out, (uint32_t)(colon - buf) + 1, to);
-	return id;
+	trim_value(buf, out, colon + 1, to);
+	return (int)id;
 }
 
-/*
- * The same for the usual line, of which nothing is odd: a known name of less than 16 bytes, its
- * colon, one space or none, and a value without LWS at its ends. There is a CR at `to`.
- */
-static inline enum sip_header_id usual_line(struct indexer *x, const char *buf, uint32_t safe,
-	uint32_t line, uint32_t to, struct sip_header *out)
+/* A header line [line, to), without its CRLF but with its folds (RFC 3261 7.3.1), as above. */
+static enum sip_header_id any_line(
+	struct indexer *x, uint32_t line, uint32_t to, struct sip_header *out)
 {
-	if (__builtin_expect(line >= safe, 0))
-		return any_line(x, line, to, out);
+	enum sip_error odd = x->odd ? check_odd_line(x->buf, line, to) : SIP_OK;
+	int id = odd == SIP_OK ? sip_line_any(x->buf, line, to, out) : -1;
 
-	__m128i text = _mm_loadu_si128((const __m128i *)(buf + line));
-	uint32_t colons = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(':')));
-	uint32_t len = (uint32_t)__builtin_ctz(colons | 1U << SIP_NAME_SHORT);
-
-	if (__builtin_expect(len - 1 >= SIP_NAME_SHORT - 1 || line + len >= to, 0))
-		return any_line(x, line, to, out);
-
-	enum sip_header_id id = sip_name_short(text, len);
-	uint32_t value = line + len + 1;
-
-	if (__builtin_expect(id == SIP_HEADER_OTHER, 0))
-		return any_line(x, line, to, out);
-	value += buf[value] == ' ';
-	out->name = line;
-	out->name_len = (uint8_t)len;
-	out->flags = 0;
-	if (__builtin_expect((uint8_t)buf[value] <= ' ' || (uint8_t)buf[to - 1] <= ' ', 0)) {
-		trim_value(buf, out, value, to);
-		return id;
-	}
-	out->value = value;
-	out->value_len = to - value;
-	return id;
+	if (id < 0)
+		return bad_line(x, line, to, odd != SIP_OK ? odd : SIP_ERROR_HEADER_NAME, out);
+	return (enum sip_header_id)id;
 }
 
 static void start_line(struct indexer *x, uint32_t to)
@@ -209,57 +174,37 @@ static uint32_t find_start_line(struct indexer *x, const struct sip_scan *scan)
 }
 
 /*
- * Takes the header lines that end at the LFs from the i-th on of this round. `odd` is known when
- * this is compiled: the loop for messages of which nothing is odd shall not pay for the others.
+ * Takes the header lines that end at the LFs from the i-th on of this round, whatever is wrong with
+ * them. Usual messages take sip_isa->lines instead.
  */
-static inline __attribute__((always_inline)) void take_lines(
-	struct indexer *x, const struct sip_scan *scan, uint32_t i, const bool odd)
+static void take_lines(struct indexer *x, const struct sip_scan *scan, uint32_t i)
 {
 	struct sip_msg *msg = x->msg;
-	const char *buf = x->buf;
-	const uint32_t last = x->len - 1;
-	/* A line that begins before this has SIP_NAME_SHORT bytes that may be read. */
-	const uint32_t safe = x->len >= SIP_NAME_SHORT ? x->len - SIP_NAME_SHORT + 1 : 0;
-	uint32_t line = x->line, count = msg->header_count;
-	uint64_t present = msg->present;
 
-	for (const uint32_t end = scan->count; i < end; i++) {
-		uint32_t lf = scan->lf[i];
-		/* Where nothing follows, this is the LF itself, which is no fold. */
-		char next = buf[lf + (lf < last)];
+	for (; i < scan->count; i++) {
+		uint32_t lf = scan->lf[i], count = msg->header_count;
 
-		if (odd && buf[lf - 1] != '\r')
+		if (x->buf[lf - 1] != '\r' || is_fold(x, lf + 1))
 			continue;
-		if (__builtin_expect(next == ' ', 0))
-			continue;
-		if (__builtin_expect(next == '\t', 0))
-			continue;
-		if (__builtin_expect(count == SIP_MSG_HEADERS_MAX, 0)) {
+		if (count == SIP_MSG_HEADERS_MAX) {
 			note_error(x, SIP_ERROR_HEADERS_MAX);
 			x->stopped = true;
 			break;
 		}
 
 		struct sip_header *header = &msg->header[count];
-		unsigned id = odd ? any_line(x, line, lf - 1, header)
-				  : usual_line(x, buf, safe, line, lf - 1, header);
-		bool again = (present >> id & 1) != 0;
-		uint8_t before = again ? msg->last[id] : (uint8_t)count;
+		enum sip_header_id id = any_line(x, x->line, lf - 1, header);
 
-		/* Without a branch: the first of its id links itself, which the next line undoes.
-		 */
-		msg->header[before].next = (uint8_t)count;
 		header->next = SIP_HEADER_NONE;
-		header->id = (uint8_t)id;
-		msg->first[id] = again ? msg->first[id] : (uint8_t)count;
+		if (sip_msg_has(msg, id))
+			msg->header[msg->last[id]].next = (uint8_t)count;
+		else
+			msg->first[id] = (uint8_t)count;
 		msg->last[id] = (uint8_t)count;
-		present |= 1ULL << id;
-		count++;
-		line = lf + 1;
+		msg->present |= 1ULL << id;
+		msg->header_count++;
+		x->line = lf + 1;
 	}
-	x->line = line;
-	msg->header_count = (uint16_t)count;
-	msg->present = present;
 }
 
 /* After the last line: where the headers end and the body begins. */
@@ -282,40 +227,61 @@ static void finish(struct indexer *x, const struct sip_scan *scan)
 	msg->body_len = x->len - msg->body;
 }
 
+/* Indexes a message of which nothing is odd, folded or malformed; false where it is no such one. */
+static bool index_usual(struct sip_msg *msg, const char *buf, const struct sip_scan *scan)
+{
+	if (scan->odd || scan->control || scan->blank == 0 || scan->count == 0 ||
+		scan->count > SIP_MSG_HEADERS_MAX + 1 || sip_isa->lines == NULL)
+		return false;
+	if (sip_start_line(msg, buf, scan->start, scan->lf[0] - 1) != SIP_OK ||
+		!sip_isa->lines(msg, buf, scan))
+		return false;
+	msg->plain = scan->plain;
+	msg->headers = scan->lf[0] + 1;
+	msg->headers_end = scan->lf[scan->count - 1] + 1;
+	msg->body = scan->blank + 1;
+	msg->body_len = scan->len - msg->body;
+	return true;
+}
+
+/* Indexes any message; the first round of the scanner has been. */
+static enum sip_error index_any(
+	struct sip_msg *msg, const char *buf, uint32_t len, struct sip_scan *scan)
+{
+	struct indexer x = {.msg = msg, .buf = buf, .len = len, .line = scan->start};
+	uint32_t i;
+
+	if (len > SIP_MSG_UDP_MAX)
+		x.error = SIP_ERROR_TOO_LARGE;
+	for (;;) {
+		x.odd = scan->odd;
+		i = x.have_start_line ? 0 : find_start_line(&x, scan);
+		if (x.stopped)
+			break;
+		take_lines(&x, scan, i);
+		if (x.stopped || scan->blank != 0 || scan->at >= len)
+			break;
+		sip_isa->scan(scan);
+	}
+	finish(&x, scan);
+	return x.error;
+}
+
 enum sip_error sip_msg_index(struct sip_msg *msg, const char *buf, uint32_t len)
 {
-	struct indexer x = {.msg = msg, .buf = buf, .len = len};
 	struct sip_scan scan;
-	uint32_t start = 0, i;
+	uint32_t start = 0;
 
 	reset(msg, len);
 	while (start + 1 < len && buf[start] == '\r' && buf[start + 1] == '\n')
 		start += 2;
 	if (start >= len)
 		return SIP_ERROR_EMPTY;
-	if (len > SIP_MSG_UDP_MAX)
-		x.error = SIP_ERROR_TOO_LARGE;
-	scan.buf = buf;
-	scan.len = len;
-	scan.start = x.line = start;
-	/* The first byte is looked at here, so that a scanner may always look one back. */
-	scan.at = start + 1;
-	scan.before = (uint64_t)(buf[start] == '\n') << 1;
-	scan.odd = buf[start] == '\n' || buf[start] == 0;
-	scan.blank = 0;
-	do {
-		sip_scan_run(&scan);
-		x.odd = scan.odd;
-		i = x.have_start_line ? 0 : find_start_line(&x, &scan);
-		if (x.stopped)
-			break;
-		if (__builtin_expect(x.odd, 0))
-			take_lines(&x, &scan, i, true);
-		else
-			take_lines(&x, &scan, i, false);
-	} while (!x.stopped && scan.blank == 0 && scan.at < len);
-	finish(&x, &scan);
-	return x.error;
+	sip_scan_begin(&scan, buf, start, len);
+	sip_isa->scan(&scan);
+	if (__builtin_expect(len <= SIP_MSG_UDP_MAX && index_usual(msg, buf, &scan), 1))
+		return SIP_OK;
+	return index_any(msg, buf, len, &scan);
 }
 
 const struct sip_header *sip_msg_header(

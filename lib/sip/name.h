@@ -1,68 +1,95 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * Header names by perfect hash: over the name's first eight bytes and its length, one
- * multiplication, one slot, one compare. The multiplier is searched before main() from header.def,
- * so that a row added there needs nothing else; it cannot be found only where two names of equal
- * length begin with the same eight bytes. Private to this room.
+ * Names of header fields and methods by perfect hash: over the first eight bytes and the length,
+ * one multiplication, one slot, one compare. The multipliers are searched before main() from
+ * header.def and method.def, so that a row added there needs nothing else; one cannot be found only
+ * where two names of equal length begin with the same eight bytes. Private to this room.
  */
 #include <nmmintrin.h>
 
+#include "sip/each.h"
+#include "sip/private.h"
 #include "sip/sip.h"
 
-#define SIP_NAME_BITS 9                             /* slots of the table: 2 to this */
-#define SIP_NAME_SHORT 16                           /* names up to here are compared in one step */
-#define SIP_NAME_KNOWN_MAX 32                       /* no known name is longer */
-#define SIP_NAME_ENTRIES_MAX (2 * SIP_HEADER_COUNT) /* long and compact forms */
+#define SIP_NAME_BITS 9       /* slots of the table: 2 to this */
+#define SIP_NAME_SHORT 16     /* names shorter than this are known in one step */
+#define SIP_NAME_KNOWN_MAX 28 /* no known name is longer */
 
-/* A name, and the bits of it that count: not the one that tells case in a letter, and none behind
- * its end. */
-struct sip_name_entry {
-	__m128i text[2];
-	__m128i mask[2];
-};
-
-struct sip_name_slot {
-	uint8_t entry;
-	uint8_t len; /* 0: free, since no name is empty */
+/*
+ * A name with its letters lowered and zeros behind its end, so that it differs from every other
+ * name of whatever length; what is free is equal to none.
+ */
+struct sip_name {
+	_Alignas(32) char text[SIP_NAME_KNOWN_MAX];
+	/* As the last four octets of struct sip_header. */
+	uint8_t len;
 	uint8_t id;
-	uint8_t unused;
+	uint8_t unused[2];
 };
 
 struct sip_name_table {
+	struct sip_name slot[1 << SIP_NAME_BITS];
 	uint64_t multiplier;
-	struct sip_name_slot slot[1 << SIP_NAME_BITS];
-	struct sip_name_entry entry[SIP_NAME_ENTRIES_MAX];
 };
 
-extern struct sip_name_table sip_name_table;
+extern SIP_PRIVATE struct sip_name_table sip_name_table;
 
-/* Bits of eight bytes that are behind a name of that length. A branch on the length is never
- * predicted. */
-extern const uint8_t sip_name_behind[SIP_NAME_KNOWN_MAX + 1];
+/* sip_name_cut[n]: the first n octets are all ones, the others 0. */
+extern SIP_PRIVATE const uint8_t sip_name_cut[SIP_NAME_SHORT + 1][16];
 
-/* `first` holds the first eight bytes from where the name begins, whatever follows it; len is not
- * 0. */
-static inline unsigned sip_name_hash(uint64_t first, uint32_t len, uint64_t multiplier)
+_Static_assert(sizeof(struct sip_name) == 32, "sip_name_slot() counts in bytes");
+
+/* The slot of a name of that length, by its first eight bytes. */
+static inline struct sip_name *sip_name_slot(uint64_t first, uint64_t len, uint64_t multiplier)
 {
-	first = (first | 0x2020202020202020ULL) << sip_name_behind[len];
-	return (unsigned)(((first + len) * multiplier) >> (64 - SIP_NAME_BITS));
+	uint64_t bytes = ((first + len) * multiplier) >> (64 - SIP_NAME_BITS - 5) & ~31ULL;
+
+	return (struct sip_name *)((char *)sip_name_table.slot + bytes);
 }
 
-/* The bits in which 16 bytes of text differ from half h of an entry, case apart. */
-static inline __m128i sip_name_differs(const struct sip_name_entry *entry, unsigned h, __m128i text)
+/*
+ * The entry of a name of less than SIP_NAME_SHORT bytes, with which `text` begins; NULL where it is
+ * not known. A CR is taken for a '-': who asks has seen that each CR has its LF, which is in no
+ * name.
+ */
+static inline const struct sip_name *sip_name_short(__m128i text, uint64_t len)
 {
-	return _mm_and_si128(_mm_xor_si128(text, entry->text[h]), entry->mask[h]);
+	__m128i cut = _mm_load_si128((const __m128i *)sip_name_cut[len]);
+	__m128i name = _mm_and_si128(_mm_or_si128(text, sip_each16(0x20)), cut);
+	const struct sip_name *known =
+		sip_name_slot((uint64_t)_mm_cvtsi128_si64(name), len, sip_name_table.multiplier);
+	__m128i differs = _mm_xor_si128(name, _mm_load_si128((const __m128i *)known->text));
+
+	return _mm_testz_si128(differs, differs) ? known : NULL;
 }
 
-/* The header field whose name is the first len bytes (1 to SIP_NAME_SHORT) of `text`, OTHER where
- * none is. */
-static inline enum sip_header_id sip_name_short(__m128i text, uint32_t len)
-{
-	const struct sip_name_slot *slot = &sip_name_table.slot[sip_name_hash(
-		(uint64_t)_mm_cvtsi128_si64(text), len, sip_name_table.multiplier)];
-	__m128i differs = sip_name_differs(&sip_name_table.entry[slot->entry], 0, text);
+#define SIP_METHOD_BITS 7 /* slots of the table of methods: 2 to this */
+#define SIP_METHOD_KNOWN_MAX 16
 
-	return slot->len == len && _mm_testz_si128(differs, differs) ? (enum sip_header_id)slot->id
-								     : SIP_HEADER_OTHER;
+/* As above, but with letters as they are. */
+struct sip_method_table {
+	uint64_t multiplier;
+	uint8_t id[1 << SIP_METHOD_BITS]; /* enum sip_method */
+	_Alignas(16) char name[1 << SIP_METHOD_BITS][SIP_METHOD_KNOWN_MAX];
+};
+
+extern SIP_PRIVATE struct sip_method_table sip_method_table;
+
+static inline unsigned sip_method_slot(uint64_t first, uint64_t len, uint64_t multiplier)
+{
+	return (unsigned)(((first + len) * multiplier) >> (64 - SIP_METHOD_BITS));
+}
+
+/* The method of the first len (1 to 15) bytes of text. */
+static inline enum sip_method sip_method_short(__m128i text, uint64_t len)
+{
+	__m128i name = _mm_and_si128(text, _mm_load_si128((const __m128i *)sip_name_cut[len]));
+	unsigned slot = sip_method_slot(
+		(uint64_t)_mm_cvtsi128_si64(name), len, sip_method_table.multiplier);
+	__m128i differs =
+		_mm_xor_si128(name, _mm_load_si128((const __m128i *)sip_method_table.name[slot]));
+
+	return _mm_testz_si128(differs, differs) ? (enum sip_method)sip_method_table.id[slot]
+						 : SIP_METHOD_OTHER;
 }

@@ -21,7 +21,10 @@ struct sip_scan {
 	uint32_t blank; /* offset of the blank line's LF; 0 while it was not found */
 	uint32_t count; /* line ends found in this round, without the blank line's */
 	bool odd;       /* CR without LF, LF without CR, or NUL in [start, at); once set it stays */
-	uint64_t before; /* bits 0 and 1: whether bytes at - 2 and at - 1 are LF */
+	bool plain;     /* all in [start, at) is printable ASCII, CR and LF; once false it stays */
+	bool control;   /* where not plain: there is a control character but CR, LF, TAB, DEL */
+	uint64_t before_lf; /* bits 0 and 1: whether bytes at - 2 and at - 1 are LF */
+	uint64_t before_cr; /* whether byte at - 1 is CR */
 	/* Room for what a step writes ahead of its count. */
 	uint32_t lf[SIP_SCAN_ROOM + SIP_SCAN_BLOCK];
 };
@@ -30,10 +33,22 @@ struct sip_scan {
  */
 typedef void sip_scan_fn(struct sip_scan *scan);
 
-sip_scan_fn sip_scan_scalar;
-sip_scan_fn sip_scan_sse42;
-sip_scan_fn sip_scan_avx2;
-sip_scan_fn sip_scan_avx512;
+/* Before the first round over buf[start, len), which is not empty. */
+static inline void sip_scan_begin(
+	struct sip_scan *scan, const char *buf, uint32_t start, uint32_t len)
+{
+	/* The first byte is looked at here, as nothing stands before it. */
+	char first = buf[start];
 
-/* The one in use. */
-extern sip_scan_fn *sip_scan_run;
+	scan->buf = buf;
+	scan->start = start;
+	scan->len = len;
+	scan->at = start + 1;
+	scan->blank = 0;
+	scan->count = 0;
+	scan->odd = first == '\n' || first == 0;
+	scan->plain = (first >= ' ' && first < 0x7f) || first == '\r' || first == '\n';
+	scan->control = !scan->plain;
+	scan->before_lf = (uint64_t)(first == '\n') << 1;
+	scan->before_cr = first == '\r';
+}

@@ -1,44 +1,63 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The scanner's loop over 64-byte blocks. The file that includes it has defined block_masks(),
- * which yields for 64 bytes at p the LFs and the odd bytes (see scan.h) and may read p[-1], the
- * name SCAN of the function to make, and SCAN_LEAVE(), what it does at its end. (gcc 12 leaves
- * vzeroupper out on the path by the blank line: 120 ns a message.)
+ * The scanner's loop over 64-byte blocks, for the instruction set of the file that includes it (see
+ * isa.h).
  */
-#include "sip/scan.h"
 
-/* The same as block_masks() for fewer bytes, of a message too short for a whole block. */
-static void short_masks(const char *p, uint32_t bytes, uint64_t *lf, uint64_t *odd)
+/* What a block's bytes are, a bit each. */
+struct scan_bits {
+	uint64_t lf, cr;
+	uint64_t plain; /* LF, CR or printable ASCII */
+};
+
+static inline struct scan_bits block_bits(const char *p)
 {
-	uint64_t line = 0, strange = 0;
+	struct text64 text = text64_at(p);
+	struct scan_bits bits = {.lf = text64_is(text, '\n'), .cr = text64_is(text, '\r')};
 
-	for (uint32_t i = 0; i < bytes; i++) {
-		bool is_lf = p[i] == '\n';
-
-		line |= (uint64_t)is_lf << i;
-		strange |= (uint64_t)(is_lf != (p[(int64_t)i - 1] == '\r') || p[i] == 0) << i;
-	}
-	*lf = line;
-	*odd = strange;
+	bits.plain = text64_printable(text) | bits.lf | bits.cr;
+	return bits;
 }
 
-/* The last bytes of the buffer, fewer than a block: by a block that overlaps what was seen, if
- * there is room. */
-static inline void tail_masks(const struct sip_scan *scan, uint32_t at, uint64_t *lf, uint64_t *odd)
+/*
+ * The last bytes of the buffer, fewer than a block: by a block that overlaps what was seen, or one
+ * by one where the whole message is not as long.
+ */
+static struct scan_bits tail_bits(const struct sip_scan *scan, uint32_t at)
 {
 	uint32_t rest = scan->len - at;
+	char copy[SIP_SCAN_BLOCK] = {0};
+	struct scan_bits bits;
 
-	if (scan->len - scan->start > SIP_SCAN_BLOCK) {
-		block_masks(scan->buf + scan->len - SIP_SCAN_BLOCK, lf, odd);
-		*lf >>= SIP_SCAN_BLOCK - rest;
-		*odd >>= SIP_SCAN_BLOCK - rest;
+	if (scan->len < SIP_SCAN_BLOCK) {
+		memcpy(copy, scan->buf + at, rest);
+		bits = block_bits(copy);
 	} else {
-		short_masks(scan->buf + at, rest, lf, odd);
+		bits = block_bits(scan->buf + scan->len - SIP_SCAN_BLOCK);
+		bits.lf >>= SIP_SCAN_BLOCK - rest;
+		bits.cr >>= SIP_SCAN_BLOCK - rest;
+		bits.plain >>= SIP_SCAN_BLOCK - rest;
+	}
+	bits.plain |= ~bits_below(rest);
+	/* A CR that is the last byte has no byte behind it that should be an LF. */
+	bits.cr &= ~(1ULL << (rest - 1));
+	return bits;
+}
+
+/* What a part that is not plain holds. */
+static __attribute__((noinline)) void look_closer(struct sip_scan *scan, uint32_t from, uint32_t to)
+{
+	scan->plain = false;
+	for (uint32_t i = from; i < to; i++) {
+		char c = scan->buf[i];
+
+		scan->odd |= c == 0;
+		scan->control |= (uint8_t)c < ' ' && c != '\t' && c != '\r' && c != '\n';
 	}
 }
 
 /* Of LFs that follow another at a distance of two: the first that ends CR LF CR LF, or -1. */
-static inline int find_blank(const struct sip_scan *scan, uint32_t at, uint64_t candidates)
+static int find_blank(const struct sip_scan *scan, uint32_t at, uint64_t candidates)
 {
 	for (; candidates != 0; candidates &= candidates - 1) {
 		int bit = __builtin_ctzll(candidates);
@@ -50,77 +69,91 @@ static inline int find_blank(const struct sip_scan *scan, uint32_t at, uint64_t 
 	return -1;
 }
 
-/* The guard bit keeps ctz defined once all bits are gone; what it then yields is written past the
- * count. */
-#define GUARD (1ULL << 63)
-
 /* Notes the LFs of the block at `at` in out, which has room for more than there are; returns how
  * many. */
 static inline uint32_t note_lines(uint32_t *out, uint32_t at, uint64_t lf)
 {
 	uint32_t count = (uint32_t)__builtin_popcountll(lf);
 
-	/* Most blocks hold fewer than four line ends: no branch depends on how many. */
+	/* Most blocks hold fewer than four line ends: no branch depends on how many. What is
+	 * written for one that is not there lies past the count. */
 	for (unsigned i = 0; i < 3; i++) {
-		out[i] = at + (uint32_t)__builtin_ctzll(lf | GUARD);
+		out[i] = at + first_bit(lf);
 		lf &= lf - 1;
 	}
 	if (__builtin_expect(count > 3, 0)) {
 		for (unsigned i = 3; i < count; i++) {
-			out[i] = at + (uint32_t)__builtin_ctzll(lf);
+			out[i] = at + first_bit(lf);
 			lf &= lf - 1;
 		}
 	}
 	return count;
 }
 
-/* The last block, of fewer bytes than a whole one, and any in which the blank line may be. */
-static __attribute__((noinline)) uint64_t special_block(
-	struct sip_scan *scan, uint32_t at, uint64_t before, uint64_t lf, uint64_t odd)
+/* LFs of a block that follow another at a distance of two. */
+static inline uint64_t line_pairs(uint64_t lf, uint64_t before_lf)
 {
-	int blank = find_blank(scan, at, lf & (lf << 2 | before));
-
-	if (blank >= 0) {
-		scan->blank = at + (uint32_t)blank;
-		lf &= (1ULL << blank) - 1;
-		odd &= (2ULL << blank) - 1;
-	}
-	scan->odd |= odd != 0;
-	return lf;
+	return lf & (lf << 2 | before_lf);
 }
 
-void SCAN(struct sip_scan *scan)
+/*
+ * A block in which the blank line may be, or the last bytes of the buffer: as one step of the loop
+ * below, from and to what `scan` holds. *odd and *plain are gathered over all blocks.
+ */
+static __attribute__((noinline)) void take_special(
+	struct sip_scan *scan, uint64_t *odd, uint64_t *plain)
 {
-	const char *buf = scan->buf;
-	uint64_t before = scan->before, odd_all = 0;
-	uint32_t at = scan->at, count = 0;
-	const uint32_t len = scan->len;
+	uint32_t at = scan->at, rest = scan->len - at;
+	struct scan_bits bits =
+		rest < SIP_SCAN_BLOCK ? tail_bits(scan, at) : block_bits(scan->buf + at);
+	int blank = find_blank(scan, at, line_pairs(bits.lf, scan->before_lf));
+	/* What follows the blank line is the body's, and its own LF is no line's end. */
+	uint64_t seen = blank >= 0 ? bits_below((uint32_t)blank + 1) : UINT64_MAX;
+	uint64_t lines = blank >= 0 ? bits.lf & seen >> 1 : bits.lf;
 
-	while (count < SIP_SCAN_ROOM && at < len) {
-		uint64_t lf, odd;
+	if (blank >= 0)
+		scan->blank = at + (uint32_t)blank;
+	*odd |= (bits.lf ^ (bits.cr << 1 | scan->before_cr)) & seen;
+	*plain &= bits.plain | ~seen;
+	scan->count += note_lines(scan->lf + scan->count, at, lines);
+	scan->before_lf = bits.lf >> 62;
+	scan->before_cr = bits.cr >> 63;
+	scan->at = at + (rest < SIP_SCAN_BLOCK ? rest : SIP_SCAN_BLOCK);
+}
 
-		if (__builtin_expect(len - at >= SIP_SCAN_BLOCK, 1))
-			block_masks(buf + at, &lf, &odd);
-		else
-			tail_masks(scan, at, &lf, &odd);
-		if (__builtin_expect((lf & (lf << 2 | before)) != 0, 0)) {
-			uint64_t all = lf;
+static void ISA(scan)(struct sip_scan *scan)
+{
+	const char *const buf = scan->buf;
+	const uint32_t from = scan->at, len = scan->len;
+	uint64_t odd = 0, plain = UINT64_MAX;
 
-			lf = special_block(scan, at, before, lf, odd);
-			if (scan->blank != 0) {
-				count += note_lines(scan->lf + count, at, lf);
+	scan->count = 0;
+	do {
+		uint64_t before_lf = scan->before_lf, before_cr = scan->before_cr;
+		uint32_t at = scan->at, *out = scan->lf + scan->count;
+		uint32_t *const full = scan->lf + SIP_SCAN_ROOM;
+
+		/* No call is in this loop, so that what does not change stays in registers. */
+		while (len - at >= SIP_SCAN_BLOCK && out < full) {
+			struct scan_bits bits = block_bits(buf + at);
+
+			if (__builtin_expect(line_pairs(bits.lf, before_lf) != 0, 0))
 				break;
-			}
-			lf = all;
+			odd |= bits.lf ^ (bits.cr << 1 | before_cr);
+			plain &= bits.plain;
+			out += note_lines(out, at, bits.lf);
+			before_lf = bits.lf >> 62;
+			before_cr = bits.cr >> 63;
+			at += SIP_SCAN_BLOCK;
 		}
-		odd_all |= odd;
-		count += note_lines(scan->lf + count, at, lf);
-		before = lf >> 62;
-		at += SIP_SCAN_BLOCK;
-	}
-	scan->at = at < len ? at : len;
-	scan->count = count;
-	scan->before = before;
-	scan->odd |= odd_all != 0;
-	SCAN_LEAVE();
+		scan->at = at;
+		scan->count = (uint32_t)(out - scan->lf);
+		scan->before_lf = before_lf;
+		scan->before_cr = before_cr;
+		if (out < full && at < len)
+			take_special(scan, &odd, &plain);
+	} while (scan->blank == 0 && scan->count < SIP_SCAN_ROOM && scan->at < len);
+	scan->odd |= odd != 0;
+	if (__builtin_expect(plain != UINT64_MAX, 0))
+		look_closer(scan, from, scan->blank != 0 ? scan->blank : scan->at);
 }

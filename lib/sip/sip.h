@@ -67,6 +67,8 @@ enum sip_header_id {
 	SIP_HEADER_COUNT
 };
 
+#define SIP_HEADER_SLOTS 64 /* whole vectors of what there is one of for each header id */
+
 enum sip_error {
 	SIP_OK = 0,
 #define SIP_ERROR(id, counter, status, reason) SIP_ERROR_##id,
@@ -119,7 +121,9 @@ struct sip_uri {
 	enum sip_transport transport; /* of ;transport= */
 	uint16_t port;
 	bool host_is_ip6;
-	bool lr; /* ;lr, with or without a value */
+	bool host_is_ip4;
+	uint32_t ip4; /* the address where host_is_ip4, in network byte order; else 0 */
+	bool lr;      /* ;lr, with or without a value */
 	bool has_maddr;
 	struct sip_span all; /* the whole URI */
 	struct sip_span scheme_text;
@@ -142,10 +146,12 @@ struct sip_via {
 	enum sip_transport transport;
 	uint16_t port; /* of sent-by; 0 where none */
 	bool host_is_ip6;
+	bool host_is_ip4;
 	bool has_rport; /* ;rport with or without a value */
 	bool has_magic; /* branch begins with z9hG4bK (in any case) */
 	uint8_t header; /* index of its header line in sip_msg.header */
 	uint16_t rport; /* value of ;rport=, 0 where none */
+	uint32_t ip4;   /* of sent-by where host_is_ip4, in network byte order; else 0 */
 	struct sip_span value;
 	struct sip_span sent_by; /* host and port as written */
 	struct sip_span host;    /* without brackets */
@@ -218,6 +224,7 @@ struct sip_msg {
 	uint32_t body;        /* offset of the body */
 	uint32_t body_len;
 	bool is_response;
+	bool plain;     /* all before the body is printable ASCII in lines that are not folded */
 	uint8_t method; /* enum sip_method; of CSeq, once parsed, for a response */
 	uint16_t status;
 	uint16_t header_count;
@@ -232,9 +239,9 @@ struct sip_msg {
 	struct sip_via via[2];
 	struct sip_address from, to, route;
 	uint64_t present;                /* bit n: header id n stands at least once */
-	uint8_t first[SIP_HEADER_COUNT]; /* index of its first header line; valid where `present`
+	uint8_t first[SIP_HEADER_SLOTS]; /* index of its first header line; valid where `present`
 					    has its bit */
-	uint8_t last[SIP_HEADER_COUNT];
+	uint8_t last[SIP_HEADER_SLOTS];
 	struct sip_header header[SIP_MSG_HEADERS_MAX];
 };
 

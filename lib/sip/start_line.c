@@ -3,6 +3,7 @@
 
 #include <nmmintrin.h>
 
+#include "sip/name.h"
 #include "sip/token.h"
 
 static struct sip_span span(uint32_t from, uint32_t to)
@@ -43,7 +44,7 @@ static enum sip_error check_version(const char *buf, struct sip_span version)
 
 /* Status-Line = SIP-Version SP 3DIGIT SP Reason-Phrase; the last SP may be missing (RFC
  * 4475 3.1.1.13). */
-static enum sip_error parse_status_line(
+static __attribute__((noinline)) enum sip_error parse_status_line(
 	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
 	uint32_t at = from, digits;
@@ -82,17 +83,23 @@ static inline unsigned blanks_of(const char *p)
 }
 
 /* Offset of the first space or tab in buf[at, to), or `to`. */
-static uint32_t find_blank(const char *buf, uint32_t at, uint32_t to)
+static inline uint32_t find_blank(const char *buf, uint32_t at, uint32_t to)
 {
-	for (; to - at >= 16; at += 16) {
-		unsigned blanks = blanks_of(buf + at);
+	unsigned blanks;
 
+	for (; to - at >= 16; at += 16) {
+		blanks = blanks_of(buf + at);
 		if (blanks != 0)
 			return at + (uint32_t)__builtin_ctz(blanks);
 	}
-	while (at < to && !is_blank(buf[at]))
-		at++;
-	return at;
+	if (__builtin_expect(to < 16, 0)) {
+		while (at < to && !is_blank(buf[at]))
+			at++;
+		return at;
+	}
+	/* The rest together with what stands before it. */
+	blanks = blanks_of(buf + to - 16) >> (16 - (to - at));
+	return blanks != 0 ? at + (uint32_t)__builtin_ctz(blanks) : to;
 }
 
 /* What stands between the first space and the version. */
@@ -111,7 +118,7 @@ static enum sip_error check_uri_text(const char *buf, struct sip_span uri, uint3
  * Request-Line = Method SP Request-URI SP SIP-Version. Extra spaces are refused: RFC 4475 3.1.2.8
  * to 3.1.2.10 allow that, and whoever is lenient here has to mend what he forwards.
  */
-static enum sip_error parse_request_line(
+static __attribute__((noinline)) enum sip_error parse_request_line(
 	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
 	uint32_t end = to, version, at = from;
@@ -141,9 +148,50 @@ static enum sip_error parse_request_line(
 	return error != SIP_OK ? error : check_version(buf, msg->version);
 }
 
+/* A method that is known, one space, a URI without blanks, " SIP/2.0"; false where it is not just
+ * this. */
+static inline bool usual_request_line(
+	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
+{
+	__m128i text = _mm_loadu_si128((const __m128i *)(buf + from));
+	uint32_t spaces = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(' ')));
+	uint32_t len = (uint32_t)__builtin_ctz(spaces | 1U << SIP_NAME_SHORT);
+	uint32_t version = to - 7, uri = from + len + 1;
+	enum sip_method method = sip_method_short(text, len);
+
+	if (method == SIP_METHOD_OTHER || memcmp(buf + version - 1, " SIP/2.0", 8) != 0 ||
+		uri >= version - 1 || find_blank(buf, uri, to) != version - 1)
+		return false;
+	msg->method = (uint8_t)method;
+	msg->method_text = (struct sip_span){from, len};
+	msg->uri_text = span(uri, version - 1);
+	msg->version = (struct sip_span){version, 7};
+	return true;
+}
+
+/* "SIP/2.0", three digits and a reason; false where it is not just this. */
+static inline bool usual_status_line(
+	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
+{
+	const unsigned char *digit = (const unsigned char *)buf + from + 8;
+	unsigned hundreds = digit[0] - '0', tens = digit[1] - '0', ones = digit[2] - '0';
+
+	if (memcmp(buf + from, "SIP/2.0 ", 8) != 0 || hundreds - 1 > 5 || tens > 9 || ones > 9 ||
+		digit[3] != ' ')
+		return false;
+	msg->is_response = true;
+	msg->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
+	msg->version = (struct sip_span){from, 7};
+	msg->reason = span(from + 12, to);
+	return true;
+}
+
 enum sip_error sip_start_line(struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
 	msg->start_line = span(from, to);
+	if (__builtin_expect(to - from >= 16, 1) &&
+		(usual_request_line(msg, buf, from, to) || usual_status_line(msg, buf, from, to)))
+		return SIP_OK;
 	if (begins_sip(buf, from, to))
 		return parse_status_line(msg, buf, from, to);
 	return parse_request_line(msg, buf, from, to);

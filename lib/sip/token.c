@@ -16,18 +16,22 @@
 	(WORD(c) && (c) != '<' && (c) != '>' && (c) != '"' && (c) != '\\' && (c) != '^' && \
 		(c) != '`' && (c) != '{' && (c) != '|' && (c) != '}')
 
+#define PLAIN(c) (URI(c) && (c) != '%' && (c) != '?')
+
 #define CLASS(c) \
 	((TOKEN(c) ? SIP_CHAR_TOKEN : 0) | (URI(c) ? SIP_CHAR_URI : 0) | \
-		(WORD(c) ? SIP_CHAR_WORD : 0) | (HEX(c) ? SIP_CHAR_HEX : 0))
+		(WORD(c) ? SIP_CHAR_WORD : 0) | (HEX(c) ? SIP_CHAR_HEX : 0) | \
+		(PLAIN(c) ? SIP_CHAR_PLAIN : 0))
 #define CLASS4(c) CLASS(c), CLASS((c) + 1), CLASS((c) + 2), CLASS((c) + 3)
 #define CLASS16(c) CLASS4(c), CLASS4((c) + 4), CLASS4((c) + 8), CLASS4((c) + 12)
 #define CLASS64(c) CLASS16(c), CLASS16((c) + 16), CLASS16((c) + 32), CLASS16((c) + 48)
 
 const uint8_t sip_char_class[256] = {CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)};
 
-_Alignas(16) const uint8_t sip_char_rows[4][16] = {
+_Alignas(16) const uint8_t sip_char_rows[5][16] = {
 	{SIP_CLASS_ROWS(TOKEN)},
 	{SIP_CLASS_ROWS(URI)},
 	{SIP_CLASS_ROWS(WORD)},
 	{SIP_CLASS_ROWS(HEX)},
+	{SIP_CLASS_ROWS(PLAIN)},
 };

@@ -2,15 +2,17 @@
 #pragma once
 /* Character classes of RFC 3261 25.1 as table look-ups. Private to this room. */
 #include "sip/class.h"
+#include "sip/private.h"
 
-#define SIP_CHAR_TOKEN 1u /* token */
-#define SIP_CHAR_URI 2u   /* may stand in a Request-URI: what no URI may hold is left out */
-#define SIP_CHAR_WORD 4u  /* printable without space: what we take in a Call-ID */
-#define SIP_CHAR_HEX 8u   /* HEXDIG */
+#define SIP_CHAR_TOKEN 1u  /* token */
+#define SIP_CHAR_URI 2u    /* may stand in a Request-URI: what no URI may hold is left out */
+#define SIP_CHAR_WORD 4u   /* printable without space: what we take in a Call-ID */
+#define SIP_CHAR_HEX 8u    /* HEXDIG */
+#define SIP_CHAR_PLAIN 16u /* URI without '%' and '?' */
 
-extern const uint8_t sip_char_class[256];
+extern SIP_PRIVATE const uint8_t sip_char_class[256];
 /* The same classes by bit number, as class.h wants them. */
-extern const uint8_t sip_char_rows[4][16];
+extern SIP_PRIVATE const uint8_t sip_char_rows[5][16];
 
 static inline bool sip_char_is(char c, unsigned class)
 {

@@ -183,7 +183,7 @@ static int take_param(
 	}
 }
 
-static int parse_params(const char *buf, struct sip_uri *uri)
+int sip_uri_params_read(const char *buf, struct sip_uri *uri)
 {
 	uint32_t at = uri->params.off, end = at + uri->params.len;
 	struct sip_param param;
@@ -243,6 +243,8 @@ static int parse_sip(const char *buf, uint32_t at, uint32_t end, struct sip_uri 
 		return err;
 	uri->host = host.text;
 	uri->host_is_ip6 = host.ip6;
+	uri->host_is_ip4 = host.ip4;
+	uri->ip4 = host.address;
 	at = host.after;
 	if (at < end && buf[at] == ':') {
 		err = sip_port_read(buf, at + 1, end, &uri->port, &at);
@@ -260,7 +262,7 @@ static int parse_sip(const char *buf, uint32_t at, uint32_t end, struct sip_uri 
 
 		uri->params = sip_span_of(at + 1, params_end);
 		at = params_end;
-		err = parse_params(buf, uri);
+		err = sip_uri_params_read(buf, uri);
 		if (err != 0)
 			return err;
 	}

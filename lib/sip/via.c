@@ -53,6 +53,8 @@ static int parse_sent_by(const char *buf, uint32_t *at, uint32_t end, struct sip
 		return err;
 	via->host = host.text;
 	via->host_is_ip6 = host.ip6;
+	via->host_is_ip4 = host.ip4;
+	via->ip4 = host.address;
 	after = host.after;
 	p = sip_skip_lws(buf, after, end);
 	if (p < end && buf[p] == ':') {

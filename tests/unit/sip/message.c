@@ -66,6 +66,66 @@ const char *test_views_differ(const struct sip_msg *a, const struct sip_msg *b)
 	return NULL;
 }
 
+static bool vias_equal(const struct sip_via *a, const struct sip_via *b)
+{
+	return a->transport == b->transport && a->port == b->port &&
+	       a->host_is_ip6 == b->host_is_ip6 && a->host_is_ip4 == b->host_is_ip4 &&
+	       a->ip4 == b->ip4 && a->has_rport == b->has_rport && a->has_magic == b->has_magic &&
+	       a->header == b->header && a->rport == b->rport && a->next == b->next &&
+	       spans_equal(a->value, b->value) && spans_equal(a->sent_by, b->sent_by) &&
+	       spans_equal(a->host, b->host) && spans_equal(a->params, b->params) &&
+	       spans_equal(a->branch, b->branch) && spans_equal(a->received, b->received) &&
+	       spans_equal(a->maddr, b->maddr) && spans_equal(a->rport_param, b->rport_param) &&
+	       spans_equal(a->received_param, b->received_param) && spans_equal(a->token, b->token);
+}
+
+static bool addresses_equal(const struct sip_address *a, const struct sip_address *b)
+{
+	return a->brackets == b->brackets && a->star == b->star && a->header == b->header &&
+	       a->next == b->next && spans_equal(a->value, b->value) &&
+	       spans_equal(a->display, b->display) && spans_equal(a->uri, b->uri) &&
+	       spans_equal(a->params, b->params) && spans_equal(a->tag, b->tag);
+}
+
+static bool uris_equal(const struct sip_uri *a, const struct sip_uri *b)
+{
+	return a->scheme == b->scheme && a->transport == b->transport && a->port == b->port &&
+	       a->host_is_ip6 == b->host_is_ip6 && a->host_is_ip4 == b->host_is_ip4 &&
+	       a->ip4 == b->ip4 && a->lr == b->lr && a->has_maddr == b->has_maddr &&
+	       spans_equal(a->all, b->all) && spans_equal(a->scheme_text, b->scheme_text) &&
+	       spans_equal(a->user, b->user) && spans_equal(a->password, b->password) &&
+	       spans_equal(a->host, b->host) && spans_equal(a->hostport, b->hostport) &&
+	       spans_equal(a->params, b->params) && spans_equal(a->headers, b->headers) &&
+	       spans_equal(a->opaque, b->opaque) && spans_equal(a->maddr, b->maddr);
+}
+
+/* Whether two accessors' answers are the same. */
+#define SAME(equal, a, b) (((a) == NULL) == ((b) == NULL) && ((a) == NULL || equal((a), (b))))
+
+const char *test_parsed_differ(struct sip_msg *a, struct sip_msg *b, const char *buf)
+{
+	bool cseq = sip_msg_cseq(a, buf), hops = sip_msg_max_forwards(a, buf);
+
+	if (!SAME(uris_equal, sip_msg_uri(a, buf), sip_msg_uri(b, buf)))
+		return "Request-URI";
+	for (unsigned n = 0; n < 2; n++)
+		if (!SAME(vias_equal, sip_msg_via(a, buf, n), sip_msg_via(b, buf, n)))
+			return "Via";
+	if (!SAME(addresses_equal, sip_msg_from(a, buf), sip_msg_from(b, buf)))
+		return "From";
+	if (!SAME(addresses_equal, sip_msg_to(a, buf), sip_msg_to(b, buf)))
+		return "To";
+	if (!SAME(addresses_equal, sip_msg_route(a, buf), sip_msg_route(b, buf)))
+		return "Route";
+	if (cseq != sip_msg_cseq(b, buf) ||
+		(cseq && (a->cseq_number != b->cseq_number || a->cseq_method != b->cseq_method ||
+				 !spans_equal(a->cseq_method_text, b->cseq_method_text))))
+		return "CSeq";
+	if (hops != sip_msg_max_forwards(b, buf) || (hops && a->max_forwards != b->max_forwards))
+		return "Max-Forwards";
+	return NULL;
+}
+
 static bool inside(struct sip_span span, uint32_t len)
 {
 	return span.off <= len && span.len <= len - span.off;
@@ -187,7 +247,7 @@ static const char *accessors_wrong(struct sip_msg *msg, const char *buf, uint32_
 const char *test_every_way(
 	struct str text, struct sip_msg *msg, enum sip_error *index, enum sip_error *check)
 {
-	static struct sip_msg first, other;
+	static struct sip_msg first, other, indexed;
 	enum sip_error error = SIP_OK, verdict = SIP_OK;
 	char *buf = test_exact_copy(text);
 	const char *wrong = NULL;
@@ -202,19 +262,28 @@ const char *test_every_way(
 		wrong = test_view_wrong(&other, buf, text.len);
 		if (i == 0) {
 			error = now;
+			indexed = other;
+		} else if (wrong == NULL) {
+			wrong = now != error ? "scanners' verdicts differ"
+					     : test_views_differ(&indexed, &other);
+		}
+		if (wrong != NULL || now == SIP_ERROR_EMPTY || now == SIP_ERROR_NOT_SIP) {
 			first = other;
 			continue;
 		}
+		now = sip_msg_check(&other, buf);
+		wrong = test_view_wrong(&other, buf, text.len);
 		if (wrong == NULL)
-			wrong = now != error ? "scanners' verdicts differ"
-					     : test_views_differ(&first, &other);
-	}
-	if (error != SIP_ERROR_EMPTY && error != SIP_ERROR_NOT_SIP) {
-		verdict = sip_msg_check(&first, buf);
-		if (wrong == NULL)
-			wrong = test_view_wrong(&first, buf, text.len);
-		if (wrong == NULL)
-			wrong = accessors_wrong(&first, buf, text.len);
+			wrong = accessors_wrong(&other, buf, text.len);
+		if (i == 0) {
+			verdict = now;
+			first = other;
+		} else if (wrong == NULL) {
+			wrong = now != verdict ? "checks differ"
+					       : test_views_differ(&first, &other);
+			if (wrong == NULL)
+				wrong = test_parsed_differ(&first, &other, buf);
+		}
 	}
 	free(buf);
 	if (msg != NULL)

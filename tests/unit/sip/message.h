@@ -18,12 +18,15 @@ char *test_exact_copy(struct str text);
 /* NULL, or what differs between two views that sip_msg_index() has made of the same text. */
 const char *test_views_differ(const struct sip_msg *a, const struct sip_msg *b);
 
+/* The same for what the accessors give, before or after sip_msg_check(), from the same text. */
+const char *test_parsed_differ(struct sip_msg *a, struct sip_msg *b, const char *buf);
+
 /* NULL, or what is wrong with a view: a span outside the text, lines that are not adjacent, chains
  * that lie. */
 const char *test_view_wrong(const struct sip_msg *msg, const char *buf, uint32_t len);
 
 /*
- * Indexes text with every scanner, checks it and calls every accessor; NULL, or what was wrong.
+ * Indexes and checks text with every scanner and calls every accessor; NULL, or what was wrong.
  * Leaves the best scanner selected and, where they are not NULL, the view and both verdicts.
  */
 const char *test_every_way(

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "message.h"
-#include "sip/scan.h"
+#include "sip/isa.h"
 
 static char text[TEST_TEXT_MAX];
 static uint64_t random_state = 0x2545f4914f6cdd1dULL;
@@ -54,12 +54,12 @@ struct found {
 
 static void scan_all(const char *buf, uint32_t len, struct found *found)
 {
-	struct sip_scan scan = {.buf = buf, .len = len, .at = 1};
+	struct sip_scan scan;
 
-	scan.before = (uint64_t)(buf[0] == '\n') << 1;
+	sip_scan_begin(&scan, buf, 0, len);
 	found->count = 0;
 	do {
-		sip_scan_run(&scan);
+		sip_isa->scan(&scan);
 		memcpy(found->lf + found->count, scan.lf, scan.count * sizeof(scan.lf[0]));
 		found->count += scan.count;
 	} while (scan.blank == 0 && scan.at < len);

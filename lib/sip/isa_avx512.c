@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <immintrin.h>
+
+#include "base/base.h"
+
+/* 64 bytes of text in a register. */
+struct text64 {
+	__m512i v;
+};
+
+static inline struct text64 text64_at(const char *p)
+{
+	return (struct text64){_mm512_loadu_si512(p)};
+}
+
+/* Bits of the bytes that are c. */
+static inline uint64_t text64_is(struct text64 text, char c)
+{
+	return _mm512_cmpeq_epi8_mask(text.v, _mm512_set1_epi8(c));
+}
+
+/* Bits of the bytes that are the same in both. */
+static inline uint64_t text64_same(struct text64 a, struct text64 b)
+{
+	return _mm512_cmpeq_epi8_mask(a.v, b.v);
+}
+
+/* Bits of the bytes that are printable ASCII. */
+static inline uint64_t text64_printable(struct text64 text)
+{
+	return _mm512_cmplt_epu8_mask(
+		_mm512_sub_epi8(text.v, _mm512_set1_epi8(' ')), _mm512_set1_epi8(0x7f - ' '));
+}
+
+/* Bits of the bytes that are not of the class (class.h); those beyond ASCII are of none. */
+static inline uint64_t text64_misses(struct text64 text, const uint8_t rows[16])
+{
+	const __m512i bit = _mm512_broadcast_i32x4(
+		_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
+	__m512i low = _mm512_shuffle_epi8(
+		_mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)rows)), text.v);
+	__m512i upper = _mm512_and_si512(_mm512_srli_epi16(text.v, 4), _mm512_set1_epi8(15));
+
+	return _mm512_testn_epi8_mask(low, _mm512_shuffle_epi8(bit, upper));
+}
+
+/* Bits of the bytes that are of a set (check_block.h). */
+static inline uint64_t text64_of_set(struct text64 text, const uint8_t set[16])
+{
+	__m512i s = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)set));
+
+	return _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(s, text.v), text.v);
+}
+
+/* The lowest bit that is set, 64 where none is. */
+static inline uint32_t first_bit(uint64_t bits)
+{
+	return (uint32_t)_tzcnt_u64(bits);
+}
+
+/* The lowest n bits; all from 64 on. n is below 256. */
+static inline uint64_t bits_below(uint32_t n)
+{
+	return _bzhi_u64(UINT64_MAX, n);
+}
+
+#define ISA(name) name##_avx512
+#define ISA_NAME "avx512"
+#include "sip/isa_block.h"
