@@ -73,21 +73,33 @@ static inline char *put_str(char *at, struct str s)
 /* Text of our own behind which there are PUT_SLACK bytes that may be read. */
 static inline char *put_padded(char *at, const char *s, uint32_t len)
 {
-	for (uint32_t i = 0; i < len; i += 16)
-		memcpy(at + i, s + i, 16);
+	uint32_t i = 0;
+
+	do
+		memcpy(at + i, s + i, 32);
+	while ((i += 32) < len);
 	return at + len;
 }
 
 #define put_lit(at, lit) ((char *)memcpy((at), (lit), sizeof(lit) - 1) + sizeof(lit) - 1)
 
+/* The two digits of a number below 100, the first one lowest. */
+static inline uint64_t two_digits(uint32_t v)
+{
+	uint32_t tens = v * 103 >> 10;
+
+	return tens | (uint64_t)(v - 10 * tens) << 8;
+}
+
 static inline char *put_number(char *at, uint16_t v)
 {
-	uint64_t hundreds = v / 100u, low = v % 100u, digits;
+	uint32_t hundreds = v / 100u, tens_of_thousands = hundreds / 100;
+	uint64_t digits;
 	unsigned zeros;
 
 	/* Five digits, a byte each, the first one lowest; then without the zeros in front. */
-	digits = hundreds / 100 | (hundreds / 10 % 10) << 8 | (hundreds % 10) << 16 |
-		 (low / 10) << 24 | (low % 10) << 32;
+	digits = tens_of_thousands | two_digits(hundreds - 100 * tens_of_thousands) << 8 |
+		 two_digits(v - 100 * hundreds) << 24;
 	zeros = (unsigned)__builtin_ctzll(digits | 1ULL << 32) / 8;
 	digits = (digits + 0x3030303030ULL) >> (8 * zeros);
 	memcpy(at, &digits, sizeof(digits));

@@ -40,16 +40,28 @@ static bool tag_fits_uri(struct str tag)
 	return true;
 }
 
+/* Whether a value is anything but a listener's usual one. */
+#define STATE_RR_OWN (STATE_RR_PRESET | STATE_RR_ADVERTISED | STATE_RR_USER | STATE_RR_LR_ON)
+
+/* The host that the script gave for side 0 (outgoing) or 1; empty: the listener's. */
+static struct str host_of(
+	const struct route_ctx *ctx, const struct proxy_state *state, unsigned side)
+{
+	if ((state->flags & STATE_RR_ADVERTISED) != 0)
+		return route_text_str(ctx, state->rr_host[0]);
+	return (state->flags & STATE_RR_PRESET) != 0 ? route_text_str(ctx, state->rr_host[side])
+						     : STR_NONE;
+}
+
 /* What stands before the token: a listener, or the host that the script gave. */
-static char *put_base(char *at, struct route_ctx *ctx, const struct socket *socket, struct str host)
+static char *put_own_base(
+	char *at, struct route_ctx *ctx, const struct socket *socket, unsigned side)
 {
 	const struct proxy_state *state = proxy_state(ctx);
-	struct str base = host.len != 0 ? host : (struct str){socket->sip, socket->sip_len};
-	const struct sip_uri *uri;
+	struct str host = host_of(ctx, state, side),
+		   base = host.len != 0 ? host : (struct str){socket->sip, socket->sip_len};
+	const struct sip_uri *uri = sip_msg_uri(&ctx->msg, ctx->buf);
 
-	if (host.len == 0 && (state->flags & (STATE_RR_USER | STATE_RR_LR_ON)) == 0)
-		return put_padded(at, socket->record, socket->record_len);
-	uri = sip_msg_uri(&ctx->msg, ctx->buf);
 	if (str_istarts(base, STR("sip:"))) {
 		base.s += 4;
 		base.len -= 4;
@@ -65,28 +77,27 @@ static char *put_base(char *at, struct route_ctx *ctx, const struct socket *sock
 	return put_lit(at, ";lr;" SIP_VIA_TOKEN_PARAM "=");
 }
 
-/* The most that put_base() writes. */
-static uint32_t base_room(struct route_ctx *ctx, const struct socket *socket, struct str host)
+static inline char *put_base(
+	char *at, struct route_ctx *ctx, const struct socket *socket, unsigned side)
 {
-	uint32_t room = sizeof("Record-Route: <sip:@;lr=on;" SIP_VIA_TOKEN_PARAM "=") +
-			(host.len != 0 ? host.len : socket->record_len);
-	const struct sip_uri *uri;
-
-	if ((proxy_state(ctx)->flags & STATE_RR_USER) != 0) {
-		uri = sip_msg_uri(&ctx->msg, ctx->buf);
-		room += uri != NULL ? uri->user.len : 0;
-	}
-	return room;
+	if ((proxy_state(ctx)->flags & STATE_RR_OWN) != 0)
+		return put_own_base(at, ctx, socket, side);
+	return put_padded(at, socket->record, socket->record_len);
 }
 
-/* The host that the script gave for side 0 (outgoing) or 1; empty: the listener's. */
-static struct str host_of(
-	const struct route_ctx *ctx, const struct proxy_state *state, unsigned side)
+/* The most that put_base() writes. */
+static uint32_t base_room(struct route_ctx *ctx, const struct socket *socket, unsigned side)
 {
-	if ((state->flags & STATE_RR_ADVERTISED) != 0)
-		return route_text_str(ctx, state->rr_host[0]);
-	return (state->flags & STATE_RR_PRESET) != 0 ? route_text_str(ctx, state->rr_host[side])
-						     : STR_NONE;
+	const struct proxy_state *state = proxy_state(ctx);
+	const struct sip_uri *uri;
+	uint32_t room;
+
+	if ((state->flags & STATE_RR_OWN) == 0)
+		return socket->record_len;
+	room = sizeof("Record-Route: <sip:@;lr=on;" SIP_VIA_TOKEN_PARAM "=") + socket->sip_len +
+	       host_of(ctx, state, side).len;
+	uri = sip_msg_uri(&ctx->msg, ctx->buf);
+	return uri != NULL ? room + uri->user.len : room;
 }
 
 /* How many values are written: two where the sides differ. */
@@ -119,22 +130,22 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
 	struct sip_span tag_at = from != NULL ? from->tag : (struct sip_span){0, 0};
-	struct str tag = sip_text(ctx->buf, tag_at);
-	struct str params = route_text_str(ctx, state->rr_params);
+	struct str tag = sip_text(ctx->buf, tag_at), params = STR_NONE;
 	unsigned values = values_of(ctx, s, out_listener);
 	/* The first faces where the request goes to. */
-	const struct socket *socket[2] = {
-		&s->socket[out_listener], values == 2 ? &s->socket[ctx->origin.listener] : NULL};
-	uint32_t same_room = ROUTE_TOKEN_LEN + sizeof(";ftag=;r2=on>\r\n") + tag.len + params.len,
-		 same_len, room = 0;
-	char *at, *same = NULL;
+	const struct socket *to = &s->socket[out_listener],
+			    *back = &s->socket[values == 2 ? ctx->origin.listener : out_listener];
+	uint32_t room;
+	char *at, *same;
 
-	for (unsigned side = 0; side < values; side++)
-		room += base_room(ctx, socket[side], host_of(ctx, state, side)) + same_room;
+	if (state->rr_params.space != ROUTE_SPACE_NONE)
+		params = route_text_str(ctx, state->rr_params);
+	room = base_room(ctx, to, 0) + base_room(ctx, back, values - 1) +
+	       2 * (uint32_t)(ROUTE_TOKEN_LEN + sizeof(";ftag=;r2=on>\r\n") + tag.len + params.len);
 	at = sip_edit_begin(&ctx->edits, room);
 	if (at == NULL)
 		return;
-	at = put_base(at, ctx, socket[0], host_of(ctx, state, 0));
+	at = put_base(at, ctx, to, 0);
 	same = at;
 	proxy_route_token_write(keys, proxy_call_id_digest(p, ctx), ctx->buf, tag_at, at);
 	at += ROUTE_TOKEN_LEN;
@@ -142,14 +153,16 @@ void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const stru
 		at = put_lit(at, ";ftag=");
 		at = put_str(at, tag);
 	}
-	at = put_str(at, params);
+	if (params.len != 0)
+		at = put_str(at, params);
 	if (values == 2)
 		at = put_lit(at, ";r2=on");
 	at = put_lit(at, ">\r\n");
 	if (values == 2) {
-		same_len = (uint32_t)(at - same);
-		at = put_base(at, ctx, socket[1], host_of(ctx, state, 1));
-		at = put_str(at, (struct str){same, same_len});
+		uint32_t len = (uint32_t)(at - same);
+
+		at = put_base(at, ctx, back, 1);
+		at = put_padded(at, same, len);
 	}
 	sip_edit_end(&ctx->edits, place_in(&ctx->msg), 0, SIP_EDIT_FIRST, at);
 }

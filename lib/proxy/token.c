@@ -65,6 +65,7 @@ static_assert(SIP_MSG_UDP_OUT_MAX <= UINT16_MAX, "the length of any part of a me
 struct feed {
 	const struct mac_key *key;
 	struct hash128 chain;
+	bool flushed; /* into chain */
 	uint32_t count;
 	__m128i block[FEED_BLOCKS];
 };
@@ -72,13 +73,16 @@ struct feed {
 static inline void feed_begin(struct feed *f, const struct mac_key *key)
 {
 	f->key = key;
-	f->chain = (struct hash128){0, 0};
+	f->flushed = false;
 	f->count = 0;
 }
 
 static void feed_flush(struct feed *f)
 {
+	if (!f->flushed)
+		f->chain = (struct hash128){0, 0};
 	mac_blocks(f->key, &f->chain, f->block, f->count);
+	f->flushed = true;
 	f->count = 0;
 }
 
@@ -164,7 +168,9 @@ static inline void feed_last_text(struct feed *f, const char *buf, struct sip_sp
 
 static inline struct hash128 feed_end(const struct feed *f)
 {
-	return mac_end(f->key, f->chain, f->block, f->count * MAC_BLOCK);
+	if (__builtin_expect(f->flushed, 0))
+		return mac_end(f->key, f->chain, f->block, f->count * MAC_BLOCK);
+	return mac_bytes(f->key, f->block, f->count * MAC_BLOCK);
 }
 
 static const struct token_key *key_of(const struct keys *keys, char id)
@@ -245,11 +251,12 @@ static inline bool branch_is_unique(const struct sip_via *via)
 struct hash128 proxy_transaction_key(struct proxy *p, struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
-	const struct keys *keys = proxy_keys(p);
 	const struct sip_via *via;
+	const struct keys *keys;
 
 	if ((state->flags & STATE_KEY) != 0)
 		return state->key;
+	keys = proxy_keys(p);
 	via = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	state->key = via != NULL && branch_is_unique(via)
 			     ? transaction_of_branch(keys, ctx->buf, via)
