@@ -32,6 +32,8 @@ static const struct bench_case cases[] = {
 	{"malformed", "garbage, broken messages, scanners", case_malformed, 1},
 	{"fragments", "INVITEs in two IP fragments, in and out", case_fragments, 1},
 	{"size", "INVITEs of 300 to 8,000 bytes", case_size, 1},
+	{"tables", "destinations, address groups, next hops", case_tables, 1},
+	{"scale", "one worker and two, on a CPU each", case_scale, 2},
 };
 
 static const char help[] = "Usage: bench CASE [options]\n"

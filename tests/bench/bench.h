@@ -183,6 +183,8 @@ void feed_rows(struct bench *b, struct figures *f, const char *variant, const ch
 struct kernel_hops *bench_hops(unsigned more, unsigned mtu);
 /* The rig with the operator's script; exits where it fails. */
 struct rig *bench_rig(struct bench *b, unsigned workers, unsigned mtu);
+/* With its next hops. */
+void bench_rig_end(struct rig *r);
 /* Writes a secret file that is the same each time to the path of mkstemp(3). */
 void bench_secret(struct bench *b, char *path);
 

@@ -209,5 +209,6 @@ int case_malformed(struct bench *b)
 
 	for (unsigned i = 0; i < RTE_DIM(kinds); i++)
 		measure(b, r, &kinds[i]);
+	bench_rig_end(r);
 	return 0;
 }

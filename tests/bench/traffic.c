@@ -108,7 +108,7 @@ struct rig *bench_rig(struct bench *b, unsigned workers, unsigned mtu)
 	return r;
 }
 
-static void rig_end(struct rig *r)
+void bench_rig_end(struct rig *r)
 {
 	void *hops = (void *)(uintptr_t)r->hops;
 
@@ -242,7 +242,7 @@ static int measure_case(
 	if (!shown(b, s))
 		measure(b, r, s, 1, ROOM, b->seconds, end, "", note);
 	set_destroy(s);
-	rig_end(r);
+	bench_rig_end(r);
 	return 0;
 }
 
@@ -344,7 +344,7 @@ int case_dispatch(struct bench *b)
 	compare(b, r, &ours, &others);
 	set_destroy(&ours);
 	set_destroy(&others);
-	rig_end(r);
+	bench_rig_end(r);
 	return 0;
 }
 
@@ -492,7 +492,7 @@ int case_fragments(struct bench *b)
 	measure(b, r, &s, 2, ROOM, b->seconds, COUNTER_FORWARDED, "",
 		"a message: two frames in, two out");
 	set_destroy(&s);
-	rig_end(r);
+	bench_rig_end(r);
 	return 0;
 }
 
@@ -523,6 +523,6 @@ int case_size(struct bench *b)
 			"MTU 9000");
 		set_destroy(&s);
 	}
-	rig_end(r);
+	bench_rig_end(r);
 	return 0;
 }

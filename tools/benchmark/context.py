@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 
 from . import row
@@ -104,7 +105,6 @@ class Context:
             p = stack.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                                      text=True, errors="replace", **kw))
             said = []
-            import threading
             listener = threading.Thread(target=self._listen, args=(p.stderr, said), daemon=True)
             listener.start()
             try:

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The cases in the order in which they run. Each is a module of this folder: SUMMARY (a line) and run(context) -> rows."""
+"""
+The cases in the order in which they run. A case has a SUMMARY (a line) and a run(context) that yields rows: a module of this
+folder, or one of those that tests/bench/bench measures.
+"""
 import importlib
 
-ORDER = ("dispatch", "versus")
+from . import self_fed
+
+ORDER = (*self_fed.SUMMARIES, "start", "versus")
 
 
 def load(name):
-    """The module of a case; KeyError where there is none of that name."""
+    """The case of a name; KeyError where there is none."""
     if name not in ORDER:
         raise KeyError(name)
-    return importlib.import_module(f"{__name__}.{name}")
+    return self_fed.Case(name) if name in self_fed.SUMMARIES else importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The cases of tests/bench/bench: one process, which feeds itself and prints its rows."""
+
+SUMMARIES = {
+    "parse": "header index and check of a message, with each scanner, as sets grow out of the caches",
+    "dispatch": "one worker forwards INVITEs of 600 to 900 bytes, ring to ring; messages of others beside",
+    "response": "one worker verifies and forwards 180 and 200",
+    "indialog": "one worker forwards ACK, BYE and re-INVITE by their Route, both ways",
+    "options": "one worker answers OPTIONS",
+    "mix": "one worker forwards all messages of calls",
+    "malformed": "one worker drops noise, broken messages and scanners",
+    "fragments": "one worker reassembles INVITEs of two fragments and sends them in two",
+    "size": "one worker forwards INVITEs of 300 to 8,000 bytes",
+    "tables": "look-ups, rebuilding and memory of destinations, address groups and next hops",
+    "scale": "one worker and two, a CPU each, at the same time",
+}
+
+
+class Case:
+    def __init__(self, name):
+        self.name = name
+        self.SUMMARY = SUMMARIES[name]
+
+    def run(self, context):
+        build = context.build("tests/bench/bench")
+        yield from context.rows_of([build / "tests/bench/bench", self.name, "--json", "--seconds", context.seconds])
