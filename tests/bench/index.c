@@ -132,9 +132,8 @@ static void measure(struct bench *b, struct texts *t, enum work work, const char
 	do
 		samples_add(&ns, window(b, t, work, WINDOW_MESSAGES));
 	while ((double)(rte_rdtsc() - begun) < seconds * hz);
-	snprintf(metric, sizeof(metric), "ns_per_message/%s/%s/%s",
-		work == WORK_INDEX ? "index" : "index+check", sip_scan_name(), t->name);
-	snprintf(note, sizeof(note), "%u messages of %.0f bytes", t->n, (double)t->bytes / t->n);
+	snprintf(note, sizeof(note), "%u messages of %.0f bytes, scanner %s", t->n,
+		(double)t->bytes / t->n, sip_scan_name());
 	bench_row(b, metric, "ns", &ns, "memory", note);
 	samples_free(&ns);
 }
