@@ -287,9 +287,9 @@ bool hash_unbase32_60(const char in[12], uint64_t *v)
 bool hash_equal_constant_time(const void *a, const void *b, uint32_t len)
 {
 	const uint8_t *x = a, *y = b;
-	uint8_t diff = 0;
+	uint64_t diff = 0;
 
-	for (uint32_t i = 0; i < len; i++)
-		diff |= (uint8_t)(x[i] ^ y[i]);
-	return diff == 0;
+	for (; len >= 8; len -= 8, x += 8, y += 8)
+		diff |= load8(x) ^ load8(y);
+	return (diff | (load_short(x, len) ^ load_short(y, len))) == 0;
 }

@@ -51,7 +51,7 @@ static void add_name(
 	n->host_len = (uint16_t)proxy_host_canonical(host, n->host);
 	if (n->host_len == 0)
 		return;
-	slot = proxy_name_slot((struct str){n->host, n->host_len});
+	slot = proxy_name_slot(n->host, n->host_len);
 	n->port = port;
 	n->transport = transport;
 	n->socket = (int16_t)socket;
@@ -115,9 +115,11 @@ static int socket_init(struct sockets *s, unsigned index, const struct proxy_lis
 	text_lit(&via, "Via: SIP/2.0/");
 	text_put(&via, transport);
 	text_lit(&via, " ");
+	k->sent_by = (uint16_t)via.len;
 	put_host(&via, host);
 	text_lit(&via, ":");
 	text_number(&via, port);
+	k->sent_by_len = (uint16_t)(via.len - k->sent_by);
 	text_lit(&via, ";branch=" BRANCH_COOKIE);
 	k->via_len = (uint16_t)via.len;
 

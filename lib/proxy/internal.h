@@ -25,6 +25,7 @@
 #define ROUTE_TOKEN_LEN (1 + TOKEN_MAC_LEN)
 #define TAG_LEN TOKEN_MAC_LEN
 #define HOST_MAX 256 /* with a NUL */
+#define HOST_ROOM (HOST_MAX + 8)
 #define SOCKET_TEXT_MAX 320
 #define MAX_FORWARDS_DEFAULT 70
 #define PARAMS_TEXT_MAX 1024 /* parameters that a script adds to our Record-Route */
@@ -143,6 +144,7 @@ struct socket {
 	uint64_t id; /* stable hash of address, port, transport: the top 40 bits */
 	bool loopback;
 	uint16_t via_len, sip_len, record_len;
+	uint16_t sent_by, sent_by_len;         /* of our Via: where in `via` */
 	char place[TOKEN_PLACE_LEN];           /* node and listener as a Via token has them */
 	char via[SOCKET_TEXT_MAX + PUT_SLACK]; /* "Via: SIP/2.0/UDP host:port;branch=z9hG4bK" */
 	char record[SOCKET_TEXT_MAX + 40 + PUT_SLACK]; /* our usual Record-Route up to the token */
@@ -156,8 +158,9 @@ struct name {
 	uint16_t port;     /* 0: any */
 	uint8_t transport; /* NONE: any */
 	int16_t next;
-	int16_t socket;      /* index of its listener, -1 for an alias */
-	char host[HOST_MAX]; /* lower case; addresses in their shortest form, no brackets */
+	int16_t socket;       /* index of its listener, -1 for an alias */
+	char host[HOST_ROOM]; /* lower case; addresses in their shortest form, no brackets; then
+				zeros */
 };
 
 #define NAMES_MAX (2 * PROXY_LISTENERS_MAX + PROXY_ALIASES_MAX)
@@ -207,6 +210,12 @@ static inline const struct sockets *proxy_sockets(const struct proxy *p)
 /* Retires through RCU, or frees at once where there is none. */
 void proxy_retire(struct proxy *p, void *object);
 
+/* Whether there is a listener of this index, still. */
+static inline bool proxy_sockets_has(const struct sockets *s, unsigned index)
+{
+	return index < s->count && s->socket[index].listener.ep.port != 0;
+}
+
 /* Whether host:port over a transport is us: a listener, an advertised name or an alias. port 0,
  * transport NONE: any. */
 bool proxy_sockets_is_myself(
@@ -255,21 +264,26 @@ static inline uint64_t proxy_address_bit(const struct net_addr *addr)
 {
 	return (uint64_t)1 << (((addr->q[0] ^ addr->q[1]) * 0x9e3779b97f4a7c15ULL) >> 58);
 }
-uint32_t proxy_name_slot(struct str host);
-/* The form in which hosts are compared, into out[HOST_MAX]; returns its length, 0: no host we could
- * be. */
-uint32_t proxy_host_canonical(struct str host, char *out);
+/* Of a host in canonical form. */
+uint32_t proxy_name_slot(const char host[HOST_ROOM], uint32_t len);
+/* The form in which hosts are compared, filled up with zeros to eight characters; returns its
+ * length, 0: no host we could be. */
+uint32_t proxy_host_canonical(struct str host, char out[HOST_ROOM]);
+/* Whether a sent-by is the one that a listener writes, as it writes it: what most responses have.
+ */
+static inline bool proxy_socket_wrote(
+	const struct sockets *s, unsigned listener, struct str sent_by)
+{
+	const struct socket *k = &s->socket[listener];
+
+	return proxy_sockets_has(s, listener) &&
+	       str_eq(sent_by, (struct str){k->via + k->sent_by, k->sent_by_len});
+}
 static inline uint32_t proxy_id_slot(uint64_t id)
 {
 	return (uint32_t)(id >> 54) & (BUCKETS - 1);
 }
 uint64_t proxy_listener_id(const struct net_endpoint *ep, uint8_t transport);
-
-/* Whether there is a listener of this index, still. */
-static inline bool proxy_sockets_has(const struct sockets *s, unsigned index)
-{
-	return index < s->count && s->socket[index].listener.ep.port != 0;
-}
 
 /* ---- the state of one message ---- */
 

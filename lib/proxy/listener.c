@@ -30,39 +30,66 @@ uint32_t proxy_endpoint_slot(const struct net_endpoint *ep)
 	return (uint32_t)(v >> 54) & (BUCKETS - 1);
 }
 
-uint32_t proxy_name_slot(struct str host)
+uint32_t proxy_name_slot(const char host[HOST_ROOM], uint32_t len)
 {
-	uint32_t v = 2166136261u;
+	uint64_t v = len, word;
 
-	for (uint32_t i = 0; i < host.len; i++)
-		v = (v ^ (uint8_t)host.s[i]) * 16777619u;
-	return (v ^ v >> 16) & (BUCKETS - 1);
+	for (uint32_t i = 0; i < len; i += 8) {
+		memcpy(&word, host + i, 8);
+		v = (v ^ word) * 0x9e3779b97f4a7c15ULL;
+		v ^= v >> 32;
+	}
+	return (uint32_t)v & (BUCKETS - 1);
 }
 
-/* The form in which hosts are compared: lower case, no final dot, addresses at their shortest. 0:
- * no host we could be. */
-uint32_t proxy_host_canonical(struct str host, char *out)
+/* An IPv6 address in its shortest form. */
+static uint32_t address_canonical(struct str host, char out[HOST_ROOM])
 {
 	struct net_addr addr;
+	uint32_t len = net_addr_parse(host, &addr) == 0 ? net_addr_format(&addr, out) : 0;
 
-	if (host.len != 0 && (host.s[0] == '[' || memchr(host.s, ':', host.len) != NULL))
-		return net_addr_parse(host, &addr) == 0 ? net_addr_format(&addr, out) : 0;
-	if (host.len != 0 && host.s[host.len - 1] == '.')
-		host.len--;
-	if (host.len >= HOST_MAX)
+	memset(out + len, 0, 8);
+	return len;
+}
+
+uint32_t proxy_host_canonical(struct str host, char out[HOST_ROOM])
+{
+	const uint64_t each = 0x0101010101010101ULL;
+	uint64_t word, colons = 0;
+	uint32_t len = host.len;
+
+	if (len != 0 && host.s[len - 1] == '.')
+		len--;
+	if (len == 0 || len >= HOST_MAX)
 		return 0;
-	for (uint32_t i = 0; i < host.len; i++)
-		out[i] = str_lower_char(host.s[i]);
-	return host.len;
+	memset(out + len, 0, 8);
+	str_copy(out, (struct str){host.s, len});
+	for (uint32_t i = 0; i < len; i += 8) {
+		memcpy(&word, out + i, 8);
+		/* A colon leaves a zero behind; what else may be found beside it does not matter.
+		 */
+		colons |= ((word ^ ':' * each) - each) & ~(word ^ ':' * each) & 0x80 * each;
+		word = str_lower8(word);
+		memcpy(out + i, &word, 8);
+	}
+	if (out[0] == '[' || colons != 0)
+		return address_canonical(host, out);
+	return len;
 }
 
 static const struct name *name_next(const struct sockets *s, int16_t *at, struct str host)
 {
 	while (*at >= 0) {
 		const struct name *n = &s->name[*at];
+		uint64_t a, b, differ = n->host_len ^ host.len;
 
 		*at = n->next;
-		if (n->host_len == host.len && memcmp(n->host, host.s, host.len) == 0)
+		for (uint32_t i = 0; i < host.len && differ == 0; i += 8) {
+			memcpy(&a, n->host + i, 8);
+			memcpy(&b, host.s + i, 8);
+			differ = a ^ b;
+		}
+		if (differ == 0)
 			return n;
 	}
 	return NULL;
@@ -71,14 +98,14 @@ static const struct name *name_next(const struct sockets *s, int16_t *at, struct
 bool proxy_sockets_is_myself(
 	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport)
 {
-	char canonical[HOST_MAX];
+	char canonical[HOST_ROOM];
 	struct str key = {canonical, proxy_host_canonical(host, canonical)};
 	const struct name *n;
 	int16_t at;
 
 	if (key.len == 0)
 		return false;
-	at = s->by_name[proxy_name_slot(key)];
+	at = s->by_name[proxy_name_slot(key.s, key.len)];
 	while ((n = name_next(s, &at, key)) != NULL) {
 		if ((port == 0 || n->port == 0 || n->port == port) &&
 			(transport == SIP_TRANSPORT_NONE || n->transport == SIP_TRANSPORT_NONE ||
@@ -90,14 +117,14 @@ bool proxy_sockets_is_myself(
 
 int proxy_sockets_named(const struct sockets *s, struct str host, uint16_t port)
 {
-	char canonical[HOST_MAX];
+	char canonical[HOST_ROOM];
 	struct str key = {canonical, proxy_host_canonical(host, canonical)};
 	const struct name *n;
 	int16_t at;
 
 	if (key.len == 0)
 		return -1;
-	at = s->by_name[proxy_name_slot(key)];
+	at = s->by_name[proxy_name_slot(key.s, key.len)];
 	while ((n = name_next(s, &at, key)) != NULL) {
 		if (n->socket >= 0 && n->port == port)
 			return n->socket;

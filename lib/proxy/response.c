@@ -5,6 +5,16 @@
  */
 #include "proxy/internal.h"
 
+/* 18.1.2: the sent-by is one that we write. */
+static bool is_ours(const struct sockets *s, const struct route_ctx *ctx, const struct sip_via *top)
+{
+	if (proxy_socket_wrote(s, ctx->origin.listener, sip_text(ctx->buf, top->sent_by)) &&
+		top->transport == s->socket[ctx->origin.listener].listener.transport)
+		return true;
+	return proxy_sockets_is_myself(s, sip_text(ctx->buf, top->host),
+		top->port != 0 ? top->port : SIP_DEFAULT_PORT, top->transport);
+}
+
 /* What our token binds, as the response has it. False: what stands there cannot have been ours. */
 static bool bound_of(
 	struct proxy *p, struct route_ctx *ctx, const struct sip_via *next, struct via_bound *out)
@@ -76,9 +86,7 @@ enum proxy_verdict proxy_response_receive(
 		return PROXY_DROP; /* counted under the error's own name */
 	top = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	*reason = PROXY_REASON_VIA_NOT_OURS;
-	if (keys == NULL || s == NULL || top == NULL ||
-		!proxy_sockets_is_myself(s, sip_text(ctx->buf, top->host),
-			top->port != 0 ? top->port : SIP_DEFAULT_PORT, top->transport))
+	if (keys == NULL || s == NULL || top == NULL || !is_ours(s, ctx, top))
 		return PROXY_DROP;
 	next = sip_msg_via(&ctx->msg, ctx->buf, 1);
 	*reason = PROXY_REASON_VIA_NONE_BELOW;

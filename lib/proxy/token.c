@@ -190,13 +190,15 @@ static inline void mac_write(char *out, struct hash128 mac)
  */
 static bool mac_equal(struct str text, struct hash128 mac)
 {
-	char low[TOKEN_MAC_LEN], want[16];
+	char want[16], said[16];
+	__m128i same;
 
 	if (text.len != TOKEN_MAC_LEN)
 		return false;
-	str_lower(low, text);
+	memcpy(said, text.s, TOKEN_MAC_LEN);
 	mac_write(want, mac);
-	return hash_equal_constant_time(low, want, TOKEN_MAC_LEN);
+	same = _mm_cmpeq_epi8(text_at(said, 0, true), text_at(want, 0, false));
+	return (_mm_movemask_epi8(same) & ((1 << TOKEN_MAC_LEN) - 1)) == (1 << TOKEN_MAC_LEN) - 1;
 }
 
 /* ---- transaction ---- */
@@ -383,11 +385,23 @@ static bool place_read(const char *text, struct via_token *out)
  * below. */
 static bool branch_fits(const char *branch, struct hash128 transaction)
 {
-	char low[BRANCH_LEN], want[BRANCH_LEN];
+	char want[BRANCH_LEN];
+	__m128i same;
 
-	str_lower(low, (struct str){branch, BRANCH_LEN});
 	proxy_branch_write(want, transaction);
-	return hash_equal_constant_time(low, want, BRANCH_LEN);
+	same = _mm_cmpeq_epi8(text_at(branch, 0, true), text_at(want, 0, false));
+	return _mm_movemask_epi8(same) == 0xffff;
+}
+
+/* Whether a text of at least eight characters begins with the magic cookie, in any case. */
+static bool has_cookie(const char *text)
+{
+	const uint64_t cookie_only = ~(uint64_t)0 >> 8;
+	uint64_t v, want;
+
+	memcpy(&v, text, sizeof(v));
+	memcpy(&want, "z9hg4bk", sizeof(want));
+	return (str_lower8(v) & cookie_only) == want;
 }
 
 bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
@@ -399,8 +413,7 @@ bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str
 	uint32_t at = 2 + TOKEN_PLACE_LEN;
 	char class;
 
-	if (text.len < at || branch.len != BRANCH_COOKIE_LEN + BRANCH_LEN ||
-		!str_istarts(branch, STR(BRANCH_COOKIE)))
+	if (text.len < at || branch.len != BRANCH_COOKIE_LEN + BRANCH_LEN || !has_cookie(branch.s))
 		return false;
 	key = key_of(keys, text.s[0]);
 	class = str_lower_char(text.s[1]);

@@ -121,8 +121,12 @@ int sip_edit_delete_value(struct sip_edits *edits, const struct sip_msg *msg, co
 {
 	struct neighbours around;
 	uint32_t value_end = value.off + value.len;
-	int err = find_neighbours(edits, buf, sip_header_value(h), value, &around);
+	int err;
 
+	/* The usual Via and Route: a value that is all of its line. */
+	if (value.off == h->value && value.len == h->value_len && value.len != 0)
+		return sip_edit_delete(edits, h->name, sip_msg_line_end(msg, h) - h->name);
+	err = find_neighbours(edits, buf, sip_header_value(h), value, &around);
 	if (err == -ENOSPC)
 		edits->overflow = true;
 	if (err != 0)
