@@ -18,16 +18,22 @@ static bool branch_read(struct str branch, struct answer *out)
 /* The line behind the status line, where nearly everybody writes the top Via. */
 static bool first_via(struct str rest, struct str *branch)
 {
-	const char *end = memchr(rest.s, '\n', rest.len), *at;
+	const char *end = memchr(rest.s, '\n', rest.len), *at = rest.s;
 
 	if (end == NULL || rest.len < 5 ||
 		(!str_istarts(rest, STR("Via:")) && !str_istarts(rest, STR("v:"))))
 		return false;
-	at = memmem(rest.s, (size_t)(end - rest.s), "branch=" BRANCH_COOKIE, 14);
-	if (at == NULL || end - at < 7 + BRANCH_LEN + 1)
-		return false;
-	/* The next character ends the token; whatever this is not, the whole parser reads. */
-	if (strchr("; ,\r", at[7 + BRANCH_LEN]) == NULL || at[7 + BRANCH_LEN] == '\0')
+	while ((at = memchr(at, ';', (size_t)(end - at))) != NULL) {
+		at++;
+		if (end - at < 7 + BRANCH_LEN + 1)
+			return false;
+		if (memcmp(at, "branch=", 7) == 0)
+			break;
+	}
+	/* The next character ends the token; whatever this is not, the whole parser reads. A comma
+	 * would be that of another Via's value. */
+	if (at == NULL || memchr(rest.s, ',', (size_t)(at - rest.s)) != NULL ||
+		memchr("; ,\r", at[7 + BRANCH_LEN], 4) == NULL)
 		return false;
 	*branch = str_of(at + 7, BRANCH_LEN);
 	return true;

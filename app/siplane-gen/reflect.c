@@ -37,6 +37,8 @@ struct reflector {
 		struct text line, tail; /* the status line; what stands behind the copied headers */
 	} say[SAY_COUNT];
 	char nonce[13];
+	struct net_endpoint peer; /* `seen` is its */
+	struct text seen;
 	struct sip_msg msg;
 };
 
@@ -166,35 +168,66 @@ static inline void put(struct response *o, const char *s, uint32_t len)
 	o->len += len;
 }
 
+/*
+ * Offset behind the first ";name" of a header's text, in lower case, or -1. Only where no quote or
+ * comma stands before it: else -2, and whoever asks has to parse.
+ */
+static int32_t find_param(struct str text, struct str name)
+{
+	const char *at = text.s, *end = text.s + text.len, *odd;
+
+	while ((at = memchr(at, ';', (size_t)(end - at))) != NULL) {
+		at++;
+		if ((uint32_t)(end - at) < name.len)
+			return -1;
+		if (str_ieq(str_of(at, name.len), name)) {
+			uint32_t off = (uint32_t)(at - text.s);
+
+			odd = memchr(text.s, ',', off);
+			if (odd == NULL)
+				odd = memchr(text.s, '"', off);
+			return odd == NULL ? (int32_t)(off + name.len) : -2;
+		}
+	}
+	return -1;
+}
+
 /* The To tag: the same for the INVITE, its retransmissions and its CANCEL. */
 static void put_tag(struct reflector *r, const char *buf, struct response *o)
 {
-	struct sip_msg *msg = &r->msg;
-	const struct sip_header *id = sip_msg_header(msg, SIP_HEADER_CALL_ID, 0);
-	const struct sip_header *from = sip_msg_header(msg, SIP_HEADER_FROM, 0);
+	const struct sip_header *id = sip_msg_header(&r->msg, SIP_HEADER_CALL_ID, 0);
 	char text[5 + 12];
-	struct hash h;
 
-	hash_init(&h, &r->key);
-	if (id != NULL)
-		hash_str(&h, sip_text(buf, sip_header_value(id)));
-	if (from != NULL)
-		hash_str(&h, sip_text(buf, sip_header_value(from)));
 	memcpy(text, ";tag=", 5);
-	hash_base32(text + 5, hash_final(&h), 60);
+	hash_base32(text + 5, hash_text(&r->key, sip_text(buf, sip_header_value(id))), 60);
 	put(o, text, sizeof(text));
 }
 
 /* A To line without a tag: ours goes to its end. */
-static void put_to(struct reflector *r, const char *buf, const struct sip_header *h, bool tag,
-	struct response *o)
+static void put_to(
+	struct reflector *r, const char *buf, const struct sip_header *h, struct response *o)
 {
 	struct str value = sip_text(buf, sip_header_value(h));
+	int32_t tag = find_param(value, STR("tag="));
+	const struct sip_address *to;
 
 	put(o, buf + h->name, h->value + h->value_len - h->name);
-	if (tag && memmem(value.s, value.len, "tag=", 4) == NULL)
+	if (tag == -1 || (tag == -2 && (to = sip_msg_to(&r->msg, buf)) != NULL && to->tag.len == 0))
 		put_tag(r, buf, o);
 	put(o, "\r\n", 2);
+}
+
+/* What we see of the sender; the same one sends again and again. */
+static const struct text *seen_of(struct reflector *r, const struct net_endpoint *peer)
+{
+	if (!net_endpoint_equal(peer, &r->peer) || r->seen.len == 0) {
+		char ip[NET_ADDR_TEXT_MAX];
+
+		net_addr_format(&peer->addr, ip);
+		set(&r->seen, "=%u;received=%s", peer->port, ip);
+		r->peer = *peer;
+	}
+	return &r->seen;
 }
 
 /* Where the top Via asks for it, what we see of the sender (RFC 3581 4, RFC 3261 18.2.1). */
@@ -205,26 +238,24 @@ static void put_via(
 	const struct sip_header *h = sip_msg_header(msg, SIP_HEADER_VIA, 0);
 	uint32_t end = sip_msg_line_end(msg, h);
 	struct str line = str_of(buf + h->name, end - h->name);
-	const char *asks = memmem(line.s, line.len, ";rport", 6);
+	int32_t asks = find_param(line, STR("rport"));
 	const struct sip_via *via;
-	char text[NET_ADDR_TEXT_MAX + 32];
-	unsigned n;
 
-	if (asks == NULL || asks[6] == '=' || (via = sip_msg_via(msg, buf, 0)) == NULL ||
-		!sip_present(via->rport_param) || via->rport != 0) {
+	if (asks == -2) {
+		via = sip_msg_via(msg, buf, 0);
+		asks = -1;
+		if (via != NULL && sip_present(via->rport_param))
+			asks = (int32_t)(via->rport_param.off + via->rport_param.len - h->name);
+	}
+	if (asks > 0 && strchr("; ,\r", line.s[asks]) != NULL) {
+		const struct text *seen = seen_of(r, &in->peer);
+
+		put(o, line.s, (uint32_t)asks);
+		put(o, seen->s, seen->len);
+		put(o, line.s + asks, line.len - (uint32_t)asks);
+	} else {
 		put(o, line.s, line.len);
-		return;
 	}
-	put(o, line.s, via->rport_param.off - h->name);
-	n = (unsigned)snprintf(text, sizeof(text), ";rport=%u", in->peer.port);
-	if (!sip_present(via->received)) {
-		memcpy(text + n, ";received=", 10);
-		n += 10;
-		n += net_addr_format(&in->peer.addr, text + n);
-	}
-	put(o, text, n);
-	n = via->rport_param.off + via->rport_param.len;
-	put(o, buf + n, end - n);
 }
 
 /* The INVITE that a CANCEL is about has its number, and its own method. */
@@ -243,29 +274,44 @@ static void put_cseq(struct reflector *r, const char *buf, const struct sip_head
 	put(o, "\r\n", 2);
 }
 
-/* Lines that go into every answer, in the request's order. */
+/* Lines that go into every answer, in the request's order; those that stand side by side at once.
+ */
 static void put_headers(struct reflector *r, const char *buf, const struct packet *in,
 	uint16_t status, enum sip_method method, struct response *o)
 {
 	const uint64_t copied =
 		1ULL << SIP_HEADER_VIA | 1ULL << SIP_HEADER_FROM | 1ULL << SIP_HEADER_CALL_ID |
 		(status > 100 && status < 300 ? 1ULL << SIP_HEADER_RECORD_ROUTE : 0) |
-		(r->msg.method == SIP_METHOD_REGISTER ? 1ULL << SIP_HEADER_CONTACT : 0);
+		(r->msg.method == SIP_METHOD_REGISTER ? 1ULL << SIP_HEADER_CONTACT : 0) |
+		(status == 100 ? 1ULL << SIP_HEADER_TO : 0) |
+		(method == r->msg.method ? 1ULL << SIP_HEADER_CSEQ : 0);
 	const struct sip_msg *msg = &r->msg;
 	unsigned top = msg->first[SIP_HEADER_VIA];
+	uint32_t from = 0, to = 0; /* not yet copied */
 
 	for (unsigned i = 0; i < msg->header_count; i++) {
 		const struct sip_header *h = &msg->header[i];
 
-		if (h->id == SIP_HEADER_TO)
-			put_to(r, buf, h, status > 100, o);
-		else if (h->id == SIP_HEADER_CSEQ)
-			put_cseq(r, buf, h, method, o);
-		else if (i == top)
+		if ((copied >> h->id & 1) && i != top) {
+			if (h->name != to) {
+				put(o, buf + from, to - from);
+				from = h->name;
+			}
+			to = sip_msg_line_end(msg, h);
+			continue;
+		}
+		if (h->id != SIP_HEADER_TO && h->id != SIP_HEADER_CSEQ && i != top)
+			continue;
+		put(o, buf + from, to - from);
+		from = to = 0;
+		if (i == top)
 			put_via(r, buf, in, o);
-		else if (copied >> h->id & 1)
-			put(o, buf + h->name, sip_msg_line_end(msg, h) - h->name);
+		else if (h->id == SIP_HEADER_TO)
+			put_to(r, buf, h, o);
+		else
+			put_cseq(r, buf, h, method, o);
 	}
+	put(o, buf + from, to - from);
 }
 
 static void answer(const struct exchange *e, enum say what, enum sip_method method)
