@@ -107,6 +107,7 @@ def run_cmocka(directory, tally, wrap=(), only=None, env=None, label=""):
 def unit(args, tally):
     path = build("build", targets=("all",))
     run_cmocka(path, tally)
+    run_pytest("tests/unit/bench", "unit", tally)
 
 
 SANITIZERS = {
@@ -137,16 +138,20 @@ def pytest_run(args, tally, name, env, marker=None):
         print(f"  {name}: skipped, network namespaces need root")
         tally.add(skipped=1)
         return
+    options = []
+    if marker:
+        options += ["-m", marker]
+    if args.k:
+        options += ["-k", args.k]
+    if args.keep:
+        options += ["--keep"]
+    run_pytest("tests/e2e", name, tally, *options, env=env)
+
+
+def run_pytest(folder, name, tally, *options, env=None):
     xml = ROOT / "build" / f"pytest-{name}.xml"
     xml.unlink(missing_ok=True)
-    cmd = ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "tests/e2e", f"--junitxml={xml}", "-p", "no:cacheprovider"]
-    if marker:
-        cmd += ["-m", marker]
-    if args.k:
-        cmd += ["-k", args.k]
-    if args.keep:
-        cmd += ["--keep"]
-    sh(*cmd, env=env)
+    sh("/usr/bin/python3", "-m", "pytest", "-q", "-rs", folder, f"--junitxml={xml}", "-p", "no:cacheprovider", *options, env=env)
     if not xml.exists():
         tally.add(failed=1)
         return

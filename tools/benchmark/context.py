@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build-bench"
 RELEASE = ("-Dbuildtype=release", "-Db_lto=true")
 DEFAULT_SECONDS = 5
-PROGRESS_EVERY_S = 1.0
+DRAW_EVERY_S, SAY_EVERY_S = 0.25, 10  # progress on a terminal, and elsewhere
 
 
 class Failed(Exception):
@@ -34,25 +34,26 @@ class Progress:
         self.live = out.isatty()
         self.begun = self.shown = clock()
         self.width = 0
+        self.silent = True  # nothing said yet of what goes on now
 
     def say(self, text):
         now = self.clock()
         if self.live:
-            if now - self.shown < PROGRESS_EVERY_S / 4 and self.width:
+            if now - self.shown < DRAW_EVERY_S and self.width:
                 return
             line = f"{text} ({now - self.begun:.0f} s)"
             print(f"\r{line.ljust(self.width)}", end="", file=self.out, flush=True)
             self.width = len(line)
-        elif now - self.shown >= 10 * PROGRESS_EVERY_S or self.shown == self.begun:
+        elif self.silent or now - self.shown >= SAY_EVERY_S:
             print(f"{text} ({now - self.begun:.0f} s)", file=self.out, flush=True)
         else:
             return
-        self.shown = now
+        self.shown, self.silent = now, False
 
     def done(self):
         if self.live and self.width:
             print(f"\r{' ' * self.width}\r", end="", file=self.out, flush=True)
-        self.width = 0
+        self.width, self.silent = 0, True
         self.begun = self.shown = self.clock()
 
 
