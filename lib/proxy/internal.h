@@ -312,6 +312,7 @@ enum state_flag {
 				    applies them */
 	STATE_OWNER = 1 << 21,   /* response of a stateful transaction: owner is set */
 	STATE_CALL_ID = 1 << 23, /* call_id is computed */
+	STATE_ROUTES = 1 << 24,  /* routes is counted */
 };
 
 /* Lives in ctx->scratch[ROUTE_SCRATCH_PROXY]; plain data, zero at reset. */
@@ -324,6 +325,7 @@ struct proxy_state {
 	uint16_t
 		route_listener; /* listener of the second half of a double Record-Route, plus one */
 	uint16_t owner;
+	uint16_t routes; /* values of the Route headers */
 	uint8_t max_forwards;
 	uint8_t refusal; /* enum proxy_refusal */
 	struct route_text rr_params;
@@ -414,10 +416,9 @@ struct route_value_at {
 };
 /* The n-th Route value (from 0), and with last the last one whatever n is. False: none, or
  * malformed. */
-bool proxy_route_set_at(
-	const struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out);
+bool proxy_route_set_at(struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out);
 /* Whether a Route value remains after what 16.4 takes away. */
-bool proxy_route_set_remains(const struct route_ctx *ctx);
+bool proxy_route_set_remains(struct route_ctx *ctx);
 /* 16.4, once a message. */
 void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx);
 /* Edits that leave of the Route headers what 16.4 and 16.6 step 6 want. */

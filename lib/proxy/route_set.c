@@ -6,18 +6,62 @@
  */
 #include "proxy/internal.h"
 
-static bool parse_value(
-	const struct route_ctx *ctx, struct sip_span value, struct route_value_at *out)
+/*
+ * Steps through the values of all Route headers as the address parser reads them, which is the
+ * quicker way and knows the first one already. What it cannot read ends the walk with `failed`: a
+ * list may have commas too many, and a value that nobody wants may be anything, so such lists are
+ * taken apart by their commas alone.
+ */
+struct walk {
+	struct route_ctx *ctx;
+	const struct sip_header *h; /* of the value in hand; NULL before the first */
+	struct sip_address address; /* the value in hand */
+	bool failed;
+};
+
+static bool walk_next(struct walk *w)
 {
-	out->value = value;
-	return sip_address_parse(ctx->buf, value, &out->address) == 0 && !out->address.star &&
-	       sip_uri_parse(ctx->buf, out->address.uri, &out->uri) == 0;
+	struct sip_msg *msg = &w->ctx->msg;
+	const struct sip_address *top;
+	struct sip_span rest;
+
+	if (w->h == NULL) {
+		if (!sip_msg_has(msg, SIP_HEADER_ROUTE))
+			return false;
+		w->h = &msg->header[msg->first[SIP_HEADER_ROUTE]];
+		top = sip_msg_route(msg, w->ctx->buf);
+		w->failed = top == NULL;
+		if (top != NULL)
+			w->address = *top;
+		return top != NULL;
+	}
+	rest = sip_header_value(w->h);
+	if (w->address.next != 0) {
+		rest.len -= w->address.next - rest.off;
+		rest.off = w->address.next;
+	} else {
+		if (w->h->next == SIP_HEADER_NONE)
+			return false;
+		w->h = &msg->header[w->h->next];
+		rest = sip_header_value(w->h);
+	}
+	w->failed = sip_address_parse(w->ctx->buf, rest, &w->address) != 0;
+	return !w->failed;
 }
 
-bool proxy_route_set_at(
+static bool take(const char *buf, const struct sip_address *address, struct route_value_at *out)
+{
+	out->address = *address;
+	out->value = address->value;
+	return !address->star && sip_uri_parse(buf, address->uri, &out->uri) == 0;
+}
+
+/* The same by commas. */
+static bool value_by_commas(
 	const struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out)
 {
 	struct sip_span value, found = {0, 0};
+	struct sip_address address;
 	unsigned i = 0;
 
 	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_ROUTE, h) {
@@ -26,15 +70,29 @@ bool proxy_route_set_at(
 		while (sip_list_next(ctx->buf, sip_header_value(h), &at, &value)) {
 			found = value;
 			if (!last && i == n)
-				return parse_value(ctx, value, out);
+				return sip_address_parse(ctx->buf, value, &address) == 0 &&
+				       take(ctx->buf, &address, out);
 			if (++i > SIP_VALUES_MAX)
 				return false;
 		}
 	}
-	return last && i != 0 && parse_value(ctx, found, out);
+	return last && i != 0 && sip_address_parse(ctx->buf, found, &address) == 0 &&
+	       take(ctx->buf, &address, out);
 }
 
-static unsigned count_values(const struct route_ctx *ctx)
+bool proxy_route_set_at(struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out)
+{
+	struct walk w = {.ctx = ctx};
+	unsigned i = 0;
+
+	while ((last || i <= n) && i <= SIP_VALUES_MAX && walk_next(&w))
+		i++;
+	if (w.failed || i > SIP_VALUES_MAX)
+		return value_by_commas(ctx, n, last, out);
+	return (last ? i != 0 : i > n) && take(ctx->buf, &w.address, out);
+}
+
+static unsigned count_by_commas(const struct route_ctx *ctx)
 {
 	struct sip_span value;
 	unsigned n = 0;
@@ -49,10 +107,27 @@ static unsigned count_values(const struct route_ctx *ctx)
 	return n;
 }
 
-bool proxy_route_set_remains(const struct route_ctx *ctx)
+/* Values of the Route headers as they came, counted once a message. */
+static unsigned count_values(struct route_ctx *ctx)
 {
-	const struct proxy_state *state =
-		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+	struct proxy_state *state = proxy_state(ctx);
+	struct walk w = {.ctx = ctx};
+	unsigned n = 0;
+
+	if ((state->flags & STATE_ROUTES) != 0)
+		return state->routes;
+	while (n <= SIP_VALUES_MAX && walk_next(&w))
+		n++;
+	if (w.failed)
+		n = count_by_commas(ctx);
+	state->routes = (uint16_t)n;
+	state->flags |= STATE_ROUTES;
+	return n;
+}
+
+bool proxy_route_set_remains(struct route_ctx *ctx)
+{
+	const struct proxy_state *state = proxy_state(ctx);
 	unsigned gone = state->pop + ((state->flags & STATE_POP_LAST) != 0);
 
 	return count_values(ctx) > gone;
@@ -201,12 +276,32 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 		pop_second_half(s, ctx);
 }
 
+/* Takes out the values from the n-th on, by commas. */
+static void write_by_commas(struct route_ctx *ctx, unsigned n, unsigned first, unsigned count)
+{
+	bool pop_last = (proxy_state(ctx)->flags & STATE_POP_LAST) != 0;
+	struct sip_span value;
+	unsigned i = 0;
+
+	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_ROUTE, h) {
+		uint32_t at = 0;
+
+		while (sip_list_next(ctx->buf, sip_header_value(h), &at, &value)) {
+			if (i >= n && (i < first || (i + 1 == count && pop_last)))
+				sip_edit_delete_value(&ctx->edits, &ctx->msg, ctx->buf, h, value);
+			if (++i > SIP_VALUES_MAX)
+				return;
+		}
+	}
+}
+
 void proxy_route_set_write(struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	unsigned first = state->pop, count, i = 0;
+	struct walk w = {.ctx = ctx};
 	struct route_value_at next;
-	struct sip_span value;
+	bool pop_last;
 
 	if (!sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
 		return;
@@ -222,17 +317,15 @@ void proxy_route_set_write(struct route_ctx *ctx)
 		ctx->uri = uri_without_headers(&next.uri);
 		first++;
 	}
-	if (first == 0 && (state->flags & STATE_POP_LAST) == 0)
+	pop_last = (state->flags & STATE_POP_LAST) != 0;
+	if (first == 0 && !pop_last)
 		return;
 	count = count_values(ctx);
-	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_ROUTE, h) {
-		uint32_t at = 0;
-
-		while (sip_list_next(ctx->buf, sip_header_value(h), &at, &value)) {
-			if (i < first || (i + 1 == count && (state->flags & STATE_POP_LAST) != 0))
-				sip_edit_delete_value(&ctx->edits, &ctx->msg, ctx->buf, h, value);
-			if (++i > SIP_VALUES_MAX)
-				return;
-		}
+	for (; i < count && (i < first || pop_last) && walk_next(&w); i++) {
+		if (i < first || i + 1 == count)
+			sip_edit_delete_value(
+				&ctx->edits, &ctx->msg, ctx->buf, w.h, w.address.value);
 	}
+	if (w.failed)
+		write_by_commas(ctx, i, first, count);
 }
