@@ -35,19 +35,11 @@ static inline bool str_eq(struct str a, struct str b)
 /* Copies a span to out[a.len]. Most that are copied here are too short to be worth a call. */
 static inline void str_copy(char *out, struct str a)
 {
-	char first16[16], last16[16];
 	uint64_t first8, last8;
 	uint32_t first4, last4;
 
 	if (a.len > 16) {
-		if (a.len > 32) {
-			memcpy(out, a.s, a.len);
-			return;
-		}
-		memcpy(first16, a.s, 16);
-		memcpy(last16, a.s + a.len - 16, 16);
-		memcpy(out, first16, 16);
-		memcpy(out + a.len - 16, last16, 16);
+		memcpy(out, a.s, a.len);
 	} else if (a.len >= 8) {
 		memcpy(&first8, a.s, 8);
 		memcpy(&last8, a.s + a.len - 8, 8);
