@@ -516,7 +516,6 @@ int gen_options_parse(int argc, char **argv, const char *usage, const struct gen
 		.t2_ns = 4 * CLOCK_NS_PER_S,
 		.late_ns = CLOCK_NS_PER_MS,
 		.drain_ns = UINT64_MAX,
-		.users = 1000,
 		.reflect_status = 200,
 		.ringing = 1,
 	};

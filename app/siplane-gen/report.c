@@ -47,6 +47,10 @@ const char *report_time(uint64_t ns, char *out, size_t size)
 	unsigned i = 0;
 	double v;
 
+	if (ns == 0) {
+		snprintf(out, size, "-"); /* nothing was measured */
+		return out;
+	}
 	while (i < 3 && (double)ns < scale[i].ns)
 		i++;
 	v = (double)ns / scale[i].ns;

@@ -66,7 +66,7 @@ int report_json(const struct report *report, FILE *out);
 /* One sentence: what the end of a search means. */
 void report_verdict(
 	const struct report *report, const struct report_search *search, char *out, size_t size);
-/* "12.3 us", "4.56 ms". */
+/* "12.3 us", "4.56 ms"; "-" for 0. */
 const char *report_time(uint64_t ns, char *out, size_t size);
 /* "458", "0.5". */
 const char *report_rate(double rate, char *out, size_t size);

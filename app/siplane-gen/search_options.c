@@ -43,7 +43,9 @@ static const char usage[] =
 
 static int wrong(const char *name, const char *value, const char *want)
 {
-	fprintf(stderr, "siplane-gen: --%s '%s': %s is wanted\n", name, value, want);
+	fprintf(stderr,
+		"siplane-gen: --%s '%s': %s is expected\nTry 'siplane-gen search --help'.\n", name,
+		value, want);
 	return -EINVAL;
 }
 
@@ -137,6 +139,7 @@ static int take_ndr(void *arg, const char *name, const char *value)
 {
 	struct search_options *o = arg;
 
+	o->of_ndr = name;
 	if (strcmp(name, "min") == 0)
 		return take_rate(name, value, &o->ndr.min);
 	if (strcmp(name, "resolution") == 0)
@@ -150,6 +153,7 @@ static int take_ser(void *arg, const char *name, const char *value)
 {
 	struct search_options *o = arg;
 
+	o->of_ser = name;
 	if (strcmp(name, "repeats") == 0)
 		return take_count(name, value, SEARCH_TRIALS_MAX, &o->ser.repeats);
 	if (strcmp(name, "wait") == 0)
@@ -200,6 +204,17 @@ static int find_kind(const char *word, enum search_kind *kind)
 /* What is wrong with the options together. */
 static const char *contradiction(const struct search_options *o)
 {
+	static char text[80];
+
+	if (o->kind != SEARCH_NDR && o->of_ndr != NULL) {
+		snprintf(text, sizeof(text), "--%s belongs to 'search ndr'", o->of_ndr);
+		return text;
+	}
+	if (o->kind == SEARCH_NDR && (o->of_ser != NULL || o->gen.attempts != 0)) {
+		snprintf(text, sizeof(text), "--%s belongs to 'search ser' and 'search rr'",
+			o->of_ser != NULL ? o->of_ser : "attempts");
+		return text;
+	}
 	if (o->gen.reflect)
 		return "a search sends: --reflect is the other side's";
 	if (o->kind != SEARCH_RR && o->reregister)
@@ -258,6 +273,9 @@ int search_options_parse(int argc, char **argv, struct search_options *out)
 	if (out->gen.attempts != 0)
 		out->ser.n = out->gen.attempts;
 	out->ndr.start = fmin(fmax(out->ndr.start, out->ndr.min), out->ndr.max);
+	/* Each REGISTER goes to an address-of-record of its own (RFC 7502 6.7). */
+	if (out->kind == SEARCH_RR && out->gen.users == 0)
+		out->gen.users = SEARCH_USERS;
 	/* Every loss counts (RFC 2544): nobody may repair one. */
 	if (out->kind == SEARCH_NDR)
 		out->gen.no_retransmit = true;

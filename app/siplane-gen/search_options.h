@@ -6,6 +6,7 @@
 #include "gen.h"
 #include "report.h"
 
+#define SEARCH_USERS 10000000   /* of search rr where --users does not say */
 #define SEARCH_PROBE_FROM 100.0 /* the first rate of --start probe */
 
 struct search_options {
@@ -22,6 +23,7 @@ struct search_options {
 	const char *baseline_from, *dut;
 	const char *note[REPORT_NOTES_MAX];
 	unsigned notes;
+	const char *of_ndr, *of_ser; /* the last option that belongs to these searches alone */
 };
 
 /* 0, or the exit status + 1 with which to leave now. */

@@ -175,7 +175,7 @@ static int bind_caller(
 	if (rc != 0)
 		return gen_fail(error, error_size, -rc, "no random numbers: %s", strerror(-rc));
 	if (g->config.users == 0)
-		g->config.users = 1;
+		g->config.users = GEN_USERS;
 	g->bind = (struct bind){
 		.target = *target,
 		.local = g->caller->local,

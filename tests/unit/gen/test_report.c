@@ -249,7 +249,7 @@ static void test_times(void **state)
 	static const struct {
 		uint64_t ns;
 		const char *text;
-	} times[] = {{0, "0 ns"}, {999, "999 ns"}, {1000, "1.00 us"}, {12345, "12.3 us"},
+	} times[] = {{0, "-"}, {999, "999 ns"}, {1000, "1.00 us"}, {12345, "12.3 us"},
 		{123456, "123 us"}, {1500000, "1.50 ms"}, {32000000000, "32.0 s"}};
 	char out[32];
 

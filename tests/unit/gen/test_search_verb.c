@@ -374,6 +374,7 @@ static void test_registrations(void **state)
 	assert_true(json_number_value(at(said.json, "result", "rate")) == 458);
 	assert_true(json_number_value(at(said.json, "reregistration", "rate")) == 458);
 	assert_int_equal(world.opened, 1);
+	assert_true(world.config.users > json_number_value(at(said.json, "result", "attempts")));
 	for (unsigned i = 0; i < half; i++) {
 		if (i + 1 < half)
 			assert_int_equal(world.first[i + 1], world.first[i] + world.slots[i]);
@@ -436,6 +437,9 @@ static void test_wrong_usage(void **state)
 		"ser --udp --target 192.0.2.2 --reregister invite.gen",
 		"ser --udp --target 192.0.2.2 --baseline --baseline-from x invite.gen",
 		"ser --udp --target 192.0.2.2 --nonsense invite.gen",
+		"ser --udp --target 192.0.2.2 --final 5 invite.gen",
+		"ndr --udp --target 192.0.2.2 --weight 0.2 invite.gen",
+		"ndr --udp --target 192.0.2.2 --attempts 5 invite.gen",
 	};
 	struct said said;
 
