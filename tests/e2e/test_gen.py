@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""siplane-gen: both of its sides over sockets and devices, against sipp, and through siplane.
+
+What one side counts, the other has to have counted too. No figure of this machine is judged.
+"""
+import itertools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import CORE4, EDGE4, run
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GEN = os.environ.get("SIPLANE_GEN", str(ROOT / "build/app/siplane-gen/siplane-gen"))
+CONF = ROOT / "conf/gen"
+ONE, TWO = "192.0.2.1", "192.0.2.2"
+# A busy machine runs us late; here that is not what is tested.
+PATIENT = ("--late", "20s")
+numbers = itertools.count()
+
+
+class Nets:
+    """Two namespaces with a cable between them, and processes in them."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.name = f"ge{os.getpid()}-{next(numbers)}"
+        self.processes = []
+        self.pair = [f"{self.name}{x}" for x in "ab"]
+        for ns in self.pair:
+            run("ip", "netns", "add", ns)
+            run("ip", "-n", ns, "link", "set", "lo", "up")
+            run("ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", check=False)
+        run("ip", "-n", self.pair[0], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", self.pair[1])
+        for ns in self.pair:
+            run("ip", "-n", ns, "link", "set", "wire", "up")
+        for address in (f"{ONE}/32", f"{TWO}/32", "fd00::1/128", "fd00::2/128"):
+            run("ip", "-n", self.pair[0], "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+
+    def popen(self, side, *args, **kw):
+        kw.setdefault("stdout", subprocess.PIPE)
+        kw.setdefault("stderr", subprocess.PIPE)
+        p = subprocess.Popen(["ip", "netns", "exec", self.pair[side], *map(str, args)], stdin=subprocess.DEVNULL, text=True,
+                             cwd=self.dir, **kw)
+        self.processes.append(p)
+        return p
+
+    def gen(self, *args, side=0, timeout=90):
+        """Runs a caller: (status, JSON, what it said)."""
+        p = self.popen(side, GEN, "--json", *args)
+        out, err = p.communicate(timeout=timeout)
+        return p.returncode, json.loads(out) if out else None, err
+
+    def reflector(self, *args, side=0):
+        """A reflector that says that it is there; its figures come when it is ended."""
+        p = self.popen(side, GEN, "--reflect", *args)
+        line = p.stdout.readline()
+        assert line.startswith("reflecting on "), (line, p.stderr.read() if p.poll() is not None else "")
+        return p
+
+    def close(self):
+        for p in self.processes:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+            for f in (p.stdout, p.stderr):
+                if f:
+                    f.close()
+        for ns in self.pair:
+            run("ip", "netns", "del", ns, check=False)
+
+
+@pytest.fixture
+def nets(tmp_path):
+    made = Nets(tmp_path)
+    yield made
+    made.close()
+
+
+def end(p):
+    """Ends a reflector; its table as a dict."""
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=20)
+    assert p.returncode == 0, err
+    table = {}
+    for line in out.splitlines():
+        words = line.split()
+        for i, word in enumerate(words):
+            if word.isdigit():
+                table[" ".join(words[:i])] = int(word)
+                break
+    return table
+
+
+def good(result, attempts):
+    status, r, err = result
+    assert r is not None, err
+    assert status == 0 and r["good"], (status, r, err)
+    assert r["attempts"] == r["ok"] == attempts and r["failed"] == 0
+    return r
+
+
+# ---- sockets ----
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("family", [4, 6])
+def test_both_sides_count_the_same(nets, family):
+    me, there = (ONE, TWO) if family == 4 else ("fd00::1", "fd00::2")
+    target = there if family == 4 else f"[{there}]:5060"
+    other = nets.reflector("--address", there)
+    r = good(nets.gen("--target", target, "--address", me, "--port", "6000-6015", "-r", "500", "-n", "400", *PATIENT,
+                      CONF / "invite.gen"), 400)
+    assert r["sent_by"] == {"INVITE": 400, "ACK": 400, "BYE": 400}
+    assert r["received_by"] == {"180": 400, "200": 800}
+    assert r["latency_us"]["final"]["count"] == 800
+    told = end(other)
+    assert told["INVITE"] == told["ACK"] == told["BYE"] == 400 and told["answers"] == 1200
+    assert "malformed" not in told and "refused" not in told
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in CONF.glob("*.gen")))
+def test_every_sample(nets, name):
+    more = ["--reflect-status", "180"] if name == "cancel" else []
+    more += ["--challenge", "SHA-512-256"] if name == "register-auth" else []
+    r = good(nets.gen("--address", ONE, "--reflect-address", TWO, "-r", "300", "-n", "150", *more, *PATIENT, CONF / f"{name}.gen"),
+             150)
+    assert r["reflected"]["requests"] + r["reflected"]["malformed"] == r["sent"]
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-512-256"])
+def test_digests(nets, algorithm):
+    both = ("--address", ONE, "--reflect-address", TWO, "-r", "300", "-n", "30", *PATIENT, "--challenge", algorithm)
+    r = good(nets.gen(*both, CONF / "register-auth.gen"), 30)
+    assert r["received_by"] == {"200": 30, "401": 30}
+    # The caller's password only: the reflector keeps its own.
+    scenario = nets.dir / "wrong.gen"
+    scenario.write_text((CONF / "register-auth.gen").read_text().replace('"secret"', '"wrong"'))
+    status, r, _ = nets.gen(*both, scenario)
+    assert status == 1 and r["failed_status"] == {"403": 30}
+
+
+def test_nobody_is_there(nets):
+    scenario = nets.dir / "short.gen"
+    scenario.write_text((CONF / "options.gen").read_text().replace("within 4s", "within 700ms"))
+    status, r, _ = nets.gen("--address", ONE, "--target", TWO, "-r", "100", "-n", "20", *PATIENT, scenario)
+    assert status == 1
+    assert r["failed"] == r["lost"] == r["failed_by"]["timeout"] == 20
+    assert r["retransmissions"] == 20  # after 500 ms
+    assert r["received"] == 0 and not r["generator_limit"]
+    status, r, _ = nets.gen("--address", ONE, "--target", TWO, "-r", "100", "-n", "20", "--no-retransmit", *PATIENT, scenario)
+    assert status == 1 and r["lost"] == 20 and r["retransmissions"] == 0
+
+
+def test_a_rate_is_kept(nets):
+    for more in ([], ["--poisson", "--seed", "3"]):
+        r = good(nets.gen("--address", ONE, "--reflect-address", TWO, "-r", "1000", "-n", "2000", *more, *PATIENT,
+                          CONF / "options.gen"), 2000)
+        assert 1.8 < r["sending_s"] < 2.4, r["sending_s"]
+
+
+def test_what_was_too_much_is_said(nets):
+    """More than any machine makes with one thread: the slots are missed, and the run ends in its time."""
+    begun = time.monotonic()
+    status, r, _ = nets.gen("--address", ONE, "--reflect-address", TWO, "-r", "50M", "-s", "1", "--no-retransmit", "--drain", "1s",
+                            CONF / "options.gen")
+    assert status == 1 and r["generator_limit"] and "late" in r["limit_reason"]
+    assert r["slots"] == 50_000_000 == r["attempts"] + r["skipped"] and r["missed"] > r["slots"] * 0.5
+    assert time.monotonic() - begun < 20
+
+
+def test_a_signal_ends_it_in_order(nets):
+    p = nets.popen(0, GEN, "--json", "--address", ONE, "--reflect-address", TWO, "-r", "200", "-s", "600", CONF / "invite.gen",
+                   "--set", "hold=300s")
+    time.sleep(1.5)
+    p.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    out, err = p.communicate(timeout=15)
+    r = json.loads(out)
+    assert p.returncode == 1 and r["interrupted"], err
+    assert r["attempts"] > 0 and r["failed_by"]["unfinished"] == r["failed"] == r["attempts"]
+    assert time.monotonic() - begun < 5
+
+
+def test_latency_points(nets):
+    points = nets.dir / "points"
+    good(nets.gen("--address", ONE, "--reflect-address", TWO, "-r", "500", "-n", "100", "--histogram", points, *PATIENT,
+                  CONF / "options.gen"), 100)
+    head, *lines = points.read_text().splitlines()
+    assert head.startswith("#")
+    rows = [tuple(map(float, line.split())) for line in lines]
+    assert rows == sorted(rows) and rows[-1][1] == 1 and sum(row[2] for row in rows) == 100
+
+
+# ---- devices ----
+
+@pytest.mark.parametrize("driver", ["af_packet", "af_xdp"])
+def test_devices_with_arp(nets, driver):
+    other = nets.reflector("--device", f"net_{driver}0,iface=wire", "--address", "10.99.0.2/24", "--idle", "sleep", side=1)
+    r = good(nets.gen("--device", f"net_{driver}0,iface=wire", "--address", "10.99.0.1/24", "--target", "10.99.0.2", "--idle", "sleep",
+                      "-r", "300", "-n", "150", *PATIENT, CONF / "invite.gen"), 150)
+    assert r["received_by"] == {"180": 150, "200": 300}
+    told = end(other)
+    assert told["INVITE"] == told["BYE"] == 150
+
+
+def test_a_device_against_the_kernel(nets):
+    """Checksums, ARP and ports as Linux wants them: sockets on the other end of the cable."""
+    run("ip", "-n", nets.pair[1], "addr", "add", "10.99.0.2/24", "dev", "wire")
+    run("ip", "-n", nets.pair[1], "addr", "add", "fd99::2/64", "dev", "wire", "nodad")
+    for me, there, target in (("10.99.0.1/24", "10.99.0.2", "10.99.0.2"), ("fd99::1/64", "fd99::2", "[fd99::2]")):
+        other = nets.reflector("--address", there, side=1)
+        good(nets.gen("--device", "net_af_packet0,iface=wire", "--address", me, "--target", target, "--port", "6000-6003", "--idle",
+                      "sleep", "-r", "300", "-n", "150", *PATIENT, CONF / "invite.gen"), 150)
+        assert end(other)["ACK"] == 150
+
+
+def test_memif(nets):
+    spec = f"net_memif0,socket={nets.dir}/memif.sock,socket-abstract=no,role="
+    macs = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+    other = nets.reflector("--device", spec + "server", "--address", "10.99.0.2", "--mac", macs[1], "--peer-mac", macs[0],
+                           "--idle", "sleep")
+    good(nets.gen("--device", spec + "client", "--address", "10.99.0.1", "--mac", macs[0], "--peer-mac", macs[1], "--target",
+                  "10.99.0.2", "--idle", "sleep", "-r", "300", "-n", "150", *PATIENT, CONF / "invite.gen"), 150)
+    assert end(other)["answers"] == 450
+
+
+RING = ("--device", "net_ring0", "--reflect-device", "net_ring0", "--address", "10.0.0.1", "--reflect-address", "10.0.0.2")
+
+
+@pytest.mark.parametrize("rate", ["2000", "max"])
+def test_a_wire_of_its_own(nets, rate):
+    r = good(nets.gen(*RING, "-r", rate, "-n", "2000", *PATIENT, CONF / "mix.gen"), 2000)
+    assert r["reflected"]["requests"] == r["sent"] and r["reflected"]["responses"] == r["received"]
+
+
+# ---- other systems ----
+
+def test_sipp_answers(nets):
+    sipp = nets.popen(0, "sipp", "-sn", "uas", "-i", TWO, "-p", "5060", "-nostdin", "-m", "100", "-timeout", "60s",
+                      stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    r = good(nets.gen("--address", ONE, "--target", TWO, "-r", "50", "-n", "100", "--set", "hold=50ms", *PATIENT, CONF / "invite.gen"), 100)
+    assert r["sent_by"]["ACK"] == r["sent_by"]["BYE"] == 100
+    assert sipp.wait(60) == 0
+
+
+def test_sipp_calls(nets):
+    other = nets.reflector("--address", TWO)
+    sipp = nets.popen(0, "sipp", "-sn", "uac", "-i", ONE, "-p", "5070", "-nostdin", "-m", "100", "-r", "50", "-d", "20", "-timeout", "60s",
+                      TWO, stdout=subprocess.DEVNULL)
+    assert sipp.wait(60) == 0, sipp.stderr.read()
+    told = end(other)
+    assert told["INVITE"] == told["BYE"] == 100 and told["ACK"] >= 100
+
+
+def test_through_siplane(labs):
+    """Record-Route, routes and the proxy's Vias: ACK and BYE go the dialog's way, responses come back."""
+    lab = labs.make()
+    backends = []
+    for n in (1, 2):
+        p = lab.popen(f"b{n}", GEN, "--reflect", "--address", CORE4.format(10 + n), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                      text=True)
+        assert p.stdout.readline().startswith("reflecting")
+        backends.append(p)
+    p = lab.popen("caller", GEN, "--json", "--target", EDGE4.format(1), "-r", "100", "-n", "200", *PATIENT, CONF / "invite.gen",
+                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = p.communicate(timeout=90)
+    r = good((p.returncode, json.loads(out) if out else None, err), 200)
+    assert r["sent_by"] == {"INVITE": 200, "ACK": 200, "BYE": 200}
+    told = [end(b) for b in backends]
+    for method in ("INVITE", "ACK", "BYE"):
+        assert sum(t.get(method, 0) for t in told) == 200
+    assert all(t["INVITE"] > 0 for t in told)
+    stats = lab.settle()
+    assert stats["forwarded"] == 600 + 600
+
+
+# ---- the command line ----
+
+def gen(*args):
+    r = subprocess.run([GEN, *map(str, args)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    return r.returncode, r.stdout, r.stderr
+
+
+@pytest.mark.parametrize("args, says", [
+    ((), "a scenario file is expected"),
+    (("--bogus",), "--bogus"),
+    (("-r", "x", "a.gen"), "--rate 'x': attempts a second"),
+    (("-r", "0", "a.gen"), "--rate '0'"),
+    (("-n", "1.5", "a.gen"), "--attempts '1.5': a whole number"),
+    (("-s", "-1", "a.gen"), "--seconds '-1'"),
+    (("--calls", "100M", "a.gen"), "--calls '100M'"),
+    (("--port", "70000", "a.gen"), "--port '70000'"),
+    (("--port", "20-10", "a.gen"), "--port '20-10'"),
+    (("--set", "x", "a.gen"), "--set 'x': NAME=VALUE"),
+    (("--idle", "maybe", "a.gen"), "--idle 'maybe': poll or sleep"),
+    (("--reflect", "a.gen"), "--reflect takes no scenario"),
+    (("a.gen", "b.gen"), "one scenario file"),
+    (("--device", "net_ring0", "--reflect-address", "10.0.0.1", "a.gen"), "both or none"),
+])
+def test_wrong_usage(args, says):
+    status, out, err = gen(*args)
+    assert status == 2 and out == "" and says in err and "Try 'siplane-gen --help'" in err, err
+
+
+@pytest.mark.parametrize("args, says", [
+    (("--target", "127.0.0.1", "/nowhere/x.gen"), "/nowhere/x.gen: No such file"),
+    ((CONF / "options.gen",), "--target is needed"),
+    (("--target", "example.com", CONF / "options.gen"), "--target example.com: ADDRESS[:PORT] is expected, not a name"),
+    (("--target", "127.0.0.1", "--set", "x=1", CONF / "options.gen"), "the scenario has no 'set x"),
+    (("--target", "127.0.0.1", "--address", "192.0.2.77", CONF / "options.gen"), "udp 192.0.2.77:5070: Cannot assign"),
+    (("--target", "127.0.0.1", "--address", "::1", CONF / "options.gen"), "not of one family"),
+    (("--target", "10.0.0.1", "--device", "net_bogus0", "--address", "10.0.0.2", CONF / "options.gen"), "net_bogus0"),
+    (("--reflect",), "--address is needed"),
+])
+def test_refused(args, says):
+    status, out, err = gen(*args)
+    assert status == 1 and out == "" and says in err, (status, err)
+
+
+def test_help_and_reference():
+    status, out, _ = gen("--help")
+    assert status == 0 and "--reflect-device" in out and "Exit status" in out
+    status, out, _ = gen("--version")
+    assert status == 0 and out.startswith("siplane-gen ")
+    status, out, _ = gen("--reference")
+    assert status == 0 and "{call_id}" in out
+
+
+def test_a_scenario_error_says_where(tmp_path):
+    scenario = tmp_path / "bad.gen"
+    scenario.write_text("message m {\n\tOPTIONS sip:{usr} SIP/2.0\n}\ncall c {\n\tsend m;\n}\n")
+    status, _, err = gen("--target", "127.0.0.1", scenario)
+    assert status == 1 and f"{scenario}:2:14: error: 'usr' is no field" in err, err
+
+
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w") as full:
+        r = subprocess.run([GEN, "--address", "127.0.0.1", "--reflect-address", "127.0.0.1", "--reflect-port", "45060", "--port", "45070",
+                            "-n", "5", "-r", "100", CONF / "options.gen"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert r.returncode == 1 and "could not be written" in r.stderr
