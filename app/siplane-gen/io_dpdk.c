@@ -25,6 +25,8 @@
 #define BUFFERS_PER_DEVICE 16384U
 #define MEMORY_BESIDE_POOLS (64ULL << 20)
 #define ARP_NS (5 * CLOCK_NS_PER_S)
+/* The other process learns of a link (memif) from a thread of its own, a little later than we. */
+#define LINK_SETTLE_NS (100 * CLOCK_NS_PER_MS)
 #define SEND_TRIES 64
 #define SLEEP_NS (50 * CLOCK_NS_PER_US)
 #define HEADER_MAX (NET_ETHER_LEN + NET_IPV6_LEN + NET_UDP_LEN)
@@ -297,6 +299,7 @@ static int dpdk_ready(
 					s->device->port.name);
 			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 		}
+		nanosleep(&(struct timespec){.tv_nsec = LINK_SETTLE_NS}, NULL);
 		return 0;
 	}
 	for (; now - begun < ARP_NS && !gen_interrupted; now = clock_now_ns()) {
