@@ -12,6 +12,7 @@
 #define CALLERS 200 /* hosts 10.10.0.2 and on */
 #define ROUTES_MAX 8
 #define TRIES 1000
+#define PADDING_MAX 1188 /* bytes of one field of it; below FIELD_MAX */
 
 uint32_t lot_below(struct lot *lot, uint32_t bound)
 {
@@ -221,12 +222,12 @@ static void add_padding(struct lines *l, uint32_t bytes, struct lot *lot)
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 
 	while (bytes > 16 && l->n < FIELDS_MAX - 1) {
-		uint32_t n = bytes > 1200 ? 1000 : bytes - 12;
+		uint32_t n = bytes > PADDING_MAX + 12 ? 1000 : bytes - 12;
 		struct draft *t = next_line(l);
 
 		draft_add(t, "X-Info-%02u: ", l->n);
 		for (uint32_t i = 0; i < n; i++)
-			draft_add(t, "%c", letters[lot_below(lot, 36)]);
+			t->s[t->len++] = letters[lot_below(lot, sizeof(letters) - 1)];
 		bytes -= n + 13 > bytes ? bytes : n + 13;
 	}
 }
