@@ -17,7 +17,7 @@
 
 #include "internal.h"
 
-#define FAKE_PENDING_MAX 65536
+#define FAKE_PENDING_MAX 8192
 #define FAKE_TEXT_MAX 2048
 #define FAKE_WIRE_NS 50000 /* there and back, where nothing else is said */
 
