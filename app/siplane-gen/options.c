@@ -30,7 +30,7 @@ const char gen_options_help[] =
 	"      --target ADDR[:PORT]  where requests are sent\n"
 	"      --domain NAME         of the URIs (default: the target)\n"
 	"      --reflect-device, --reflect-address, --reflect-gateway, --reflect-peer-mac,\n"
-	"      --reflect-mac, --reflect-port\n"
+	"      --reflect-mac, --reflect-mtu, --reflect-port\n"
 	"                            the same for a reflector in this process, so that it stands "
 	"on\n"
 	"                            both sides of the system; the same device twice: it is its "
