@@ -26,8 +26,7 @@ static void make_stranger_protocol(struct draft *out, struct lot *lot, uint32_t 
 	static const char *const word[] = {
 		"GET /index.html HTTP/1.1\r\nHost: 10.10.0.1:5060\r\nUser-Agent: probe\r\n\r\n",
 		"SSH-2.0-client_9.2\r\n",
-		"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "
-		"\"ssdp:discover\"\r\n\r\n",
+		"M-SEARCH * HTTP/1.1\r\nMAN: \"ssdp:discover\"\r\n\r\n",
 		"OPTIONS rtsp://10.10.0.1/ RTSP/1.0\r\nCSeq: 1\r\n\r\n",
 		"\r\n\r\nHELP\r\n\r\n",
 	};
