@@ -109,8 +109,8 @@ void proxy_reply_options(struct route_ctx *ctx, struct str headers)
 
 /* The Vias as they came, the topmost with what we learned of its sender where it can be read
  * (`top`). */
-static void put_vias(struct text *t, const struct route_ctx *ctx, const struct sip_via *top,
-	const struct via_stamp *stamp)
+static inline __attribute__((always_inline)) void put_vias(struct text *t,
+	const struct route_ctx *ctx, const struct sip_via *top, const struct via_stamp *stamp)
 {
 	char change[VIA_CHANGE_MAX + PUT_SLACK];
 	bool first = true;
@@ -134,7 +134,8 @@ static void put_vias(struct text *t, const struct route_ctx *ctx, const struct s
 	}
 }
 
-static void put_header(struct text *t, const struct route_ctx *ctx, enum sip_header_id id)
+static inline __attribute__((always_inline)) void put_header(
+	struct text *t, const struct route_ctx *ctx, enum sip_header_id id)
 {
 	if (!sip_msg_has(&ctx->msg, id))
 		return;
@@ -144,7 +145,7 @@ static void put_header(struct text *t, const struct route_ctx *ctx, enum sip_hea
 	text_lit(t, "\r\n");
 }
 
-static void put_all(
+static inline __attribute__((always_inline)) void put_all(
 	struct text *t, const struct route_ctx *ctx, enum sip_header_id id, struct str name)
 {
 	SIP_MSG_FOREACH (&ctx->msg, id, h) {
@@ -156,7 +157,8 @@ static void put_all(
 }
 
 /* 8.2.6.2: every reply but 100 has a To tag. Where To is malformed nothing can be added to it. */
-static void put_to(struct text *t, struct proxy *p, struct route_ctx *ctx)
+static inline __attribute__((always_inline)) void put_to(
+	struct text *t, struct proxy *p, struct route_ctx *ctx)
 {
 	const struct sip_address *to = sip_msg_to(&ctx->msg, ctx->buf);
 	char tag[TAG_LEN];
@@ -173,8 +175,9 @@ static void put_to(struct text *t, struct proxy *p, struct route_ctx *ctx)
 	text_lit(t, "\r\n");
 }
 
-static void put_reply(struct text *t, struct proxy *p, struct route_ctx *ctx,
-	const struct sip_via *top, const struct via_stamp *stamp, unsigned dropped)
+static inline __attribute__((always_inline)) void put_reply(struct text *t, struct proxy *p,
+	struct route_ctx *ctx, const struct sip_via *top, const struct via_stamp *stamp,
+	unsigned dropped)
 {
 	const struct sockets *s = proxy_sockets(p);
 	const struct route_result *r = &ctx->result;

@@ -150,24 +150,52 @@ bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct 
 		s, sip_text(buf, uri->host), default_port(uri), uri->transport);
 }
 
+/* What we write into our Record-Route's URI, as far as it is wanted here. */
+struct own_params {
+	struct sip_span token; /* its value; absent where there is none */
+	bool r2;               /* one half of two */
+};
+
+/* In one pass: the parameters of a URI that has been parsed have neither LWS nor quotes. */
+static struct own_params own_params_of(const char *buf, struct sip_span params)
+{
+	static_assert(sizeof(SIP_VIA_TOKEN_PARAM) == sizeof("r2"), "both names are of two letters");
+	struct own_params out = {.r2 = false};
+	uint32_t at = params.off, end = at + params.len, next;
+
+	for (; at < end; at = next + 1) {
+		const char *semicolon = memchr(buf + at, ';', end - at);
+		char name[2];
+
+		next = semicolon != NULL ? (uint32_t)(semicolon - buf) : end;
+		if (next - at < 2 || (next - at > 2 && buf[at + 2] != '='))
+			continue;
+		name[0] = str_lower_char(buf[at]);
+		name[1] = str_lower_char(buf[at + 1]);
+		if (memcmp(name, SIP_VIA_TOKEN_PARAM, 2) == 0 && !sip_present(out.token))
+			out.token = (struct sip_span){
+				next - at > 2 ? at + 3 : next, next - at > 2 ? next - at - 3 : 0};
+		out.r2 |= memcmp(name, "r2", 2) == 0;
+	}
+	return out;
+}
+
 /*
  * Whether a URI of ours carries a token of this dialog: its tag is the From or the To tag of a
  * request that has a To tag. A dialog that an RFC 2543 client made has an empty tag on one side.
  */
-static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct sip_uri *uri)
+static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct own_params *own)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	const struct keys *keys = proxy_keys(p);
 	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf),
 				 *to = sip_msg_to(&ctx->msg, ctx->buf);
 	struct hash128 call_id;
-	struct sip_span value;
 	struct str token;
 
-	if (from == NULL || to == NULL ||
-		!sip_param_find(ctx->buf, uri->params, STR(SIP_VIA_TOKEN_PARAM), &value, NULL))
+	if (from == NULL || to == NULL || own->token.len == 0)
 		return false;
-	token = sip_text(ctx->buf, value);
+	token = sip_text(ctx->buf, own->token);
 	call_id = proxy_call_id_digest(p, ctx);
 	if (to->tag.len != 0 &&
 		proxy_route_token_verify(keys, token, call_id, ctx->buf, from->tag)) {
@@ -201,7 +229,7 @@ static void pop_second_half(const struct sockets *s, struct route_ctx *ctx)
 
 	if (!proxy_route_set_at(ctx, state->pop, false, &next) ||
 		!proxy_uri_is_myself(s, ctx->buf, &next.uri) ||
-		!sip_param_find(ctx->buf, next.uri.params, STR("r2"), NULL, NULL))
+		!own_params_of(ctx->buf, next.uri.params).r2)
 		return;
 	state->pop++;
 	listener =
@@ -227,12 +255,14 @@ static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct soc
 	struct proxy_state *state = proxy_state(ctx);
 	const struct sip_uri *uri = sip_msg_uri(&ctx->msg, ctx->buf);
 	struct route_value_at last;
+	struct own_params own;
 	bool valid;
 
 	if (ctx->uri.space != ROUTE_SPACE_NONE || uri == NULL ||
 		!sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE) || !proxy_uri_is_myself(s, ctx->buf, uri))
 		return false;
-	valid = token_valid(p, ctx, uri);
+	own = own_params_of(ctx->buf, uri->params);
+	valid = token_valid(p, ctx, &own);
 	/* Without a token only what looks like a Record-Route value, and only from who needs none.
 	 */
 	if (!valid && !(uri->lr && uri->user.len == 0 && proxy_sockets_trusts(s, ctx)))
@@ -242,7 +272,7 @@ static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct soc
 	take_ours(ctx, uri);
 	state->flags |= STATE_ROUTE_VALID | STATE_POP_LAST;
 	ctx->uri = uri_without_headers(&last.uri);
-	if (sip_param_find(ctx->buf, uri->params, STR("r2"), NULL, NULL) && count_values(ctx) > 1)
+	if (own.r2 && count_values(ctx) > 1)
 		pop_second_half(s, ctx);
 	return true;
 }
@@ -252,6 +282,7 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 	struct proxy_state *state = proxy_state(ctx);
 	const struct sockets *s = proxy_sockets(p);
 	struct route_value_at top;
+	struct own_params own;
 	bool strict;
 
 	if ((state->flags & STATE_ROUTE_SEEN) != 0)
@@ -270,9 +301,10 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 			 */
 	take_ours(ctx, &top.uri);
 	state->pop++;
-	if (token_valid(p, ctx, &top.uri) || proxy_sockets_trusts(s, ctx))
+	own = own_params_of(ctx->buf, top.uri.params);
+	if (token_valid(p, ctx, &own) || proxy_sockets_trusts(s, ctx))
 		state->flags |= STATE_ROUTE_VALID;
-	if (sip_param_find(ctx->buf, top.uri.params, STR("r2"), NULL, NULL))
+	if (own.r2)
 		pop_second_half(s, ctx);
 }
 
