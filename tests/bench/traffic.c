@@ -443,7 +443,7 @@ int case_mix(struct bench *b)
 		set_add(b, &s, 1, &d->backend, draft_str(&d->response));
 	}
 	set_shuffle(&s, &d->lot);
-	return measure_case(b, r, &s, COUNTER_COUNT, "INVITE, 100, 180, 200, ACK, BYE, 200");
+	return measure_case(b, r, &s, COUNTER_FORWARDED, "INVITE, 100, 180, 200, ACK, BYE, 200");
 }
 
 /* ---- fragments ---- */
