@@ -80,7 +80,7 @@ def by_passes(rows):
     request, answer = find(rows, "dispatch", "ns_per_message"), find(rows, "response", "ns_per_message")
     if None in (request, answer):
         return ""
-    return (f"{request.median + answer.median:,.0f} ns are siplane's stages (cases dispatch and response), the rest two more hops of memif "
+    return (f"{request.median + answer.median:,.0f} ns are siplane's stages (cases dispatch and response), the rest one more hop of memif "
             "each way and polling")
 
 
