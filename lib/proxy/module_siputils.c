@@ -3,41 +3,65 @@
  * language's own tables. */
 #include "proxy/internal.h"
 
+#include <stdlib.h>
+
 struct siputils_config {
 	const char *accept, *encoding, *language, *supported;
 };
 
-MODULE_CHECK(check_config)
+#define HEADERS_MAX 768
+
+/* What options_reply() adds, put together when the script is loaded. */
+struct options_headers {
+	uint32_t len;
+	char text[HEADERS_MAX];
+};
+
+MODULE_CHECK(check_options)
 {
-	*data = (void *)(uintptr_t)config;
+	static const struct siputils_config initial = {"*/*", "", "en", ""};
+	const struct siputils_config *c = config != NULL ? config : &initial;
+	struct options_headers *h = calloc(1, sizeof(*h));
+	struct text t = {h != NULL ? h->text : NULL, 0, HEADERS_MAX, false};
+
+	if (h == NULL)
+		return -ENOMEM;
+	text_lit(&t, "Accept: ");
+	text_put(&t, str_c(c->accept));
+	text_lit(&t, "\r\nAccept-Encoding: ");
+	text_put(&t, str_c(c->encoding));
+	text_lit(&t, "\r\nAccept-Language: ");
+	text_put(&t, str_c(c->language));
+	text_lit(&t, "\r\nSupported: ");
+	text_put(&t, str_c(c->supported));
+	text_lit(&t, "\r\n");
+	h->len = t.full ? 0 : t.len;
+	*data = h;
 	return 0;
 }
 
 /* RFC 3261 11.2: an OPTIONS to us and to nobody's user. */
 MODULE_RUN(run_options_reply)
 {
-	static const struct siputils_config initial = {"*/*", "", "en", ""};
-	const struct siputils_config *config = args->data != NULL ? args->data : &initial;
+	const struct options_headers *headers = args->data;
 	const struct sockets *s = proxy_sockets(args->room);
-	struct str uri_text = route_ctx_uri(ctx);
-	struct sip_uri uri;
-	char headers[768];
-	struct text t = {headers, 0, sizeof(headers), false};
+	struct str text = route_ctx_uri(ctx);
+	const struct sip_uri *uri;
+	struct sip_uri parsed;
 
-	if (ctx->msg.method != SIP_METHOD_OPTIONS || ctx->result.forward ||
-		sip_uri_parse(uri_text.s, (struct sip_span){0, uri_text.len}, &uri) != 0 ||
-		uri.user.len != 0 || !proxy_uri_is_myself(s, uri_text.s, &uri))
+	if (ctx->msg.method != SIP_METHOD_OPTIONS || ctx->result.forward)
 		return ROUTE_FALSE;
-	text_lit(&t, "Accept: ");
-	text_put(&t, str_c(config->accept));
-	text_lit(&t, "\r\nAccept-Encoding: ");
-	text_put(&t, str_c(config->encoding));
-	text_lit(&t, "\r\nAccept-Language: ");
-	text_put(&t, str_c(config->language));
-	text_lit(&t, "\r\nSupported: ");
-	text_put(&t, str_c(config->supported));
-	text_lit(&t, "\r\n");
-	proxy_reply_options(ctx, t.full ? STR_NONE : (struct str){t.s, t.len});
+	if (ctx->uri.space == ROUTE_SPACE_NONE) {
+		uri = sip_msg_uri(&ctx->msg, ctx->buf);
+		text.s = ctx->buf;
+	} else {
+		uri = sip_uri_parse(text.s, (struct sip_span){0, text.len}, &parsed) == 0 ? &parsed
+											  : NULL;
+	}
+	if (uri == NULL || uri->user.len != 0 || !proxy_uri_is_myself(s, text.s, uri))
+		return ROUTE_FALSE;
+	proxy_reply_options(
+		ctx, headers != NULL ? (struct str){headers->text, headers->len} : STR_NONE);
 	proxy_state(ctx)->flags |= STATE_REPLIED;
 	return ROUTE_TRUE;
 }
@@ -59,7 +83,8 @@ static const struct route_function functions[] = {
 	{.name = "options_reply",
 		.in = ROUTE_IN_REQUEST,
 		.run = run_options_reply,
-		.check = check_config,
+		.check = check_options,
+		.free_data = free,
 		.usage = "options_reply()",
 		.help = "Answers an OPTIONS to us without a user with 200 and what we support; "
 			"else false."},

@@ -109,104 +109,125 @@ void proxy_reply_options(struct route_ctx *ctx, struct str headers)
 
 /* The Vias as they came, the topmost with what we learned of its sender where it can be read
  * (`top`). */
-static inline __attribute__((always_inline)) void put_vias(struct text *t,
-	const struct route_ctx *ctx, const struct sip_via *top, const struct via_stamp *stamp)
+static char *put_vias(char *at, const struct route_ctx *ctx, const struct sip_via *top,
+	const struct via_stamp *stamp)
 {
-	char change[VIA_CHANGE_MAX + PUT_SLACK];
 	bool first = true;
 
 	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_VIA, h) {
 		struct sip_span rest = sip_header_value(h);
 		uint32_t end = rest.off + rest.len;
 
-		text_lit(t, "Via: ");
+		at = put_lit(at, "Via: ");
 		for (unsigned i = 0; first && top != NULL && i < stamp->changes; i++) {
-			text_put(t,
+			at = put_str(at,
 				(struct str){ctx->buf + rest.off, stamp->change[i].off - rest.off});
-			text_put(t, (struct str){change,
-					    (uint32_t)(proxy_via_change_put(change, stamp, i) -
-						       change)});
+			at = proxy_via_change_put(at, stamp, i);
 			rest.off = stamp->change[i].off + stamp->change[i].del;
 		}
-		text_put(t, (struct str){ctx->buf + rest.off, end - rest.off});
-		text_lit(t, "\r\n");
+		at = put_str(at, (struct str){ctx->buf + rest.off, end - rest.off});
+		at = put_lit(at, "\r\n");
 		first = false;
 	}
+	return at;
 }
 
-static inline __attribute__((always_inline)) void put_header(
-	struct text *t, const struct route_ctx *ctx, enum sip_header_id id)
+/* A header of which there is one, under its long name: "Name: ". */
+static inline char *put_header(
+	char *at, const struct route_ctx *ctx, enum sip_header_id id, struct str name)
 {
 	if (!sip_msg_has(&ctx->msg, id))
-		return;
-	text_put(t, sip_header_name(id));
-	text_lit(t, ": ");
-	text_put(t, sip_text(ctx->buf, sip_msg_value(&ctx->msg, id)));
-	text_lit(t, "\r\n");
+		return at;
+	at = put_str(at, name);
+	at = put_str(
+		at, sip_text(ctx->buf, sip_header_value(&ctx->msg.header[ctx->msg.first[id]])));
+	return put_lit(at, "\r\n");
 }
 
-static inline __attribute__((always_inline)) void put_all(
-	struct text *t, const struct route_ctx *ctx, enum sip_header_id id, struct str name)
+static char *put_all(char *at, const struct route_ctx *ctx, enum sip_header_id id, struct str name)
 {
 	SIP_MSG_FOREACH (&ctx->msg, id, h) {
-		text_put(t, name);
-		text_lit(t, ": ");
-		text_put(t, sip_text(ctx->buf, sip_header_value(h)));
-		text_lit(t, "\r\n");
+		at = put_str(at, name);
+		at = put_str(at, sip_text(ctx->buf, sip_header_value(h)));
+		at = put_lit(at, "\r\n");
 	}
+	return at;
 }
 
 /* 8.2.6.2: every reply but 100 has a To tag. Where To is malformed nothing can be added to it. */
-static inline __attribute__((always_inline)) void put_to(
-	struct text *t, struct proxy *p, struct route_ctx *ctx)
+static char *put_to(char *at, struct proxy *p, struct route_ctx *ctx)
 {
 	const struct sip_address *to = sip_msg_to(&ctx->msg, ctx->buf);
-	char tag[TAG_LEN];
 
-	if (to == NULL || to->tag.len != 0 || ctx->result.status == 100) {
-		put_header(t, ctx, SIP_HEADER_TO);
-		return;
-	}
-	proxy_tag_write(proxy_keys(p), proxy_transaction_key(p, ctx), tag);
-	text_lit(t, "To: ");
-	text_put(t, sip_text(ctx->buf, to->value));
-	text_lit(t, ";tag=");
-	text_put(t, (struct str){tag, TAG_LEN});
-	text_lit(t, "\r\n");
+	if (to == NULL || to->tag.len != 0 || ctx->result.status == 100)
+		return put_header(at, ctx, SIP_HEADER_TO, STR("To: "));
+	at = put_lit(at, "To: ");
+	at = put_str(at, sip_text(ctx->buf, to->value));
+	at = put_lit(at, ";tag=");
+	proxy_tag_write(proxy_keys(p), proxy_transaction_key(p, ctx), at);
+	return put_lit(at + TAG_LEN, "\r\n");
 }
 
-static inline __attribute__((always_inline)) void put_reply(struct text *t, struct proxy *p,
-	struct route_ctx *ctx, const struct sip_via *top, const struct via_stamp *stamp,
-	unsigned dropped)
+/* What is written in any case and is no text of the message: the status line, names, the tag,
+ * Content-Length. */
+#define REPLY_FIXED 256
+
+static uint64_t lines_room(const struct sip_msg *msg, enum sip_header_id id)
+{
+	uint64_t room = 0;
+
+	SIP_MSG_FOREACH (msg, id, h)
+		room += sizeof("Record-Route: \r\n") + h->value_len;
+	return room;
+}
+
+/* The most that put_reply() writes. */
+static uint64_t reply_room(const struct route_ctx *ctx, const struct sockets *s)
+{
+	static const enum sip_header_id copied[] = {SIP_HEADER_VIA, SIP_HEADER_FROM, SIP_HEADER_TO,
+		SIP_HEADER_CALL_ID, SIP_HEADER_CSEQ, SIP_HEADER_RECORD_ROUTE, SIP_HEADER_TIMESTAMP,
+		SIP_HEADER_PROXY_REQUIRE};
+	uint64_t room = REPLY_FIXED + 2 * VIA_CHANGE_MAX + ctx->result.reason.len +
+			ctx->result.headers.len + s->server_len;
+
+	for (unsigned i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
+		if (sip_msg_has(&ctx->msg, copied[i]))
+			room += lines_room(&ctx->msg, copied[i]);
+	}
+	return room + PUT_SLACK;
+}
+
+static char *put_reply(char *at, struct proxy *p, struct route_ctx *ctx, const struct sip_via *top,
+	const struct via_stamp *stamp, unsigned dropped)
 {
 	const struct sockets *s = proxy_sockets(p);
 	const struct route_result *r = &ctx->result;
-	struct str reason = route_text_str(ctx, r->reason),
-		   headers = route_text_str(ctx, r->headers);
+	struct str reason =
+		r->reason.space != ROUTE_SPACE_NONE ? route_text_str(ctx, r->reason) : STR_NONE;
 
-	text_lit(t, "SIP/2.0 ");
-	text_number(t, r->status);
-	text_lit(t, " ");
-	text_put(t, reason.len != 0 ? reason : proxy_reply_phrase(r->status));
-	text_lit(t, "\r\n");
-	put_vias(t, ctx, top, stamp);
-	put_header(t, ctx, SIP_HEADER_FROM);
-	put_to(t, p, ctx);
-	put_header(t, ctx, SIP_HEADER_CALL_ID);
-	put_header(t, ctx, SIP_HEADER_CSEQ);
+	at = put_lit(at, "SIP/2.0 ");
+	at = put_number(at, r->status);
+	at = put_lit(at, " ");
+	at = put_str(at, reason.len != 0 ? reason : proxy_reply_phrase(r->status));
+	at = put_lit(at, "\r\n");
+	at = put_vias(at, ctx, top, stamp);
+	at = put_header(at, ctx, SIP_HEADER_FROM, STR("From: "));
+	at = put_to(at, p, ctx);
+	at = put_header(at, ctx, SIP_HEADER_CALL_ID, STR("Call-ID: "));
+	at = put_header(at, ctx, SIP_HEADER_CSEQ, STR("CSeq: "));
 	/* 12.1.1: only what makes a dialog carries the route set. */
 	if (r->status > 100 && r->status < 300)
-		put_all(t, ctx, SIP_HEADER_RECORD_ROUTE, STR("Record-Route"));
+		at = put_all(at, ctx, SIP_HEADER_RECORD_ROUTE, STR("Record-Route: "));
 	if (r->status == 100 && dropped <= OPTIONAL_TIMESTAMP)
-		put_header(t, ctx, SIP_HEADER_TIMESTAMP); /* 8.2.6.1 */
+		at = put_header(at, ctx, SIP_HEADER_TIMESTAMP, STR("Timestamp: ")); /* 8.2.6.1 */
 	if (r->status == 420)
-		put_all(t, ctx, SIP_HEADER_PROXY_REQUIRE,
-			STR("Unsupported")); /* we know no extension of this kind */
-	if (dropped <= OPTIONAL_SCRIPT)
-		text_put(t, headers);
+		at = put_all(at, ctx, SIP_HEADER_PROXY_REQUIRE,
+			STR("Unsupported: ")); /* we know no extension of this kind */
+	if (dropped <= OPTIONAL_SCRIPT && r->headers.len != 0)
+		at = put_str(at, route_text_str(ctx, r->headers));
 	if (dropped <= OPTIONAL_SERVER)
-		text_put(t, (struct str){s->server, s->server_len});
-	text_lit(t, "Content-Length: 0\r\n\r\n");
+		at = put_str(at, (struct str){s->server, s->server_len});
+	return put_lit(at, "Content-Length: 0\r\n\r\n");
 }
 
 /* Challenges may be longer than what they answer; the caller limits their rate by source. */
@@ -229,7 +250,8 @@ int64_t proxy_reply_write(
 	struct via_stamp stamp = {0};
 	struct net_endpoint dst;
 	uint32_t request_len = ctx->msg.len - ctx->msg.start_line.off, limit = room;
-	struct text t;
+	unsigned dropped = 0;
+	uint64_t len;
 
 	if (ctx->msg.is_response || ctx->msg.method == SIP_METHOD_ACK)
 		return -(int64_t)PROXY_REASON_ACK_UNROUTABLE;
@@ -250,16 +272,15 @@ int64_t proxy_reply_write(
 		limit = request_len + request_len / 2;
 	if (limit > SIP_MSG_UDP_OUT_MAX)
 		limit = SIP_MSG_UDP_OUT_MAX;
-	for (unsigned dropped = 0; dropped <= OPTIONAL_COUNT; dropped++) {
-		t = (struct text){out, 0, limit, false};
-		put_reply(&t, p, ctx, top, &stamp, dropped);
-		if (!t.full)
-			break;
-	}
-	if (t.full)
+	if (reply_room(ctx, s) > room)
+		return -(int64_t)PROXY_REASON_REPLY_SIZE;
+	do
+		len = (uint64_t)(put_reply(out, p, ctx, top, &stamp, dropped) - out);
+	while (len > limit && ++dropped <= OPTIONAL_COUNT);
+	if (len > limit)
 		return -(int64_t)PROXY_REASON_REPLY_SIZE;
 	to->dst = dst;
 	to->listener = ctx->origin.listener;
 	to->destination = -1;
-	return t.len;
+	return (int64_t)len;
 }
