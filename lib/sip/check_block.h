@@ -36,6 +36,9 @@ static _Alignas(16) const uint8_t set_of_brackets[16] = SET(' ', '"', 0, 0, 0, 0
 /* What ends a parameter, its name, or must not be in it; '<' must not either. */
 static _Alignas(16) const uint8_t set_of_params[16] = SET(
 	' ', '"', '(', ')', 0, ';', ',', '=', '>');
+/* What ends a display name without quotes, or a URI without brackets, or must not be in it; '<',
+ * '?' and '\\' too. */
+static _Alignas(16) const uint8_t set_of_bare[16] = SET(0, '"', '(', ')', 0, ';', ',', '=', '>');
 /* What ends a user or a host. */
 static _Alignas(16) const uint8_t set_of_uri[16] = SET('@', 0, 0, 0, ':', ';', 0, 0, 0);
 
@@ -408,33 +411,18 @@ static inline bool address_params(
 	return true;
 }
 
-/* `<uri>;params` with or without a display name in quotes, and no further value behind it. */
-static __attribute__((noinline)) bool address_usual(
-	struct source in, struct sip_span value, struct sip_address *out)
+/* `<uri>;params`, where the bracket opens at `open` in the value, whose beginning the window shows.
+ */
+static inline bool brackets_usual(struct source in, struct sip_span value, uint32_t open,
+	struct window w, struct sip_address *out)
 {
 	const uint32_t end = value.off + value.len;
-	uint32_t open = value.off, close, scheme;
-	struct window w = window_at(in, open);
-	uint64_t stops;
+	uint64_t stops = window_of_set(w, set_of_brackets) & ~bits_below(open + 1 - value.off);
+	uint32_t close = value.off + first_bit(stops), scheme;
 
-	memset(out, 0, sizeof(*out));
-	if (in.buf[open] == '"') {
-		uint32_t quote = first_bit(window_is(w, '"') & ~1ULL);
-
-		open += quote + 1;
-		if (quote == 64 || open >= end || in.buf[open - 2] == '\\')
-			return false;
-		out->display = sip_span_of(value.off, open);
-		open += in.buf[open] == ' ';
-	}
-	if (in.buf[open] != '<' || value.len == 0)
-		return false;
-	stops = window_of_set(w, set_of_brackets) & ~bits_below(open + 1 - value.off);
-	close = value.off + first_bit(stops);
 	if (__builtin_expect(stops == 0, 0)) {
-		/* Too long a name; the URI alone may do. */
-		w = window_at(in, open);
-		stops = window_of_set(w, set_of_brackets) & ~1ULL;
+		/* The name was too long; the URI alone may do. */
+		stops = window_of_set(window_at(in, open), set_of_brackets) & ~1ULL;
 		close = open + first_bit(stops);
 	}
 	if (stops == 0 || close >= end || in.buf[close] != '>' || open + 9 > in.limit)
@@ -447,6 +435,59 @@ static __attribute__((noinline)) bool address_usual(
 	out->uri = sip_span_of(open + 1, close);
 	return close + 1 == end ||
 	       (in.buf[close + 1] == ';' && address_params(in, close + 1, end, out));
+}
+
+/* `name <uri>;params`, without quotes, or `uri;params`, without brackets. */
+static __attribute__((noinline)) bool bare_usual(
+	struct source in, struct sip_span value, struct window w, struct sip_address *out)
+{
+	uint64_t stops = window_of_set(w, set_of_bare) | window_is(w, '<') | window_is(w, '?') |
+			 window_is(w, '\\');
+	uint32_t stop = first_bit(stops), room = at_most_64(value.len), scheme;
+	uint32_t at = value.off + stop, end = value.off + value.len;
+
+	if (stop < room && in.buf[at] == '<') {
+		out->display = sip_span_of(value.off, sip_skip_lws_back(in.buf, value.off, at));
+		return brackets_usual(in, value, at, w, out);
+	}
+	stop = stop < room ? stop : room;
+	at = value.off + stop;
+	if (stop == 64 || (at != end && in.buf[at] != ';') ||
+		(window_is(w, ' ') & bits_below(stop)) != 0 || value.off + 8 > in.limit)
+		return false;
+	scheme = scheme_usual(in.buf + value.off);
+	if (scheme == 0 || scheme >= stop)
+		return false;
+	out->value = value;
+	out->uri = sip_span_of(value.off, at);
+	return at == end || address_params(in, at, end, out);
+}
+
+/*
+ * A URI in angle brackets, behind a display name or not, or one without; and no further value
+ * behind it.
+ */
+static __attribute__((noinline)) bool address_usual(
+	struct source in, struct sip_span value, struct sip_address *out)
+{
+	const uint32_t end = value.off + value.len;
+	uint32_t open = value.off, quote;
+	struct window w = window_at(in, open);
+
+	memset(out, 0, sizeof(*out));
+	if (value.len == 0)
+		return false;
+	if (in.buf[open] == '<')
+		return brackets_usual(in, value, open, w, out);
+	if (in.buf[open] != '"')
+		return bare_usual(in, value, w, out);
+	quote = first_bit(window_is(w, '"') & ~1ULL);
+	open += quote + 1;
+	if (quote == 64 || open >= end || in.buf[open - 2] == '\\')
+		return false;
+	out->display = sip_span_of(value.off, open);
+	open += in.buf[open] == ' ';
+	return in.buf[open] == '<' && brackets_usual(in, value, open, w, out);
 }
 
 /* ---- the Request-URI ---- */

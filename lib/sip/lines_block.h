@@ -11,9 +11,10 @@
 /*
  * The header line [from, lf - 1) that ends with the LF at `lf`, if it is at a glance what nearly
  * all are: a known short name, its colon, one space or none, and a value without LWS at its ends.
- * Writes all but `next`; returns the id, or OTHER where it is not such a line.
+ * Writes all but `next`; returns what its name is,
+ * or NULL where it is not such a line.
  */
-static inline __attribute__((always_inline)) uint32_t take_line(
+static inline __attribute__((always_inline)) const struct sip_name *take_line(
 	const uint8_t *text, uint64_t from, uint64_t lf, struct sip_header *out)
 {
 	__m128i begin = _mm_loadu_si128((const __m128i *)(text + from));
@@ -24,16 +25,16 @@ static inline __attribute__((always_inline)) uint32_t take_line(
 	uint64_t value = from + len + 1;
 
 	if (__builtin_expect(name == NULL, 0))
-		return SIP_HEADER_OTHER;
+		return NULL;
 	value += text[value] <= ' ';
 	if (__builtin_expect(text[value] <= ' ', 0) || __builtin_expect(text[lf - 2] <= ' ', 0))
-		return SIP_HEADER_OTHER;
+		return NULL;
 	out->name = (uint32_t)from;
 	out->value = (uint32_t)value;
 	out->value_len = (uint32_t)(lf - 1 - value);
 	/* With id, next and flags in one store. */
 	memcpy(&out->name_len, &name->len, 4);
-	return name->id;
+	return name;
 }
 
 /* Puts line i before those that follow it and have its id. */
@@ -65,16 +66,16 @@ static bool ISA(lines)(struct sip_msg *msg, const char *buf, const struct sip_sc
 		/* No call is in this loop, so that what does not change stays in registers. */
 		while (n > 0) {
 			int64_t from = lf[n - 1] + 1LL;
-			uint32_t id;
+			const struct sip_name *name;
 
 			if (__builtin_expect(from > safe, 0))
 				break;
-			id = take_line(
+			name = take_line(
 				(const uint8_t *)buf, (uint64_t)from, end, &msg->header[n - 1]);
-			if (__builtin_expect(id == SIP_HEADER_OTHER, 0))
+			if (__builtin_expect(name == NULL, 0))
 				break;
 			end = (uint64_t)from - 1;
-			link_line(msg, --n, id);
+			link_line(msg, --n, name->id);
 		}
 		if (n == 0)
 			break;

@@ -90,6 +90,14 @@ static __attribute__((noinline)) void trim_value(
 	out->value_len = to - value;
 }
 
+/* A name of less than SIP_NAME_SHORT bytes, of SIP_NAME_SHORT that may be read. */
+static enum sip_header_id short_name(const char *p, uint32_t len)
+{
+	const struct sip_name *name = sip_name_short(_mm_loadu_si128((const __m128i *)p), len);
+
+	return name != NULL ? (enum sip_header_id)name->id : SIP_HEADER_OTHER;
+}
+
 int sip_line_any(const char *buf, uint32_t from, uint32_t to, struct sip_header *out)
 {
 	uint32_t end = sip_class_skip(
@@ -102,7 +110,10 @@ int sip_line_any(const char *buf, uint32_t from, uint32_t to, struct sip_header 
 	if (end == from || end - from > SIP_HEADER_NAME_MAX || colon == to || buf[colon] != ':')
 		return -1;
 
-	enum sip_header_id id = sip_header_of(str_of(buf + from, end - from));
+	/* The CRLF behind the line may be read too. */
+	enum sip_header_id id = end - from < SIP_NAME_SHORT && to - from >= SIP_NAME_SHORT - 2
+					? short_name(buf + from, end - from)
+					: sip_header_of(str_of(buf + from, end - from));
 
 	out->name = from;
 	out->name_len = (uint8_t)(end - from);

@@ -132,19 +132,26 @@ static void ISA(scan)(struct sip_scan *scan)
 		uint64_t before_lf = scan->before_lf, before_cr = scan->before_cr;
 		uint32_t at = scan->at, *out = scan->lf + scan->count;
 		uint32_t *const full = scan->lf + SIP_SCAN_ROOM;
+		/* No more blocks than there is room for three lines of each. */
+		uint32_t blocks = (SIP_SCAN_ROOM - scan->count) / 3, whole = (len - at) / 64;
 
 		/* No call is in this loop, so that what does not change stays in registers. */
-		while (len - at >= SIP_SCAN_BLOCK && out < full) {
+		for (blocks = whole < blocks ? whole : blocks; blocks > 0; blocks--) {
 			struct scan_bits bits = block_bits(buf + at);
+			uint32_t lines;
 
 			if (__builtin_expect(line_pairs(bits.lf, before_lf) != 0, 0))
 				break;
 			odd |= bits.lf ^ (bits.cr << 1 | before_cr);
 			plain &= bits.plain;
-			out += note_lines(out, at, bits.lf);
+			lines = note_lines(out, at, bits.lf);
+			out += lines;
 			before_lf = bits.lf >> 62;
 			before_cr = bits.cr >> 63;
 			at += SIP_SCAN_BLOCK;
+			/* There may be less room now than was reckoned. */
+			if (__builtin_expect(lines > 3, 0))
+				break;
 		}
 		scan->at = at;
 		scan->count = (uint32_t)(out - scan->lf);
