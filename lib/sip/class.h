@@ -61,3 +61,39 @@ static inline uint32_t sip_class_skip(const char *buf, uint32_t at, uint32_t end
 	misses = sip_class_misses(buf + end - 16, rows, high) >> (16 - (end - at));
 	return misses != 0 ? at + (uint32_t)__builtin_ctz(misses) : end;
 }
+
+/* Bits of the 16 characters at p that are c or d. */
+static inline uint32_t sip_either(const char *p, char c, char d)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)p);
+
+	return (uint32_t)_mm_movemask_epi8(_mm_or_si128(
+		_mm_cmpeq_epi8(v, _mm_set1_epi8(c)), _mm_cmpeq_epi8(v, _mm_set1_epi8(d))));
+}
+
+/* Offset of the first c or d in [at, end), or `end`; looked for as by sip_class_skip(). */
+static inline uint32_t sip_find_either(const char *buf, uint32_t at, uint32_t end, char c, char d)
+{
+	uint32_t found;
+
+	for (; at + 16 <= end; at += 16) {
+		found = sip_either(buf + at, c, d);
+		if (found != 0)
+			return at + (uint32_t)__builtin_ctz(found);
+	}
+	if (at >= end)
+		return at;
+	if (__builtin_expect(end < 16, 0)) {
+		while (at < end && buf[at] != c && buf[at] != d)
+			at++;
+		return at;
+	}
+	found = sip_either(buf + end - 16, c, d) >> (16 - (end - at));
+	return found != 0 ? at + (uint32_t)__builtin_ctz(found) : end;
+}
+
+/* The same for one character. */
+static inline uint32_t sip_find(const char *buf, uint32_t at, uint32_t end, char c)
+{
+	return sip_find_either(buf, at, end, c, c);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sip/grammar.h"
+#include "sip/ip4.h"
 
 #define DIGIT(c) ((c) >= '0' && (c) <= '9')
 #define ALPHA(c) (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z'))
@@ -81,26 +82,19 @@ int sip_comment_end(const char *buf, uint32_t at, uint32_t end, uint32_t *after)
 	return -EINVAL;
 }
 
+/* Four parts of 0 to 255; a leading zero is octal to some readers and decimal to others. */
 static bool ip4_read(struct str text, uint8_t out[4])
 {
-	uint32_t at = 0;
+	char copy[16] = {0};
+	uint32_t address;
 
-	for (unsigned part = 0; part < 4; part++) {
-		uint32_t begin = at, value = 0;
-
-		if (part != 0) {
-			if (at == text.len || text.s[at] != '.')
-				return false;
-			begin = ++at;
-		}
-		while (at < text.len && at - begin < 3 && str_is_digit(text.s[at]))
-			value = value * 10 + (uint32_t)(text.s[at++] - '0');
-		/* A leading zero is octal to some readers and decimal to others. */
-		if (at == begin || value > 255 || (at - begin > 1 && text.s[begin] == '0'))
-			return false;
-		out[part] = (uint8_t)value;
-	}
-	return at == text.len;
+	if (text.len < sizeof("0.0.0.0") - 1 || text.len >= sizeof(copy))
+		return false;
+	str_copy(copy, text);
+	if (!sip_ip4_short(copy, text.len, &address))
+		return false;
+	memcpy(out, &address, sizeof(address));
+	return true;
 }
 
 /*

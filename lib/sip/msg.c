@@ -177,7 +177,7 @@ static uint32_t find_start_line(struct indexer *x, const struct sip_scan *scan)
 	uint32_t i = 0;
 
 	while (!x->have_start_line && i < scan->count) {
-		if (x->buf[scan->lf[i] - 1] == '\r')
+		if (scan->lf[i] > scan->start && x->buf[scan->lf[i] - 1] == '\r')
 			take_start_line(x, scan->lf[i]);
 		i++;
 	}

@@ -5,13 +5,13 @@
 /* Offset of the ';' that ends the parameter at `at`, or `end`: a ';' inside quotes is none. */
 static uint32_t param_end(const char *buf, uint32_t at, uint32_t end)
 {
-	while (at < end && buf[at] != ';') {
-		if (buf[at] != '"')
-			at++;
-		else if (sip_quoted_end(buf, at, end, &at) != 0)
+	for (;;) {
+		at = sip_find_either(buf, at, end, ';', '"');
+		if (at == end || buf[at] == ';')
+			return at;
+		if (sip_quoted_end(buf, at, end, &at) != 0)
 			return end; /* a quote that never closes hides the rest */
 	}
-	return at;
 }
 
 bool sip_param_find(const char *buf, struct sip_span params, struct str name,
@@ -29,12 +29,12 @@ bool sip_param_find(const char *buf, struct sip_span params, struct str name,
 		name_at = sip_skip_lws(buf, at, end);
 		after = param_end(buf, name_at, end);
 		at = after;
-		text_end = sip_skip_lws_back(buf, name_at, after);
-		name_end = name_at;
-		while (name_end < text_end && buf[name_end] != '=' && !str_is_lws(buf[name_end]))
-			name_end++;
-		if (!str_ieq(str_of(buf + name_at, name_end - name_at), name))
+		name_end = name_at + name.len;
+		if (name_end > after ||
+			(name_end < after && buf[name_end] != '=' && !str_is_lws(buf[name_end])) ||
+			!str_ieq(str_of(buf + name_at, name.len), name))
 			continue;
+		text_end = sip_skip_lws_back(buf, name_end, after);
 		if (whole != NULL)
 			*whole = sip_span_of(begin, text_end);
 		if (value != NULL) {

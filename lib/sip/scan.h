@@ -37,18 +37,14 @@ typedef void sip_scan_fn(struct sip_scan *scan);
 static inline void sip_scan_begin(
 	struct sip_scan *scan, const char *buf, uint32_t start, uint32_t len)
 {
-	/* The first byte is looked at here, as nothing stands before it. */
-	char first = buf[start];
-
 	scan->buf = buf;
-	scan->start = start;
+	scan->start = scan->at = start;
 	scan->len = len;
-	scan->at = start + 1;
 	scan->blank = 0;
 	scan->count = 0;
-	scan->odd = first == '\n' || first == 0;
-	scan->plain = (first >= ' ' && first < 0x7f) || first == '\r' || first == '\n';
-	scan->control = !scan->plain;
-	scan->before_lf = (uint64_t)(first == '\n') << 1;
-	scan->before_cr = first == '\r';
+	scan->odd = false;
+	scan->plain = true;
+	scan->control = false;
+	scan->before_lf = 0;
+	scan->before_cr = 0;
 }

@@ -77,7 +77,7 @@ struct sip_uri_char sip_uri_char_next(struct str text, uint32_t *at)
 
 static bool has_escape(struct str text)
 {
-	return text.len != 0 && memchr(text.s, '%', text.len) != NULL;
+	return sip_find(text.s, 0, text.len, '%') != text.len;
 }
 
 bool sip_uri_text_equal(struct str a, struct str b, bool ignore_case)
@@ -108,14 +108,13 @@ bool sip_uri_param_next(const char *buf, uint32_t *at, uint32_t end, struct sip_
 	begin = p;
 	if (begin == end)
 		return false;
-	while (p < end && buf[p] != ';' && buf[p] != '=')
-		p++;
+	p = sip_find_either(buf, p, end, ';', '=');
 	out->name = sip_span_of(begin, p);
 	out->has_value = p < end && buf[p] == '=';
 	p += out->has_value;
 	out->value = sip_span_of(p, p);
-	while (p < end && buf[p] != ';')
-		p++;
+	if (out->has_value)
+		p = sip_find(buf, p, end, ';');
 	out->value.len = p - out->value.off;
 	out->whole = sip_span_of(begin, p);
 	*at = p;
@@ -124,8 +123,8 @@ bool sip_uri_param_next(const char *buf, uint32_t *at, uint32_t end, struct sip_
 
 enum param { PARAM_OTHER, PARAM_LR, PARAM_TRANSPORT, PARAM_MADDR, PARAM_TTL };
 
-/* The parameters that routing looks at, written with escapes or without. */
-static enum param param_of(struct str name)
+/* The parameters that routing looks at, written with escapes or, where not `escaped`, without. */
+static enum param param_of(struct str name, bool escaped)
 {
 	static const struct str names[] = {
 		[PARAM_LR] = {"lr", 2},
@@ -142,7 +141,7 @@ static enum param param_of(struct str name)
 		return PARAM_TTL;
 	if (name.len == sizeof("transport") - 1 && str_ieq(name, names[PARAM_TRANSPORT]))
 		return PARAM_TRANSPORT;
-	if (!has_escape(name))
+	if (!escaped)
 		return PARAM_OTHER;
 	for (enum param p = PARAM_LR; p <= PARAM_TTL; p++)
 		if (sip_uri_text_equal(name, names[p], true))
@@ -151,14 +150,14 @@ static enum param param_of(struct str name)
 }
 
 /* Takes one parameter. Those may stand once only: two readers could take different ones. */
-static int take_param(
-	const char *buf, const struct sip_param *param, struct sip_uri *uri, bool *has_ttl)
+static int take_param(const char *buf, const struct sip_param *param, struct sip_uri *uri,
+	bool escaped, bool *has_ttl)
 {
 	uint32_t ttl;
 
 	if (param->name.len == 0)
 		return -EINVAL;
-	switch (param_of(sip_text(buf, param->name))) {
+	switch (param_of(sip_text(buf, param->name), escaped)) {
 	case PARAM_LR:
 		uri->lr = true;
 		return 0;
@@ -183,17 +182,32 @@ static int take_param(
 	}
 }
 
+/* Whether a parameter that begins so, without escapes, may be one that routing looks at. */
+static bool may_be_known(char first)
+{
+	first |= 0x20;
+	return first == 'l' || first == 't' || first == 'm';
+}
+
 int sip_uri_params_read(const char *buf, struct sip_uri *uri)
 {
 	uint32_t at = uri->params.off, end = at + uri->params.len;
 	struct sip_param param;
-	bool has_ttl = false;
+	bool has_ttl = false, escaped = sip_find(buf, at, end, '%') != end;
 
-	while (sip_uri_param_next(buf, &at, end, &param)) {
-		int err = take_param(buf, &param, uri, &has_ttl);
+	while (at < end) {
+		if (buf[at] == ';') {
+			at++;
+		} else if (!escaped && buf[at] != '=' && !may_be_known(buf[at])) {
+			at = sip_find(buf, at, end, ';');
+		} else {
+			int err = sip_uri_param_next(buf, &at, end, &param)
+					  ? take_param(buf, &param, uri, escaped, &has_ttl)
+					  : 0;
 
-		if (err != 0)
-			return err;
+			if (err != 0)
+				return err;
+		}
 	}
 	return 0;
 }
@@ -211,13 +225,12 @@ enum sip_transport sip_uri_transport_of(struct str value)
 /* user[:password]; an '@' follows. */
 static int parse_userinfo(const char *buf, uint32_t at, uint32_t end, struct sip_uri *uri)
 {
-	const char *colon = memchr(buf + at, ':', end - at);
-	uint32_t user_end = colon != NULL ? (uint32_t)(colon - buf) : end;
+	uint32_t user_end = sip_find(buf, at, end, ':');
 
 	if (user_end == at || !text_valid(buf, at, end))
 		return -EINVAL;
 	uri->user = sip_span_of(at, user_end);
-	if (colon != NULL)
+	if (user_end != end)
 		uri->password = sip_span_of(user_end + 1, end);
 	return 0;
 }
@@ -226,16 +239,16 @@ static int parse_sip(const char *buf, uint32_t at, uint32_t end, struct sip_uri 
 {
 	/* '@' is reserved to this one place, so the first one ends the user even behind ';' or '?'
 	 * (RFC 4475 3.1.1.5). */
-	const char *sign = memchr(buf + at, '@', end - at);
+	uint32_t sign = sip_find(buf, at, end, '@');
 	struct sip_host host;
 	uint32_t begin;
 	int err;
 
-	if (sign != NULL) {
-		err = parse_userinfo(buf, at, (uint32_t)(sign - buf), uri);
+	if (sign != end) {
+		err = parse_userinfo(buf, at, sign, uri);
 		if (err != 0)
 			return err;
-		at = (uint32_t)(sign - buf) + 1;
+		at = sign + 1;
 	}
 	begin = at;
 	err = sip_host_read(buf, at, end, &host);
@@ -257,8 +270,7 @@ static int parse_sip(const char *buf, uint32_t at, uint32_t end, struct sip_uri 
 	if ((buf[at] != ';' && buf[at] != '?') || !text_valid(buf, at, end))
 		return -EINVAL;
 	if (buf[at] == ';') {
-		const char *question = memchr(buf + at, '?', end - at);
-		uint32_t params_end = question != NULL ? (uint32_t)(question - buf) : end;
+		uint32_t params_end = sip_find(buf, at, end, '?');
 
 		uri->params = sip_span_of(at + 1, params_end);
 		at = params_end;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Comma-separated lists (RFC 3261 7.3.1). */
-#include "sip/sip.h"
+#include "sip/grammar.h"
 
 /* The end of the quoted string that begins at p (on its first quote), or `end` where it is not
  * closed. */
@@ -32,45 +32,49 @@ static const char *skip_comment(const char *p, const char *end)
 	return end;
 }
 
-static const char *skip_brackets(const char *p, const char *end)
-{
-	const char *close = memchr(p, '>', (size_t)(end - p));
+/* What may stand in a list without ending a value or hiding a comma. */
+#define PLAIN(c) ((c) != ',' && (c) != '"' && (c) != '<' && (c) != '(')
+#define PLAIN4(c) PLAIN(c), PLAIN((c) + 1), PLAIN((c) + 2), PLAIN((c) + 3)
+#define PLAIN16(c) PLAIN4(c), PLAIN4((c) + 4), PLAIN4((c) + 8), PLAIN4((c) + 12)
+#define PLAIN64(c) PLAIN16(c), PLAIN16((c) + 16), PLAIN16((c) + 32), PLAIN16((c) + 48)
 
-	return close != NULL ? close + 1 : end;
-}
+static const uint8_t plain_table[256] = {PLAIN64(0), PLAIN64(64), PLAIN64(128), PLAIN64(192)};
+static _Alignas(16) const uint8_t plain_rows[16] = {SIP_CLASS_ROWS(PLAIN)};
 
 /*
- * The comma that ends the value which begins at p, or `end`. What is opened and not closed takes
+ * The comma that ends the value which begins at `at`, or `end`. What is opened and not closed takes
  * all that follows: to look on behind it would cost the square of the length.
  */
-static const char *value_end(const char *p, const char *end)
+static inline uint32_t value_end(const char *buf, uint32_t at, uint32_t end)
 {
-	while (p < end && *p != ',') {
-		if (*p == '"')
-			p = skip_quoted(p, end);
-		else if (*p == '<')
-			p = skip_brackets(p, end);
-		else if (*p == '(')
-			p = skip_comment(p, end);
-		else
-			p++;
+	for (;;) {
+		at = sip_class_skip(buf, at, end, plain_rows, true, plain_table, 1);
+		if (at == end || buf[at] == ',')
+			return at;
+		if (buf[at] == '<') {
+			at = sip_find(buf, at, end, '>');
+			at += at != end;
+		} else {
+			const char *after = buf[at] == '"' ? skip_quoted(buf + at, buf + end)
+							   : skip_comment(buf + at, buf + end);
+
+			at = (uint32_t)(after - buf);
+		}
 	}
-	return p;
 }
 
 bool sip_list_next(const char *buf, struct sip_span list, uint32_t *at, struct sip_span *value)
 {
-	const char *end = buf + list.off + list.len;
+	const uint32_t end = list.off + list.len;
 
 	while (*at < list.len) {
-		const char *begin = buf + list.off + *at;
-		const char *comma = value_end(begin, end);
-		struct str text = str_trim(str_of(begin, (size_t)(comma - begin)));
+		uint32_t begin = list.off + *at, comma = value_end(buf, begin, end);
 
-		*at = (uint32_t)(comma - (buf + list.off)) + 1;
-		if (text.len == 0)
+		begin = sip_skip_lws(buf, begin, comma);
+		*at = comma - list.off + 1;
+		if (begin == comma)
 			continue;
-		*value = (struct sip_span){(uint32_t)(text.s - buf), text.len};
+		*value = sip_span_of(begin, sip_skip_lws_back(buf, begin, comma));
 		return true;
 	}
 	return false;
