@@ -208,17 +208,17 @@ struct param {
 
 static inline void params_window(struct params *p, struct window w, uint32_t base)
 {
+	uint64_t inside = bits_below(at_most_64(p->end - base));
+
 	p->base = base;
-	p->stops = window_of_set(w, set_of_params) | window_is(w, '<');
+	p->stops = ((window_of_set(w, set_of_params) | window_is(w, '<')) & inside) | ~inside;
 }
 
-/* The first stop at or behind `from`, an offset in the window, or where the parameters end; 64
- * where it is not in the window. */
+/* The first stop at or behind `from`, or where the parameters end; 64 where neither is in the
+ * window. */
 static inline uint32_t params_stop(const struct params *p, uint32_t from)
 {
-	uint32_t stop = first_bit(p->stops & ~bits_below(from)), room = p->end - p->base;
-
-	return stop < room ? stop : at_most_64(room);
+	return first_bit(p->stops & ~bits_below(from));
 }
 
 /*
@@ -228,31 +228,30 @@ static inline uint32_t params_stop(const struct params *p, uint32_t from)
  */
 static inline bool param_usual(struct params *p, struct param *out)
 {
+	const char *text = p->in.buf + p->base;
 	uint32_t name, equal, stop;
 
-	/* Where the window does not show all of it, once more in one that begins with it. */
+	/* Where the window does not show all of it, once more in one that begins with it. Behind
+	 * the last one stands what ends a header's value, and no '='. */
 	for (;;) {
 		name = p->at + 1 - p->base;
 		equal = stop = params_stop(p, name);
-		if (stop < 64 && p->in.buf[p->base + stop] == '=' && p->base + stop != p->end) {
-			do {
-				stop = params_stop(p, stop + 1);
-			} while (stop < 64 && p->base + stop != p->end &&
-				 p->in.buf[p->base + stop] == '=');
-		}
+		while (stop < 64 && text[stop] == '=')
+			stop = params_stop(p, stop + 1);
 		if (__builtin_expect(stop < 64, 1))
 			break;
 		if (p->base == p->at)
 			return false;
 		params_window(p, window_at(p->in, p->at), p->at);
+		text = p->in.buf + p->base;
 	}
-	if ((p->base + stop != p->end && p->in.buf[p->base + stop] != ';') || equal == name ||
+	if ((text[stop] != ';' && p->base + stop != p->end) || equal == name ||
 		p->base + name + 8 > p->in.limit)
 		return false;
 	out->has_value = equal != stop;
 	out->name = (struct sip_span){p->base + name, equal - name};
 	out->value = sip_span_of(p->base + equal + 1, p->base + stop);
-	out->word = word_of(p->in.buf + out->name.off, out->name.len);
+	out->word = word_of(text + name, equal - name);
 	p->at = p->base + stop;
 	return !out->has_value || equal + 1 != stop;
 }

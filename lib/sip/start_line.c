@@ -189,8 +189,9 @@ static inline bool usual_status_line(
 enum sip_error sip_start_line(struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
 	msg->start_line = span(from, to);
-	if (__builtin_expect(to - from >= 16, 1) &&
-		(usual_request_line(msg, buf, from, to) || usual_status_line(msg, buf, from, to)))
+	if (to - from >= 12 && usual_status_line(msg, buf, from, to))
+		return SIP_OK;
+	if (to - from >= 16 && usual_request_line(msg, buf, from, to))
 		return SIP_OK;
 	if (begins_sip(buf, from, to))
 		return parse_status_line(msg, buf, from, to);
