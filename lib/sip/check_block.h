@@ -163,31 +163,36 @@ static inline bool port_usual(struct source in, uint32_t colon, uint32_t end, ui
 /* ---- hosts ---- */
 
 /*
- * A name of at most 63 characters in the window that begins with it: labels that neither begin nor
- * end with '-', and a letter at the end, which no address has.
+ * A name of at most 63 characters: labels that neither begin nor end with '-', and a letter at the
+ * end, which no address has.
  */
-static inline bool name_usual(struct source in, uint32_t at, uint32_t len, struct window w)
+static __attribute__((noinline)) bool name_usual(struct source in, uint32_t at, uint32_t len)
 {
-	uint64_t dots = window_is(w, '.'), hyphens = window_is(w, '-'), all = bits_below(len);
-	uint64_t begin = dots << 1 | 1, end = dots >> 1;
+	struct window w;
+	uint64_t dots, hyphens, all = bits_below(at_most_64(len)), begin;
 
-	return len - 1 < 63 && str_is_alpha(in.buf[at + len - 1]) &&
-	       (window_misses(w, sip_text_rows[__builtin_ctz(SIP_TEXT_HOST)]) & all) == 0 &&
-	       (((dots | hyphens) & begin) & all) == 0 && (hyphens & end & all) == 0;
+	if (len - 1 >= 63 || !str_is_alpha(in.buf[at + len - 1]))
+		return false;
+	w = window_at(in, at);
+	dots = window_is(w, '.');
+	hyphens = window_is(w, '-');
+	begin = dots << 1 | 1;
+	return ((window_misses(w, sip_text_rows[__builtin_ctz(SIP_TEXT_HOST)]) |
+			((dots | hyphens) & begin) | (hyphens & dots >> 1)) &
+		       all) == 0;
 }
 
-/* Whether [at, at + len), with which the window begins, is a host; *ip4 and *address as in struct
- * sip_host. */
+/* Whether [at, at + len) is a host; *ip4 and *address as in struct sip_host. */
 static inline bool host_usual(
-	struct source in, uint32_t at, uint32_t len, struct window w, bool *ip4, uint32_t *address)
+	struct source in, uint32_t at, uint32_t len, bool *ip4, uint32_t *address)
 {
-	if (at + 16 <= in.limit && sip_ip4_short(in.buf + at, len, address)) {
+	if (__builtin_expect(at + 16 <= in.limit && sip_ip4_short(in.buf + at, len, address), 1)) {
 		*ip4 = true;
 		return true;
 	}
 	*ip4 = false;
 	*address = 0;
-	return name_usual(in, at, len, w);
+	return name_usual(in, at, len);
 }
 
 /* ---- parameters of header fields ---- */
@@ -358,7 +363,7 @@ static __attribute__((noinline)) bool via_usual(
 	stop = first_bit(window_is(w, ':') & bits_below(port_end));
 	stop = stop < port_end ? stop : port_end;
 	if (port_end == 64 || (at + port_end != end && in.buf[at + port_end] != ';') ||
-		!host_usual(in, at, stop, w, &out->host_is_ip4, &out->ip4) ||
+		!host_usual(in, at, stop, &out->host_is_ip4, &out->ip4) ||
 		(stop != port_end && !port_usual(in, at + stop, at + port_end, &out->port)))
 		return false;
 	out->host = (struct sip_span){at, stop};
@@ -388,7 +393,7 @@ static inline uint32_t scheme_usual(const char *p)
 							   : 0;
 }
 
-static inline bool address_params(
+static __attribute__((noinline)) bool address_params(
 	struct source in, uint32_t at, uint32_t end, struct sip_address *out)
 {
 	struct params params = {.in = in, .at = at, .end = end};
@@ -438,8 +443,9 @@ static inline bool brackets_usual(struct source in, struct sip_span value, uint3
 
 /* `name <uri>;params`, without quotes, or `uri;params`, without brackets. */
 static __attribute__((noinline)) bool bare_usual(
-	struct source in, struct sip_span value, struct window w, struct sip_address *out)
+	struct source in, struct sip_span value, struct sip_address *out)
 {
+	struct window w = window_at(in, value.off);
 	uint64_t stops = window_of_set(w, set_of_bare) | window_is(w, '<') | window_is(w, '?') |
 			 window_is(w, '\\');
 	uint32_t stop = first_bit(stops), room = at_most_64(value.len), scheme;
@@ -479,7 +485,7 @@ static __attribute__((noinline)) bool address_usual(
 	if (in.buf[open] == '<')
 		return brackets_usual(in, value, open, w, out);
 	if (in.buf[open] != '"')
-		return bare_usual(in, value, w, out);
+		return bare_usual(in, value, out);
 	quote = first_bit(window_is(w, '"') & ~1ULL);
 	open += quote + 1;
 	if (quote == 64 || open >= end || in.buf[open - 2] == '\\')
@@ -498,7 +504,7 @@ static __attribute__((noinline)) bool address_usual(
 static inline bool uri_usual(struct source in, struct sip_span text, struct sip_uri *out)
 {
 	const uint32_t at = text.off, len = text.len;
-	struct window w = window_at(in, at), host_window;
+	struct window w = window_at(in, at);
 	uint64_t all = bits_below(at_most_64(len)), signs = window_is(w, '@') & all;
 	uint64_t stops = (window_of_set(w, set_of_uri) & all) | ~all;
 	uint32_t scheme, host, host_end, port_end;
@@ -532,9 +538,7 @@ static inline bool uri_usual(struct source in, struct sip_span text, struct sip_
 	}
 	if (port_end < len && in.buf[at + port_end] != ';')
 		return false;
-	host_window = w;
-	host_window.shift += host;
-	if (!host_usual(in, at + host, host_end - host, host_window, &out->host_is_ip4, &out->ip4))
+	if (!host_usual(in, at + host, host_end - host, &out->host_is_ip4, &out->ip4))
 		return false;
 	out->all = text;
 	out->scheme_text = (struct sip_span){at, scheme - 1};

@@ -150,7 +150,7 @@ static bool place_all(uint64_t multiplier)
 {
 	memset(sip_name_table.slot, 0, sizeof(sip_name_table.slot));
 	for (unsigned i = 0; i < 1U << SIP_NAME_BITS; i++)
-		memset(sip_name_table.slot[i].text, 0xff, SIP_NAME_KNOWN_MAX);
+		memset(sip_name_table.slot[i].text, SIP_NAME_FREE, SIP_NAME_KNOWN_MAX);
 	for (unsigned id = 1; id < SIP_HEADER_COUNT; id++) {
 		struct str compact = {&headers[id].compact, 1};
 
@@ -168,13 +168,13 @@ static bool place_methods(uint64_t multiplier)
 {
 	struct sip_method_table *t = &sip_method_table;
 
-	memset(t->name, 0xff, sizeof(t->name));
-	memset(t->id, 0, sizeof(t->id));
+	memset(t->name, 0, sizeof(t->name));
+	memset(t->id, SIP_METHOD_OTHER, sizeof(t->id));
 	for (unsigned id = 1; id < SIP_METHOD_OTHER; id++) {
 		struct padded padded = pad(methods[id]);
 		unsigned slot = sip_method_slot(first_word(&padded), methods[id].len, multiplier);
 
-		if (methods[id].len >= SIP_NAME_SHORT || t->id[slot] != 0)
+		if (methods[id].len >= SIP_NAME_SHORT || t->id[slot] != SIP_METHOD_OTHER)
 			return false;
 		t->id[slot] = (uint8_t)id;
 		memcpy(t->name[slot], padded.text, SIP_METHOD_KNOWN_MAX);

@@ -16,9 +16,12 @@
 #define SIP_NAME_SHORT 16     /* names shorter than this are known in one step */
 #define SIP_NAME_KNOWN_MAX 28 /* no known name is longer */
 
+/* What a free place holds, which no name as sip_name_short() makes it does. */
+#define SIP_NAME_FREE 1
+
 /*
  * A name with its letters lowered and zeros behind its end, so that it differs from every other
- * name of whatever length; what is free is equal to none.
+ * name of whatever length.
  */
 struct sip_name {
 	_Alignas(32) char text[SIP_NAME_KNOWN_MAX];
@@ -70,7 +73,7 @@ static inline const struct sip_name *sip_name_short(__m128i text, uint64_t len)
 /* As above, but with letters as they are. */
 struct sip_method_table {
 	uint64_t multiplier;
-	uint8_t id[1 << SIP_METHOD_BITS]; /* enum sip_method */
+	uint8_t id[1 << SIP_METHOD_BITS]; /* enum sip_method; OTHER where the place is free */
 	_Alignas(16) char name[1 << SIP_METHOD_BITS][SIP_METHOD_KNOWN_MAX];
 };
 

@@ -212,6 +212,34 @@ static void test_random_text_indexes_alike(void **state)
 	}
 }
 
+/* Lines that no table of names may take for one of its free places. */
+static void test_lines_of_one_byte_index_alike(void **state)
+{
+	for (unsigned c = 0; c < 256; c++)
+		for (uint32_t n = 1; n < 40; n++) {
+			char run[40];
+			uint32_t at = 0;
+
+			memset(run, (int)c, n);
+			for (unsigned where = 0; where < 2; where++) {
+				at = 0;
+				if (where == 0) {
+					memcpy(text, run, n);
+					at = n +
+					     (uint32_t)sprintf(text + n, " sip:a@b SIP/2.0\r\n");
+				} else {
+					at = (uint32_t)sprintf(
+						text, "ACK sip:a@b SIP/2.0\r\nTo: a\r\n");
+					memcpy(text + at, run, n);
+					at += n;
+					at += (uint32_t)sprintf(text + at, "\r\n");
+				}
+				at += (uint32_t)sprintf(text + at, "From: b\r\n\r\n");
+				must_hold(str_of(text, at), "a line of one byte", c << 8 | n);
+			}
+		}
+}
+
 /* More line ends than one round of the scanner holds, folded or not, and far more than an index
  * holds. */
 static void test_many_lines_index_alike(void **state)
@@ -297,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_each_byte_replaced_indexes_alike),
 		cmocka_unit_test(test_mutated_messages_index_alike),
 		cmocka_unit_test(test_random_text_indexes_alike),
+		cmocka_unit_test(test_lines_of_one_byte_index_alike),
 		cmocka_unit_test(test_many_lines_index_alike),
 		cmocka_unit_test(test_corpora_index_alike),
 	};
