@@ -120,7 +120,8 @@ SANITIZERS = {
 def sanitize(args, tally):
     path = build("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", targets=("all",))
     run_cmocka(path, tally, env=SANITIZERS, label="asan ")
-    pytest_run(args, tally, "asan", {**SANITIZERS, "SIPLANE": str(path / "app/siplane/siplane")}, marker="sanitize")
+    pytest_run(args, tally, "asan", {**SANITIZERS, "SIPLANE": str(path / "app/siplane/siplane"),
+                                     "SIPLANE_GEN": str(path / "app/siplane-gen/siplane-gen")}, marker="sanitize")
 
 
 NO_EAL = ("base", "sip", "net", "route", "proxy", "access", "dispatch")

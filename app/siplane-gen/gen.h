@@ -29,7 +29,7 @@
 #define GEN_ADDRESSES_MAX 4  /* of one device */
 #define GEN_VARIABLES_MAX 32 /* --set NAME=VALUE */
 #define GEN_PORTS_MAX 4096   /* source ports */
-#define GEN_USERS 1000         /* values of {user} where --users does not say */
+#define GEN_USERS 1000       /* values of {user} where --users does not say */
 #define GEN_STATUS_MAX 700   /* SIP status codes are below */
 
 /* Set by SIGINT and SIGTERM: the trial under way ends in order and gen_trial() returns -EINTR. */
@@ -76,7 +76,7 @@ struct gen_config {
 	uint64_t t1_ns, t2_ns; /* RFC 3261 17.1.1.1 */
 	uint64_t late_ns;      /* a slot that is sent later than this is missed */
 	uint64_t drain_ns; /* longest wait for stragglers; UINT64_MAX: as long as calls are open */
-	uint64_t users; /* 0: GEN_USERS */
+	uint64_t users;    /* 0: GEN_USERS */
 	bool random_users;
 	const char *password; /* NULL: the scenario's auth_password; the reflector's "secret" */
 	struct gen_variable variable[GEN_VARIABLES_MAX];
@@ -238,8 +238,9 @@ struct gen_trial {
 struct gen *gen_open(const struct gen_config *config, char *error, size_t error_size);
 /*
  * One run. Waits after the last attempt until no call is open, or config.drain_ns. What an earlier
- * trial left is forgotten; its answers count as foreign. 0; -EINTR where it was ended early (the
- * figures hold so far); another -errno with a sentence in gen_error().
+ * trial left in queues is thrown away; an answer of its that comes still later counts as foreign.
+ * 0; -EINTR where it was ended early (the figures hold so far); another -errno with a sentence in
+ * gen_error().
  */
 int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *out);
 const char *gen_error(const struct gen *g);

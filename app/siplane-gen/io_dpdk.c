@@ -25,6 +25,8 @@
 #define BUFFERS_PER_DEVICE 16384U
 #define MEMORY_BESIDE_POOLS (64ULL << 20)
 #define ARP_NS (5 * CLOCK_NS_PER_S)
+#define LINK_NS (5 * CLOCK_NS_PER_S)
+#define LINK_SETTLES_NS (50 * CLOCK_NS_PER_MS)
 /* The other process learns of a link (memif) from a thread of its own, a little later than we. */
 #define LINK_SETTLE_NS (100 * CLOCK_NS_PER_MS)
 #define SEND_TRIES 64
@@ -47,7 +49,7 @@ struct device {
 	struct dpdk_side *side[2]; /* that it serves */
 	unsigned sides;
 	uint16_t kernel_port; /* UINT16_MAX: no exception interface */
-	bool open;
+	bool open, settled;   /* the link has been up for a while */
 };
 
 static struct {
@@ -279,6 +281,27 @@ static void dpdk_poll(struct io *io, uint64_t now)
 		kernel_resolve(d.kernel, &hop);
 }
 
+/*
+ * Whether there is a link, now or soon. One that has just come up (memif) loses what is sent while
+ * the other side still sets up its queues.
+ */
+static bool link_wait(const struct dpdk_side *s)
+{
+	uint64_t begun = clock_now_ns();
+	bool waited = false;
+
+	while (!port_link_up(&s->device->port)) {
+		if (gen_interrupted || clock_now_ns() - begun > LINK_NS)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		waited = true;
+	}
+	if (waited || !s->device->settled)
+		nanosleep(&(struct timespec){.tv_nsec = LINK_SETTLES_NS}, NULL);
+	s->device->settled = true;
+	return true;
+}
+
 /* ARP and ND, before anything is measured. */
 static int dpdk_ready(
 	struct io *io, const struct net_endpoint *target, char *error, size_t error_size)
@@ -290,18 +313,10 @@ static int dpdk_ready(
 	struct kernel_hop hop = {0};
 
 	net_addr_format(&target->addr, text);
-	if (d.kernel == NULL || s->device->kernel_port == UINT16_MAX) {
-		/* A link that comes up late (memif) would lose the first messages. */
-		while (!port_link_up(&s->device->port)) {
-			if (gen_interrupted || clock_now_ns() - begun > ARP_NS)
-				return gen_fail(error, error_size, ENETDOWN,
-					"device %s has no link: is the other side there?",
-					s->device->port.name);
-			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-		}
-		nanosleep(&(struct timespec){.tv_nsec = LINK_SETTLE_NS}, NULL);
+	if (!link_wait(s))
+		return gen_fail(error, error_size, ENETDOWN, "no link: is the other side there?");
+	if (d.kernel == NULL || s->device->kernel_port == UINT16_MAX)
 		return 0;
-	}
 	for (; now - begun < ARP_NS && !gen_interrupted; now = clock_now_ns()) {
 		unsigned n = dpdk_receive(io, p, GEN_BURST);
 

@@ -18,6 +18,9 @@
 /* SIGINT: how long open calls may take. */
 #define INTERRUPTED_NS (500 * CLOCK_NS_PER_MS)
 #define BOTH_IDLE_NS (50 * CLOCK_NS_PER_US)
+/* Between trials: silence that is long enough, and the longest wait for it. */
+#define DISCARD_QUIET_NS (2 * CLOCK_NS_PER_MS)
+#define DISCARD_NS (100 * CLOCK_NS_PER_MS)
 
 volatile sig_atomic_t gen_interrupted;
 
@@ -31,7 +34,8 @@ struct gen {
 	struct calls *calls;
 	struct reflector *reflects;
 	struct gen_reflected reflected;
-	uint32_t runs;
+	uint32_t runs; /* number in branches; begins at random */
+	uint32_t trials;
 	uint64_t poll_at;
 	char error[GEN_ERROR_MAX];
 };
@@ -310,6 +314,7 @@ struct gen *gen_open(const struct gen_config *config, char *error, size_t error_
 		g = gen_open_io(config, scenario, side[0], side[1], &target, error, error_size);
 		if (g == NULL)
 			return NULL;
+		/* Said now rather than by the first trial. */
 		if (g->caller == NULL ||
 			g->caller->ready(g->caller, &target, error, error_size) == 0)
 			return g;
@@ -572,6 +577,27 @@ static void loop(struct run *run)
 	}
 }
 
+/* What an earlier trial's stragglers have left in queues is not this one's. Ends with the first
+ * moment of silence. */
+static void discard(struct gen *g)
+{
+	struct io *io = g->caller;
+	uint64_t begun = io->now(io), now = begun, heard = begun;
+	struct packet p[GEN_BURST];
+
+	for (; now - heard < DISCARD_QUIET_NS && now - begun < DISCARD_NS; now = io->now(io)) {
+		unsigned n = io->receive(io, p, GEN_BURST);
+
+		if (n > 0) {
+			heard = now;
+			io->done(io, p, n);
+			continue;
+		}
+		poll_sides(g, now);
+		io->idle(io, heard + DISCARD_QUIET_NS);
+	}
+}
+
 static uint64_t lost_here(const struct gen *g)
 {
 	return (g->caller != NULL ? g->caller->lost(g->caller) : 0) +
@@ -599,9 +625,16 @@ static void judge(const struct gen *g, struct gen_result *r)
 int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *out)
 {
 	struct run run = {.g = g, .trial = trial, .r = out, .sending = true};
-	uint64_t lost = lost_here(g);
+	uint64_t lost;
+	int rc;
 
 	memset(out, 0, sizeof(*out));
+	rc = g->caller->ready(g->caller, &g->bind.target, g->error, sizeof(g->error));
+	if (rc != 0)
+		return rc;
+	if (g->trials++ > 0)
+		discard(g);
+	lost = lost_here(g);
 	out->rate = trial->rate;
 	memset(&g->reflected, 0, sizeof(g->reflected));
 	g->out.refused = g->reflector_out.refused = 0;

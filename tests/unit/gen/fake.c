@@ -166,6 +166,11 @@ static uint64_t lost(struct io *io)
 	return 0;
 }
 
+static int ready(struct io *io, const struct net_endpoint *target, char *error, size_t size)
+{
+	return 0;
+}
+
 static void close_io(struct io *io)
 {
 	fake_destroy(of(io));
@@ -185,6 +190,7 @@ struct fake *fake_create(const struct reflector_config *reflector)
 		.idle = idle,
 		.poll = poll,
 		.lost = lost,
+		.ready = ready,
 		.close = close_io,
 		.room = FAKE_TEXT_MAX - TEMPLATE_SLACK,
 		.port_first = 5070,
