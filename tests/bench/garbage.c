@@ -175,29 +175,32 @@ static void make_items(struct bench *b, const struct kind *k, struct feed_item *
 
 static void measure(struct bench *b, struct rig *r, const struct kind *k)
 {
-	struct feed_item *item = calloc(SET, sizeof(*item));
+	unsigned n = b->count != 0 ? GUARD_SET : SET;
+	struct feed_item *item = calloc(n, sizeof(*item));
 	struct figures f;
 	struct feed feed;
 	char metric[64];
-	double in;
 
 	if (item == NULL)
 		bench_fail(b, "not enough memory");
-	make_items(b, k, item, SET);
-	feed_create(b, &feed, r, 0, item, SET, ROOM);
+	make_items(b, k, item, n);
+	feed_create(b, &feed, r, 0, item, n, ROOM);
 	figures_init(&f);
 	feed_run(b, &feed, b->seconds / 3, &f);
-	in = (double)f.counter[COUNTER_FRAMES_IN];
 	if (f.counter[COUNTER_FORWARDED] != 0)
-		bench_fail(b, "%s: %" PRIu64 " of %.0f were forwarded", k->note,
-			f.counter[COUNTER_FORWARDED], in);
+		bench_fail(
+			b, "%s: %" PRIu64 " were forwarded", k->note, f.counter[COUNTER_FORWARDED]);
 	feed_rows(b, &f, k->variant, k->note);
-	snprintf(metric, sizeof(metric), "answered%s", k->variant);
-	bench_value(b, metric, "%", 100 * (double)f.counter[COUNTER_ANSWERED] / in, "ring",
-		"the rest was dropped");
+	if (b->count == 0) {
+		snprintf(metric, sizeof(metric), "answered%s", k->variant);
+		bench_value(b, metric, "%",
+			100 * (double)f.counter[COUNTER_ANSWERED] /
+				(double)f.counter[COUNTER_FRAMES_IN],
+			"ring", "the rest was dropped");
+	}
 	figures_free(&f);
 	feed_destroy(&feed);
-	for (unsigned i = 0; i < SET; i++)
+	for (unsigned i = 0; i < n; i++)
 		free((void *)(uintptr_t)item[i].text.s);
 	free(item);
 }
@@ -206,7 +209,7 @@ int case_malformed(struct bench *b)
 {
 	struct rig *r = bench_rig(b, 1, 1500);
 
-	for (unsigned i = 0; i < RTE_DIM(kinds); i++)
+	for (unsigned i = 0; i < (b->count != 0 ? 1 : RTE_DIM(kinds)); i++)
 		measure(b, r, &kinds[i]);
 	bench_rig_end(r);
 	return 0;

@@ -23,7 +23,8 @@ SCANNER = "avx2"
 # A stage is what its entry point and all that it calls execute.
 PIPELINE = {"classify": ("classify_burst",), "index": ("index_burst",), "route": ("route_burst",), "rewrite": ("rewrite_burst",),
             "transmit": ("transmit_burst",), "send": ("transmit_flush",)}
-CASES = {"parse": {"index": ("sip_msg_index",), "check": ("sip_msg_check",)}, "dispatch": PIPELINE, "response": PIPELINE}
+CASES = {"parse": {"index": ("sip_msg_index",), "check": ("sip_msg_check",)},
+         **{case: PIPELINE for case in ("dispatch", "response", "indialog", "options", "malformed")}}
 
 
 class Broken(Exception):

@@ -25,6 +25,11 @@ static void set_create(struct bench *b, struct set *s, unsigned size)
 		bench_fail(b, "not enough memory");
 }
 
+static unsigned set_size(const struct bench *b)
+{
+	return b->count != 0 ? GUARD_SET : SET;
+}
+
 static void set_destroy(struct set *s)
 {
 	for (unsigned i = 0; i < s->n; i++) {
@@ -93,6 +98,8 @@ struct rig *bench_rig(struct bench *b, unsigned workers, unsigned mtu)
 		.queues = workers,
 		.mtu = mtu,
 		.buffers_big = BIG_BUFFERS,
+		/* siplane's default; in a short count as good as none, as it is in the long run. */
+		.reply_rate = b->count != 0 ? 1 : 100,
 	};
 	struct rig *r;
 
@@ -338,7 +345,7 @@ int case_dispatch(struct bench *b)
 	struct desk *d = desk_of();
 	struct set ours, others;
 
-	make_invites(b, d, &ours, b->count != 0 ? GUARD_SET : SET, &spec);
+	make_invites(b, d, &ours, set_size(b), &spec);
 	if (b->count != 0 || b->show != 0 || !make_corpus(b, d, r, &others))
 		return measure_case(b, r, &ours, COUNTER_FORWARDED, bench_build());
 	compare(b, r, &ours, &others);
@@ -350,7 +357,7 @@ int case_dispatch(struct bench *b)
 
 int case_response(struct bench *b)
 {
-	unsigned n = b->count != 0 ? GUARD_SET : SET;
+	unsigned n = set_size(b);
 	struct rig *r = bench_rig(b, 1, MTU);
 	struct desk *d = desk_of();
 	struct call c;
@@ -388,8 +395,8 @@ int case_indialog(struct bench *b)
 	struct call c;
 	struct set s;
 
-	set_create(b, &s, SET);
-	for (unsigned i = 0; i < SET; i++) {
+	set_create(b, &s, set_size(b));
+	for (unsigned i = 0; i < set_size(b); i++) {
 		bool from_callee = i / PORT_BURST % 4 == 3;
 
 		call_of(&c, i);
@@ -407,7 +414,7 @@ int case_options(struct bench *b)
 	struct rig *r = bench_rig(b, 1, MTU);
 	struct set s;
 
-	make_invites(b, desk_of(), &s, SET, &spec);
+	make_invites(b, desk_of(), &s, set_size(b), &spec);
 	return measure_case(b, r, &s, COUNTER_ANSWERED, "200 from options_reply()");
 }
 

@@ -280,7 +280,7 @@ struct rig *rig_create_with(const struct rig_config *config)
 		.held_small = 64,
 		.held_big = 4,
 		.xlog_rate = 100,
-		.reply_rate = 1000,
+		.reply_rate = config->reply_rate != 0 ? config->reply_rate : 1000,
 	};
 
 	r->pipeline = pipeline_create(&pc, error, sizeof(error));

@@ -39,6 +39,7 @@ struct rig_config {
 	const struct kernel_hops *hops;
 	unsigned workers, queues;      /* queues: pairs a port */
 	unsigned mtu;                  /* 0: 1500 */
+	unsigned reply_rate;           /* pipeline_config's; 0: 1000 */
 	unsigned buffers, buffers_big; /* 0: what tests need */
 };
 
