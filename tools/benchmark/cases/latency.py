@@ -24,8 +24,11 @@ MAC = {"edge": "02:00:00:00:0e:01", "core": "02:00:00:00:0c:01", "caller": "02:0
 ROUNDS = 5
 TRIAL_S = 0.4
 SEARCH_S = 0.3
-RATE_FIRST, RATE_MOST = 10_000, 10_000_000
+RATE_FIRST, RATE_LEAST, RATE_MOST = 10_000, 100, 10_000_000
+REACHED = 0.98  # of the rate, or the generator did not keep up
 RESOLUTION = 0.05
+TRIES = 3  # a rate counts as free of loss when one of so many short trials is: one gap of the machine is no limit of siplane
+QUIET_PERCENT = 5
 READY_S = 20
 
 
@@ -127,23 +130,30 @@ def good(result):
     return result["failed"] == 0
 
 
+def sustains(context, stand, rate):
+    """Whether a short trial at the rate loses nothing; and where it was the generator that did not keep up, its words."""
+    for _ in range(TRIES):
+        result, _ = stand.trial(rate, SEARCH_S)
+        context.say(f"{rate:,.0f} a second: {'nothing lost' if good(result) else str(result['failed']) + ' lost'}")
+        if good(result) and result["attempts_per_second"] > REACHED * rate:
+            return True, ""
+    return False, result["limit_reason"] if result["generator_limit"] else ""
+
+
 def find_ndr(context, stand):
     """The highest rate at which a short trial loses nothing: up by doubling, then between the last two."""
-    low, high, rate = 0, None, RATE_FIRST
+    low, high, rate, limit = 0, None, RATE_FIRST, ""
     while high is None or high - low > RESOLUTION * high:
-        result, _ = stand.trial(rate, SEARCH_S)
-        reached = min(rate, result["attempts_per_second"])
-        context.say(f"{rate:,.0f} a second: {'nothing lost' if good(result) else str(result['failed']) + ' lost'}")
-        if good(result) and reached > 0.98 * rate:
+        held, words = sustains(context, stand, rate)
+        if held:
             low = rate
         else:
-            high = rate
-            limit = result["limit_reason"] if result["generator_limit"] else ""
-        if high is not None and high < 100:
-            raise Failed(f"even {high:.0f} a second are not free of loss")
+            high, limit = rate, words
+            if high < RATE_LEAST:
+                raise Failed(f"even {high:.0f} a second are not free of loss")
         rate = (low + high) / 2 if high else rate * 2
         if rate > RATE_MOST:
-            return low, ""
+            break
     return low, limit
 
 
@@ -151,7 +161,9 @@ def gaps(context, build, seconds):
     """What the machine takes away from a loop on each CPU."""
     r = subprocess.run([build / "tests/bench/gaps", str(seconds)], capture_output=True, text=True, check=True)
     found = [json.loads(line) for line in r.stdout.splitlines()]
-    yield context.row("gaps_time", "%", [100 * c["gap_ns"] / c["ns"] for c in found], "", "of a CPU's time, stood still")
+    still = [100 * c["gap_ns"] / c["ns"] for c in found]
+    yield context.row("gaps_time", "%", still, "", "of a CPU's time, stood still"
+                      + ("; OTHERS ARE BUSY HERE: the latencies below are theirs" if max(still) > QUIET_PERCENT else ""))
     yield context.row("gaps_longest_us", "us", [c["longest_ns"] / 1e3 for c in found], "", "a CPU")
     for us in GAPS_US:
         yield context.row(f"gaps_per_second/{us}us", "1/s", [1e9 * c["at_least_us"][str(us)] / c["ns"] for c in found], "",
