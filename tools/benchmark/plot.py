@@ -93,6 +93,19 @@ def nines(percent):
 LATENCY_LEFT_OUT = ("loopback_10_percent", "loopback_90_percent")
 
 
+def gaps(rows):
+    """[(microseconds, where on the axis)]: how long a moment drawn by lot has to wait until the machine goes on."""
+    rate = sorted((first_number(r.variant), r.median / 1e6) for r in of(rows, "latency", "gaps_per_second"))  # a microsecond
+    longest = max((r.max for r in of(rows, "latency", "gaps_longest_us")), default=0)
+    rate = [(us, n) for us, n in rate if us < longest] + [(longest, 0)]
+    points, share = [], 0.0
+    for (us, n), (further, m) in reversed(list(zip(rate, rate[1:]))):
+        share += (n + m) / 2 * (further - us)
+        if 0 < share < 1:
+            points.append((us, nines(100 * (1 - share))))
+    return points
+
+
 def latency(rows):
     """Latency CDF at parts of the highest rate without loss."""
     curves = {}
@@ -105,18 +118,21 @@ def latency(rows):
     colours = {"loopback": GREY, "10": SKY, "50": BLUE, "90": RED}
     used = [r for points in curves.values() for _, _, r in points]
     out, plots = [], []
-    for i, (variant, points) in enumerate(curves.items()):
+    for i, variant in enumerate(sorted(curves, key=lambda v: not v.startswith("loopback"))):
         colour = next((c for key, c in colours.items() if variant.startswith(key)), GREEN)
-        out += data(f"c{i}", [(x, y) for x, y, _ in sorted(points, key=lambda p: p[1])])
+        out += data(f"c{i}", [(x, y) for x, y, _ in sorted(curves[variant], key=lambda p: p[1])])
         text = f"through siplane at {variant.split('_')[0]} % of NDR"
         if variant.startswith("loopback"):
             text = "generator alone, its own reflector"
         plots.append(f'$c{i} using 1:2 with linespoints lw 2.5 pt 7 ps 0.6 lc rgb "{colour}"'
                      f'{" dt 2" if variant.startswith("loopback") else ""} title {quoted(text)}')
+    if len(still := gaps(rows)) > 1:
+        out += data("gaps", still)
+        plots.append(f'$gaps using 1:2 with lines lw 1.5 dt 3 lc rgb "{INK}" title "a loop that only reads the clock"')
     tics = ", ".join(f'"{p} %%" {nines(p):.4f}' for p in (0, 50, 90, 99, 99.9, 99.99))
     return head("Latency, request to answer, both through one worker", used, [
         'set xlabel "microseconds"', 'set ylabel "answers that are there"', "set logscale x", f"set ytics ({tics})",
-        f'set grid xtics mxtics ytics linetype 1 linewidth 0.5 linecolor rgb "{FAINT}"',
+        f'set grid xtics mxtics ytics linetype 1 linewidth 0.5 linecolor rgb "{FAINT}"', "set rmargin 5",
         "set yrange [0:4.2]", "set key top left Left reverse"]) + out + ["plot " + ", ".join(plots)]
 
 

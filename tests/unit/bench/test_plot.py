@@ -61,5 +61,15 @@ def test_variants_of_a_case_stay_out_of_its_bar():
     assert plot.stage_cycles(rows, "dispatch") == {"index": 200, "a_new_stage": 300}
 
 
+def test_gaps_become_the_wait_of_a_moment():
+    # 100 gaps a second of 10 ms would be all the time; one a second of 10,000 us is 1 %, and half of it waits 5,000 us.
+    rows = [row("latency", f"gaps_per_second/{us}us", 1) for us in (1, 5000)]
+    rows.append(Row("latency", "gaps_longest_us", "us", 10_000, 10_000, 10_000, "", "", ""))
+    wait = dict(plot.gaps(rows))
+    assert wait[1] == pytest.approx(plot.nines(100 - 0.75), rel=0.01)  # between the last bound and the longest, half are taken
+    assert wait[5000] == pytest.approx(plot.nines(100 - 0.25), rel=0.01)
+    assert plot.gaps([]) == []
+
+
 def test_percentiles_on_the_axis():
     assert [round(plot.nines(p), 9) for p in (0, 90, 99, 99.9)] == [0, 1, 2, 3]

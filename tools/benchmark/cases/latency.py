@@ -16,7 +16,7 @@ SUMMARY = "latency through siplane over memif, generator and siplane on a core e
 
 PERCENT_OF_NDR = (10, 50, 90)
 PERCENTILES = (10, 25, 50, 75, 90, 95, 99, 99.9, 99.99)
-GAPS_US = (1, 8, 64, 512, 4096)
+GAPS_US = tuple(2 ** n for n in range(16))
 DESTINATIONS = [f"10.20.0.{n}" for n in range(11, 15)]
 # Memory that two processes share: rings of 2^12 ride out what the machine takes away from either.
 MEMIF = "net_memif_{name},role={role},socket-abstract=no,socket={socket},rsize=12"
