@@ -197,9 +197,11 @@ struct gen_result {
 	char limit_reason[96];
 	bool interrupted;
 	/* times */
-	double rate;                    /* as asked, attempts a second */
-	uint64_t sending_ns;            /* from the first slot to the last attempt */
-	uint64_t duration_ns;           /* with the wait for stragglers */
+	double rate;          /* as asked, attempts a second */
+	uint64_t sending_ns;  /* from the first slot to the last attempt */
+	uint64_t duration_ns; /* with the wait for stragglers */
+	uint64_t cpu_ns;      /* of this thread: a device is polled, so it is busy without work, too
+			       */
 	struct gen_reflected reflected; /* where this process is also the reflector */
 };
 

@@ -237,10 +237,11 @@ int gen_result_json(const struct gen_result *r, FILE *out)
 
 	fprintf(out,
 		"{\"rate\":%.9g,\"attempts_per_second\":%.9g,\"messages_per_second\":%.9g,"
-		"\"sending_s\":%.9f,\"duration_s\":%.9f,\"lateness_max_us\":%.9g",
+		"\"sending_s\":%.9f,\"duration_s\":%.9f,\"cpu_s\":%.9f,\"lateness_max_us\":%.9g",
 		r->rate, per_second(r->attempts, r->sending_ns),
 		per_second(r->sent + r->received, r->duration_ns), (double)r->sending_ns / 1e9,
-		(double)r->duration_ns / 1e9, (double)r->lateness_max_ns * US);
+		(double)r->duration_ns / 1e9, (double)r->cpu_ns / 1e9,
+		(double)r->lateness_max_ns * US);
 	for (unsigned i = 0; i < sizeof(number) / sizeof(number[0]); i++)
 		fprintf(out, ",\"%s\":%" PRIu64, number[i].name, number[i].n);
 	fputs(",\"failed_by\":{", out);

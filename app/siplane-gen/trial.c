@@ -6,8 +6,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "internal.h"
 
@@ -35,7 +34,6 @@ struct gen {
 	struct reflector *reflects;
 	struct gen_reflected reflected;
 	uint32_t runs; /* number in branches; begins at random */
-	uint32_t trials;
 	uint64_t poll_at;
 	char error[GEN_ERROR_MAX];
 };
@@ -577,25 +575,41 @@ static void loop(struct run *run)
 	}
 }
 
-/* What an earlier trial's stragglers have left in queues is not this one's. Ends with the first
- * moment of silence. */
+static unsigned throw_away(struct io *io)
+{
+	struct packet p[GEN_BURST];
+	unsigned n = io != NULL ? io->receive(io, p, GEN_BURST) : 0;
+
+	if (n > 0)
+		io->done(io, p, n);
+	return n;
+}
+
+/*
+ * What an earlier trial's stragglers have left in queues is not this one's. Ends with the first
+ * moment of silence. A memif has room for what is sent once its receiver has polled it.
+ */
 static void discard(struct gen *g)
 {
 	struct io *io = g->caller;
 	uint64_t begun = io->now(io), now = begun, heard = begun;
-	struct packet p[GEN_BURST];
 
 	for (; now - heard < DISCARD_QUIET_NS && now - begun < DISCARD_NS; now = io->now(io)) {
-		unsigned n = io->receive(io, p, GEN_BURST);
-
-		if (n > 0) {
+		if (throw_away(g->caller) + throw_away(g->reflector) > 0) {
 			heard = now;
-			io->done(io, p, n);
 			continue;
 		}
 		poll_sides(g, now);
 		io->idle(io, heard + DISCARD_QUIET_NS);
 	}
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 static uint64_t lost_here(const struct gen *g)
@@ -632,8 +646,7 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	rc = g->caller->ready(g->caller, &g->bind.target, g->error, sizeof(g->error));
 	if (rc != 0)
 		return rc;
-	if (g->trials++ > 0)
-		discard(g);
+	discard(g);
 	lost = lost_here(g);
 	out->rate = trial->rate;
 	memset(&g->reflected, 0, sizeof(g->reflected));
@@ -649,7 +662,9 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	calls_begin(g->calls, out, g->runs, trial->first, run.begun);
 	schedule_begin(&run.schedule, trial->rate, trial->poisson, g->config.seed);
 	run.progress_at = run.begun + GEN_PROGRESS_NS;
+	out->cpu_ns = cpu_ns();
 	loop(&run);
+	out->cpu_ns = cpu_ns() - out->cpu_ns;
 	calls_end(g->calls);
 	flush(g);
 	out->sending_ns = run.last_ns - run.begun;
@@ -673,6 +688,7 @@ int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result 
 	memset(out, 0, sizeof(*out));
 	memset(&g->reflected, 0, sizeof(g->reflected));
 	g->reflector_out.refused = 0;
+	out->cpu_ns = cpu_ns();
 	while (!gen_interrupted && now < end) {
 		unsigned n = receive_all(g, &now);
 
@@ -691,6 +707,7 @@ int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result 
 							    .result = out}) != 0)
 			break;
 	}
+	out->cpu_ns = cpu_ns() - out->cpu_ns;
 	out->reflected = g->reflected;
 	out->reflected.refused += g->reflector_out.refused;
 	out->duration_ns = now - begun;
