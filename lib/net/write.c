@@ -23,14 +23,13 @@ uint32_t wire_write_ether(const struct net_header *h, uint8_t *out)
 	return n + 2;
 }
 
-uint32_t wire_write_ipv4(
-	const struct net_header *h, uint32_t l4_len, uint16_t id, uint16_t fragment, uint8_t *out)
+/* An IPv4 header without its sum, of a packet of `total` bytes. */
+static inline void put_ipv4(
+	const struct net_header *h, uint32_t total, uint16_t id, uint16_t fragment, uint8_t *out)
 {
-	uint16_t sum;
-
 	out[0] = 0x45;
 	out[1] = h->tos;
-	wire_put16(out + 2, NET_IPV4_LEN + l4_len);
+	wire_put16(out + 2, total);
 	wire_put16(out + 4, id);
 	wire_put16(out + 6, fragment);
 	out[8] = h->ttl != 0 ? h->ttl : WIRE_TTL;
@@ -38,6 +37,14 @@ uint32_t wire_write_ipv4(
 	out[10] = out[11] = 0;
 	memcpy(out + 12, h->src.addr.b, 4);
 	memcpy(out + 16, h->dst.addr.b, 4);
+}
+
+uint32_t wire_write_ipv4(
+	const struct net_header *h, uint32_t l4_len, uint16_t id, uint16_t fragment, uint8_t *out)
+{
+	uint16_t sum;
+
+	put_ipv4(h, NET_IPV4_LEN + l4_len, id, fragment, out);
 	sum = net_checksum_fold(wire_ipv4_sum(out));
 	memcpy(out + 10, &sum, 2);
 	return NET_IPV4_LEN;
@@ -76,6 +83,12 @@ uint32_t net_header_length(const struct net_header *h)
 	       NET_UDP_LEN;
 }
 
+/* The fragment field of a whole packet. */
+static inline uint16_t fragment_of(const struct net_header *h)
+{
+	return h->dont_fragment ? WIRE_IPV4_DONT_FRAGMENT : 0;
+}
+
 void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t *out)
 {
 	uint32_t n = wire_write_ether(h, out), l4_len = NET_UDP_LEN + payload_len;
@@ -83,26 +96,28 @@ void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t 
 	if (h->dst.addr.family == 6)
 		n += wire_write_ipv6(h, l4_len, WIRE_UDP, out + n);
 	else
-		n += wire_write_ipv4(h, l4_len, h->ip_id,
-			h->dont_fragment ? WIRE_IPV4_DONT_FRAGMENT : 0, out + n);
+		n += wire_write_ipv4(h, l4_len, h->ip_id, fragment_of(h), out + n);
 	net_udp_write(h, payload_len, out + n);
 }
 
 void net_template_make(const struct net_header *h, struct net_template *out)
 {
 	uint32_t length = net_header_length(h);
-	uint8_t *at = out->room + NET_TEMPLATE_ROOM - length, *ip = at + link_length(h);
+	uint8_t *at = out->room + NET_TEMPLATE_ROOM - length, *ip;
 
 	memset(out->room, 0, NET_TEMPLATE_ROOM / 2); /* no headers are shorter */
-	net_header_write(h, 0, at);
 	out->family = h->dst.addr.family;
 	out->length = (uint8_t)length;
+	out->ip_sum = 0;
 	out->pseudo_sum = wire_pseudo_sum(&h->src.addr, &h->dst.addr);
-	if (out->family == 6)
-		return;
-	memset(ip + 2, 0, 2);
-	memset(ip + 10, 0, 2);
-	out->ip_sum = (uint16_t)~net_checksum_fold(wire_ipv4_sum(ip));
+	ip = at + wire_write_ether(h, at);
+	if (out->family == 6) {
+		wire_write_ipv6(h, 0, WIRE_UDP, ip);
+	} else {
+		put_ipv4(h, 0, h->ip_id, fragment_of(h), ip);
+		out->ip_sum = (uint16_t)~net_checksum_fold(wire_ipv4_sum(ip));
+	}
+	net_udp_write(h, 0, out->room + NET_TEMPLATE_ROOM - NET_UDP_LEN);
 }
 
 static inline void copy16(uint8_t *to, const uint8_t *from)
