@@ -7,9 +7,11 @@
 The system has the second CPU, sender and sink the first. CPU time is read from /proc: exact run times of the scheduler, not ticks.
 """
 import contextlib
+import gzip
 import json
 import os
 import pathlib
+import platform
 import re
 import signal
 import subprocess
@@ -66,11 +68,25 @@ def softirq_threads():
     return [pid for pid, (name, parent) in processes().items() if parent == 2 and name.startswith("ksoftirqd/")]
 
 
-def busy_ns():
-    """What all CPUs together spent on anything at all."""
-    ticks = [int(x) for x in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    idle = ticks[3] + ticks[4]
-    return (sum(ticks) - idle) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+def cpu_times_ns(text):
+    """What all CPUs together spent, of /proc/stat: (on anything at all, on interrupts and softirq)."""
+    ticks = [int(x) for x in text.split("\n", 1)[0].split()[1:9]]
+    tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    user, nice, system, _, _, irq, softirq, steal = ticks
+    return (user + nice + system + irq + softirq + steal) * tick, (irq + softirq) * tick
+
+
+def box_times_ns():
+    return cpu_times_ns(pathlib.Path("/proc/stat").read_text())
+
+
+def irq_is_apart():
+    """Whether the kernel keeps interrupts and softirq out of the run time of whom they interrupt."""
+    for path, opener in ((f"/boot/config-{platform.release()}", open), ("/proc/config.gz", gzip.open)):
+        with contextlib.suppress(OSError):
+            with opener(path, "rt") as f:
+                return "CONFIG_IRQ_TIME_ACCOUNTING=y\n" in f.read()
+    return False
 
 
 class Pair:
@@ -186,12 +202,13 @@ class Pair:
         `send_ns` is what sending a message costs the sender alone.
         """
         family, softirq = with_children(self.system.pid), softirq_threads()
-        before, begun = [sum(map(run_time_ns, pids)) for pids in (family, softirq)], busy_ns()
+        before, (busy, irq) = [sum(map(run_time_ns, pids)) for pids in (family, softirq)], box_times_ns()
         got = self.ask(f"run {seconds}")
-        busy = busy_ns() - begun
+        busy, irq = (b - a for a, b in zip((busy, irq), box_times_ns()))
         own, kernel = (sum(map(run_time_ns, pids)) - b for pids, b in zip((family, softirq), before))
-        kernel += max(got["cpu_send_ns"] - send_ns * got["sent"], 0)
-        sender = got["cpu_ns"] - max(got["cpu_send_ns"] - send_ns * got["sent"], 0)
+        borrowed = max(got["cpu_send_ns"] - send_ns * got["sent"], 0)  # the kernel's work for the system while the sender sent
+        kernel = borrowed + (irq if irq_is_apart() else kernel)
+        sender = got["cpu_ns"] - borrowed
         got.update(own_ns=own, system_ns=own + kernel, others_ns=busy - own - kernel - sender)
         return got
 

@@ -39,6 +39,14 @@ def test_run_time_is_what_was_used():
     assert 45_000_000 <= veth.run_time_ns(os.getpid()) - begun <= 500_000_000
 
 
+def test_times_of_the_box():
+    tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    text = "cpu  10 1 20 1000 500 3 7 2 9 9\ncpu0 5 1 10 500 250 1 3 1 9 9\n"
+    assert veth.cpu_times_ns(text) == (43 * tick, 10 * tick)
+    busy, irq = veth.box_times_ns()
+    assert busy > irq >= 0
+
+
 def test_children_belong_to_the_family():
     p = subprocess.Popen([sys.executable, "-c", "import subprocess as s; s.run(['sleep', '20'])"])
     try:
