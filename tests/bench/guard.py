@@ -99,7 +99,7 @@ def table(case, rows):
     lines = [f"  {case:<14} {'before':>9} {'now':>9}"]
     for stage, a, b, percent, failed in rows:
         change = "" if percent is None else f"{percent:+.1f} %"
-        lines.append(f"    {stage:<12} {cell(a):>9} {cell(b):>9} {change:>9}{'  FAILED' if failed else ''}")
+        lines.append(f"    {stage:<12} {cell(a):>9} {cell(b):>9} {change:>9}{'  FAILED' if failed else ''}".rstrip())
     return lines
 
 
