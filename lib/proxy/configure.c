@@ -162,6 +162,18 @@ static int endpoint_add(struct sockets *s, unsigned index)
 	return 0;
 }
 
+static int16_t named(const struct sockets *s, unsigned index)
+{
+	const struct proxy_listener *l = &s->socket[index].listener;
+	uint16_t port = l->advertise_port != 0 ? l->advertise_port : l->ep.port;
+	char literal[NET_ADDR_TEXT_MAX];
+
+	if (l->advertise_host[0] != 0)
+		return (int16_t)proxy_sockets_named(s, str_c(l->advertise_host), port);
+	return (int16_t)proxy_sockets_named(
+		s, (struct str){literal, net_addr_format(&l->ep.addr, literal)}, port);
+}
+
 /* Once all listeners are there. */
 static void only_init(struct sockets *s)
 {
@@ -281,6 +293,8 @@ int proxy_configure(struct proxy *p, const struct proxy_config *config)
 		return ret;
 	}
 	only_init(s);
+	for (unsigned i = 0; i < s->count; i++)
+		s->socket[i].named = named(s, i);
 	atomic_store_explicit(&p->sockets, s, memory_order_release);
 	if (old != NULL)
 		proxy_retire(p, old);

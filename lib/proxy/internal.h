@@ -143,6 +143,7 @@ struct socket {
 	struct proxy_listener listener;
 	uint64_t id; /* stable hash of address, port, transport: the top 40 bits */
 	bool loopback;
+	int16_t named; /* the listener that its own name means: another may bear it too */
 	uint16_t via_len, sip_len, record_len;
 	uint16_t sent_by, sent_by_len;         /* of our Via: where in `via` */
 	char place[TOKEN_PLACE_LEN];           /* node and listener as a Via token has them */
@@ -426,6 +427,10 @@ void proxy_route_set_write(struct route_ctx *ctx);
 /* Whether a URI is us. */
 bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri);
 
+/* What may stand in a URI's parameter as it is (RFC 3261 25.1 paramchar, without escapes). */
+extern const bool proxy_paramchar[256];
+/* What stands before the URI in a socket's `record`. */
+#define RECORD_NAME_LEN (sizeof("Record-Route: <") - 1)
 /* Adds our Record-Route at `off`. */
 void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
 	const struct sockets *s, unsigned out_listener);

@@ -7,7 +7,7 @@
 #include "proxy/internal.h"
 
 /* RFC 3261 25.1, paramchar without escapes. */
-static const bool paramchar[256] = {
+const bool proxy_paramchar[256] = {
 	['a' ... 'z'] = true,
 	['A' ... 'Z'] = true,
 	['0' ... '9'] = true,
@@ -35,7 +35,7 @@ static bool tag_fits_uri(struct str tag)
 	if (tag.len == 0 || tag.len >= HOST_MAX)
 		return false;
 	for (uint32_t i = 0; i < tag.len; i++)
-		if (!paramchar[(uint8_t)tag.s[i]])
+		if (!proxy_paramchar[(uint8_t)tag.s[i]])
 			return false;
 	return true;
 }

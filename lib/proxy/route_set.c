@@ -210,13 +210,82 @@ static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct own
 	return false;
 }
 
+/* Whose writing a value is compared with. */
+#define LISTENERS_TRIED 8
+
+/* A Route value that is us. */
+struct ours {
+	struct sip_span params; /* of its URI */
+	struct own_params own;
+	int listener; /* that it names, -1 for an alias */
+};
+
+/*
+ * Whether a URI is one that we wrote for this listener, letter by letter, which most are when they
+ * come back: then it need not be parsed. Behind the token stand at most ftag and r2.
+ */
+static bool as_written(
+	const struct socket *k, const char *buf, struct sip_span uri, struct ours *out)
+{
+	uint32_t base = k->record_len - (uint32_t)RECORD_NAME_LEN, at = uri.off + base,
+		 end = uri.off + uri.len;
+	bool r2 = false;
+
+	if (k->listener.transport != SIP_TRANSPORT_UDP || uri.len < base + ROUTE_TOKEN_LEN ||
+		memcmp(buf + uri.off, k->record + RECORD_NAME_LEN, base) != 0)
+		return false;
+	out->own.token = (struct sip_span){at, ROUTE_TOKEN_LEN};
+	for (unsigned i = 0; i < ROUTE_TOKEN_LEN; i++)
+		if (!proxy_paramchar[(uint8_t)buf[at + i]])
+			return false;
+	at += ROUTE_TOKEN_LEN;
+	if (end - at > 6 && memcmp(buf + at, ";ftag=", 6) == 0 &&
+		proxy_paramchar[(uint8_t)buf[at + 6]]) {
+		at += 6;
+		while (at < end && proxy_paramchar[(uint8_t)buf[at]])
+			at++;
+	}
+	if (end - at == 6 && memcmp(buf + at, ";r2=on", 6) == 0) {
+		at += 6;
+		r2 = true;
+	}
+	out->params = (struct sip_span){uri.off + k->sip_len + 1, uri.len - k->sip_len - 1};
+	out->own.r2 = r2;
+	out->listener = k->named;
+	return at == end;
+}
+
+/* The n-th Route value, where it is us. */
+static bool ours_at(const struct sockets *s, struct route_ctx *ctx, unsigned n, struct ours *out)
+{
+	struct walk w = {.ctx = ctx};
+	struct route_value_at value;
+	unsigned i = 0;
+
+	while (i <= n && walk_next(&w))
+		i++;
+	for (unsigned k = 0; i > n && k < s->count && k < LISTENERS_TRIED; k++) {
+		if (proxy_sockets_has(s, k) &&
+			as_written(&s->socket[k], ctx->buf, w.address.uri, out))
+			return true;
+	}
+	if (!proxy_route_set_at(ctx, n, false, &value) ||
+		!proxy_uri_is_myself(s, ctx->buf, &value.uri))
+		return false;
+	out->params = value.uri.params;
+	out->own = own_params_of(ctx->buf, value.uri.params);
+	out->listener = proxy_sockets_named(
+		s, sip_text(ctx->buf, value.uri.host), default_port(&value.uri));
+	return true;
+}
+
 /* Notes a URI of ours: its parameters are what check_route_param() and is_direction() look at. */
-static void take_ours(struct route_ctx *ctx, const struct sip_uri *uri)
+static void take_ours(struct route_ctx *ctx, struct sip_span params)
 {
 	struct proxy_state *state = proxy_state(ctx);
 
 	if ((state->flags & STATE_ROUTE_OURS) == 0)
-		state->own_params = uri->params;
+		state->own_params = params;
 	state->flags |= STATE_ROUTE_OURS;
 }
 
@@ -224,18 +293,13 @@ static void take_ours(struct route_ctx *ctx, const struct sip_uri *uri)
 static void pop_second_half(const struct sockets *s, struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
-	struct route_value_at next;
-	int listener;
+	struct ours next;
 
-	if (!proxy_route_set_at(ctx, state->pop, false, &next) ||
-		!proxy_uri_is_myself(s, ctx->buf, &next.uri) ||
-		!own_params_of(ctx->buf, next.uri.params).r2)
+	if (!ours_at(s, ctx, state->pop, &next) || !next.own.r2)
 		return;
 	state->pop++;
-	listener =
-		proxy_sockets_named(s, sip_text(ctx->buf, next.uri.host), default_port(&next.uri));
-	if (listener >= 0)
-		state->route_listener = (uint16_t)(listener + 1);
+	if (next.listener >= 0)
+		state->route_listener = (uint16_t)(next.listener + 1);
 }
 
 /* What of a Route's URI may be a Request-URI: no headers (RFC 3261 19.1.1). */
@@ -269,7 +333,7 @@ static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct soc
 		return false;
 	if (!proxy_route_set_at(ctx, 0, true, &last))
 		return false;
-	take_ours(ctx, uri);
+	take_ours(ctx, uri->params);
 	state->flags |= STATE_ROUTE_VALID | STATE_POP_LAST;
 	ctx->uri = uri_without_headers(&last.uri);
 	if (own.r2 && count_values(ctx) > 1)
@@ -281,8 +345,7 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	const struct sockets *s = proxy_sockets(p);
-	struct route_value_at top;
-	struct own_params own;
+	struct ours top;
 	bool strict;
 
 	if ((state->flags & STATE_ROUTE_SEEN) != 0)
@@ -293,18 +356,16 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 	strict = undo_strict(p, ctx, s);
 	if (strict && count_values(ctx) == (unsigned)state->pop + 1)
 		return; /* the last value was the only one left, and it is the R-URI now */
-	if (!proxy_route_set_at(ctx, state->pop, false, &top) ||
-		!proxy_uri_is_myself(s, ctx->buf, &top.uri))
+	if (!ours_at(s, ctx, state->pop, &top))
 		return;
 	if (strict && state->route_listener != 0)
 		return; /* both halves are gone already: what stands here is another pass through us
 			 */
-	take_ours(ctx, &top.uri);
+	take_ours(ctx, top.params);
 	state->pop++;
-	own = own_params_of(ctx->buf, top.uri.params);
-	if (token_valid(p, ctx, &own) || proxy_sockets_trusts(s, ctx))
+	if (token_valid(p, ctx, &top.own) || proxy_sockets_trusts(s, ctx))
 		state->flags |= STATE_ROUTE_VALID;
-	if (own.r2)
+	if (top.own.r2)
 		pop_second_half(s, ctx);
 }
 
