@@ -13,10 +13,12 @@ import time
 
 import pytest
 
+from conftest import DISPATCH, MODULES
 from lab import CORE4, EDGE4, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GEN = os.environ.get("SIPLANE_GEN", str(ROOT / "build/app/siplane-gen/siplane-gen"))
+SIPLANE = os.environ.get("SIPLANE", str(ROOT / "build/app/siplane/siplane"))
 CONF = ROOT / "conf/gen"
 ONE, TWO = "192.0.2.1", "192.0.2.2"
 # A busy machine runs us late; here that is not what is tested.
@@ -100,7 +102,7 @@ def end(p):
 def good(result, attempts):
     status, r, err = result
     assert r is not None, err
-    assert status == 0 and r["good"], (status, r, err)
+    assert status == 0 and r["good"], (status, json.dumps(r), err)
     assert r["attempts"] == r["ok"] == attempts and r["failed"] == 0
     return r
 
@@ -278,6 +280,33 @@ def test_through_siplane(labs):
     assert all(t["INVITE"] > 0 for t in told)
     stats = lab.settle()
     assert stats["forwarded"] == 600 + 600
+
+
+def test_one_process_on_both_sides_of_siplane(nets):
+    """Two memifs to two ports of siplane: the caller on one, the reflector on the other, ARP by both kernels."""
+    memif = f"socket={nets.dir}/memif.sock,socket-abstract=no"
+    (nets.dir / "list").write_text("1 sip:10.20.0.11:5060\n")
+    ports = "".join(f'port "{name}" {{ device = "net_memif{i},role=server,id={i},{memif}"; address = {address}; }}\n'
+                    f"listen = udp:{name}:5060\n" for i, (name, address) in enumerate((("edge", "10.10.0.1/24"), ("core", "10.20.0.1/24"))))
+    (nets.dir / "siplane.cfg").write_text(
+        f'cores {{ idle = sleep; }}\nsecret_file = "{nets.dir}/secret"\n{ports}{MODULES}'
+        f'modparam("dispatcher", "list_file", "{nets.dir}/list")\n{DISPATCH}')
+    with open(nets.dir / "siplane.log", "w+") as log:
+        siplane = nets.popen(0, SIPLANE, "-f", nets.dir / "siplane.cfg", stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while "\nready" not in (nets.dir / "siplane.log").read_text():
+            assert siplane.poll() is None and time.monotonic() < deadline, (nets.dir / "siplane.log").read_text()
+            time.sleep(0.05)
+    sides = ("--device", f"net_memif0,role=client,id=0,{memif}", "--address", "10.10.0.2/24", "--target", "10.10.0.1",
+             "--reflect-device", f"net_memif1,role=client,id=1,{memif}", "--reflect-address", "10.20.0.11/24", "--idle", "sleep",
+             "--mac", "02:00:00:00:00:01", "--reflect-mac", "02:00:00:00:00:02")
+    # While nobody was there siplane's kernel has asked for the reflector's MAC, and asks again a second later.
+    nets.gen(*sides, "-r", "10", "-n", "20", *PATIENT, CONF / "invite.gen", side=1)
+    r = good(nets.gen(*sides, "-r", "200", "-n", "200", *PATIENT, CONF / "invite.gen", side=1), 200)
+    assert r["reflected"]["requests_by"] == {"INVITE": 200, "ACK": 200, "BYE": 200} and r["reflected"]["responses"] == 600
+    assert r["received_by"] == {"180": 200, "200": 400}
+    siplane.send_signal(signal.SIGTERM)
+    assert siplane.wait(10) == 0
 
 
 # ---- the command line ----
