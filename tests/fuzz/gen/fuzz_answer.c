@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define HEAD(method, uri, cseq) \
 	method " " uri " SIP/2.0\nVia: SIP/2.0/UDP " \
-		       "{local_ip}:{local_port};branch={branch}\n{routes}\n{authorization}\n" \
+	       "{local_ip}:{local_port};branch={branch}\n{routes}\n{authorization}\n" \
 	       "From: <sip:{user}@{domain}>;tag={tag}\nTo: <sip:{domain}>{to_tag}\nCall-ID: " \
 	       "{call_id}\nCSeq: {cseq} " cseq "\nContent-Length: {length}\n}\n"
 
