@@ -16,10 +16,12 @@
  *
  * Limits are the SIP_..._MAX below; what exceeds one is refused with its sip_error, never cut.
  *
- * Files: scan (vector search for line ends, one file an instruction set), msg (index), start_line,
- * header and name (names by perfect hash), check, parsed (what is parsed on first use), value
- * (lists), token (character classes), uri, via, address (From, To, Contact, Route, Record-Route),
- * edit.
+ * Files: msg (index), start_line, header and name (names by perfect hash), check, parsed (what is
+ * parsed on first use), value (lists), token and class (character classes), uri, via, address
+ * (From, To, Contact, Route, Record-Route), edit. What index and check do with nearly all messages
+ * is compiled once for each instruction set (isa, isa_*): scan_block.h (line ends), lines_block.h
+ * (header lines), check_block.h (values of the usual shapes); the files above are for all else, and
+ * the scalar set, by which the others are tested, has them only.
  */
 #include "base/base.h"
 
