@@ -11,6 +11,7 @@
 #include "internal.h"
 
 #define TEXT_MAX 512
+#define BLOCK_MAX 8192
 
 /* What the reflector says. */
 enum say {
@@ -37,6 +38,7 @@ struct reflector {
 		struct text line, tail; /* the status line; what stands behind the copied headers */
 	} say[SAY_COUNT];
 	char nonce[13];
+	char block[BLOCK_MAX];    /* the headers of several answers to one request */
 	struct net_endpoint peer; /* `seen` is its */
 	struct text seen;
 	struct sip_msg msg;
@@ -48,6 +50,7 @@ struct exchange {
 	const struct packet *in;
 	struct outbox *out;
 	struct gen_reflected *count;
+	struct str block; /* made already; empty: not yet */
 };
 
 struct response {
@@ -326,7 +329,10 @@ static void answer(const struct exchange *e, enum say what, enum sip_method meth
 	}
 	o.out = p->text;
 	put(&o, r->say[what].line.s, r->say[what].line.len);
-	put_headers(r, e->in->text, e->in, r->say[what].status, method, &o);
+	if (e->block.len != 0)
+		put(&o, e->block.s, e->block.len);
+	else
+		put_headers(r, e->in->text, e->in, r->say[what].status, method, &o);
 	put(&o, r->say[what].tail.s, r->say[what].tail.len);
 	if (o.full) {
 		e->count->refused++;
@@ -362,12 +368,20 @@ static bool admit(const struct exchange *e)
 	return false;
 }
 
-static void invite(const struct exchange *e)
+static void invite(struct exchange *e)
 {
 	const struct reflector_config *c = &e->r->config;
 
 	if (c->trying)
 		answer(e, SAY_TRYING, SIP_METHOD_INVITE);
+	/* Of ringing and a 2xx the headers are the same. */
+	if (c->status < 300 && c->ringing + (c->status >= 200) > 1) {
+		struct response o = {.out = e->r->block, .room = BLOCK_MAX};
+
+		put_headers(e->r, e->in->text, e->in, c->status, SIP_METHOD_INVITE, &o);
+		if (!o.full)
+			e->block = str_of(o.out, o.len);
+	}
 	for (unsigned i = 0; i < c->ringing; i++)
 		answer(e, SAY_RINGING, SIP_METHOD_INVITE);
 	if (c->status >= 200)
@@ -386,7 +400,7 @@ static bool is_request(const struct sip_msg *msg)
 void reflector_take(struct reflector *r, const struct packet *in, struct outbox *out,
 	struct gen_reflected *count)
 {
-	const struct exchange e = {r, in, out, count};
+	struct exchange e = {.r = r, .in = in, .out = out, .count = count};
 	struct sip_msg *msg = &r->msg;
 
 	if (sip_msg_index(msg, in->text, in->len) != SIP_OK || !is_request(msg)) {
