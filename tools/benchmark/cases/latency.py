@@ -30,6 +30,7 @@ RESOLUTION = 0.05
 TRIES = 3  # a rate counts as free of loss when one of so many short trials is: one gap of the machine is no limit of siplane
 QUIET_PERCENT = 5
 READY_S = 20
+STARTS = 3  # of a generator that does not start: another program may take the pages that it has just found free
 
 
 class Stand:
@@ -91,29 +92,35 @@ class Stand:
 
     def trial(self, rate, seconds, through=True):
         """One run of the generator, through siplane or to its own reflector: (result, [(microseconds, share)])."""
-        points = self.dir / "points"
-        points.unlink(missing_ok=True)
         if through:
             caller, reflector = self.memif("caller", "client", "edge"), self.memif("reflector", "client", "core")
             macs = MAC["edge"], MAC["core"]
         else:
             caller, reflector = self.memif("caller", "server", "loop"), self.memif("reflector", "client", "loop")
             macs = MAC["reflector"], MAC["caller"]
+        points = self.dir / "points"
         address = [a for d in DESTINATIONS for a in ("--reflect-address", f"{d}/24")]
-        r = subprocess.run(
-            ["ip", "netns", "exec", self.name, self.build / "app/siplane-gen/siplane-gen", "--cpu", str(self.cpu),
-             "--device", caller, "--address", "10.10.0.2/24", "--mac", MAC["caller"], "--peer-mac", macs[0],
-             "--reflect-device", reflector, *address, "--reflect-mac", MAC["reflector"], "--reflect-peer-mac", macs[1],
-             "--target", "10.10.0.1:5060" if through else f"{DESTINATIONS[0]}:5060", "--no-retransmit", "--no-ringing",
-             "--rate", f"{rate:.0f}", "--seconds", str(seconds), "--drain", "1s", "--json", "--histogram", points,
-             ROOT / "conf/bench-latency.gen"], capture_output=True, text=True, timeout=seconds + 60, cwd=self.dir)
-        try:
-            result = json.loads(r.stdout.strip().splitlines()[-1])
-        except (IndexError, ValueError) as e:
-            raise Failed(f"siplane-gen ended with {r.returncode}:\n{r.stdout[-500:]}{r.stderr[-1500:]}") from e
+        result = self._generate(seconds, [
+            "--cpu", str(self.cpu), "--device", caller, "--address", "10.10.0.2/24", "--mac", MAC["caller"], "--peer-mac", macs[0],
+            "--reflect-device", reflector, *address, "--reflect-mac", MAC["reflector"], "--reflect-peer-mac", macs[1],
+            "--target", "10.10.0.1:5060" if through else f"{DESTINATIONS[0]}:5060", "--no-retransmit", "--no-ringing",
+            "--rate", f"{rate:.0f}", "--seconds", str(seconds), "--drain", "1s", "--json", "--histogram", points,
+            ROOT / "conf/bench-latency.gen"])
         if result["ok"] == 0:
-            raise Failed(f"no answer came through: {r.stdout.strip()[-1500:]}\n{r.stderr[-500:]}")
+            raise Failed(f"no answer came through: {json.dumps(result)[:1500]}")
         return result, read_points(points.read_text())
+
+    def _generate(self, seconds, options):
+        """What siplane-gen says as JSON; one that does not start gets another chance."""
+        command = ["ip", "netns", "exec", self.name, self.build / "app/siplane-gen/siplane-gen", *options]
+        for _ in range(STARTS):
+            try:
+                r = subprocess.run(command, capture_output=True, text=True, timeout=seconds + READY_S, cwd=self.dir)
+            except subprocess.TimeoutExpired as e:
+                raise Failed(f"siplane-gen did not end in {seconds + READY_S:.0f} s") from e
+            with contextlib.suppress(IndexError, ValueError):
+                return json.loads(r.stdout.strip().splitlines()[-1])
+        raise Failed(f"siplane-gen ended with {r.returncode}:\n{r.stdout[-500:]}{r.stderr[-1500:]}")
 
 
 def read_points(text):
