@@ -118,7 +118,8 @@ static inline __m128i text_before(const char *buf, uint32_t end, uint32_t len)
 	char few[16] = {0};
 
 	if (__builtin_expect(end < 16, 0)) {
-		str_copy(few, (struct str){buf + end - len, len});
+		for (uint32_t i = 0; i < len && i < sizeof(few); i++)
+			few[i] = buf[end - len + i];
 		return _mm_loadu_si128((const __m128i *)few);
 	}
 	return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(buf + end - 16)),
