@@ -422,7 +422,7 @@ bool proxy_route_set_at(struct route_ctx *ctx, unsigned n, bool last, struct rou
 bool proxy_route_set_remains(struct route_ctx *ctx);
 /* 16.4, once a message. */
 void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx);
-/* Edits that leave of the Route headers what 16.4 and 16.6 step 6 want. */
+/* Edits that leave of the Route headers, where there are any, what 16.4 and 16.6 step 6 want. */
 void proxy_route_set_write(struct route_ctx *ctx);
 /* Whether a URI is us. */
 bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri);

@@ -86,13 +86,13 @@ static inline char *put_base(
 }
 
 /* The most that put_base() writes. */
-static uint32_t base_room(struct route_ctx *ctx, const struct socket *socket, unsigned side)
+static inline uint32_t base_room(struct route_ctx *ctx, const struct socket *socket, unsigned side)
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_uri *uri;
 	uint32_t room;
 
-	if ((state->flags & STATE_RR_OWN) == 0)
+	if (__builtin_expect((state->flags & STATE_RR_OWN) == 0, 1))
 		return socket->record_len;
 	room = sizeof("Record-Route: <sip:@;lr=on;" SIP_VIA_TOKEN_PARAM "=") + socket->sip_len +
 	       host_of(ctx, state, side).len;

@@ -396,8 +396,6 @@ void proxy_route_set_write(struct route_ctx *ctx)
 	struct route_value_at next;
 	bool pop_last;
 
-	if (!sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
-		return;
 	if ((state->flags & STATE_STRICT_NEXT) != 0 &&
 		proxy_route_set_at(ctx, first, false, &next)) {
 		/* 16.6 step 6: the R-URI goes to the end of the Route, its first value becomes the

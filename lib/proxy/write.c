@@ -110,7 +110,9 @@ static bool is_loop(
 {
 	const struct route_target *target = &ctx->result.target;
 
-	return state->pop == 0 && (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0 &&
+	/* Few next hops have as much as the bit of an address of ours. */
+	return (s->addresses & proxy_address_bit(&target->ep.addr)) != 0 && state->pop == 0 &&
+	       (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0 &&
 	       str_eq(route_ctx_uri(ctx), sip_text(ctx->buf, ctx->msg.uri_text)) &&
 	       proxy_sockets_at_endpoint(s, &target->ep, target->transport) >= 0;
 }
@@ -125,7 +127,6 @@ int64_t proxy_request_write(
 	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	struct sip_edits *edits = &ctx->edits;
 	int listener = target->listener;
-	struct str uri;
 	int64_t len;
 
 	if ((state->flags & STATE_WRITTEN) != 0) {
@@ -139,10 +140,11 @@ int64_t proxy_request_write(
 		return -500;
 	if (is_loop(ctx, state, s))
 		return -482;
-	proxy_route_set_write(ctx);
-	uri = route_ctx_uri(ctx);
+	if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
+		proxy_route_set_write(ctx);
 	if (ctx->uri.space != ROUTE_SPACE_NONE)
-		sip_edit_replace(edits, ctx->msg.uri_text.off, ctx->msg.uri_text.len, uri);
+		sip_edit_replace(
+			edits, ctx->msg.uri_text.off, ctx->msg.uri_text.len, route_ctx_uri(ctx));
 	if (ctx->msg.start_line.off != 0)
 		sip_edit_delete(edits, 0, ctx->msg.start_line.off);
 	write_vias(p, ctx, keys, s, &s->socket[listener], via);
