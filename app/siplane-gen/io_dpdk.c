@@ -140,9 +140,12 @@ static unsigned dpdk_receive(struct io *io, struct packet *p, unsigned n)
 
 static void dpdk_done(struct io *io, struct packet *p, unsigned n)
 {
+	struct rte_mbuf *m[GEN_BURST];
+
 	(void)io;
 	for (unsigned i = 0; i < n; i++)
-		rte_pktmbuf_free(p[i].handle);
+		m[i] = p[i].handle;
+	rte_pktmbuf_free_bulk(m, n);
 }
 
 /* ---- out ---- */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <tmmintrin.h>
 
 #include "internal.h"
 
@@ -29,55 +30,34 @@ struct compiler {
 	bool in_variable;
 };
 
-/* ---- hexadecimal, a word at a time ---- */
-
-static uint64_t hex8(uint32_t v)
-{
-	const uint64_t each = 0x0101010101010101ULL;
-	uint64_t x = v;
-
-	/* A nibble in each byte, first one lowest. */
-	x = (x & 0x0000ffff) << 32 | x >> 16;
-	x = (x & 0x000000ff000000ffULL) << 16 | (x >> 8 & 0x000000ff000000ffULL);
-	x = (x & 0x000f000f000f000fULL) << 8 | (x >> 4 & 0x000f000f000f000fULL);
-	return x + '0' * each + ((x + 6 * each) >> 4 & each) * ('a' - '0' - 10);
-}
+/* ---- hexadecimal, 16 digits at a time (SSSE3) ---- */
 
 void template_hex16(char *out, uint64_t v)
 {
-	uint64_t high = hex8((uint32_t)(v >> 32)), low = hex8((uint32_t)v);
+	const __m128i digits = _mm_setr_epi8(
+		'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f');
+	__m128i bytes = _mm_cvtsi64_si128((long long)__builtin_bswap64(v));
+	__m128i high = _mm_and_si128(_mm_srli_epi64(bytes, 4), _mm_set1_epi8(15));
+	__m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
 
-	memcpy(out, &high, 8);
-	memcpy(out + 8, &low, 8);
-}
-
-static bool unhex8(uint64_t x, uint32_t *v)
-{
-	const uint64_t each = 0x0101010101010101ULL;
-	uint64_t letter = x >> 6 & each; /* of a-f */
-	uint64_t nibble = (x & 0x0f * each) + letter * 9;
-	uint64_t low;
-
-	*v = 0;
-	/* What the digits would be written as has to be what was read. */
-	low = (nibble & 0x000f000f000f000fULL) << 4 | (nibble >> 8 & 0x000f000f000f000fULL);
-	low = (low & 0x000000ff000000ffULL) << 8 | (low >> 16 & 0x000000ff000000ffULL);
-	low = (low & 0xffff) << 16 | (low >> 32 & 0xffff);
-	*v = (uint32_t)low;
-	return hex8(*v) == x;
+	_mm_storeu_si128(
+		(__m128i *)(void *)out, _mm_shuffle_epi8(digits, _mm_unpacklo_epi8(high, low)));
 }
 
 bool template_unhex16(const char *in, uint64_t *v)
 {
-	uint64_t a, b;
-	uint32_t high, low;
+	__m128i text = _mm_loadu_si128((const __m128i *)(const void *)in);
+	__m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+	__m128i letter = _mm_sub_epi8(text, _mm_set1_epi8('a'));
+	__m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+	__m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+	__m128i nibble = _mm_or_si128(_mm_and_si128(is_digit, digit),
+		_mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
+	/* Of each pair, the first times 16 and the second. */
+	__m128i pair = _mm_maddubs_epi16(nibble, _mm_set1_epi16(0x0110));
 
-	memcpy(&a, in, 8);
-	memcpy(&b, in + 8, 8);
-	if (!unhex8(a, &high) || !unhex8(b, &low))
-		return false;
-	*v = (uint64_t)high << 32 | low;
-	return true;
+	*v = __builtin_bswap64((uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(pair, pair)));
+	return _mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) == 0xffff;
 }
 
 /* Decimal with leading zeros. */
@@ -421,12 +401,8 @@ static char *put_field(const struct template *t, const struct fill *f, const str
 	switch ((enum field)in->field) {
 	case FIELD_CALL_ID:
 		template_hex16(out, call->seq << 12 | f->bind->run);
+		template_hex16(out + 17, (uint64_t)f->bind->process << 32);
 		out[16] = '-';
-		{
-			uint64_t text = hex8(f->bind->process);
-
-			memcpy(out + 17, &text, 8);
-		}
 		return out + 25;
 	case FIELD_TAG:
 		template_hex16(out, (call->seq + 1) * 0x9e3779b97f4a7c15ULL ^ f->bind->process);
