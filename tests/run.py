@@ -163,7 +163,7 @@ def run_pytest(folder, name, tally, *options, env=None):
 
 
 def e2e(args, tally):
-    build("build", targets=("app/siplane/siplane",))
+    build("build", targets=("app/siplane/siplane", "app/siplane-gen/siplane-gen"))
     pytest_run(args, tally, "e2e", {})
 
 
