@@ -55,6 +55,17 @@ static inline uint64_t text64_printable(struct text64 text)
 	return text64_mask(printable32(text.low), printable32(text.high));
 }
 
+static inline __m256i below_space32(__m256i v)
+{
+	return _mm256_cmpeq_epi8(_mm256_min_epu8(v, each32(' ' - 1)), v);
+}
+
+/* Bits of the bytes that are below the space. */
+static inline uint64_t text64_below_space(struct text64 text)
+{
+	return text64_mask(below_space32(text.low), below_space32(text.high));
+}
+
 static inline __m256i misses32(__m256i v, __m256i rows)
 {
 	const __m256i bit = _mm256_broadcastsi128_si256(

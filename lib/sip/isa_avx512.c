@@ -32,6 +32,12 @@ static inline uint64_t text64_printable(struct text64 text)
 		_mm512_sub_epi8(text.v, _mm512_set1_epi8(' ')), _mm512_set1_epi8(0x7f - ' '));
 }
 
+/* Bits of the bytes that are below the space. */
+static inline uint64_t text64_below_space(struct text64 text)
+{
+	return _mm512_cmplt_epu8_mask(text.v, _mm512_set1_epi8(' '));
+}
+
 /* Bits of the bytes that are not of the class (class.h); those beyond ASCII are of none. */
 static inline uint64_t text64_misses(struct text64 text, const uint8_t rows[16])
 {

@@ -54,6 +54,18 @@ static inline uint64_t text64_printable(struct text64 text)
 		printable16(text.v[3]));
 }
 
+static inline __m128i below_space16(__m128i v)
+{
+	return _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(' ' - 1)), v);
+}
+
+/* Bits of the bytes that are below the space. */
+static inline uint64_t text64_below_space(struct text64 text)
+{
+	return text64_mask(below_space16(text.v[0]), below_space16(text.v[1]),
+		below_space16(text.v[2]), below_space16(text.v[3]));
+}
+
 static inline __m128i misses16(__m128i v, __m128i rows)
 {
 	const __m128i bit = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);

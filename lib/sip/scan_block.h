@@ -44,16 +44,29 @@ static struct scan_bits tail_bits(const struct sip_scan *scan, uint32_t at)
 	return bits;
 }
 
-/* What a part that is not plain holds. */
+/* What [from, to), which is not plain, holds. */
 static __attribute__((noinline)) void look_closer(struct sip_scan *scan, uint32_t from, uint32_t to)
 {
-	scan->plain = false;
-	for (uint32_t i = from; i < to; i++) {
-		char c = scan->buf[i];
+	uint64_t nul = 0, control = 0;
 
-		scan->odd |= c == 0;
-		scan->control |= (uint8_t)c < ' ' && c != '\t' && c != '\r' && c != '\n';
+	for (uint32_t at = from; at < to; at += SIP_SCAN_BLOCK) {
+		uint32_t rest = to - at < SIP_SCAN_BLOCK ? to - at : SIP_SCAN_BLOCK;
+		char copy[SIP_SCAN_BLOCK] = {0};
+		struct text64 text;
+
+		if (scan->len - at >= SIP_SCAN_BLOCK) {
+			text = text64_at(scan->buf + at);
+		} else {
+			memcpy(copy, scan->buf + at, rest);
+			text = text64_at(copy);
+		}
+		nul |= text64_is(text, 0) & bits_below(rest);
+		control |= text64_below_space(text) & bits_below(rest) &
+			   ~(text64_is(text, '\t') | text64_is(text, '\r') | text64_is(text, '\n'));
 	}
+	scan->plain = false;
+	scan->odd |= nul != 0;
+	scan->control |= control != 0;
 }
 
 /* Of LFs that follow another at a distance of two: the first that ends CR LF CR LF, or -1. */
