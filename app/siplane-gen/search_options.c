@@ -217,6 +217,8 @@ static const char *contradiction(const struct search_options *o)
 	}
 	if (o->gen.reflect)
 		return "a search sends: --reflect is the other side's";
+	if (o->gen.histogram != NULL)
+		return "--histogram belongs to a run: run the scenario at the rate that was found";
 	if (o->kind != SEARCH_RR && o->reregister)
 		return "--reregister belongs to 'search rr'";
 	if (o->baseline && o->baseline_from != NULL)

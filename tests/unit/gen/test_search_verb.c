@@ -438,6 +438,7 @@ static void test_wrong_usage(void **state)
 		"ser --udp --target 192.0.2.2 --baseline --baseline-from x invite.gen",
 		"ser --udp --target 192.0.2.2 --nonsense invite.gen",
 		"ser --udp --target 192.0.2.2 --final 5 invite.gen",
+		"ser --udp --target 192.0.2.2 --histogram x invite.gen",
 		"ndr --udp --target 192.0.2.2 --weight 0.2 invite.gen",
 		"ndr --udp --target 192.0.2.2 --attempts 5 invite.gen",
 	};
