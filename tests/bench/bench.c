@@ -42,7 +42,7 @@ static const char help[] = "Usage: bench CASE [options]\n"
 			   "  --json           one object a line\n"
 			   "  --config FILE    routing file instead of conf/bench.cfg\n"
 			   "  --scanner NAME   instead of the best that the CPU has\n"
-			   "  --no-huge        no hugepages, though there are some\n"
+			   "  --no-huge        no transparent hugepages\n"
 			   "  --show N         print N messages of the set, measure nothing\n"
 			   "  --count N        N bursts and no time taken: for callgrind\n"
 			   "\n"
@@ -75,8 +75,22 @@ static const char *cpu_name(void)
 	return name;
 }
 
-/* Of the memory that messages stand in; empty where DPDK has none of it. */
-static const char *pages = "";
+/* Of the memory that messages stand in; nothing where DPDK has none of it. */
+static bool started;
+
+static const char *pages(void)
+{
+	unsigned long huge = 0;
+	char line[256];
+	FILE *f = started ? fopen("/proc/self/smaps_rollup", "r") : NULL;
+
+	if (f == NULL)
+		return "";
+	while (fgets(line, sizeof(line), f) != NULL)
+		sscanf(line, "AnonHugePages: %lu", &huge);
+	fclose(f);
+	return huge > 0 ? ", transparent hugepages" : ", 4 KB pages";
+}
 
 const char *bench_build(void)
 {
@@ -88,7 +102,7 @@ const char *bench_build(void)
 #else
 		"gcc", __VERSION__,
 #endif
-		BENCH_OPTIONS, sip_scan_name(), pages);
+		BENCH_OPTIONS, sip_scan_name(), pages());
 	return text;
 }
 
@@ -130,8 +144,7 @@ static int run(struct bench *b, const struct bench_case *c, bool hugepages)
 	b->name = c->name;
 	if (c->cores > 0 && rig_eal_cores("bench", MEGABYTES, c->cores, hugepages) != 0)
 		bench_fail(b, "DPDK does not start on %u CPUs with %u MB", c->cores, MEGABYTES);
-	if (c->cores > 0)
-		pages = rte_eal_has_hugepages() ? ", huge pages" : ", 4 KB pages";
+	started = c->cores > 0;
 	b->ns_per_cycle = b->count != 0 ? 1 : tsc_ns();
 	return c->run(b);
 }

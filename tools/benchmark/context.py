@@ -57,33 +57,6 @@ class Progress:
         self.begun = self.shown = self.clock()
 
 
-HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
-
-
-@contextlib.contextmanager
-def hugepages(megabytes, path=HUGEPAGES, meminfo=pathlib.Path("/proc/meminfo")):
-    """
-    Has so many megabytes of free hugepages for a while, as a machine in service has them: with 4 KB pages misses of the TLB are
-    in every figure. The number comes back to what it was. Where we may not set it, or memory is too scattered, there are as
-    many as there are, and the program says which pages it got.
-    """
-    text = meminfo.read_text()
-    free, size = (int(m.group(1)) if (m := re.search(rf"^{key}:\s*(\d+)", text, re.M)) else 0
-                  for key in ("HugePages_Free", "Hugepagesize"))
-    missing = -(-megabytes * 1024 // size) - free if size else 0
-    if missing <= 0 or os.geteuid() != 0:
-        yield
-        return
-    before = path.read_text()
-    try:
-        with contextlib.suppress(OSError):
-            path.write_text(f"{int(before) + missing}\n")
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            path.write_text(before)
-
-
 def cpu_model():
     """The processor's name, and what else one has to know to compare: how many of them."""
     text = pathlib.Path("/proc/cpuinfo").read_text(errors="replace")

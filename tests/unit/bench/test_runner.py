@@ -136,28 +136,3 @@ def test_progress_is_a_line_at_the_begin_and_each_ten_seconds_where_there_is_no_
         now[0] = float(second)
         progress.say("at work")
     assert out.getvalue().splitlines() == ["at work (0 s)", "at work (10 s)", "at work (20 s)"]
-
-
-MEMINFO = "MemTotal: 1 kB\nHugePages_Total:      {0}\nHugePages_Free:       {1}\nHugepagesize:       2048 kB\n"
-
-
-@pytest.mark.parametrize("total, free, inside", [(0, 0, 10), (3, 3, 10), (3, 0, 13), (10, 10, 10), (100, 50, 100)])
-def test_hugepages_are_there_for_a_while_and_no_longer(tmp_path, monkeypatch, total, free, inside):
-    monkeypatch.setattr(context.os, "geteuid", lambda: 0)
-    number, meminfo = tmp_path / "nr", tmp_path / "meminfo"
-    number.write_text(f"{total}\n")
-    meminfo.write_text(MEMINFO.format(total, free))
-    with pytest.raises(context.Failed), context.hugepages(20, number, meminfo):
-        assert int(number.read_text()) == inside
-        raise context.Failed("whatever")
-    assert int(number.read_text()) == total
-
-
-def test_hugepages_are_left_alone_without_root_and_where_there_are_none(tmp_path, monkeypatch):
-    number, meminfo = tmp_path / "nr", tmp_path / "meminfo"
-    number.write_text("0\n")
-    for uid, text in ((1000, MEMINFO.format(0, 0)), (0, "MemTotal: 1 kB\n")):
-        monkeypatch.setattr(context.os, "geteuid", lambda: uid)
-        meminfo.write_text(text)
-        with context.hugepages(20, number, meminfo):
-            assert int(number.read_text()) == 0

@@ -4,10 +4,12 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
+#include <rte_memory.h>
 
 /* CPUs that we may run on as "0@3,1@5": lcore ids count from 0, whatever the machine allows. */
 static int lcores(unsigned cores, char *out, size_t size)
@@ -28,21 +30,35 @@ static int lcores(unsigned cores, char *out, size_t size)
 	return found == cores ? 0 : -1;
 }
 
-/* Whether the kernel has that many megabytes of free hugepages. */
-static bool hugepages_free(unsigned megabytes)
+/*
+ * Puts anonymous memory that the kernel may back with transparent hugepages in the place of what
+ * --no-huge gave, with its content. The heap is young: few pages of it are in use. Nothing that is
+ * shared with another process or device stands there.
+ */
+static int use_hugepages(const struct rte_memseg_list *list, void *arg)
 {
-	unsigned long pages = 0, kilobytes = 0;
-	char line[128];
-	FILE *f = fopen("/proc/meminfo", "r");
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = list->len / page, used = 0;
+	uint8_t *base = list->base_va, *resident = malloc(pages), *content = malloc(list->len);
+	int ret = -1;
 
-	if (f == NULL)
-		return false;
-	while (fgets(line, sizeof(line), f) != NULL) {
-		sscanf(line, "HugePages_Free: %lu", &pages);
-		sscanf(line, "Hugepagesize: %lu", &kilobytes);
-	}
-	fclose(f);
-	return pages * kilobytes / 1024 >= megabytes;
+	if (resident == NULL || content == NULL || mincore(base, list->len, resident) != 0)
+		goto out;
+	for (size_t i = 0; i < pages; i++)
+		if (resident[i] & 1)
+			memcpy(content + page * used++, base + page * i, page);
+	if (mmap(base, list->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		    -1, 0) == MAP_FAILED)
+		goto out;
+	madvise(base, list->len, MADV_HUGEPAGE); /* refused: small pages, as before */
+	used = 0;
+	for (size_t i = 0; i < pages; i++)
+		if (resident[i] & 1)
+			memcpy(base + page * i, content + page * used++, page);
+	ret = 0;
+out:
+	free(content);
+	free(resident);
+	return ret;
 }
 
 int rig_eal_cores(const char *program, unsigned megabytes, unsigned cores, bool hugepages)
@@ -55,13 +71,11 @@ int rig_eal_cores(const char *program, unsigned megabytes, unsigned cores, bool 
 
 	if (lcores(cores, cpus, sizeof(cpus)) != 0)
 		return -1;
-	if (hugepages && hugepages_free(megabytes)) {
-		argv[n - 2] = (char *)(uintptr_t) "--in-memory";
-		n--;
-	}
 	snprintf(prefix, sizeof(prefix), "--file-prefix=rig%d", (int)getpid());
 	snprintf(memory, sizeof(memory), "%u", megabytes);
-	return rte_eal_init(n, argv) < 0 ? -1 : 0;
+	if (rte_eal_init(n, argv) < 0)
+		return -1;
+	return hugepages ? rte_memseg_list_walk(use_hugepages, NULL) : 0;
 }
 
 int rig_eal(const char *program, unsigned megabytes)

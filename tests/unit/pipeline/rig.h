@@ -43,8 +43,9 @@ struct rig_config {
 	unsigned buffers, buffers_big; /* 0: what tests need */
 };
 
-/* EAL on `cores` CPUs of those that the process may run on, with hugepages where `megabytes` of
- * them are free, else without; once a process. 0 or -1. */
+/* EAL on `cores` CPUs of those that the process may run on; once a process. `hugepages`: its memory
+ * may be transparent hugepages, as service has hugepages; no setting of the machine is needed or
+ * changed for that. 0 or -1. */
 int rig_eal_cores(const char *program, unsigned megabytes, unsigned cores, bool hugepages);
 /* The same on one CPU, always without hugepages. */
 int rig_eal(const char *program, unsigned megabytes);

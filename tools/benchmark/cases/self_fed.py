@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cases of tests/bench/bench: one process, which feeds itself and prints its rows."""
 
-from ..context import hugepages
-
-MEGABYTES = 640  # what tests/bench/bench.c asks of DPDK, and some
-
 SUMMARIES = {
     "parse": "header index and check of a message, with each scanner, as sets grow out of the caches",
     "dispatch": "one worker forwards INVITEs of 600 to 900 bytes, ring to ring; messages of others beside",
@@ -27,5 +23,4 @@ class Case:
 
     def run(self, context):
         build = context.build("tests/bench/bench")
-        with hugepages(MEGABYTES):
-            yield from context.rows_of([build / "tests/bench/bench", self.name, "--json", "--seconds", context.seconds])
+        yield from context.rows_of([build / "tests/bench/bench", self.name, "--json", "--seconds", context.seconds])
