@@ -41,7 +41,7 @@
 #define LOOK 64
 #define SLOT 128
 /* Nothing came for so long: what is under way is lost. */
-#define LOST_NS 50000000u
+#define LOST_NS 500000000u
 /* The window is full: how long to leave the system alone. A socket that nobody waits for costs its
  * sender no wake-up. */
 #define PAUSE_NS 50000

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What tools/bench versus stands on: each system forwards conf/bench.cfg's way, nothing is lost, and CPU time is found."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# A process of its own: its module `lab` is the folder tools/lab, that of these tests is the file in it.
+WINDOW = """
+import json, pathlib, sys
+from benchmark import veth
+from benchmark.cases import versus
+build, messages, system = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+pair = veth.Pair("test", build, messages)
+try:
+    versus.start(pair, system)
+    pair.ask("run 0.1")
+    pair.pause()
+    pair.resume()
+    print(json.dumps(pair.window(0.3, 300)))
+finally:
+    pair.close()
+"""
+
+INVITE = ("INVITE sip:+49301{n:04d}@10.10.0.1:5060 SIP/2.0\r\n"
+          "Via: SIP/2.0/UDP 10.10.0.{host}:5060;branch=z9hG4bKbench{n};rport\r\n"
+          "Max-Forwards: 70\r\n"
+          "From: <sip:+49891@10.10.0.{host}>;tag=t{n}\r\n"
+          "To: <sip:+49301{n:04d}@10.10.0.1>\r\n"
+          "Call-ID: bench-{n}@10.10.0.{host}\r\n"
+          "CSeq: 1 INVITE\r\n"
+          "Contact: <sip:+49891@10.10.0.{host}:5060>\r\n"
+          "Content-Length: 0\r\n\r\n")
+
+
+@pytest.fixture(scope="module")
+def build():
+    """The helpers, in the build folder that siplane comes from."""
+    path = pathlib.Path(os.environ.get("SIPLANE", ROOT / "build/app/siplane/siplane")).resolve().parents[2]
+    subprocess.run(["ninja", "-C", path, "tests/bench/flood", "tests/bench/forwarder", "tests/bench/gaps"], check=True,
+                   capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize("system", ["forwarder", "siplane_af_packet", "siplane_af_xdp", "kamailio"])
+def test_what_is_sent_arrives_and_its_cost_is_found(build, tmp_path, system):
+    if system == "kamailio" and not shutil.which("kamailio"):
+        pytest.skip("kamailio is missing: tools/install-packages versus")
+    messages = tmp_path / "messages"
+    texts = [(2 + n % 200, INVITE.format(n=n, host=2 + n % 200)) for n in range(256)]
+    messages.write_text("".join(f"{len(t)} 10.10.0.{host}:5060\n{t}" for host, t in texts), newline="")
+    r = subprocess.run([sys.executable, "-c", WINDOW, build, messages, system], capture_output=True, text=True, timeout=120,
+                       env={**os.environ, "PYTHONPATH": str(ROOT / "tools")})
+    assert r.returncode == 0, r.stderr
+    got = json.loads(r.stdout)
+    assert got["received"] == got["sent"] > 100, got
+    assert got["lost"] == got["strange"] == got["answers"] == got["late"] == 0, got
+    assert 0 < got["own_ns"] <= got["system_ns"], got
+
+
+def test_gaps_are_counted(build):
+    out = subprocess.run([build / "tests/bench/gaps", "0.2", "0"], capture_output=True, text=True, check=True).stdout
+    got = json.loads(out)
+    counts = list(got["at_least_us"].values())
+    assert got["cpu"] == 0 and got["ns"] >= 199_000_000
+    assert counts[0] == got["gaps"] and counts == sorted(counts, reverse=True)
+    assert got["gap_ns"] >= got["longest_ns"] and got["gap_ns"] <= got["ns"]
