@@ -20,7 +20,7 @@ def arguments(argv):
     p.add_argument("--json", action="store_true", help="one JSON object a line: " + ", ".join(row.KEYS))
     p.add_argument("--save", metavar="FILE", help="write the rows as JSON to FILE too")
     p.add_argument("--plot", metavar="DIR", help="draw the rows as SVG and PNG into DIR (gnuplot)")
-    p.add_argument("--report", action="store_true", help="write the figures into docs/performance.md and its pictures")
+    p.add_argument("--report", action="store_true", help="write the figures of a whole run into docs/performance.md, with its pictures")
     p.add_argument("--from", metavar="FILE", dest="source", help="take the rows of a file that --json or --save wrote; measure nothing")
     p.add_argument("--seconds", type=float, default=context.DEFAULT_SECONDS, metavar="S",
                    help="time for each figure (default %(default)s)")
