@@ -210,6 +210,21 @@ def test_devices_with_arp(nets, driver):
     assert told["INVITE"] == told["BYE"] == 150
 
 
+def test_a_tap(nets):
+    """The kernel's end of the tap goes to the other namespace, as a cable does."""
+    p = nets.popen(0, GEN, "--json", "--device", "net_tap0,iface=gentap", "--address", "10.99.0.1/24", "--target", "10.99.0.2", "--idle",
+                   "sleep", "-r", "100", "-n", "100", *PATIENT, CONF / "invite.gen")
+    deadline = time.monotonic() + 10
+    while run("ip", "-n", nets.pair[0], "link", "set", "gentap", "netns", nets.pair[1], check=False).returncode != 0:
+        assert p.poll() is None and time.monotonic() < deadline, p.communicate()
+        time.sleep(0.05)
+    run("ip", "-n", nets.pair[1], "addr", "add", "10.99.0.2/24", "dev", "gentap")
+    run("ip", "-n", nets.pair[1], "link", "set", "gentap", "up")
+    nets.reflector("--address", "10.99.0.2", side=1)
+    out, err = p.communicate(timeout=60)
+    good((p.returncode, json.loads(out) if out else None, err), 100)
+
+
 def test_a_device_against_the_kernel(nets):
     """Checksums, ARP and ports as Linux wants them: sockets on the other end of the cable."""
     run("ip", "-n", nets.pair[1], "addr", "add", "10.99.0.2/24", "dev", "wire")
