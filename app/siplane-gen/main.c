@@ -19,10 +19,10 @@ static const char usage[] = "Usage: siplane-gen [options] SCENARIO\n"
 
 static void on_signal(int sig)
 {
-	if (gen_interrupted)
-		_exit(1); /* asked twice */
+	/* Asked twice from a keyboard. timeout(1) sends SIGTERM to the process and to its group. */
+	if (gen_interrupted && sig == SIGINT)
+		_exit(1);
 	gen_interrupted = 1;
-	(void)sig;
 }
 
 static void signals_begin(void)

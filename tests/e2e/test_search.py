@@ -216,6 +216,21 @@ def test_sigint_ends_a_search_with_its_report(loop):
     assert report(out)["result"]["end"] == "stopped" and report(out)["result"]["rate"] >= 100
 
 
+def test_sigterm_ends_a_search_with_its_report_though_it_comes_twice(loop):
+    """timeout(1) sends it to the process and to the process group; open calls hold the end up for half a second."""
+    loop.reflector()
+    p = loop.popen(GEN, "search", "ser", "--address", ME, "--target", BACKEND, "--start", 100, "-n", 5000, "--json", "--set", "hold=9s",
+                   *PATIENT, CONF / "invite.gen")
+    while "trial" not in p.stderr.readline():
+        assert p.poll() is None
+    time.sleep(0.5)
+    for _ in range(2):
+        p.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+    out, _ = p.communicate(timeout=20)
+    assert p.returncode == 1 and report(out)["result"]["end"] == "stopped"
+
+
 def test_wrong_usage(loop):
     for args in (["search"], ["search", "xyz"], ["search", "ser"], ["search", "ser", "--loss", "x", "a.gen"]):
         status, out, err = loop.gen(*args)
