@@ -78,7 +78,8 @@ def size(rows):
     return head("Throughput by message size, one worker", [r for _, r in found], [
         'set xlabel "bytes of a message"', 'set ylabel "million messages a second"', 'set y2label "Gbit/s of SIP"',
         "set logscale x 2", f"set xtics ({', '.join(f'{quoted(str(n))} {n}' for n, _ in found)})", "set y2tics",
-        "set yrange [0:*]", "set y2range [0:*]", "set key top center horizontal"]) + data("d", points) + [
+        f"set yrange [0:{max(p[2] for p in points) * 1.15:.3f}]", f"set y2range [0:{max(p[3] for p in points) * 1.15:.3f}]",
+        "set key top center horizontal"]) + data("d", points) + [
         f'plot $d using 1:3 with lines lw 1 dt 2 lc rgb "{BLUE}" title "messages, best window", '
         f'$d using 1:2 with linespoints lw 2.5 pt 7 lc rgb "{BLUE}" title "messages, median", '
         f'$d using 1:4 axes x1y2 with linespoints lw 2 pt 5 lc rgb "{ORANGE}" title "Gbit/s, median"']

@@ -21,8 +21,8 @@ DESTINATIONS = [f"10.20.0.{n}" for n in range(11, 15)]
 # Memory that two processes share: rings of 2^12 ride out what the machine takes away from either.
 MEMIF = "net_memif_{name},role={role},socket-abstract=no,socket={socket},rsize=12"
 MAC = {"edge": "02:00:00:00:0e:01", "core": "02:00:00:00:0c:01", "caller": "02:00:00:00:0e:02", "reflector": "02:00:00:00:0c:02"}
-ROUNDS = 5
-TRIAL_S = 0.4
+ROUNDS = 9
+TRIAL_S = 0.3
 SEARCH_S = 0.3
 RATE_FIRST, RATE_LEAST, RATE_MOST = 10_000, 100, 10_000_000
 REACHED = 0.98  # of the rate, or the generator did not keep up
