@@ -11,9 +11,6 @@
 
 #include "internal.h"
 
-#define WHEEL_SHIFT 16 /* a tick is 65.5 us */
-#define WHEEL_SIZE 16384
-#define WHEEL_AHEAD 256  /* ticks that calls_next() looks at */
 #define LINGER_MAX 4096  /* ended calls that are remembered */
 #define RUN_STEPS_MAX 64 /* that one call does at a time */
 #define ORDINALS 128
@@ -30,8 +27,7 @@ struct calls {
 	uint32_t fresh; /* slots from here on were never used */
 	uint32_t open;
 	uint32_t run;
-	uint64_t tick, in_wheel;
-	uint32_t bucket[WHEEL_SIZE];
+	struct wheel wheel;
 	uint64_t requests, answered_most; /* numbers; most + 1 */
 	uint64_t random;
 	uint64_t first; /* user of the first attempt */
@@ -110,10 +106,7 @@ void calls_begin(
 	c->open = 0;
 	c->run = run & 0xfff;
 	c->first = first;
-	c->tick = now >> WHEEL_SHIFT;
-	c->in_wheel = 0;
-	for (unsigned i = 0; i < WHEEL_SIZE; i++)
-		c->bucket[i] = CALL_NONE;
+	wheel_begin(&c->wheel, c->call, now);
 	c->requests = c->answered_most = 0;
 	c->random = c->config.config->seed;
 	result->messages = c->config.scenario->messages;
@@ -149,55 +142,6 @@ static void slot_give(struct calls *c, uint32_t slot)
 	if (c->linger_count == LINGER_MAX)
 		c->free[c->free_count++] = linger_take(c);
 	c->linger[(c->linger_at + c->linger_count++) % LINGER_MAX] = slot;
-}
-
-/* ---- timers: one wheel; what is further away comes round again ---- */
-
-static void wheel_unlink(struct calls *c, struct call *call)
-{
-	if (call->prev != CALL_NONE)
-		c->call[call->prev].next = call->next;
-	else
-		c->bucket[call->tick % WHEEL_SIZE] = call->next;
-	if (call->next != CALL_NONE)
-		c->call[call->next].prev = call->prev;
-	call->tick = 0;
-	c->in_wheel--;
-}
-
-static void wheel_link(struct calls *c, struct call *call, uint64_t tick)
-{
-	uint32_t slot = (uint32_t)(call - c->call);
-	uint32_t *head = &c->bucket[tick % WHEEL_SIZE];
-
-	call->tick = tick;
-	call->prev = CALL_NONE;
-	call->next = *head;
-	if (*head != CALL_NONE)
-		c->call[*head].prev = slot;
-	*head = slot;
-	c->in_wheel++;
-}
-
-/*
- * Most timers are put off before they come: so one that stands in an earlier list stays there, and
- * is moved when that comes up.
- */
-static void timer_set(struct calls *c, struct call *call, uint64_t due)
-{
-	uint64_t tick = (due >> WHEEL_SHIFT) + 1;
-
-	call->due_ns = due;
-	if (tick <= c->tick)
-		tick = c->tick + 1;
-	if (tick >= c->tick + WHEEL_SIZE)
-		tick = c->tick + WHEEL_SIZE - 1;
-	if (call->tick != 0) {
-		if (call->tick <= tick)
-			return;
-		wheel_unlink(c, call);
-	}
-	wheel_link(c, call, tick);
 }
 
 /* ---- sending ---- */
@@ -307,7 +251,7 @@ static void set_request_timer(struct calls *c, struct call *call, uint64_t now)
 {
 	uint64_t again = retransmit_at(c, call, now);
 
-	timer_set(c, call, again < call->end_ns ? again : call->end_ns);
+	wheel_set(&c->wheel, call, again < call->end_ns ? again : call->end_ns);
 }
 
 /* ---- steps ---- */
@@ -390,7 +334,7 @@ static bool do_wait(struct calls *c, struct call *call, const struct step *step,
 	if (ns == 0)
 		return true;
 	call->state = CALL_WAITING;
-	timer_set(c, call, now + ns);
+	wheel_set(&c->wheel, call, now + ns);
 	return false;
 }
 
@@ -428,7 +372,7 @@ static void go_on(struct calls *c, struct call *call, uint64_t now)
 	}
 	/* Others have their turn. */
 	call->state = CALL_WAITING;
-	timer_set(c, call, now);
+	wheel_set(&c->wheel, call, now);
 }
 
 static uint8_t choose_program(struct calls *c)
@@ -741,47 +685,19 @@ static void fire(struct calls *c, struct call *call, uint64_t now)
 	}
 }
 
-static void run_bucket(struct calls *c, uint64_t tick, uint64_t now)
+static void due(void *arg, struct call *call, uint64_t now)
 {
-	uint32_t slot = c->bucket[tick % WHEEL_SIZE];
-
-	/* What is put in while this runs stands in a later list. */
-	while (slot != CALL_NONE) {
-		struct call *call = &c->call[slot];
-
-		slot = call->next;
-		wheel_unlink(c, call);
-		if (call->state != CALL_ASKING && call->state != CALL_WAITING)
-			continue;
-		if (call->due_ns > now)
-			timer_set(c, call, call->due_ns);
-		else
-			fire(c, call, now);
-	}
+	fire(arg, call, now);
 }
 
 void calls_timers(struct calls *c, uint64_t now)
 {
-	uint64_t to = now >> WHEEL_SHIFT;
-
-	if (to <= c->tick)
-		return;
-	if (to - c->tick > WHEEL_SIZE)
-		c->tick = to - WHEEL_SIZE;
-	while (c->tick < to) {
-		c->tick++;
-		run_bucket(c, c->tick, now);
-	}
+	wheel_run(&c->wheel, now, due, c);
 }
 
 uint64_t calls_next(const struct calls *c)
 {
-	if (c->in_wheel == 0)
-		return UINT64_MAX;
-	for (uint64_t i = 1; i < WHEEL_AHEAD; i++)
-		if (c->bucket[(c->tick + i) % WHEEL_SIZE] != CALL_NONE)
-			return (c->tick + i) << WHEEL_SHIFT;
-	return (c->tick + WHEEL_AHEAD) << WHEEL_SHIFT;
+	return wheel_next(&c->wheel);
 }
 
 uint64_t calls_open(const struct calls *c)

@@ -8,11 +8,11 @@
  * gen_close(). One thread does it all: it sends what is due, reads what came, plays the reflector
  * where it stands on both sides, and looks at its timers.
  *
- * Files: options; scenario (a file becomes messages and steps), template (a message becomes copy
- * and field instructions), call (state of the calls, timers), answer (what a response says), digest
- * (authorization); reflect (the other side); io_udp, io_dpdk (bursts in and out); trial (the loop),
- * result (table, JSON, progress), main. search, ndr, ser and report find rates by many trials and
- * know only this header.
+ * Files: options; scenario (a file becomes messages and steps), reference, template (a message
+ * becomes copy and field instructions), calls (their state and steps), wheel (timers), answer (what
+ * a response says), digest (authorization); reflect (the other side); io_udp, io_dpdk, outbox
+ * (bursts in and out); open, trial (the loop), result (table, JSON, progress), main. search, ndr,
+ * ser and report find rates by many trials and know only this header.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -75,6 +75,7 @@ struct gen_config {
 	bool no_retransmit;
 	uint64_t t1_ns, t2_ns; /* RFC 3261 17.1.1.1 */
 	uint64_t late_ns;      /* a slot that is sent later than this is missed */
+	uint64_t settle_ns;    /* before the first trial: ARP is answered, and nothing is sent */
 	uint64_t drain_ns; /* longest wait for stragglers; UINT64_MAX: as long as calls are open */
 	uint64_t users;    /* 0: GEN_USERS */
 	bool random_users;

@@ -400,6 +400,29 @@ struct call {
 	uint32_t nonce_count;
 };
 
+/* ---- wheel: the calls' timers ---- */
+
+#define WHEEL_SHIFT 16 /* a tick is 65.5 us */
+#define WHEEL_SIZE 16384
+#define WHEEL_AHEAD 256 /* ticks that wheel_next() looks at */
+
+struct wheel {
+	struct call *call; /* the table; lists are of places in it */
+	uint64_t tick;     /* the last one that has run */
+	uint64_t count;
+	uint32_t list[WHEEL_SIZE];
+};
+
+/* Empty; no call of the table stands in a list (call.tick 0). */
+void wheel_begin(struct wheel *w, struct call *call, uint64_t now);
+/* The call is due then, and no more when it was. Never early, and at most two ticks late. */
+void wheel_set(struct wheel *w, struct call *call, uint64_t due);
+/* Calls `due` for each call whose time has come; it may set timers. Those that have ended leave. */
+void wheel_run(struct wheel *w, uint64_t now,
+	void (*due)(void *arg, struct call *call, uint64_t now), void *arg);
+/* When to look again; may be early. UINT64_MAX: no timer is set. */
+uint64_t wheel_next(const struct wheel *w);
+
 struct calls;
 
 /* Everything of one caller that calls need. */

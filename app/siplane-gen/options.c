@@ -55,6 +55,8 @@ const char gen_options_help[] =
 	"      --no-retransmit       what is lost stays lost, and is counted\n"
 	"      --t1 TIME, --t2 TIME  timers of RFC 3261 (500ms, 4s)\n"
 	"      --late TIME           a slot sent later than this is missed (default 1ms)\n"
+	"      --settle TIME         wait before the first attempt, for neighbours that see a link "
+	"late\n"
 	"      --drain TIME          longest wait at the end (default: until all calls have "
 	"ended)\n"
 	"\n"
@@ -98,6 +100,7 @@ enum {
 	OPTION_T2,
 	OPTION_LATE,
 	OPTION_DRAIN,
+	OPTION_SETTLE,
 	OPTION_REFLECT,
 	OPTION_REFLECT_STATUS,
 	OPTION_RINGING,
@@ -154,6 +157,7 @@ static const struct option ours[] = {
 	{"t2", required_argument, NULL, OPTION_T2},
 	{"late", required_argument, NULL, OPTION_LATE},
 	{"drain", required_argument, NULL, OPTION_DRAIN},
+	{"settle", required_argument, NULL, OPTION_SETTLE},
 	{"reflect", no_argument, NULL, OPTION_REFLECT},
 	{"reflect-status", required_argument, NULL, OPTION_REFLECT_STATUS},
 	{"ringing", required_argument, NULL, OPTION_RINGING},
@@ -340,6 +344,8 @@ static int take_load(int id, const char *name, const char *value, struct gen_con
 		return take_duration(name, value, &c->t2_ns);
 	case OPTION_LATE:
 		return take_duration(name, value, &c->late_ns);
+	case OPTION_SETTLE:
+		return take_duration(name, value, &c->settle_ns);
 	default: /* OPTION_DRAIN */
 		return take_duration(name, value, &c->drain_ns);
 	}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a generator is made of before its first trial: the scenario, sockets or devices, templates
+ * that know their addresses, the table of calls, the reflector.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+#include "generator.h"
+
+#define TIMER_SLACK_NS 1000UL
+
+static int target_parse(const char *text, struct net_endpoint *out)
+{
+	struct str host = str_c(text), port = STR_NONE;
+	int64_t colon;
+	uint32_t n = SIP_DEFAULT_PORT;
+
+	*out = (struct net_endpoint){0};
+	if (host.len > 0 && host.s[0] == '[') {
+		int64_t close = str_find(host, ']');
+
+		if (close < 0)
+			return -EINVAL;
+		if ((uint32_t)close + 1 < host.len) {
+			if (host.s[close + 1] != ':')
+				return -EINVAL;
+			port = str_of(host.s + close + 2, host.len - (uint32_t)close - 2);
+			if (port.len == 0)
+				return -EINVAL;
+		}
+		host = str_of(host.s + 1, (uint32_t)close - 1);
+	} else {
+		colon = str_find(host, ':');
+		/* Two colons: an IPv6 address without a port. */
+		if (colon >= 0 &&
+			str_find(str_of(host.s + colon + 1, host.len - (uint32_t)colon - 1), ':') <
+				0) {
+			port = str_of(host.s + colon + 1, host.len - (uint32_t)colon - 1);
+			host.len = (uint32_t)colon;
+			if (port.len == 0)
+				return -EINVAL;
+		}
+	}
+	if (port.len != 0 && (str_to_u32(port, 65535, &n) != 0 || n == 0))
+		return -EINVAL;
+	out->port = (uint16_t)n;
+	return net_addr_parse(host, &out->addr);
+}
+
+static int compile(struct gen *g, char *error, size_t error_size)
+{
+	const struct scenario *s = g->scenario;
+	const char *user = scenario_variable(s, STR("auth_user"));
+	const char *password = g->config.password != NULL
+				       ? g->config.password
+				       : scenario_variable(s, STR("auth_password"));
+	struct {
+		const char *text;
+		struct template *t;
+	} inner[2] = {{user, &g->digest_user}, {password, &g->digest_password}};
+	bool digest = false;
+
+	for (unsigned i = 0; i < s->messages; i++) {
+		int rc = template_compile(
+			s, &s->message[i], &g->bind, &g->template[i], error, error_size);
+
+		if (rc != 0)
+			return rc;
+		digest = digest || g->template[i].digests != 0;
+		if (g->template[i].most > g->caller->room)
+			return gen_fail(error, error_size, EMSGSIZE,
+				"%s: message '%s' may be %u bytes long: the device takes %u",
+				s->path, s->message[i].name, g->template[i].most, g->caller->room);
+	}
+	if (!digest)
+		return 0;
+	if (user == NULL || password == NULL)
+		return gen_fail(error, error_size, EINVAL,
+			"%s: {authorization} needs 'set auth_user = \"...\";' and 'set "
+			"auth_password = "
+			"\"...\";' (or --password)",
+			s->path);
+	for (unsigned i = 0; i < 2; i++) {
+		struct scenario_message m = {.name = "credentials",
+			.text = (char *)(uintptr_t)inner[i].text,
+			.len = (uint32_t)strlen(inner[i].text),
+			.line = 1};
+		int rc = template_compile(s, &m, &g->bind, inner[i].t, error, error_size);
+
+		if (rc != 0)
+			return rc;
+		if (inner[i].t->most > DIGEST_USER_MAX || inner[i].t->digests != 0)
+			return gen_fail(error, error_size, EINVAL,
+				"%s: auth_user and auth_password have at most %d bytes", s->path,
+				DIGEST_USER_MAX);
+	}
+	return 0;
+}
+
+static int bind_caller(
+	struct gen *g, const struct net_endpoint *target, char *error, size_t error_size)
+{
+	struct calls_config calls = {
+		.scenario = g->scenario,
+		.template = g->template,
+		.digest_password = &g->digest_password,
+		.config = &g->config,
+		.out = &g->out,
+		.bind = &g->bind,
+	};
+	struct hash_key random;
+	int rc = hash_key_random(&random);
+
+	if (rc != 0)
+		return gen_fail(error, error_size, -rc, "no random numbers: %s", strerror(-rc));
+	if (g->config.users == 0)
+		g->config.users = GEN_USERS;
+	g->bind = (struct bind){
+		.target = *target,
+		.local = g->caller->local,
+		.domain = g->config.domain,
+		.users = g->config.users,
+		.process = (uint32_t)random.k[0],
+		.port_first = g->caller->port_first,
+		.ports = g->caller->ports,
+	};
+	g->runs = (uint32_t)random.k[1];
+	memcpy(g->bind.target_uri, "sip:", 4);
+	net_endpoint_format(target, g->bind.target_uri + 4);
+	g->out.io = g->caller;
+	rc = compile(g, error, error_size);
+	if (rc != 0)
+		return rc;
+	calls.digest_user = g->digest_user.in != NULL ? &g->digest_user : NULL;
+	g->calls = calls_create(&calls);
+	if (g->calls == NULL)
+		return gen_fail(error, error_size, ENOMEM,
+			"not enough memory for %u calls: lower --calls", g->config.calls);
+	return 0;
+}
+
+static int bind_reflector(struct gen *g, char *error, size_t error_size)
+{
+	const struct reflector_config rc = {
+		.status = g->config.reflect_status,
+		.ringing = g->config.ringing,
+		.trying = g->config.trying,
+		.challenge = g->config.challenge,
+		.password = g->config.password != NULL ? g->config.password : "secret",
+		.local = g->reflector->local,
+		.port_first = g->reflector->port_first,
+	};
+
+	g->reflector_out.io = g->reflector;
+	g->reflects = reflector_create(&rc);
+	return g->reflects != NULL ? 0 : gen_fail(error, error_size, ENOMEM, "not enough memory");
+}
+
+struct gen *gen_open_io(const struct gen_config *config, struct scenario *scenario,
+	struct io *caller, struct io *reflector, const struct net_endpoint *target, char *error,
+	size_t error_size)
+{
+	struct gen *g = calloc(1, sizeof(*g));
+	int rc = 0;
+
+	if (g == NULL) {
+		gen_fail(error, error_size, ENOMEM, "not enough memory");
+		return NULL;
+	}
+	g->config = *config;
+	g->scenario = scenario;
+	g->caller = caller;
+	g->reflector = reflector;
+	if (caller != NULL)
+		rc = bind_caller(g, target, error, error_size);
+	if (rc == 0 && reflector != NULL)
+		rc = bind_reflector(g, error, error_size);
+	if (rc != 0) {
+		gen_close(g);
+		return NULL;
+	}
+	return g;
+}
+
+/* The target is --target, or the reflector that stands in this process. */
+static int find_target(const struct gen_config *config, struct net_endpoint *target, char *error,
+	size_t error_size)
+{
+	char own[128];
+
+	*target = (struct net_endpoint){0};
+	if (config->reflect)
+		return 0;
+	if (config->target != NULL) {
+		if (target_parse(config->target, target) != 0)
+			return gen_fail(error, error_size, EINVAL,
+				"--target %s: ADDRESS[:PORT] is expected, not a name",
+				config->target);
+		return 0;
+	}
+	if (!config->reflect_too || config->reflector.addresses == 0)
+		return gen_fail(error, error_size, EINVAL,
+			"--target is needed: the address that requests are sent to");
+	snprintf(own, sizeof(own), "%s", config->reflector.address[0]);
+	own[strcspn(own, "/")] = '\0';
+	if (target_parse(own, target) != 0)
+		return gen_fail(
+			error, error_size, EINVAL, "--reflect-address %s is no address", own);
+	target->port = config->reflector.port_first;
+	return 0;
+}
+
+static int open_sides(const struct gen_config *config, const struct net_endpoint *target,
+	struct io *side[2], char *error, size_t error_size)
+{
+	const struct net_endpoint none = {0};
+
+	if (config->caller.device != NULL || config->reflector.device != NULL)
+		return io_dpdk_open(config, target, side, error, error_size);
+	if (config->reflect || config->reflect_too) {
+		side[1] = io_udp_open(config, &config->reflector, &none, error, error_size);
+		if (side[1] == NULL)
+			return -EIO;
+	}
+	if (!config->reflect) {
+		side[0] = io_udp_open(config, &config->caller, target, error, error_size);
+		if (side[0] == NULL)
+			return -EIO;
+	}
+	return 0;
+}
+
+struct gen *gen_open(const struct gen_config *config, char *error, size_t error_size)
+{
+	struct scenario *scenario = NULL;
+	struct net_endpoint target;
+	struct io *side[2] = {NULL, NULL};
+	struct gen *g = NULL;
+
+	if (find_target(config, &target, error, error_size) != 0)
+		return NULL;
+	/* Whoever sleeps between send slots is woken in time: 50 us are the kernel's default. */
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	if (!config->reflect) {
+		scenario = scenario_read(
+			config->scenario, config->variable, config->variables, error, error_size);
+		if (scenario == NULL)
+			return NULL;
+	}
+	if (open_sides(config, &target, side, error, error_size) == 0) {
+		g = gen_open_io(config, scenario, side[0], side[1], &target, error, error_size);
+		if (g == NULL)
+			return NULL;
+		/* Said now rather than by the first trial. */
+		if (g->caller == NULL ||
+			g->caller->ready(g->caller, &target, error, error_size) == 0)
+			return g;
+		gen_close(g);
+		return NULL;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (side[i] != NULL)
+			side[i]->close(side[i]);
+	scenario_free(scenario);
+	return NULL;
+}
+
+void gen_close(struct gen *g)
+{
+	if (g == NULL)
+		return;
+	calls_destroy(g->calls);
+	reflector_destroy(g->reflects);
+	for (unsigned i = 0; i < GEN_MESSAGES_MAX; i++)
+		template_free(&g->template[i]);
+	template_free(&g->digest_user);
+	template_free(&g->digest_password);
+	if (g->caller != NULL)
+		g->caller->close(g->caller);
+	if (g->reflector != NULL)
+		g->reflector->close(g->reflector);
+	scenario_free(g->scenario);
+	free(g);
+}
+
+const char *gen_error(const struct gen *g)
+{
+	return g->error;
+}
+
+const char *gen_describe(const struct gen *g, bool reflector)
+{
+	const struct io *io = reflector ? g->reflector : g->caller;
+
+	return io != NULL ? io->description : "";
+}
