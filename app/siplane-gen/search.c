@@ -34,16 +34,17 @@ struct search_run {
 
 /*
  * What counts as failed. RFC 7501 3.1.8: the attempt did not come to its end. RFC 2544 26.1 counts
- * every frame: there an answer or an ACK that got lost on its way through the system counts too.
+ * every frame: there an answer or an ACK that got lost on its way through the system counts too. An
+ * ACK that has not come is lost only when the trial is `over`: before, it may be on its way.
  */
-static uint64_t failures(const struct search_run *run, const struct gen_result *r)
+static uint64_t failures(const struct search_run *run, const struct gen_result *r, bool over)
 {
 	uint64_t lost = 0;
 
 	if (run->options->kind != SEARCH_NDR)
 		return r->failed;
-	if (run->options->gen.reflect_too && r->sent_by[SIP_METHOD_BYE] > 0 && r->failed == 0 &&
-		r->sent_by[SIP_METHOD_ACK] > r->reflected.acks)
+	if (over && run->options->gen.reflect_too && r->sent_by[SIP_METHOD_BYE] > 0 &&
+		r->failed == 0 && r->sent_by[SIP_METHOD_ACK] > r->reflected.acks)
 		lost = r->sent_by[SIP_METHOD_ACK] - r->reflected.acks;
 	return (r->failed > r->lost ? r->failed : r->lost) + lost;
 }
@@ -115,7 +116,7 @@ static int on_progress(void *arg, const struct gen_progress *p)
 	struct search_run *run = arg;
 	char rate[32];
 
-	if ((double)failures(run, p->result) > run->allowed)
+	if ((double)failures(run, p->result, false) > run->allowed)
 		run->cut = true;
 	if (!run->options->gen.quiet && isatty(STDERR_FILENO)) {
 		fprintf(stderr, "\r\033[K  %s %s%s: %.1f of %.1f s, %llu attempts, %llu failed",
@@ -203,7 +204,7 @@ static int run_trial(
 	}
 	*outcome = (struct search_outcome){
 		.attempts = run->result->attempts,
-		.failures = failures(run, run->result),
+		.failures = failures(run, run->result, true),
 		.seconds = (double)run->result->sending_ns / 1e9,
 		.limited = limited(run, run->result),
 	};
