@@ -66,10 +66,11 @@ void dispatch_destroy(struct dispatch *d)
 {
 	if (d == NULL)
 		return;
-	/* Views that were retired lead back here when they are freed. */
-	rcu_reclaim(d->config.rcu);
+	/* Views that were retired lead back here when they are freed; readers that are gone have not
+	 * passed them all. */
+	rcu_fini(d->config.rcu);
 	dispatch_generation_fini(d);
-	rcu_reclaim(d->config.rcu);
+	rcu_fini(d->config.rcu);
 	for (unsigned i = 1; i < DISPATCH_IDS; i++)
 		free(d->identity[i].target);
 	pin_destroy(d->pins);

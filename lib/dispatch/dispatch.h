@@ -66,7 +66,7 @@ struct dispatch_config {
 
 /* Control thread. NULL and errno on failure. */
 struct dispatch *dispatch_create(const struct dispatch_config *config);
-/* When no reader is left. */
+/* When no reader is left: whatever still waits in the RCU is freed. */
 void dispatch_destroy(struct dispatch *d);
 
 extern const struct route_module dispatch_module; /* "dispatcher"; room: struct dispatch * */

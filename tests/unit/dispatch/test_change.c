@@ -535,9 +535,23 @@ static void nor_do_reloads_with_deaths_and_recoveries_between_them(void **state)
 	check_world(99, true);
 }
 
+/* As at the end of a process: its threads are gone and have said nothing after the last reload. */
+static void what_readers_never_passed_goes_with_the_room(void **state)
+{
+	struct room room;
+
+	room_open(&room, 0);
+	assert_true(rcu_register(&room.rcu) >= 0);
+	assert_int_equal(room_load(&room, "1 sip:10.0.0.1:5060\n"), 0);
+	assert_int_equal(room_load(&room, "1 sip:10.0.0.1:5060\n1 sip:10.0.0.2:5060\n"), 0);
+	assert_true(rcu_reclaim(&room.rcu) > 0);
+	room_close(&room);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_readers_never_passed_goes_with_the_room),
 		cmocka_unit_test(a_removed_destination_keeps_its_calls_and_then_gets_no_more),
 		cmocka_unit_test(an_added_destination_takes_its_share_after_64_t1),
 		cmocka_unit_test(only_what_a_change_moves_is_remembered),
