@@ -55,7 +55,9 @@ uint64_t histogram_percentile(const struct histogram *h, double percent)
 		return 0;
 	if (!(percent > 0))
 		return h->min;
-	rank = percent >= 100 ? h->count : (uint64_t)ceil(percent / 100 * (double)h->count);
+	/* 99.9 / 100 * 1000 is a little more than 999 in floating point, and still the 999th. */
+	rank = percent >= 100 ? h->count
+			      : (uint64_t)ceil(percent * (double)h->count / 100 * (1 - 1e-12));
 	if (rank == 0)
 		rank = 1;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {

@@ -55,6 +55,14 @@ static void percentiles(void **state)
 	assert_int_equal(histogram_percentile(&h, 90), 90);
 	assert_int_equal(histogram_percentile(&h, 99.5), 100);
 	assert_int_equal(histogram_percentile(&h, 100), 100);
+	/* The rank is the smallest that covers the share, not the one behind it. */
+	for (uint64_t n = 1000; n <= 100000; n *= 10) {
+		histogram_clear(&h);
+		for (uint64_t i = 1; i <= n; i++)
+			histogram_add(&h, i <= n / 1000 * 999 ? 1 : 100);
+		assert_int_equal(histogram_percentile(&h, 99.9), 1);
+		assert_int_equal(histogram_percentile(&h, 99.91), 100);
+	}
 }
 
 static int by_value(const void *a, const void *b)
