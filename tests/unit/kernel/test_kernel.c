@@ -92,10 +92,10 @@ static void test_ping_from_the_network_is_answered_by_the_kernel(void **state)
 	inet_pton(AF_INET, "10.1.0.1", &v4.sin_addr);
 	inet_pton(AF_INET6, "2001:db8:1::1", &v6.sin6_addr);
 	assert_int_equal(sendto(fd, &echo, sizeof(echo), 0, (void *)&v4, sizeof(v4)), sizeof(echo));
-	assert_true(harness_pump(&h, 3000, arrived, &fd));
+	assert_true(harness_pump(&h, PATIENCE_MS, arrived, &fd));
 	assert_int_equal(
 		sendto(fd6, echo6, sizeof(echo6), 0, (void *)&v6, sizeof(v6)), sizeof(echo6));
-	assert_true(harness_pump(&h, 3000, arrived, &fd6));
+	assert_true(harness_pump(&h, PATIENCE_MS, arrived, &fd6));
 	close(fd);
 	close(fd6);
 	harness_teardown(&h);
@@ -116,7 +116,7 @@ static void test_next_hop_is_resolved_on_demand(void **state)
 
 		resolve(&h, *to);
 		h.changed = 0;
-		assert_true(harness_pump(&h, 3000, is_ready, &ready));
+		assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 		assert_true(h.changed > 0);
 	}
 	hop = harness_hop(&h, "10.1.0.2");
@@ -142,7 +142,7 @@ static void test_announced_change_of_mac_holds_at_once(void **state)
 	BEGIN(h);
 	CREATE(h);
 	resolve(&h, "10.1.0.2");
-	assert_true(harness_pump(&h, 3000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	/* The kernel believes no two changes within a second. */
 	harness_pump(&h, 1100, NULL, NULL);
 	ready.mac = mac;
@@ -165,7 +165,7 @@ static void test_silent_change_of_mac_is_found_again(void **state)
 	BEGIN(h);
 	CREATE(h);
 	resolve(&h, "10.1.0.2");
-	assert_true(harness_pump(&h, 3000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	ready.mac = mac;
 	assert_int_equal(harness_run(&h, h.there,
 				 "ip link set net0 arp off address 02:00:00:00:00:78 arp on"),
@@ -184,7 +184,7 @@ static void test_neighbour_that_goes_is_unresolved_and_comes_back(void **state)
 	BEGIN(h);
 	CREATE(h);
 	resolve(&h, "10.1.0.2");
-	assert_true(harness_pump(&h, 3000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	h.cut = true;
 	assert_true(harness_pump(&h, 25000, is_unready, "10.1.0.2"));
 	h.cut = false;
@@ -236,7 +236,7 @@ static void test_routes_and_gateways_are_honoured_as_they_change(void **state)
 	expect(&h, "8.8.8.8", KERNEL_HOP_UNRESOLVED, "10.1.0.2");
 	expect(&h, "2001:db8:2::1", KERNEL_HOP_NO_ROUTE, NULL);
 	resolve(&h, "203.0.113.9");
-	assert_true(harness_pump(&h, 3000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	/* All that goes by this gateway is ready with it. */
 	expect(&h, "8.8.8.8", KERNEL_HOP_READY, "10.1.0.2");
 	assert_int_equal(harness_run(&h, h.here,
@@ -392,7 +392,7 @@ static void test_carrier_follows_the_port(void **state)
 	CREATE(h);
 	assert_true(is_running(&h, "ct0"));
 	resolve(&h, "10.1.0.2");
-	assert_true(harness_pump(&h, 3000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	kernel_set_carrier(h.k, 0, false);
 	assert_false(is_running(&h, "ct0"));
 	assert_true(harness_pump(&h, 2000, is_unready, "10.1.0.2"));
@@ -684,7 +684,7 @@ static void test_kernel_sends_whole_checksums(void **state)
 	inet_pton(AF_INET, "10.1.0.2", &to.sin_addr);
 	fd = harness_socket(&h, h.here, AF_INET, SOCK_DGRAM, 0);
 	assert_int_equal(sendto(fd, "hello", 5, 0, (void *)&to, sizeof(to)), 5);
-	assert_true(harness_pump(&h, 3000, has_seen, &one));
+	assert_true(harness_pump(&h, PATIENCE_MS, has_seen, &one));
 	close(fd);
 	harness_teardown(&h);
 }
