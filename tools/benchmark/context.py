@@ -66,6 +66,8 @@ def cpu_model():
 
 
 class Context:
+    configured = False  # the build folder, by this process
+
     def __init__(self, case, seconds=DEFAULT_SECONDS, progress=None):
         self.case = case
         self.seconds = seconds  # for each figure or family of figures that is measured together
@@ -83,8 +85,11 @@ class Context:
 
     def build(self, *targets):
         """Builds the targets (paths below the build folder) with release flags; the folder."""
-        if not (BUILD / "build.ninja").exists():
-            self._ninja(["meson", "setup", str(BUILD), *RELEASE], "configuring")
+        # Also a folder that is there: whoever changed its options would measure another program.
+        if not Context.configured:
+            verb = "configure" if (BUILD / "build.ninja").exists() else "setup"
+            self._ninja(["meson", verb, str(BUILD), *RELEASE], "configuring")
+            Context.configured = True
         self._ninja(["ninja", "-C", str(BUILD), *targets], "building " + " ".join(targets))
         return BUILD
 

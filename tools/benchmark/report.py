@@ -33,6 +33,7 @@ class Target:
 
 TARGETS = (
     Target("INVITEs of 600 to 900 bytes dispatched", "dispatch", "messages_per_second", "/s", 3e6, 5e6, stages="dispatch"),
+    Target("the same time, messages of others", "dispatch", "ratio/corpus", ": 1", 1.25, more=False),
     Target("requests in a dialog, loose routed", "indialog", "messages_per_second", "/s", 3e6, 5e6, stages="indialog"),
     Target("responses", "response", "messages_per_second", "/s", 6e6, 12e6, stages="response"),
     Target("malformed or unwanted, dropped", "malformed", "messages_per_second", "/s", 10e6, stages="malformed"),
