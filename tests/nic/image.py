@@ -152,7 +152,8 @@ def build():
         tree.driver(name, pmds)
     tree.modules(root)
     for path in (ROOT / "conf").iterdir():
-        tree.copy(path, f"conf/{path.name}")
+        if path.is_file():
+            tree.copy(path, f"conf/{path.name}")
     (tree.path / "conf/siplane.cfg").write_text(CONFIG)
     for path in [ROOT / "drivers-config/bind", ROOT / "drivers-config/hugepages", *(ROOT / "drivers-config/profiles").iterdir()]:
         tree.copy(path, path.relative_to(ROOT))
