@@ -66,8 +66,8 @@ void dispatch_destroy(struct dispatch *d)
 {
 	if (d == NULL)
 		return;
-	/* Views that were retired lead back here when they are freed; readers that are gone have not
-	 * passed them all. */
+	/* Views that were retired lead back here when they are freed; readers that are gone have
+	 * not passed them all. */
 	rcu_fini(d->config.rcu);
 	dispatch_generation_fini(d);
 	rcu_fini(d->config.rcu);
