@@ -30,7 +30,6 @@ struct calls {
 	struct wheel wheel;
 	uint64_t requests, answered_most; /* numbers; most + 1 */
 	uint64_t random;
-	uint64_t first; /* user of the first attempt */
 	struct sip_msg msg;
 	char scratch[GEN_TEXT_MAX + TEMPLATE_SLACK];
 	bool program_dialog[GEN_CALLS_MAX], program_digest[GEN_CALLS_MAX];
@@ -93,8 +92,7 @@ void calls_destroy(struct calls *c)
 	free(c);
 }
 
-void calls_begin(
-	struct calls *c, struct gen_result *result, uint32_t run, uint64_t first, uint64_t now)
+void calls_begin(struct calls *c, struct gen_result *result, uint32_t run, uint64_t now)
 {
 	c->result = result;
 	/* Slots that an earlier run has used keep their generation: with `run`, nothing old fits.
@@ -105,7 +103,6 @@ void calls_begin(
 	c->free_count = c->linger_count = c->linger_at = 0;
 	c->open = 0;
 	c->run = run & 0xfff;
-	c->first = first;
 	wheel_begin(&c->wheel, c->call, now);
 	c->requests = c->answered_most = 0;
 	c->random = c->config.config->seed;

@@ -293,8 +293,6 @@ struct outbox {
 struct packet *outbox_next(struct outbox *o);
 void outbox_put(struct outbox *o);
 void outbox_flush(struct outbox *o);
-/* Gives back what was got and not used. */
-void outbox_drop(struct outbox *o);
 
 /* ---- answer ---- */
 
@@ -437,9 +435,8 @@ struct calls_config {
 
 struct calls *calls_create(const struct calls_config *config);
 void calls_destroy(struct calls *c);
-/* Forgets all; results go into `result`; `first` is the user of the first attempt. */
-void calls_begin(
-	struct calls *c, struct gen_result *result, uint32_t run, uint64_t first, uint64_t now);
+/* Forgets all; results go into `result`. */
+void calls_begin(struct calls *c, struct gen_result *result, uint32_t run, uint64_t now);
 /* Begins an attempt. */
 void calls_attempt(struct calls *c, uint64_t now);
 /* A message that came. */

@@ -300,13 +300,16 @@ static int take_side(const char *option, const char *value, int id, struct gen_s
 static int take_set(const char *value, struct gen_config *c)
 {
 	const char *equals = strchr(value, '=');
+	char *name;
 
 	if (equals == NULL || equals == value || equals - value > GEN_NAME_MAX)
 		return wrong("set", value, "NAME=VALUE");
 	if (c->variables == GEN_VARIABLES_MAX)
 		return wrong("set", value, "no more than 32 variables");
-	c->variable[c->variables++] =
-		(struct gen_variable){strndup(value, (size_t)(equals - value)), equals + 1};
+	name = strndup(value, (size_t)(equals - value));
+	if (name == NULL)
+		return wrong("set", value, "more memory");
+	c->variable[c->variables++] = (struct gen_variable){name, equals + 1};
 	return 0;
 }
 

@@ -310,6 +310,7 @@ static void message_text(struct parser *p, struct scenario_message *m)
 	uint32_t at = p->at, after, begin, first_at = 0;
 	bool blank = false;
 	struct str line;
+	char *text;
 
 	/* Behind the brace, the line ends. */
 	line = line_at(p, at, &after);
@@ -318,7 +319,6 @@ static void message_text(struct parser *p, struct scenario_message *m)
 		return;
 	}
 	m->line = line_of(p, after, &begin);
-	m->text = malloc(p->in.len - after + (size_t)m->line * 2 + 2048);
 	for (at = after;; at = after) {
 		unsigned indent;
 
@@ -344,7 +344,12 @@ static void message_text(struct parser *p, struct scenario_message *m)
 		}
 		blank = blank || line.len == indent;
 		/* CR may double what a line without one takes. */
-		m->text = realloc(m->text, m->len + line.len + 16);
+		text = realloc(m->text, m->len + line.len + 16);
+		if (text == NULL) {
+			fail_at(p, at, "not enough memory");
+			return;
+		}
+		m->text = text;
 		memcpy(m->text + m->len, line.s + indent, line.len - indent);
 		m->len += line.len - indent;
 		memcpy(m->text + m->len, "\r\n", 2);
@@ -652,6 +657,10 @@ static void set(struct parser *p)
 		if (strcmp(p->set[i].name, v->name) == 0)
 			text = str_c(p->set[i].value);
 	v->value = strndup(text.len != 0 ? text.s : "", text.len);
+	if (v->value == NULL) {
+		fail_at(p, p->token_at, "not enough memory");
+		return;
+	}
 	s->variables++;
 	next(p);
 	need(p, ";");

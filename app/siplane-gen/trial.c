@@ -358,7 +358,7 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	g->runs++;
 	g->bind.first_user = trial->first;
 	run.begun = run.now = run.last_ns = g->caller->now(g->caller);
-	calls_begin(g->calls, out, g->runs, trial->first, run.begun);
+	calls_begin(g->calls, out, g->runs, run.begun);
 	schedule_begin(&run.schedule, trial->rate, trial->poisson, g->config.seed);
 	run.progress_at = run.begun + GEN_PROGRESS_NS;
 	out->cpu_ns = cpu_ns();
