@@ -48,7 +48,9 @@ static void on_signal(int sig)
 
 void signals_begin(void)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
+	/* Any thread may be given a signal. Restarted, a system call of DPDK's threads knows
+	 * nothing of it: its telemetry listener ends for good when accept() is interrupted. */
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGTERM, &sa, NULL);

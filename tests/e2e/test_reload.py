@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """SIGHUP: a file is applied as a whole, or refused as a whole; calls under way go on."""
+import ctypes
 import os
 import pathlib
 import re
@@ -210,3 +211,18 @@ def test_reloads_under_load_lose_no_message(labs):
     assert len(got) == total
     assert sources == {("10.20.0.1", 5060)}
     assert lab.log().count("is current, generation") >= 5
+
+
+def test_a_signal_in_any_thread_disturbs_none_of_them(labs):
+    """The kernel gives a signal of the process to whichever thread it likes: each of them gets one, in a system call or not."""
+    lab = labs.make("af_packet")
+    pid = lab.siplane.pid
+    libc = ctypes.CDLL(None, use_errno=True)
+    threads = [int(t.name) for t in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+    assert len(threads) >= 4, "control, a worker, and the two of DPDK"
+    for n in range(3):
+        for t in threads:
+            assert libc.tgkill(pid, t, int(signal.SIGUSR1 if n % 2 else signal.SIGHUP)) == 0, os.strerror(ctypes.get_errno())
+        time.sleep(0.3)
+    assert lab.stats()["generation"] > 1
+    assert {int(t.name) for t in pathlib.Path(f"/proc/{pid}/task").iterdir()} >= set(threads), "one of them left"
