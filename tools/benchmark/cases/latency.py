@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import time
@@ -27,8 +28,14 @@ SEARCH_S = 0.3
 RATE_FIRST, RATE_LEAST, RATE_MOST = 10_000, 100, 10_000_000
 REACHED = 0.98  # of the rate, or the generator did not keep up
 RESOLUTION = 0.05
-TRIES = 3  # a rate counts as free of loss when one of so many short trials is: one gap of the machine is no limit of siplane
+CONFIRMATIONS = 5  # trials that count for a rate; most of them decide: one gap of the machine is no limit of siplane
+MAJORITY = CONFIRMATIONS // 2 + 1
+TRIALS_MOST = 11  # of a rate; those that the generator limited count for neither side
+SEARCHES = 3
+FAR, NEAR = 2.0, 1.15  # a search's first steps: where nothing is known, and around what an earlier one found
 QUIET_PERCENT = 5
+GAP_WINDOWS = 8
+NO_DEVICE = "no device"
 READY_S = 20
 STARTS = 3  # of a generator that does not start: another program may take the pages that it has just found free
 
@@ -132,24 +139,39 @@ def percentile(points, percent):
     return next((us for us, share in points if share >= percent / 100 - 1e-12), points[-1][0])
 
 
-def good(result):
-    """No loss on the way; a slot that the generator missed is a message less and no loss."""
-    return result["failed"] == 0
+def limit_of(result, rate):
+    """Why the generator, and not what it loads, was the limit of a trial; "" where it was not."""
+    if result["generator_limit"]:
+        return result["limit_reason"]
+    if result["attempts_per_second"] < REACHED * rate:
+        return f"it sent {result['attempts_per_second']:,.0f} a second"
+    return ""
 
 
 def sustains(context, stand, rate):
-    """Whether a short trial at the rate loses nothing; and where it was the generator that did not keep up, its words."""
-    for _ in range(TRIES):
+    """Whether most short trials at the rate lose nothing; and where it was the generator that did not keep up, its words."""
+    clean = lost = 0
+    words = ""
+    for _ in range(TRIALS_MOST):
         result, _ = stand.trial(rate, SEARCH_S)
-        context.say(f"{rate:,.0f} a second: {'nothing lost' if good(result) else str(result['failed']) + ' lost'}")
-        if good(result) and result["attempts_per_second"] > REACHED * rate:
-            return True, ""
-    return False, result["limit_reason"] if result["generator_limit"] else ""
+        limit = limit_of(result, rate)
+        if limit:
+            words = limit
+        elif result["failed"] == 0:
+            clean += 1
+        else:
+            lost += 1
+        context.say(f"{rate:,.0f} a second: {limit or (str(result['failed']) + ' lost' if result['failed'] else 'nothing lost')}")
+        if MAJORITY in (clean, lost):
+            break
+    if clean == MAJORITY:
+        return True, ""
+    return False, words if lost < MAJORITY else ""
 
 
-def find_ndr(context, stand):
-    """The highest rate at which a short trial loses nothing: up by doubling, then between the last two."""
-    low, high, rate, limit = 0, None, RATE_FIRST, ""
+def find_ndr(context, stand, first=RATE_FIRST, step=FAR):
+    """The highest rate at which most short trials lose nothing: up or down by steps until it is enclosed, then by halves."""
+    low, high, rate, limit = 0, None, first, ""
     while high is None or high - low > RESOLUTION * high:
         held, words = sustains(context, stand, rate)
         if held:
@@ -157,24 +179,41 @@ def find_ndr(context, stand):
         else:
             high, limit = rate, words
             if high < RATE_LEAST:
-                raise Failed(f"even {high:.0f} a second are not free of loss")
-        rate = (low + high) / 2 if high else rate * 2
+                raise Failed(f"even {high:.0f} a second are {'too much for the generator: ' + words if words else 'not free of loss'}")
+        rate = rate * step if high is None else (low + high) / 2 if low else high / step
         if rate > RATE_MOST:
             break
     return low, limit
 
 
+def search(context, stand):
+    """What several searches found, and what limited the generator above it."""
+    found = [find_ndr(context, stand)]
+    while len(found) < SEARCHES:
+        found.append(find_ndr(context, stand, found[0][0], NEAR))
+    return [rate for rate, _ in found], next((words for _, words in found if words), "")
+
+
+def gap_rows(context, windows):
+    """Rows of what tests/bench/gaps found in each window: a list of what it says of each CPU."""
+    found = [c for window in windows for c in window]
+    still = [100 * c["gap_ns"] / c["ns"] for c in found]
+    yield context.row("gaps_time", "%", still, NO_DEVICE, "of a CPU's time, stood still"
+                      + ("; OTHERS ARE BUSY HERE: the latencies below are theirs" if max(still) > QUIET_PERCENT else ""))
+    yield context.row("gaps_longest_us", "us", [c["longest_ns"] / 1e3 for c in found], NO_DEVICE, "in a window, a CPU")
+    cpus = list(zip(*windows))  # what is rare is no figure of a window: all windows of a CPU together
+    for us in GAPS_US:
+        rates = [1e9 * sum(c["at_least_us"][str(us)] for c in cpu) / sum(c["ns"] for c in cpu) for cpu in cpus]
+        yield context.row(f"gaps_per_second/{us}us", "1/s", rates, NO_DEVICE, "that long or longer, a CPU")
+
+
 def gaps(context, build, seconds):
     """What the machine takes away from a loop on each CPU."""
-    r = subprocess.run([build / "tests/bench/gaps", str(seconds)], capture_output=True, text=True, check=True)
-    found = [json.loads(line) for line in r.stdout.splitlines()]
-    still = [100 * c["gap_ns"] / c["ns"] for c in found]
-    yield context.row("gaps_time", "%", still, "", "of a CPU's time, stood still"
-                      + ("; OTHERS ARE BUSY HERE: the latencies below are theirs" if max(still) > QUIET_PERCENT else ""))
-    yield context.row("gaps_longest_us", "us", [c["longest_ns"] / 1e3 for c in found], "", "a CPU")
-    for us in GAPS_US:
-        yield context.row(f"gaps_per_second/{us}us", "1/s", [1e9 * c["at_least_us"][str(us)] / c["ns"] for c in found], "",
-                          "that long or longer, a CPU")
+    windows = []
+    for _ in range(GAP_WINDOWS):
+        r = subprocess.run([build / "tests/bench/gaps", f"{seconds / GAP_WINDOWS:.3f}"], capture_output=True, text=True, check=True)
+        windows.append([json.loads(line) for line in r.stdout.splitlines()])
+    yield from gap_rows(context, windows)
 
 
 def measure(context, stand, ndr):
@@ -209,11 +248,11 @@ def run(context):
         except LabError as e:
             raise Failed(str(e)) from e
         stand.trial(1000, 1)  # links are up, tables warm
-        ndr, limit = find_ndr(context, stand)
-        if ndr == 0:
-            raise Failed("no rate was free of loss")
-        yield context.row("ndr", "1/s", [ndr], "memif", "requests, each with its answer; short trials without loss"
-                          + (f"; above it the generator is the limit: {limit}" if limit else ""))
+        rates, limit = search(context, stand)
+        ndr = statistics.median(rates)
+        yield context.row("ndr", "1/s", rates, "memif",
+                          f"requests, each with its answer; of {SEARCHES} searches, in each of which most of {CONFIRMATIONS} trials "
+                          f"of {SEARCH_S} s lost nothing" + (f"; above it the generator is the limit: {limit}" if limit else ""))
         found, results = measure(context, stand, ndr)
     for variant, rounds in found.items():
         for p in PERCENTILES:
