@@ -76,6 +76,26 @@ enum answer_kind answer_read(const char *text, uint32_t len, struct answer *out)
 	return branch_read(branch, out) ? ANSWER_RESPONSE : ANSWER_FOREIGN;
 }
 
+unsigned answer_told(const char *text, uint32_t len, uint32_t *behind)
+{
+	static const char name[] = "\r\n" REFLECTOR_ANSWERS;
+	const uint32_t n = sizeof(name) - 1;
+	const char *at = NULL;
+	unsigned told = 0;
+
+	/* Everything behind it is the reflector's own, and the same in each of its answers. */
+	if (*behind > n && *behind <= len && memcmp(text + len - *behind, name, n) == 0)
+		at = text + len - *behind;
+	else
+		at = memmem(text, len, name, n);
+	if (at == NULL)
+		return 0;
+	*behind = (uint32_t)(text + len - at);
+	for (at += n; at < text + len && str_is_digit(*at) && told < 100; at++)
+		told = told * 10 + (unsigned)(*at - '0');
+	return told < 256 ? told : 255;
+}
+
 /* ---- dialog ---- */
 
 struct text {

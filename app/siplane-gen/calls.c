@@ -31,6 +31,8 @@ struct calls {
 	uint64_t requests, answered_most; /* numbers; most + 1 */
 	uint64_t random;
 	struct sip_msg msg;
+	uint32_t told_behind; /* where answers say how many there are; 0: not known */
+	bool told_asked;      /* a final answer was looked at for it */
 	char scratch[GEN_TEXT_MAX + TEMPLATE_SLACK];
 	bool program_dialog[GEN_CALLS_MAX], program_digest[GEN_CALLS_MAX];
 };
@@ -105,6 +107,8 @@ void calls_begin(struct calls *c, struct gen_result *result, uint32_t run, uint6
 	c->run = run & 0xfff;
 	wheel_begin(&c->wheel, c->call, now);
 	c->requests = c->answered_most = 0;
+	c->told_behind = 0;
+	c->told_asked = false;
 	c->random = c->config.config->seed;
 	result->messages = c->config.scenario->messages;
 	for (unsigned i = 0; i < result->messages; i++)
@@ -174,31 +178,50 @@ static void fill_of(
 	}
 }
 
-static bool transmit(struct calls *c, struct call *call, unsigned message)
+/* Sends what was written; it may be refused yet: calls_refused(). */
+static void put(struct calls *c, const struct call *call, struct packet *p, enum sip_method method,
+	uint64_t ref, bool again)
+{
+	p->port = call->port;
+	p->peer = c->config.bind->target;
+	p->mac = 0;
+	p->method = (uint8_t)method;
+	p->ref = ref;
+	p->again = again;
+	outbox_put(c->config.out);
+	c->result->sent++;
+	c->result->sent_by[method]++;
+	c->result->retransmissions += again;
+}
+
+/* 0, -ENOBUFS where no buffer is left, -EBADMSG where a field could not be filled. */
+static int transmit(struct calls *c, struct call *call, unsigned message, bool again)
 {
 	const struct template *t = &c->config.template[message];
 	struct packet *p = outbox_next(c->config.out);
 	struct fill f;
 
 	if (p == NULL)
-		return false;
+		return -ENOBUFS;
 	fill_of(c, call, t, &f);
 	p->len = template_fill(t, &f, p->text);
 	if (p->len == 0)
-		return false;
-	p->port = call->port;
-	p->peer = c->config.bind->target;
-	p->mac = 0;
-	outbox_put(c->config.out);
-	c->result->sent++;
-	c->result->sent_by[t->is_response ? SIP_METHOD_NONE : t->method]++;
-	return true;
+		return -EBADMSG;
+	put(c, call, p, t->is_response ? SIP_METHOD_NONE : t->method, f.ref, again);
+	return 0;
 }
 
-/* A message's first transmission. */
-static bool send_first(struct calls *c, struct call *call, unsigned message, uint64_t now)
+/* Answers to its INVITE that the call should have had. */
+static unsigned owed(const struct call *call)
+{
+	return call->told > call->came + 1U ? call->told - call->came - 1U : 0;
+}
+
+/* A message's first transmission; as transmit(). */
+static int send_first(struct calls *c, struct call *call, unsigned message, uint64_t now)
 {
 	const struct template *t = &c->config.template[message];
+	int rc;
 
 	if (t->method == SIP_METHOD_ACK) {
 		call->ack = (uint8_t)(message + 1);
@@ -208,6 +231,8 @@ static bool send_first(struct calls *c, struct call *call, unsigned message, uin
 		call->ordinal = (uint8_t)((call->ordinal + 1) % ORDINALS);
 		call->cseq++;
 		call->sent_ns = now;
+		call->from_ns = call->slot_ns != 0 ? call->slot_ns : now;
+		call->slot_ns = 0;
 		call->message = (uint16_t)message;
 		call->transmissions = 1;
 		call->asked = call->answered = false;
@@ -220,12 +245,16 @@ static bool send_first(struct calls *c, struct call *call, unsigned message, uin
 			call->invite_message = (uint16_t)message;
 			call->ack = 0;
 			call->cancelled = false;
+			call->lacks = call->lacks || owed(call) > 0;
+			call->told = call->came = 0;
 		}
 	}
-	if (!transmit(c, call, message))
-		return false;
+	rc = transmit(c, call, message, false);
+	if (rc != 0)
+		return rc;
 	c->result->message[message].sent++;
-	return true;
+	c->result->acks += t->method == SIP_METHOD_ACK;
+	return 0;
 }
 
 static uint64_t retransmit_at(const struct calls *c, const struct call *call, uint64_t now)
@@ -278,6 +307,7 @@ static const struct step *step_of(const struct calls *c, const struct call *call
 static uint64_t within(const struct calls *c, const struct call *call)
 {
 	const struct step *step = NULL, *each;
+	uint64_t most = c->config.config->threshold_ns;
 
 	for (unsigned at = call->step;
 		(each = step_of(c, call, at)) != NULL && each->kind == STEP_EXPECT; at++) {
@@ -285,7 +315,9 @@ static uint64_t within(const struct calls *c, const struct call *call)
 		if (!step->optional)
 			break;
 	}
-	return step != NULL ? step->from_ns : 0;
+	if (step == NULL)
+		return 0;
+	return most != 0 && most < step->from_ns ? most : step->from_ns;
 }
 
 /* The current request waits for its answers. */
@@ -302,10 +334,10 @@ static bool do_send(struct calls *c, struct call *call, const struct step *step,
 {
 	enum sip_method method = c->config.template[step->message].method;
 	const struct step *after;
+	int rc = send_first(c, call, step->message, now);
 
-	if (!send_first(c, call, step->message, now)) {
-		call_fail(c, call,
-			outbox_next(c->config.out) != NULL ? GEN_FAIL_DIALOG : GEN_FAIL_SEND);
+	if (rc != 0) {
+		call_fail(c, call, rc == -ENOBUFS ? GEN_FAIL_SEND : GEN_FAIL_DIALOG);
 		return false;
 	}
 	call->step++;
@@ -330,6 +362,7 @@ static bool do_wait(struct calls *c, struct call *call, const struct step *step,
 	call->step++;
 	if (ns == 0)
 		return true;
+	call->slot_ns = 0;
 	call->state = CALL_WAITING;
 	wheel_set(&c->wheel, call, now + ns);
 	return false;
@@ -343,6 +376,8 @@ static void go_on(struct calls *c, struct call *call, uint64_t now)
 
 		if (step == NULL) {
 			c->result->ok++;
+			call->well = true;
+			c->result->incomplete += call->lacks || owed(call) > 0;
 			call_end(c, call);
 			return;
 		}
@@ -388,7 +423,7 @@ static uint8_t choose_program(struct calls *c)
 	return 0;
 }
 
-void calls_attempt(struct calls *c, uint64_t now)
+void calls_attempt(struct calls *c, uint64_t slot_ns, uint64_t now)
 {
 	const struct gen_config *g = c->config.config;
 	uint64_t seq = c->result->attempts++;
@@ -403,6 +438,7 @@ void calls_attempt(struct calls *c, uint64_t now)
 	call = &c->call[slot];
 	*call = (struct call){
 		.seq = seq,
+		.slot_ns = slot_ns,
 		.generation = call->generation + 1,
 		.program = choose_program(c),
 		.port = (uint16_t)(seq / GEN_BURST % c->config.bind->ports),
@@ -468,12 +504,7 @@ static void acknowledge(struct calls *c, struct call *call, const struct packet 
 			: 0;
 	if (p->len == 0)
 		return;
-	p->port = call->port;
-	p->peer = c->config.bind->target;
-	p->mac = 0;
-	outbox_put(c->config.out);
-	c->result->sent++;
-	c->result->sent_by[SIP_METHOD_ACK]++;
+	put(c, call, p, SIP_METHOD_ACK, f.ref, false);
 }
 
 /* A final answer to the INVITE came again: its ACK was lost, or is late. */
@@ -482,8 +513,8 @@ static void acknowledge_again(
 {
 	if (status >= 300)
 		acknowledge(c, call, in);
-	else if (call->ack != 0 && transmit(c, call, call->ack - 1U))
-		c->result->retransmissions++;
+	else if (call->ack != 0)
+		transmit(c, call, call->ack - 1U, true);
 }
 
 /* An answer to a request that asks no more. */
@@ -548,7 +579,7 @@ static bool keep(struct calls *c, struct call *call, const struct packet *in, ui
 
 static void measure(struct calls *c, struct call *call, const struct answer *a, uint64_t now)
 {
-	uint64_t ns = now > a->time ? now - a->time : 0;
+	uint64_t ns = now > call->from_ns ? now - call->from_ns : 0;
 
 	if (!call->answered) {
 		call->answered = true;
@@ -560,6 +591,7 @@ static void measure(struct calls *c, struct call *call, const struct answer *a, 
 	}
 	if (a->status >= 200) {
 		histogram_add(&c->result->final, ns);
+		histogram_add(&c->result->service, now > a->time ? now - a->time : 0);
 		histogram_add(&c->result->message[call->message].latency, ns);
 		c->result->message[call->message].answered++;
 	}
@@ -588,6 +620,33 @@ static void take_current(struct calls *c, struct call *call, const struct packet
 		call_fail(c, call, GEN_FAIL_DIALOG);
 	else
 		go_on(c, call, now);
+}
+
+/*
+ * What the reflector said it answers to an INVITE, against what came: a 1xx that no `expect` needs
+ * is lost all the same. It may come behind the final answer, even when the call has ended.
+ */
+static void count_answers(
+	struct calls *c, struct call *call, const struct packet *in, uint16_t status)
+{
+	unsigned before = owed(call), now;
+
+	if (status <= 100)
+		return;
+	if (status < 200) {
+		call->came += call->came < UINT8_MAX;
+	} else if (call->told == 0 && status < 300) {
+		/* One that says nothing says so for all. */
+		if (!c->told_asked || c->told_behind != 0)
+			call->told = (uint8_t)answer_told(in->text, in->len, &c->told_behind);
+		c->told_asked = true;
+		c->result->told = c->result->told || call->told != 0;
+	}
+	now = owed(call);
+	c->result->missing += now;
+	c->result->missing -= before;
+	if (call->well && !call->lacks && before > 0 && now == 0)
+		c->result->incomplete--;
 }
 
 void calls_take(struct calls *c, const struct packet *in, uint64_t now)
@@ -628,6 +687,8 @@ void calls_take(struct calls *c, const struct packet *in, uint64_t now)
 	if (call->cancelled && ordinal == call->invite &&
 		answer_is_to(&c->msg, in->text, in->len, SIP_METHOD_CANCEL))
 		return;
+	if (ordinal == call->invite && call->invite_ns != 0)
+		count_answers(c, call, in, a.status);
 	key = (uint16_t)((ordinal & 0x3f) << 10 | a.status);
 	if (was_seen(call, key)) {
 		r->duplicates++;
@@ -648,9 +709,31 @@ static void retransmit(struct calls *c, struct call *call, uint64_t now)
 {
 	if (call->transmissions < UINT8_MAX)
 		call->transmissions++;
-	if (transmit(c, call, call->message))
-		c->result->retransmissions++;
+	transmit(c, call, call->message, true);
 	set_request_timer(c, call, now);
+}
+
+void calls_refused(void *arg, const struct packet *p)
+{
+	struct calls *c = arg;
+	struct gen_result *r = c->result;
+	uint32_t slot = (uint32_t)(p->ref & ((1U << GEN_CALLS_BITS) - 1));
+	struct call *call = &c->call[slot];
+
+	r->sent--;
+	r->sent_by[p->method]--;
+	r->retransmissions -= p->again;
+	/* The ACK of a 2xx; that of another answer is its INVITE's. */
+	if (p->method == SIP_METHOD_ACK && !p->again && (p->ref >> 44 & ORDINAL_ACK) != 0)
+		r->acks--;
+	/* Of the request that the call waits for; a retransmission has its next turn. */
+	if (p->again || p->method == SIP_METHOD_ACK || p->method == SIP_METHOD_CANCEL ||
+		slot >= c->fresh || call->state != CALL_ASKING || call->answered ||
+		p->ref != reference(c, call, call->ordinal))
+		return;
+	r->message[call->message].sent--;
+	r->expected--;
+	call_fail(c, call, GEN_FAIL_SEND);
 }
 
 /* Where nothing that is expected has to come, the call goes on without it. */

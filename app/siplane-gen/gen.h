@@ -75,6 +75,8 @@ struct gen_config {
 	bool no_retransmit;
 	uint64_t t1_ns, t2_ns; /* RFC 3261 17.1.1.1 */
 	uint64_t late_ns;      /* a slot that is sent later than this is missed */
+	uint64_t threshold_ns; /* an answer that takes longer fails, whatever the scenario says; 0:
+				  as the scenario says */
 	uint64_t settle_ns;    /* before the first trial: ARP is answered, and nothing is sent */
 	uint64_t drain_ns; /* longest wait for stragglers; UINT64_MAX: as long as calls are open */
 	uint64_t users;    /* 0: GEN_USERS */
@@ -143,7 +145,7 @@ struct gen_message_result {
 	char name[32];
 	uint64_t sent;            /* first transmissions */
 	uint64_t answered;        /* finals */
-	struct histogram latency; /* ns from first transmission to final answer */
+	struct histogram latency; /* ns to its final answer, from where `first` begins */
 };
 
 /* What the reflector did. */
@@ -152,7 +154,9 @@ struct gen_reflected {
 	uint64_t requests_by[SIP_METHOD_COUNT];
 	uint64_t acks;      /* absorbed */
 	uint64_t malformed; /* not answered */
-	uint64_t refused;   /* responses that the device did not take */
+	uint64_t refused; /* responses that the device did not take, or that no buffer was left for
+			   */
+	uint64_t first_ns, last_ns; /* when the first and the last request came */
 };
 
 struct gen_result {
@@ -162,7 +166,7 @@ struct gen_result {
 	uint64_t ok, failed;
 	uint64_t failed_by[GEN_FAIL_COUNT];
 	uint64_t failed_status[GEN_STATUS_MAX]; /* GEN_FAIL_STATUS by status */
-	/* messages */
+	/* messages; what our own device refused was not sent, and is not among them */
 	uint64_t sent;                      /* all, retransmissions included */
 	uint64_t sent_by[SIP_METHOD_COUNT]; /* requests; NONE: responses */
 	uint64_t retransmissions;
@@ -179,30 +183,49 @@ struct gen_result {
 	uint64_t reordered; /* a first answer behind that of a later request, a 1xx behind its final
 			     */
 	uint64_t stale;     /* answers to calls that ended so long ago that nothing more is known */
+	/*
+	 * What no `expect` would miss. A reflector of ours says in its final answer to an INVITE
+	 * how many answers it gave: `missing` are those that did not come (180s), `incomplete` the
+	 * attempts that went well and lack some. `acks` are first ACKs to a 2xx: gen_reflected.acks
+	 * says how many came, where this process is also the reflector.
+	 */
+	uint64_t missing, incomplete, acks;
+	bool told;          /* answers said how many there were */
 	uint64_t unasked;   /* answers to requests that nothing is expected to */
 	uint64_t foreign;   /* no branch of this run */
 	uint64_t malformed; /* not SIP */
-	struct histogram first; /* ns, request to first answer */
-	struct histogram final; /* ns, request to final answer */
+	/*
+	 * ns to the first and to the final answer. A call's first request counts from the moment at
+	 * which the rate wanted it, so that a stall of the generator's or of the system's is in
+	 * them and not left out (coordinated omission); every other from its own sending.
+	 */
+	struct histogram first, final;
+	struct histogram service;  /* ns, sending to final answer, of all */
+	struct histogram lateness; /* ns by which attempts began after their slots */
 	struct gen_message_result message[GEN_MESSAGES_MAX];
 	unsigned messages;
 	/* the generator itself */
 	uint64_t missed;  /* slots that were late by more than the bound, skipped ones included */
 	uint64_t skipped; /* slots that were not sent at all, since the run's time was over */
-	uint64_t lateness_max_ns;
-	uint64_t tx_refused;  /* messages that the device did not take */
-	uint64_t rx_lost;     /* by our own device or socket: rx_missed, rx_nombuf, socket drops */
+	uint64_t tx_refused;   /* messages that the device did not take, or that no buffer was left
+				  for */
+	uint64_t rx_lost;      /* by our own device or socket: rx_missed, rx_nombuf, socket drops */
+	uint64_t rx_fragments; /* devices: fragments of datagrams, which are not put together */
+	uint64_t rx_other;    /* devices: frames that are no message to us: ARP, other ports, ... */
+	uint64_t rx_bad;      /* devices: frames with a wrong length or checksum */
 	uint64_t calls_most;  /* open at once */
 	bool generator_limit; /* more than 0.1 % missed, or a call table, socket or device of ours
 				 full: what was lost may be our own loss */
-	char limit_reason[96];
+	char limit_reason[128];
 	bool interrupted;
 	/* times */
-	double rate;          /* as asked, attempts a second */
-	uint64_t sending_ns;  /* from the first slot to the last attempt */
-	uint64_t duration_ns; /* with the wait for stragglers */
-	uint64_t cpu_ns;      /* of this thread: a device is polled, so it is busy without work, too
-			       */
+	double rate;         /* as asked, attempts a second */
+	uint64_t sending_ns; /* from the first slot to where the one behind the last would have been
+			      */
+	uint64_t duration_ns;                    /* with the wait for stragglers */
+	uint64_t sending_sent, sending_received; /* messages in sending_ns */
+	uint64_t cpu_ns; /* of this thread: a device is polled, so it is busy without work, too
+			  */
 	struct gen_reflected reflected; /* where this process is also the reflector */
 };
 
@@ -228,11 +251,17 @@ struct gen_trial {
 	/* Sequential users go on from this one: that of the first attempt is first % config.users.
 	 */
 	uint64_t first;
-	/* Every GEN_PROGRESS_NS, or NULL. Another value than 0 ends the trial in order. */
+	/* Every GEN_PROGRESS_NS, or NULL. Says whether the trial goes on. */
 	int (*progress)(void *arg, const struct gen_progress *p);
 	void *arg;
 };
 #define GEN_PROGRESS_NS 200000000ULL
+/* What gen_trial.progress says. */
+enum gen_go {
+	GEN_GO_ON = 0,
+	GEN_END,     /* in order: open calls get a moment more */
+	GEN_ABANDON, /* now: what is open is not waited for */
+};
 
 /*
  * Reads the scenario, opens sockets or devices. NULL and a sentence in `error` ("FILE:LINE:COLUMN:

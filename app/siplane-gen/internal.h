@@ -238,6 +238,11 @@ struct packet {
 	struct net_endpoint peer; /* in: source; out: destination */
 	void *handle;             /* the backend's */
 	uint64_t mac;             /* in: source MAC; out: 0 for the target's (DPDK) */
+	/* out: the sender's, for outbox.refused() */
+	uint64_t ref;
+	uint8_t method; /* NONE: a response */
+	bool again;     /* sent before */
+	bool refused;   /* out, when send() has returned: the device did not take it */
 };
 
 struct io {
@@ -247,7 +252,7 @@ struct io {
 	/* Up to n empty packets with `room` bytes of text each. */
 	unsigned (*get)(struct io *io, struct packet *p, unsigned n);
 	/* Sends text, len, port and peer of n packets in order; all are the backend's afterwards.
-	 * Returns how many the device took. */
+	 * Returns how many the device took; the others are marked `refused`. */
 	unsigned (*send)(struct io *io, struct packet *p, unsigned n);
 	/* Nanoseconds of a monotonic clock. */
 	uint64_t (*now)(struct io *io);
@@ -266,6 +271,9 @@ struct io {
 	uint16_t port_first;
 	unsigned ports;
 	bool peer_queue; /* what is not taken is lost by the other side, which empties the queue */
+	int send_error;  /* errno of the last message that was refused for a reason of the kernel's
+			  */
+	uint64_t fragments, others, bad; /* frames so far that were no message to us */
 	char description[256];
 };
 
@@ -286,10 +294,15 @@ struct outbox {
 	struct io *io;
 	struct packet packet[GEN_BURST];
 	unsigned got, used;
-	uint64_t refused;
+	uint64_t refused; /* by the device, or for want of a buffer */
+	/* Told of each message that the device itself did not take, or NULL. Not of those that were
+	 * lost by the other side (io.peer_queue): they were sent. */
+	void (*on_refused)(void *arg, const struct packet *p);
+	void *arg;
 };
 
-/* A packet to fill, or NULL. It is not sent unless outbox_put() follows. */
+/* A packet to fill, or NULL, which is counted as refused. It is not sent unless outbox_put()
+ * follows. */
 struct packet *outbox_next(struct outbox *o);
 void outbox_put(struct outbox *o);
 void outbox_flush(struct outbox *o);
@@ -320,6 +333,12 @@ int answer_dialog(
 /* Likewise the challenge of a 401 or 407, the first that we can answer. */
 int answer_challenge(
 	struct sip_msg *msg, const char *buf, uint32_t len, struct call *call, char *text);
+/*
+ * How many answers there are to the request, 100 left out, as the reflector's final one says
+ * (REFLECTOR_ANSWERS); 0 where it does not. `behind` is where the last one that said it had it,
+ * from the end, or 0: looking there first is quick.
+ */
+unsigned answer_told(const char *text, uint32_t len, uint32_t *behind);
 /* Whether the answer is to a CANCEL, by its CSeq. */
 bool answer_is_to(struct sip_msg *msg, const char *buf, uint32_t len, enum sip_method method);
 /*
@@ -330,6 +349,10 @@ uint32_t answer_ack(struct sip_msg *msg, const char *request, uint32_t request_l
 	const char *response, uint32_t response_len, char *out, uint32_t room);
 
 /* ---- reflect ---- */
+
+/* The header in which a reflector says, in its final answer to an INVITE, how many answers it gives
+ * to it: what gets lost of them is lost though no `expect` misses it. */
+#define REFLECTOR_ANSWERS "X-Gen-Answers: "
 
 struct reflector;
 
@@ -365,6 +388,8 @@ enum call_state {
 struct call {
 	uint64_t seq;     /* number of the attempt */
 	uint64_t sent_ns; /* first transmission of the current request */
+	uint64_t slot_ns; /* when its first request was due; 0: it is not to come, or has no time */
+	uint64_t from_ns; /* latency of the current request counts from here */
 	uint64_t number;  /* of the current request among all requests of the run */
 	uint64_t
 		due_ns; /* of its timer: a retransmission, the end of its time, the end of a wait */
@@ -392,6 +417,9 @@ struct call {
 	uint16_t invite_message;
 	uint32_t invite_cseq;
 	uint64_t invite_ns;
+	uint8_t told, came; /* answers to the INVITE: how many there are, how many 1xx came */
+	bool lacks;         /* an answer to an INVITE did not come */
+	bool well;          /* went to its end */
 	uint16_t seen[CALL_SEEN_MAX]; /* answers: ordinal's low 6 bits, 10 bits of status */
 	uint16_t to_tag, contact, routes,
 		challenge; /* lengths; they stand in the text in this order */
@@ -437,10 +465,12 @@ struct calls *calls_create(const struct calls_config *config);
 void calls_destroy(struct calls *c);
 /* Forgets all; results go into `result`. */
 void calls_begin(struct calls *c, struct gen_result *result, uint32_t run, uint64_t now);
-/* Begins an attempt. */
-void calls_attempt(struct calls *c, uint64_t now);
+/* Begins an attempt, which was due at `slot` (0: at no special moment). */
+void calls_attempt(struct calls *c, uint64_t slot, uint64_t now);
 /* A message that came. */
 void calls_take(struct calls *c, const struct packet *p, uint64_t now);
+/* For outbox.on_refused: the message was not sent; who waits for its answer fails. */
+void calls_refused(void *calls, const struct packet *p);
 /* Runs the timers up to now. */
 void calls_timers(struct calls *c, uint64_t now);
 /* When timers have to be looked at next (may be early). */

@@ -114,6 +114,13 @@ static bool take(const struct device *dev, struct rte_mbuf *m, struct packet *p)
 		memcpy(&p->mac, data + 6, 6);
 		return true;
 	}
+	/* Of a shared device, its first side counts. */
+	if (f.kind == NET_BAD)
+		dev->side[0]->io.bad++;
+	else if (f.kind == NET_FRAGMENT)
+		dev->side[0]->io.fragments++;
+	else
+		dev->side[0]->io.others++;
 	if (dev->kernel_port != UINT16_MAX && f.kind != NET_BAD)
 		kernel_hand(d.kernel, 0, dev->kernel_port, reason_of(&f, data), data, len,
 			clock_now_ns());
@@ -216,12 +223,16 @@ static unsigned dpdk_send(struct io *io, struct packet *p, unsigned n)
 {
 	struct dpdk_side *s = (struct dpdk_side *)io;
 	struct rte_mbuf *m[GEN_BURST];
+	unsigned sent;
 
 	for (unsigned i = 0; i < n; i++) {
 		put_frame(s, &p[i]);
 		m[i] = p[i].handle;
 	}
-	return send_frames(s->device, m, n);
+	sent = send_frames(s->device, m, n);
+	for (unsigned i = sent; i < n; i++)
+		p[i].refused = true;
+	return sent;
 }
 
 /* ---- the kernel's part ---- */

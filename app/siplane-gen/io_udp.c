@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -40,8 +41,8 @@ struct udp {
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
 	} address[GEN_BURST];
-	char control[GEN_BURST][CMSG_SPACE(sizeof(uint32_t))];
-	uint32_t *dropped; /* SO_RXQ_OVFL of each socket: it only grows */
+	uint32_t *dropped; /* of each socket, as the kernel counted when it was asked last */
+	uint64_t lost;     /* sum of what these grew by */
 	struct epoll_event event[EVENTS_MAX];
 	int events, event_at; /* sockets still to read */
 	unsigned turn;
@@ -91,8 +92,6 @@ static unsigned receive_from(struct udp *u, unsigned which, struct packet *p, un
 			.msg_namelen = sizeof(u->address[i]),
 			.msg_iov = &u->iov[i],
 			.msg_iovlen = 1,
-			.msg_control = u->control[i],
-			.msg_controllen = sizeof(u->control[i]),
 		};
 	}
 	got = recvmmsg(u->fd[which], u->header, n, MSG_DONTWAIT, NULL);
@@ -107,9 +106,6 @@ static unsigned receive_from(struct udp *u, unsigned which, struct packet *p, un
 			.port = (uint16_t)which,
 			.reflector = u->reflector};
 		from_sockaddr(h->msg_name, &p[i].peer);
-		for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c))
-			if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
-				memcpy(&u->dropped[which], CMSG_DATA(c), sizeof(uint32_t));
 	}
 	return (unsigned)got;
 }
@@ -159,23 +155,39 @@ static unsigned udp_get(struct io *io, struct packet *p, unsigned n)
 	return n;
 }
 
-/* Messages to one socket; the kernel may take a part. */
-static unsigned send_on(struct udp *u, unsigned which, unsigned from, unsigned n)
+/*
+ * Messages to one socket; the kernel may take a part. One that it refuses (no route, a filter, too
+ * long) is left out, and those behind it have their turn. Returns how many went.
+ */
+static unsigned send_on(struct udp *u, struct packet *p, unsigned from, unsigned n)
 {
-	unsigned sent = 0;
+	int fd = u->fd[p[from].port];
+	unsigned at = 0, sent = 0, tries = 0;
+	bool full;
 
-	for (unsigned tries = 0; sent < n && tries < SEND_TRIES; tries++) {
-		int rc = sendmmsg(u->fd[which], u->header + from + sent, n - sent, MSG_DONTWAIT);
+	while (at < n) {
+		int rc = sendmmsg(fd, u->header + from + at, n - at, MSG_DONTWAIT);
 
 		if (rc > 0) {
+			at += (unsigned)rc;
 			sent += (unsigned)rc;
-		} else if (errno == EAGAIN || errno == ENOBUFS) {
-			struct pollfd pfd = {.fd = u->fd[which], .events = POLLOUT};
+			tries = 0;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		full = errno == EAGAIN || errno == ENOBUFS;
+		if (full && ++tries < SEND_TRIES) {
+			struct pollfd pfd = {.fd = fd, .events = POLLOUT};
 
 			poll(&pfd, 1, 1);
+			continue;
 		}
-		/* Any other error is an earlier message's ICMP error, which the call has cleared.
-		 */
+		u->io.send_error = errno;
+		/* Of a full socket the rest of the burst is refused, too. */
+		do
+			p[from + at++].refused = true;
+		while (full && at < n);
 	}
 	return sent;
 }
@@ -197,7 +209,7 @@ static unsigned udp_send(struct io *io, struct packet *p, unsigned n)
 	for (unsigned i = 0, end; i < n; i = end) {
 		for (end = i + 1; end < n && p[end].port == p[i].port; end++)
 			;
-		sent += send_on(u, p[i].port, i, end - i);
+		sent += send_on(u, p, i, end - i);
 	}
 	for (unsigned i = 0; i < n; i++)
 		u->spare[u->spares++] = p[i].text;
@@ -237,11 +249,20 @@ static void udp_poll(struct io *io, uint64_t now)
 static uint64_t udp_lost(struct io *io)
 {
 	struct udp *u = (struct udp *)io;
-	uint64_t sum = 0;
+	uint32_t info[SK_MEMINFO_VARS];
 
-	for (unsigned i = 0; i < io->ports; i++)
-		sum += u->dropped[i];
-	return sum;
+	/* Asked for, since what a socket tells of its drops beside a packet needs one more packet.
+	 */
+	for (unsigned i = 0; i < io->ports; i++) {
+		socklen_t len = sizeof(info);
+
+		if (getsockopt(u->fd[i], SOL_SOCKET, SO_MEMINFO, info, &len) != 0 ||
+			len <= SK_MEMINFO_DROPS * sizeof(info[0]))
+			continue;
+		u->lost += info[SK_MEMINFO_DROPS] - u->dropped[i];
+		u->dropped[i] = info[SK_MEMINFO_DROPS];
+	}
+	return u->lost;
 }
 
 static int udp_ready(
@@ -321,7 +342,7 @@ static int open_socket(struct udp *u, unsigned which, char *error, size_t error_
 {
 	struct net_endpoint ep = {
 		.addr = u->io.local, .port = (uint16_t)(u->io.port_first + which)};
-	int bytes = BUFFER_BYTES, one = 1, rc;
+	int bytes = BUFFER_BYTES, rc;
 	struct sockaddr_storage sa;
 	socklen_t len = to_sockaddr(&ep, &sa);
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = which};
@@ -335,7 +356,6 @@ static int open_socket(struct udp *u, unsigned which, char *error, size_t error_
 		setsockopt(u->fd[which], SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	if (setsockopt(u->fd[which], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0)
 		setsockopt(u->fd[which], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	setsockopt(u->fd[which], SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof(one));
 	if (bind(u->fd[which], (struct sockaddr *)&sa, len) != 0) {
 		rc = errno;
 		net_endpoint_format(&ep, text);

@@ -130,11 +130,12 @@ static int bind_caller(
 	memcpy(g->bind.target_uri, "sip:", 4);
 	net_endpoint_format(target, g->bind.target_uri + 4);
 	g->out.io = g->caller;
+	g->out.on_refused = calls_refused;
 	rc = compile(g, error, error_size);
 	if (rc != 0)
 		return rc;
 	calls.digest_user = g->digest_user.in != NULL ? &g->digest_user : NULL;
-	g->calls = calls_create(&calls);
+	g->calls = g->out.arg = calls_create(&calls);
 	if (g->calls == NULL)
 		return gen_fail(error, error_size, ENOMEM,
 			"not enough memory for %u calls: lower --calls", g->config.calls);

@@ -7,8 +7,10 @@ struct packet *outbox_next(struct outbox *o)
 		outbox_flush(o);
 	if (o->used == o->got) {
 		o->got += o->io->get(o->io, o->packet + o->got, GEN_BURST - o->got);
-		if (o->used == o->got)
+		if (o->used == o->got) {
+			o->refused++;
 			return NULL;
+		}
 	}
 	return &o->packet[o->used];
 }
@@ -20,12 +22,21 @@ void outbox_put(struct outbox *o)
 
 void outbox_flush(struct outbox *o)
 {
-	unsigned left = o->got - o->used;
+	struct packet sent[GEN_BURST];
+	unsigned used = o->used, left = o->got - used, refused;
 
-	if (o->used == 0)
+	if (used == 0)
 		return;
-	o->refused += o->used - o->io->send(o->io, o->packet, o->used);
-	memmove(o->packet, o->packet + o->used, left * sizeof(o->packet[0]));
+	refused = used - o->io->send(o->io, o->packet, used);
+	o->refused += refused;
+	if (refused > 0)
+		memcpy(sent, o->packet, used * sizeof(sent[0]));
+	memmove(o->packet, o->packet + used, left * sizeof(o->packet[0]));
 	o->got = left;
 	o->used = 0;
+	if (refused == 0 || o->on_refused == NULL || o->io->peer_queue)
+		return;
+	for (unsigned i = 0; i < used; i++)
+		if (sent[i].refused)
+			o->on_refused(o->arg, &sent[i]);
 }

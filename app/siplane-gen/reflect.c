@@ -125,15 +125,19 @@ static void write_texts(struct reflector *r)
 	set_say(r, SAY_FORBIDDEN, 403);
 	set_say(r, SAY_TERMINATED, 487);
 	set(&r->say[SAY_RINGING].tail, "Contact: <sip:%s>\r\nContent-Length: 0\r\n\r\n", at);
+	/* What ends an INVITE says how many answers it had, a 100 left out: that goes one hop. */
+	set(&r->say[SAY_FINAL].tail, REFLECTOR_ANSWERS "%u\r\nContent-Length: 0\r\n\r\n",
+		r->config.ringing + 1);
+	set(&r->say[SAY_TERMINATED].tail, "%s", r->say[SAY_FINAL].tail.s);
 	n = snprintf(sdp, sizeof(sdp),
 		"v=0\r\no=- 1 1 IN IP%u %s\r\ns=-\r\nc=IN IP%u %s\r\nt=0 0\r\n"
 		"m=audio 40000 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n",
 		ep.addr.family, ip, ep.addr.family, ip);
 	if (r->config.status < 300)
 		set(&r->say[SAY_FINAL].tail,
-			"Contact: <sip:%s>\r\nContent-Type: application/sdp\r\nContent-Length: "
-			"%d\r\n\r\n%s",
-			at, n, sdp);
+			"Contact: <sip:%s>\r\n" REFLECTOR_ANSWERS
+			"%u\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s",
+			at, r->config.ringing + 1, n, sdp);
 	hash_base32(r->nonce, hash_text(&r->key, STR("nonce")), 60);
 	set(&r->say[SAY_UNAUTHORIZED].tail,
 		"WWW-Authenticate: Digest realm=\"siplane-gen\", nonce=\"%s\", algorithm=%s, "
@@ -323,10 +327,8 @@ static void answer(const struct exchange *e, enum say what, enum sip_method meth
 	struct packet *p = outbox_next(e->out);
 	struct response o = {.room = e->out->io->room};
 
-	if (p == NULL) {
-		e->count->refused++;
-		return;
-	}
+	if (p == NULL)
+		return; /* counted by the outbox */
 	o.out = p->text;
 	put(&o, r->say[what].line.s, r->say[what].line.len);
 	if (e->block.len != 0)

@@ -22,7 +22,7 @@ struct report_detail {
 	uint64_t retransmissions;
 	uint64_t missed;  /* slots that the generator sent too late */
 	bool cut;         /* ended once its outcome was certain */
-	char reason[160]; /* why attempts failed or the generator was the limit, empty where neither
+	char reason[192]; /* why attempts failed or the generator was the limit, empty where neither
 			   */
 };
 

@@ -241,7 +241,7 @@ int gen_result_json(const struct gen_result *r, FILE *out)
 		r->rate, per_second(r->attempts, r->sending_ns),
 		per_second(r->sent + r->received, r->duration_ns), (double)r->sending_ns / 1e9,
 		(double)r->duration_ns / 1e9, (double)r->cpu_ns / 1e9,
-		(double)r->lateness_max_ns * US);
+		(double)r->lateness.max * US);
 	for (unsigned i = 0; i < sizeof(number) / sizeof(number[0]); i++)
 		fprintf(out, ",\"%s\":%" PRIu64, number[i].name, number[i].n);
 	fputs(",\"failed_by\":{", out);

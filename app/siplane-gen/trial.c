@@ -63,7 +63,9 @@ struct run {
 	uint64_t now, begun, total_ns;
 	uint64_t limit; /* slots; UINT64_MAX: by time */
 	uint64_t progress_at, quiet_since, drain_until, last_ns;
-	bool sending, stopped;
+	bool sending, stopped, abandoned;
+	uint64_t window_end; /* of the sending, once it is known; 0 */
+	bool window_over;
 };
 
 /* What came on one side; returns how many. */
@@ -76,10 +78,14 @@ static unsigned receive(struct gen *g, struct io *io, uint64_t *now)
 		return 0;
 	*now = io->now(io);
 	for (unsigned i = 0; i < n; i++) {
-		if (p[i].reflector)
+		if (p[i].reflector) {
 			reflector_take(g->reflects, &p[i], &g->reflector_out, &g->reflected);
-		else
+			if (g->reflected.first_ns == 0)
+				g->reflected.first_ns = *now;
+			g->reflected.last_ns = *now;
+		} else {
 			calls_take(g->calls, &p[i], *now);
+		}
 	}
 	io->done(io, p, n);
 	return n;
@@ -139,11 +145,10 @@ static void attempt(struct run *run)
 	uint64_t due = slot_at(run), late = run->now > due ? run->now - due : 0;
 
 	r->slots++;
-	if (late > r->lateness_max_ns)
-		r->lateness_max_ns = late;
+	histogram_add(&r->lateness, late);
 	if (late > run->g->config.late_ns)
 		r->missed++;
-	calls_attempt(run->g->calls, run->now);
+	calls_attempt(run->g->calls, due, run->now);
 	run->last_ns = run->now;
 	schedule_next(&run->schedule);
 }
@@ -161,7 +166,7 @@ static unsigned send_due(struct run *run)
 			run->r->slots < run->limit;
 			n++) {
 			run->r->slots++;
-			calls_attempt(run->g->calls, run->now);
+			calls_attempt(run->g->calls, 0, run->now);
 			run->last_ns = run->now;
 		}
 		if (time_is_over || run->r->slots >= run->limit)
@@ -205,8 +210,45 @@ static void report(struct run *run)
 	if (run->trial->progress == NULL || run->now < run->progress_at)
 		return;
 	run->progress_at = run->now + GEN_PROGRESS_NS;
-	if (run->trial->progress(run->trial->arg, &p) != 0)
+	switch (run->trial->progress(run->trial->arg, &p)) {
+	case GEN_GO_ON:
+		break;
+	case GEN_ABANDON:
+		run->abandoned = true;
+		/* fall through */
+	default:
 		run->stopped = true;
+		break;
+	}
+}
+
+/*
+ * The window that rates are of: from the first slot to the one behind the last, so that N attempts
+ * at a rate R last N / R; to the end of its time where a run is by time; and never shorter than the
+ * sending was. Of a run without a rate it is as long as the sending; one that is stopped ends
+ * there.
+ */
+static uint64_t window_end(const struct run *run)
+{
+	uint64_t end = run->now;
+
+	if (run->trial->rate > 0 && !run->stopped)
+		end = run->limit != UINT64_MAX ? slot_at(run) : run->begun + run->total_ns;
+	return end > run->last_ns ? end : run->last_ns;
+}
+
+/* Messages of the window are counted until it is over. */
+static void note_window(struct run *run)
+{
+	struct gen_result *r = run->r;
+
+	if (run->window_over)
+		return;
+	if (!run->sending && run->window_end == 0)
+		run->window_end = window_end(run);
+	run->window_over = run->window_end != 0 && run->now >= run->window_end;
+	r->sending_sent = r->sent;
+	r->sending_received = r->received;
 }
 
 /* Whether the run goes on, once nothing is sent any more. */
@@ -224,7 +266,8 @@ static bool draining(struct run *run, bool busy)
 		run->drain_until = run->now + INTERRUPTED_NS;
 	if (busy || calls_open(g->calls) > 0)
 		run->quiet_since = run->now;
-	return run->now < run->drain_until && run->now - run->quiet_since < QUIET_NS;
+	return !run->abandoned && run->now < run->drain_until &&
+	       run->now - run->quiet_since < QUIET_NS;
 }
 
 static void idle(struct run *run)
@@ -264,6 +307,7 @@ static void loop(struct run *run)
 		n += receive_all(g, &run->now);
 		flush(g);
 		poll_sides(g, run->now);
+		note_window(run);
 		report(run);
 		if (!run->sending)
 			more = draining(run, n > 0);
@@ -317,28 +361,66 @@ static uint64_t lost_here(const struct gen *g)
 	       (g->reflector != NULL ? g->reflector->lost(g->reflector) : 0);
 }
 
-/* Whether the generator itself was what ended the rate, and why. */
+static void limit(struct gen_result *r, const char *why, int error)
+{
+	if (r->generator_limit)
+		return;
+	r->generator_limit = true;
+	snprintf(r->limit_reason, sizeof(r->limit_reason), "%s%s%s", why, error != 0 ? ": " : "",
+		error != 0 ? strerror(error) : "");
+}
+
+/*
+ * Whether the generator itself was what ended the rate, and why: everything that it lost, or did
+ * not send, is not the system's doing. What a memif's other side leaves in the queue is.
+ */
 static void judge(const struct gen *g, struct gen_result *r)
 {
-	const char *why = NULL;
-
 	if (r->missed * 1000 > r->slots * GEN_MISSED_PER_MILLE)
-		why = "it was late for more than 0.1 % of its send slots";
-	else if (r->failed_by[GEN_FAIL_FULL] > 0)
-		why = "its table of open calls was full (--calls)";
-	else if (r->tx_refused > 0 && !g->caller->peer_queue)
-		why = "its device or socket did not take all messages";
-	else if (r->rx_lost > 0)
-		why = "its device or socket lost messages that came";
-	r->generator_limit = why != NULL;
-	if (why != NULL)
-		snprintf(r->limit_reason, sizeof(r->limit_reason), "%s", why);
+		limit(r, "it was late for more than 0.1 % of its send slots", 0);
+	if (r->failed_by[GEN_FAIL_FULL] > 0)
+		limit(r, "its table of open calls was full (--calls)", 0);
+	if (g->caller != NULL &&
+		(r->failed_by[GEN_FAIL_SEND] > 0 || (r->tx_refused > 0 && !g->caller->peer_queue)))
+		limit(r, "its device or socket did not take all messages", g->caller->send_error);
+	if (g->reflector != NULL && r->reflected.refused > 0 && !g->reflector->peer_queue)
+		limit(r, "its reflector could not send all answers", g->reflector->send_error);
+	if (r->rx_lost > 0)
+		limit(r, "its device or socket lost messages that came", 0);
+	if (r->rx_fragments > 0)
+		limit(r, "messages came in fragments, which it does not put together on a device",
+			0);
+}
+
+static void add_counts(const struct io *io, struct gen_result *r, int sign)
+{
+	if (io == NULL)
+		return;
+	r->rx_fragments += (uint64_t)sign * io->fragments;
+	r->rx_other += (uint64_t)sign * io->others;
+	r->rx_bad += (uint64_t)sign * io->bad;
+}
+
+/* What devices and sockets count goes on from trial to trial: `sign` -1 when one begins, 1 at its
+ * end. */
+static void count_devices(struct gen *g, struct gen_result *r, int sign)
+{
+	r->rx_lost += (uint64_t)sign * lost_here(g);
+	add_counts(g->caller, r, sign);
+	add_counts(g->reflector, r, sign);
+	if (sign > 0)
+		return;
+	memset(&g->reflected, 0, sizeof(g->reflected));
+	g->out.refused = g->reflector_out.refused = 0;
+	if (g->caller != NULL)
+		g->caller->send_error = 0;
+	if (g->reflector != NULL)
+		g->reflector->send_error = 0;
 }
 
 int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *out)
 {
 	struct run run = {.g = g, .trial = trial, .r = out, .sending = true};
-	uint64_t lost;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -346,10 +428,8 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	if (rc != 0)
 		return rc;
 	discard(g, g->trials++ == 0 ? g->config.settle_ns : 0);
-	lost = lost_here(g);
+	count_devices(g, out, -1);
 	out->rate = trial->rate;
-	memset(&g->reflected, 0, sizeof(g->reflected));
-	g->out.refused = g->reflector_out.refused = 0;
 	run.limit = trial->attempts != 0 ? trial->attempts : UINT64_MAX;
 	run.total_ns = (uint64_t)((trial->attempts == 0     ? trial->seconds
 					  : trial->rate > 0 ? (double)trial->attempts / trial->rate
@@ -366,12 +446,12 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	out->cpu_ns = cpu_ns() - out->cpu_ns;
 	calls_end(g->calls);
 	flush(g);
-	out->sending_ns = run.last_ns - run.begun;
+	out->sending_ns = run.window_end - run.begun;
 	out->duration_ns = g->caller->now(g->caller) - run.begun;
 	out->tx_refused = g->out.refused;
 	out->reflected = g->reflected;
 	out->reflected.refused += g->reflector_out.refused;
-	out->rx_lost = lost_here(g) - lost;
+	count_devices(g, out, 1);
 	out->interrupted = run.stopped;
 	judge(g, out);
 	return run.stopped ? -EINTR : 0;
@@ -380,13 +460,12 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result *out)
 {
 	struct io *io = g->reflector;
-	uint64_t begun = io->now(io), now = begun, lost = lost_here(g);
+	uint64_t begun = io->now(io), now = begun;
 	uint64_t end = trial->seconds > 0 ? begun + (uint64_t)(trial->seconds * 1e9) : UINT64_MAX;
 	uint64_t progress_at = begun + GEN_PROGRESS_NS;
 
 	memset(out, 0, sizeof(*out));
-	memset(&g->reflected, 0, sizeof(g->reflected));
-	g->reflector_out.refused = 0;
+	count_devices(g, out, -1);
 	out->cpu_ns = cpu_ns();
 	while (!gen_interrupted && now < end) {
 		unsigned n = receive_all(g, &now);
@@ -410,7 +489,8 @@ int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result 
 	out->reflected = g->reflected;
 	out->reflected.refused += g->reflector_out.refused;
 	out->duration_ns = now - begun;
-	out->rx_lost = lost_here(g) - lost;
+	count_devices(g, out, 1);
+	judge(g, out);
 	/* Whoever ends it ends it in order: nothing was cut short. */
 	return 0;
 }

@@ -106,6 +106,8 @@ static unsigned send(struct io *io, struct packet *p, unsigned n)
 			reflector_take(f->reflector, &p[i], &f->outbox, &f->reflected);
 	}
 	put_answers(f);
+	for (unsigned i = taken; i < n; i++)
+		p[i].refused = true;
 	return taken;
 }
 
