@@ -45,9 +45,10 @@ struct sip_method_table sip_method_table;
 			((n) > 12) * 0xff, ((n) > 13) * 0xff, ((n) > 14) * 0xff, ((n) > 15) * 0xff \
 	}
 
+/* The last one is for what is too long: nothing known is left of it. */
 _Alignas(16) const uint8_t sip_name_cut[SIP_NAME_SHORT + 1][16] = {ONES(0), ONES(1), ONES(2),
 	ONES(3), ONES(4), ONES(5), ONES(6), ONES(7), ONES(8), ONES(9), ONES(10), ONES(11), ONES(12),
-	ONES(13), ONES(14), ONES(15), ONES(16)};
+	ONES(13), ONES(14), ONES(15), ONES(0)};
 
 const char *sip_error_name(enum sip_error error)
 {

@@ -38,7 +38,7 @@ struct sip_name_table {
 
 extern SIP_PRIVATE struct sip_name_table sip_name_table;
 
-/* sip_name_cut[n]: the first n octets are all ones, the others 0. */
+/* sip_name_cut[n]: the first n octets are all ones, the others 0; of [SIP_NAME_SHORT] all are 0. */
 extern SIP_PRIVATE const uint8_t sip_name_cut[SIP_NAME_SHORT + 1][16];
 
 _Static_assert(sizeof(struct sip_name) == 32, "sip_name_slot() counts in bytes");
@@ -53,8 +53,8 @@ static inline struct sip_name *sip_name_slot(uint64_t first, uint64_t len, uint6
 
 /*
  * The entry of a name of less than SIP_NAME_SHORT bytes, with which `text` begins; NULL where it is
- * not known. A CR is taken for a '-': who asks has seen that each CR has its LF, which is in no
- * name.
+ * not known, or `len` is SIP_NAME_SHORT. A CR is taken for a '-': who asks has seen that each CR
+ * has its LF, which is in no name.
  */
 static inline const struct sip_name *sip_name_short(__m128i text, uint64_t len)
 {

@@ -308,6 +308,24 @@ static void test_lines_of_one_byte_index_alike(void **state)
 		}
 }
 
+/* Each known name with something more, or less, before its colon. */
+static void test_names_that_go_on_index_alike(void **state)
+{
+	static const char *const after[] = {"", "x", "g", "-", " ", ":", ";", "xx"};
+
+	for (unsigned id = 1; id < SIP_HEADER_COUNT; id++)
+		for (unsigned k = 0; k < sizeof(after) / sizeof(after[0]); k++) {
+			struct str name = sip_header_name((enum sip_header_id)id);
+			uint32_t at = (uint32_t)sprintf(text,
+				"ACK sip:a@b SIP/2.0\r\n%.*s%s: 1\r\n%.*s%s: 2\r\nTo: a\r\n"
+				"X-Other: something that fills the block\r\n\r\n",
+				(int)name.len, name.s, after[k], (int)name.len - 1, name.s,
+				after[k]);
+
+			must_hold(str_of(text, at), "a name that goes on", id);
+		}
+}
+
 /* More line ends than one round of the scanner holds, folded or not, and far more than an index
  * holds. */
 static void test_many_lines_index_alike(void **state)
@@ -396,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_mutated_messages_index_alike),
 		cmocka_unit_test(test_random_text_indexes_alike),
 		cmocka_unit_test(test_lines_of_one_byte_index_alike),
+		cmocka_unit_test(test_names_that_go_on_index_alike),
 		cmocka_unit_test(test_many_lines_index_alike),
 		cmocka_unit_test(test_corpora_index_alike),
 	};
