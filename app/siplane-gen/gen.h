@@ -8,9 +8,10 @@
  * gen_close(). One thread does it all: it sends what is due, reads what came, plays the reflector
  * where it stands on both sides, and looks at its timers.
  *
- * Files: options; scenario (a file becomes messages and steps), reference, template (a message
- * becomes copy and field instructions), calls (their state and steps), wheel (timers), answer (what
- * a response says), digest (authorization); reflect (the other side); io_udp, io_dpdk, outbox
+ * Files: options; scenario and scenario_* (a file becomes messages and steps), reference, template
+ * (a message becomes copy and field instructions), calls and call_* (their state and steps), wheel
+ * (timers), answer (what a response says), digest (authorization); reflect (the other side);
+ * io_udp, io_dpdk, outbox
  * (bursts in and out); open, trial (the loop), result (table, JSON, progress), main. search, ndr,
  * ser and report find rates by many trials and know only this header.
  */
