@@ -33,7 +33,8 @@ struct control {
 	 * -errno with a sentence in `error` and nothing changed. */
 	int (*apply)(void *arg, const struct route_config *config, char *error, size_t error_size);
 	void *apply_arg;
-	uint64_t tick_at;
+	uint64_t tick_at,
+		link_at; /* when the dispatcher's second, and the look at the links, are due */
 	pthread_mutex_t reading; /* held by telemetry while it looks at snapshots */
 };
 

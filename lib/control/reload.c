@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/control.h"
 
+/* How soon a link that came or went is known. */
+#define LINK_EVERY_NS (100 * CLOCK_NS_PER_MS)
+
 static bool same_text(const char *a, const char *b)
 {
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
@@ -99,9 +102,12 @@ unsigned control_poll(struct control *c, uint64_t now)
 	resolver_poll(c->resolver, now);
 	if (now >= c->tick_at) {
 		dispatch_tick(c->dispatch, now);
+		c->tick_at = now + CLOCK_NS_PER_S;
+	}
+	if (now >= c->link_at) {
 		for (unsigned i = 0; c->kernel != NULL && i < c->ports; i++)
 			kernel_set_carrier(c->kernel, (uint16_t)i, port_link_up(&c->port[i]));
-		c->tick_at = now + CLOCK_NS_PER_S;
+		c->link_at = now + LINK_EVERY_NS;
 	}
 	/* Never waits: what telemetry reads just now is freed at a later turn. */
 	if (pthread_mutex_trylock(&c->reading) == 0) {
