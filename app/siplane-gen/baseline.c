@@ -33,21 +33,17 @@ static uint16_t free_port(const struct net_addr *address)
 	return port;
 }
 
-/* Another CPU than the caller's, which takes the first; -1 where there is none. */
+/* Another CPU than the caller's; -1, anywhere, where there is none or the caller has none of its
+ * own. */
 static int other_cpu(int callers)
 {
 	cpu_set_t set;
-	int first = callers;
 
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+	if (callers < 0 || sched_getaffinity(0, sizeof(set), &set) != 0)
 		return -1;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &set) || cpu == callers)
-			continue;
-		if (first >= 0)
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set) && cpu != callers)
 			return cpu;
-		first = cpu;
-	}
 	return -1;
 }
 

@@ -70,6 +70,7 @@ struct gen_config {
 	double rate;       /* attempts a second; 0: as fast as it goes, --calls at a time */
 	uint64_t attempts; /* 0: by `seconds` */
 	double seconds;    /* 0 with attempts 0: 10 s */
+	bool rate_said, seconds_said; /* on the command line */
 	bool poisson;
 	uint64_t seed;
 	uint32_t calls; /* calls that may be open at once */
@@ -141,6 +142,15 @@ enum gen_fail {
 const char *gen_fail_name(enum gen_fail fail);
 const char *gen_fail_text(enum gen_fail fail);
 
+enum gen_limit {
+	GEN_LIMIT_LATE,      /* more than GEN_MISSED_PER_MILLE of the slots were missed */
+	GEN_LIMIT_CALLS,     /* the table of calls was full */
+	GEN_LIMIT_SEND,      /* the device or socket did not take all messages */
+	GEN_LIMIT_REFLECTOR, /* nor all answers of the reflector */
+	GEN_LIMIT_RECEIVE,   /* or it lost some that came */
+	GEN_LIMIT_FRAGMENTS, /* a device does not put fragments together */
+};
+
 /* Of one `message` of the scenario. */
 struct gen_message_result {
 	char name[32];
@@ -187,10 +197,10 @@ struct gen_result {
 	/*
 	 * What no `expect` would miss. A reflector of ours says in its final answer to an INVITE
 	 * how many answers it gave: `missing` are those that did not come (180s), `incomplete` the
-	 * attempts that went well and lack some. `acks` are first ACKs to a 2xx: gen_reflected.acks
-	 * says how many came, where this process is also the reflector.
+	 * attempts that went well and lack some. `acks` are first ACKs to a 2xx; where this process
+	 * is also the reflector, `acks_missing` did not come there.
 	 */
-	uint64_t missing, incomplete, acks;
+	uint64_t missing, incomplete, acks, acks_missing;
 	bool told;          /* answers said how many there were */
 	uint64_t unasked;   /* answers to requests that nothing is expected to */
 	uint64_t foreign;   /* no branch of this run */
@@ -212,11 +222,15 @@ struct gen_result {
 				  for */
 	uint64_t rx_lost;      /* by our own device or socket: rx_missed, rx_nombuf, socket drops */
 	uint64_t rx_fragments; /* devices: fragments of datagrams, which are not put together */
-	uint64_t rx_other;    /* devices: frames that are no message to us: ARP, other ports, ... */
-	uint64_t rx_bad;      /* devices: frames with a wrong length or checksum */
-	uint64_t calls_most;  /* open at once */
-	bool generator_limit; /* more than 0.1 % missed, or a call table, socket or device of ours
-				 full: what was lost may be our own loss */
+	uint64_t rx_other;   /* devices: frames that are no message to us: ARP, other ports, ... */
+	uint64_t rx_bad;     /* devices: frames with a wrong length or checksum */
+	uint64_t calls_most; /* open at once */
+	/*
+	 * Why it was the generator, and not the system, that was the limit, 1 << enum gen_limit
+	 * each: what was lost may be its own loss. The reason is that of the first.
+	 */
+	uint32_t limits;
+	bool generator_limit;
 	char limit_reason[128];
 	bool interrupted;
 	/* times */

@@ -103,7 +103,7 @@ static int reflect(struct gen *g, const struct gen_config *config, struct gen_re
 	gen_reflect(g, &trial, r);
 	if (trial.progress != NULL)
 		gen_progress_clear();
-	return output(config, r) == 0 ? 0 : 1;
+	return output(config, r) == 0 && !r->generator_limit ? 0 : 1;
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
  * that know their addresses, the table of calls, the reflector.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -213,6 +214,21 @@ static int find_target(const struct gen_config *config, struct net_endpoint *tar
 	return 0;
 }
 
+/* The CPU that --cpu names. DPDK goes there by itself. */
+static int go_to_cpu(int cpu, char *error, size_t error_size)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return 0;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) == 0)
+		return 0;
+	return gen_fail(error, error_size, errno,
+		"--cpu %d: this process may not run there, or there is none", cpu);
+}
+
 static int open_sides(const struct gen_config *config, const struct net_endpoint *target,
 	struct io *side[2], char *error, size_t error_size)
 {
@@ -220,6 +236,8 @@ static int open_sides(const struct gen_config *config, const struct net_endpoint
 
 	if (config->caller.device != NULL || config->reflector.device != NULL)
 		return io_dpdk_open(config, target, side, error, error_size);
+	if (go_to_cpu(config->cpu, error, error_size) != 0)
+		return -EINVAL;
 	if (config->reflect || config->reflect_too) {
 		side[1] = io_udp_open(config, &config->reflector, &none, error, error_size);
 		if (side[1] == NULL)

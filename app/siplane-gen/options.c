@@ -35,7 +35,8 @@ const char gen_options_help[] =
 	"on\n"
 	"                            both sides of the system; the same device twice: it is its "
 	"own wire\n"
-	"      --cpu N               CPU to run on\n"
+	"      --cpu N               CPU to run on (default with --device: the first that we may "
+	"use)\n"
 	"      --idle poll|sleep     with nothing to do: spin (default with --device), or sleep\n"
 	"      --profiles DIR        folder of the driver profiles\n"
 	"\n"
@@ -55,6 +56,9 @@ const char gen_options_help[] =
 	"      --no-retransmit       what is lost stays lost, and is counted\n"
 	"      --t1 TIME, --t2 TIME  timers of RFC 3261 (500ms, 4s)\n"
 	"      --late TIME           a slot sent later than this is missed (default 1ms)\n"
+	"      --threshold TIME      an answer that takes longer fails its call, whatever the "
+	"scenario\n"
+	"                            says; search ndr: 2s\n"
 	"      --settle TIME         wait before the first attempt, for neighbours that see a link "
 	"late\n"
 	"      --drain TIME          longest wait at the end (default: until all calls have "
@@ -99,6 +103,7 @@ enum {
 	OPTION_T1,
 	OPTION_T2,
 	OPTION_LATE,
+	OPTION_THRESHOLD,
 	OPTION_DRAIN,
 	OPTION_SETTLE,
 	OPTION_REFLECT,
@@ -156,6 +161,7 @@ static const struct option ours[] = {
 	{"t1", required_argument, NULL, OPTION_T1},
 	{"t2", required_argument, NULL, OPTION_T2},
 	{"late", required_argument, NULL, OPTION_LATE},
+	{"threshold", required_argument, NULL, OPTION_THRESHOLD},
 	{"drain", required_argument, NULL, OPTION_DRAIN},
 	{"settle", required_argument, NULL, OPTION_SETTLE},
 	{"reflect", no_argument, NULL, OPTION_REFLECT},
@@ -320,6 +326,7 @@ static int take_load(int id, const char *name, const char *value, struct gen_con
 	switch (id) {
 	case 'r':
 		c->rate = 0;
+		c->rate_said = true;
 		if (strcmp(value, "max") == 0)
 			return 0;
 		if (gen_number_parse(value, &c->rate) != 0 || c->rate <= 0 || c->rate > RATE_MAX)
@@ -331,6 +338,7 @@ static int take_load(int id, const char *name, const char *value, struct gen_con
 		if (gen_duration_parse(value, &n) != 0 || n == 0 || (double)n > SECONDS_MAX * 1e9)
 			return wrong(name, value, "a time (10, 250ms, 5m)");
 		c->seconds = (double)n / 1e9;
+		c->seconds_said = true;
 		return 0;
 	case OPTION_SEED:
 		return take_number(name, value, 0, 1ULL << 53, &c->seed);
@@ -347,6 +355,10 @@ static int take_load(int id, const char *name, const char *value, struct gen_con
 		return take_duration(name, value, &c->t2_ns);
 	case OPTION_LATE:
 		return take_duration(name, value, &c->late_ns);
+	case OPTION_THRESHOLD:
+		if (gen_duration_parse(value, &c->threshold_ns) != 0 || c->threshold_ns == 0)
+			return wrong(name, value, "a duration (2s, 250ms)");
+		return 0;
 	case OPTION_SETTLE:
 		return take_duration(name, value, &c->settle_ns);
 	default: /* OPTION_DRAIN */

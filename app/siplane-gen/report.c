@@ -73,6 +73,16 @@ void report_verdict(
 
 	report_rate(r->rate, rate, sizeof(rate));
 	report_rate(r->above, above, sizeof(above));
+	if (search->probing) {
+		report_rate(search->probed, rate, sizeof(rate));
+		snprintf(out, size,
+			"%s%s while looking for a first rate (--start probe); %s %s passed a short "
+			"trial, which is no answer",
+			r->end == SEARCH_STOPPED ? "stopped" : "a trial could not be run: ",
+			r->end == SEARCH_STOPPED ? "" : strerror(r->error),
+			search->probed > 0 ? rate : "no rate in", unit);
+		return;
+	}
 	switch (r->end) {
 	case SEARCH_FOUND:
 		snprintf(out, size, "found: %s %s passed, %s failed", rate, unit, above);
@@ -174,6 +184,10 @@ static void print_setup(const struct report *report, FILE *out)
 	row(out, "Scenario", "%s", report->scenario);
 	row(out, "Load", "open loop, %s, %s", report->poisson ? "Poisson" : "uniform",
 		report->no_retransmit ? "no retransmission" : "retransmission as RFC 3261 17.1");
+	if (ndr)
+		row(out, "Messages whose loss fails a trial", "requests, final answers%s%s",
+			s->sees_ringing ? ", provisional answers" : "",
+			report->sees_acks ? ", ACKs" : "");
 	if (ndr && report->ndr.loss > 0)
 		row(out, "Loss that is allowed", "%g %%", report->ndr.loss * 100);
 	row(out, "Tester", "siplane-gen %s, %s", SIPLANE_VERSION, s->caller);
@@ -267,6 +281,41 @@ static void print_latencies(const struct report_search *search, FILE *out)
 	}
 }
 
+/* What the testbed's own rate says of the one that was found; nothing, where it stopped before. */
+static void note_baseline(const struct report *report, FILE *out)
+{
+	bool ran = report->baseline.ran;
+	double rate = ran ? report->baseline.result.rate : report->baseline_rate;
+	const char *end = ran ? search_end_word(report->baseline.result.end) : report->baseline_end;
+	char text[32];
+
+	if (rate <= 0 || rate >= 2 * report->search.result.rate)
+		return;
+	if (strcmp(end, search_end_word(SEARCH_FOUND)) == 0 ||
+		strcmp(end, search_end_word(SEARCH_GENERATOR)) == 0)
+		fprintf(out, "  - The testbed alone reaches less than twice that rate: it is part "
+			     "of what was measured.\n");
+	else
+		fprintf(out,
+			"  - The testbed alone passed at %s, less than twice that rate, where its "
+			"own search ended (%s): whether it is part of what was measured is not "
+			"known. Search its baseline higher.\n",
+			report_rate(rate, text, sizeof(text)), end);
+}
+
+/* Which losses could not have failed a trial of an NDR. */
+static void note_losses(const struct report *report, FILE *out)
+{
+	if (report->kind != SEARCH_NDR)
+		return;
+	if (!report->search.sees_ringing)
+		fprintf(out, "  - Lost provisional answers were not seen: the answering side does "
+			     "not say how many it sent (siplane-gen --reflect does).\n");
+	if (!report->sees_acks)
+		fprintf(out, "  - Lost ACKs were not seen: the answering side is not in this "
+			     "process (--reflect-address).\n");
+}
+
 /* What the trial that decided lasted, and why the ones above it did not pass. */
 static void print_notes(const struct report *report, FILE *out)
 {
@@ -305,10 +354,8 @@ static void print_notes(const struct report *report, FILE *out)
 			"to 10 "
 			"minutes.\n",
 			report->waited);
-	if (report->baseline.ran && report->baseline.result.rate < 2 * s->result.rate)
-		fprintf(out, "  - The testbed alone reaches less than twice that rate: it is part "
-			     "of what was "
-			     "measured.\n");
+	note_losses(report, out);
+	note_baseline(report, out);
 }
 
 static void print_trials(const struct report_search *search, const char *name, FILE *out)

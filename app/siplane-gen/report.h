@@ -20,8 +20,10 @@ enum search_kind { SEARCH_NDR, SEARCH_SER, SEARCH_RR };
 struct report_detail {
 	uint64_t p50_ns, p99_ns, p999_ns, max_ns;
 	uint64_t retransmissions;
-	uint64_t missed;  /* slots that the generator sent too late */
-	bool cut;         /* ended once its outcome was certain */
+	uint64_t missed;          /* slots that the generator sent too late */
+	uint64_t answers_missing; /* 1xx that the other side sent and that did not come */
+	uint64_t acks_lost;       /* where both sides are ours */
+	bool cut;                 /* ended once its outcome was certain */
 	char reason[192]; /* why attempts failed or the generator was the limit, empty where neither
 			   */
 };
@@ -33,6 +35,9 @@ struct report_search {
 	struct search_desk desk;
 	struct report_detail detail[SEARCH_TRIALS_MAX]; /* of desk.log */
 	char caller[160], reflector[160];
+	bool sees_ringing; /* the answering side told how many answers there were */
+	bool probing;      /* it ended while it looked for a first rate, at which */
+	double probed;     /* this one passed a trial of a second, 0 none */
 	/* Trials at fractions of the rate that was found. */
 	struct search_record extra[REPORT_EXTRA_MAX];
 	struct report_detail extra_detail[REPORT_EXTRA_MAX];
@@ -48,13 +53,14 @@ struct report {
 	const char *session_duration; /* as the scenario was told, NULL: not known */
 	double threshold;             /* s, the longest that a request waits for its final answer */
 	bool poisson, no_retransmit;
+	bool sees_acks;                      /* both sides are ours */
 	uint64_t users;                      /* addresses-of-record, 0: any number */
 	const char *notes[REPORT_NOTES_MAX]; /* the operator's */
 	unsigned n_notes;
 	double waited; /* s between registration and re-registration */
 	struct report_search search, again, baseline;
-	double baseline_rate; /* of an earlier search, 0 none */
-	const char *baseline_file, *baseline_end;
+	double baseline_rate;                     /* of an earlier search, 0 none */
+	const char *baseline_file, *baseline_end; /* its end in search_end_word()'s words */
 };
 
 /* "Session Establishment Rate", and its unit. */

@@ -31,14 +31,16 @@ static json_t *or_null(const char *text)
 
 static json_t *trial(const struct search_record *t, const struct report_detail *d)
 {
-	return json_pack("{s:i s:f s:I s:I s:f s:s s:b s:b s:I s:I s:o s:o s:o s:o s:o}", "trial",
-		(int)t->ask.number, "rate", t->ask.rate, "attempts",
+	return json_pack("{s:i s:f s:I s:I s:f s:s s:b s:b s:I s:I s:I s:I s:o s:o s:o s:o s:o}",
+		"trial", (int)t->ask.number, "rate", t->ask.rate, "attempts",
 		(json_int_t)t->outcome.attempts, "failures", (json_int_t)t->outcome.failures,
 		"seconds", t->outcome.seconds, "outcome", search_mark_word(t->mark), "full_length",
 		(int)t->ask.full, "ended_early", (int)d->cut, "retransmissions",
 		(json_int_t)d->retransmissions, "missed_slots", (json_int_t)d->missed,
-		"latency_us_p50", us(d->p50_ns), "latency_us_p99", us(d->p99_ns), "latency_us_p999",
-		us(d->p999_ns), "latency_us_max", us(d->max_ns), "reason", or_null(d->reason));
+		"answers_missing", (json_int_t)d->answers_missing, "acks_lost",
+		(json_int_t)d->acks_lost, "latency_us_p50", us(d->p50_ns), "latency_us_p99",
+		us(d->p99_ns), "latency_us_p999", us(d->p999_ns), "latency_us_max", us(d->max_ns),
+		"reason", or_null(d->reason));
 }
 
 static json_t *search_object(const struct report *report, const struct report_search *s)
@@ -86,6 +88,9 @@ static json_t *setup(const struct report *report)
 	if (out == NULL)
 		return NULL;
 	if (ndr) {
+		json_object_set_new(
+			out, "sees_provisional_loss", json_boolean(report->search.sees_ringing));
+		json_object_set_new(out, "sees_ack_loss", json_boolean(report->sees_acks));
 		json_object_set_new(out, "trial_seconds", json_real(report->ndr.seconds));
 		json_object_set_new(out, "final_seconds", json_real(report->ndr.final_seconds));
 		json_object_set_new(out, "resolution", json_real(report->ndr.resolution));

@@ -30,8 +30,9 @@ const char *gen_fail_text(enum gen_fail fail)
 
 bool gen_result_good(const struct gen_result *r)
 {
-	return r->attempts > 0 && r->failed == 0 && r->lost == 0 && r->duplicates == 0 &&
-	       r->malformed == 0 && r->foreign == 0 && r->stale == 0 && !r->generator_limit;
+	return r->attempts > 0 && r->failed == 0 && r->lost == 0 && r->missing == 0 &&
+	       r->acks_missing == 0 && r->duplicates == 0 && r->malformed == 0 && r->foreign == 0 &&
+	       r->stale == 0 && !r->generator_limit;
 }
 
 static double per_second(uint64_t n, uint64_t ns)
@@ -95,19 +96,22 @@ static void print_attempts(const struct gen_result *r, FILE *out)
 
 static void print_messages(const struct gen_result *r, FILE *out)
 {
+	/* Rates are those of the sending; the wait at the end is not in them. */
 	fprintf(out, "messages sent            %12" PRIu64 "   %.1f/s\n", r->sent,
-		per_second(r->sent, r->sending_ns));
+		per_second(r->sending_sent, r->sending_ns));
 	for (unsigned i = 0; i < SIP_METHOD_COUNT; i++)
 		if (r->sent_by[i] != 0)
 			line(method_name(i), r->sent_by[i], out);
 	line_if("retransmissions", r->retransmissions, "of these", out);
 	fprintf(out, "messages received        %12" PRIu64 "   %.1f/s\n", r->received,
-		per_second(r->received, r->duration_ns));
+		per_second(r->sending_received, r->sending_ns));
 	for (unsigned i = 0; i < GEN_STATUS_MAX; i++)
 		if (r->received_by[i] != 0)
 			fprintf(out, "  %-22u %12" PRIu64 "\n", i, r->received_by[i]);
 	line_if("requests", r->received_requests, "not answered", out);
 	line_if("lost", r->lost, "requests without any answer in their time", out);
+	line_if("missing", r->missing, "provisional answers that the other side sent", out);
+	line_if("missing ACKs", r->acks_missing, "that did not come to the reflector", out);
 	line_if("late", r->late, "answers after that time", out);
 	line_if("duplicates", r->duplicates, "the same answer again", out);
 	line_if("reordered", r->reordered, "answers behind those of later requests", out);
@@ -117,12 +121,18 @@ static void print_messages(const struct gen_result *r, FILE *out)
 	line_if("malformed", r->malformed, "no SIP", out);
 }
 
-static void print_reflected(const struct gen_reflected *f, uint64_t ns, FILE *out)
+/* N requests make N - 1 gaps. */
+static double reflected_rate(const struct gen_reflected *f)
+{
+	return f->requests > 1 ? per_second(f->requests - 1, f->last_ns - f->first_ns) : 0;
+}
+
+static void print_reflected(const struct gen_reflected *f, FILE *out)
 {
 	if (f->requests == 0 && f->malformed == 0)
 		return;
 	fprintf(out, "reflected requests       %12" PRIu64 "   %.1f/s\n", f->requests,
-		per_second(f->requests, ns));
+		reflected_rate(f));
 	for (unsigned i = 0; i < SIP_METHOD_COUNT; i++)
 		if (f->requests_by[i] != 0)
 			line(method_name(i), f->requests_by[i], out);
@@ -137,23 +147,27 @@ int gen_result_print(const struct gen_result *r, FILE *out)
 		print_attempts(r, out);
 		print_messages(r, out);
 	}
-	print_reflected(&r->reflected, r->duration_ns, out);
-	if (r->first.count != 0)
+	print_reflected(&r->reflected, out);
+	if (r->first.count != 0 || r->lateness.count != 0)
 		fprintf(out,
 			"latency, us                     count        p50        p90        p99"
 			"      p99.9        max\n");
 	print_latency("first answer", &r->first, out);
 	print_latency("final answer", &r->final, out);
+	print_latency("  from its sending", &r->service, out);
 	for (unsigned i = 0; i < r->messages && r->messages > 1; i++)
 		print_latency(r->message[i].name, &r->message[i].latency, out);
+	print_latency("lateness of slots", &r->lateness, out);
 	line_if("missed slots", r->missed, "sent late, or not at all", out);
 	line_if("not sent at all", r->skipped, "of these", out);
 	line_if("not taken", r->tx_refused, "messages that the device or socket refused", out);
 	line_if("lost here", r->rx_lost, "by the generator's own device or sockets", out);
+	line_if("fragments", r->rx_fragments, "frames, not put together on a device", out);
+	line_if("other frames", r->rx_other, "that are no message to us: ARP, other ports", out);
+	line_if("bad frames", r->rx_bad, "of a wrong length or checksum", out);
 	if (r->generator_limit)
-		fprintf(out,
-			"THE GENERATOR WAS THE LIMIT: %s. What was lost may be its own loss.\n",
-			r->limit_reason);
+		fprintf(out, "THE %s WAS THE LIMIT: %s. What was lost may be its own loss.\n",
+			r->slots != 0 ? "GENERATOR" : "REFLECTOR", r->limit_reason);
 	if (r->interrupted)
 		fprintf(out, "interrupted: figures so far\n");
 	return ferror(out) ? -EIO : 0;
@@ -193,6 +207,10 @@ static void json_latency(const struct gen_result *r, FILE *out)
 	histogram_json(&r->first, US, out);
 	fputs(",\"final\":", out);
 	histogram_json(&r->final, US, out);
+	fputs(",\"service\":", out);
+	histogram_json(&r->service, US, out);
+	fputs(",\"lateness\":", out);
+	histogram_json(&r->lateness, US, out);
 	fputs("},\"messages\":{", out);
 	for (unsigned i = 0; i < r->messages; i++) {
 		fprintf(out,
@@ -221,6 +239,9 @@ int gen_result_json(const struct gen_result *r, FILE *out)
 		{"received_requests", r->received_requests},
 		{"expected", r->expected},
 		{"lost", r->lost},
+		{"missing", r->missing},
+		{"incomplete", r->incomplete},
+		{"acks_missing", r->acks_missing},
 		{"late", r->late},
 		{"duplicates", r->duplicates},
 		{"reordered", r->reordered},
@@ -232,6 +253,9 @@ int gen_result_json(const struct gen_result *r, FILE *out)
 		{"skipped", r->skipped},
 		{"tx_refused", r->tx_refused},
 		{"rx_lost", r->rx_lost},
+		{"rx_fragments", r->rx_fragments},
+		{"rx_other", r->rx_other},
+		{"rx_bad", r->rx_bad},
 		{"calls_most", r->calls_most},
 	};
 
@@ -239,8 +263,8 @@ int gen_result_json(const struct gen_result *r, FILE *out)
 		"{\"rate\":%.9g,\"attempts_per_second\":%.9g,\"messages_per_second\":%.9g,"
 		"\"sending_s\":%.9f,\"duration_s\":%.9f,\"cpu_s\":%.9f,\"lateness_max_us\":%.9g",
 		r->rate, per_second(r->attempts, r->sending_ns),
-		per_second(r->sent + r->received, r->duration_ns), (double)r->sending_ns / 1e9,
-		(double)r->duration_ns / 1e9, (double)r->cpu_ns / 1e9,
+		per_second(r->sending_sent + r->sending_received, r->sending_ns),
+		(double)r->sending_ns / 1e9, (double)r->duration_ns / 1e9, (double)r->cpu_ns / 1e9,
 		(double)r->lateness.max * US);
 	for (unsigned i = 0; i < sizeof(number) / sizeof(number[0]); i++)
 		fprintf(out, ",\"%s\":%" PRIu64, number[i].name, number[i].n);

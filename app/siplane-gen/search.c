@@ -21,9 +21,11 @@ struct search_run {
 	struct gen *gen;
 	struct gen_result *result;
 	struct report_search *into;
-	double session; /* s that the scenario holds a call, at most */
+	double session;   /* s that the scenario holds a call, at most */
+	double threshold; /* s that a final answer may take, at most */
 	const struct search_ask *ask;
-	double allowed;              /* failures that the trial may have and still pass */
+	double planned;              /* attempts of the trial */
+	double allowed;              /* failures that it may have and still pass */
 	bool cut;                    /* the trial was ended: its outcome is certain */
 	bool live;                   /* a line on a terminal is to be written over */
 	uint64_t first;              /* number of the next trial's first attempt */
@@ -34,19 +36,19 @@ struct search_run {
 
 /*
  * What counts as failed. RFC 7501 3.1.8: the attempt did not come to its end. RFC 2544 26.1 counts
- * every frame: there an answer or an ACK that got lost on its way through the system counts too. An
- * ACK that has not come is lost only when the trial is `over`: before, it may be on its way.
+ * every frame: there an attempt that lost any message on its way through the system fails, also one
+ * that no step waits for. These are lost only when the trial is `over`: before, they may be on
+ * their way.
  */
 static uint64_t failures(const struct search_run *run, const struct gen_result *r, bool over)
 {
-	uint64_t lost = 0;
+	uint64_t sum = r->failed > r->lost ? r->failed : r->lost;
 
 	if (run->options->kind != SEARCH_NDR)
 		return r->failed;
-	if (over && run->options->gen.reflect_too && r->sent_by[SIP_METHOD_BYE] > 0 &&
-		r->failed == 0 && r->sent_by[SIP_METHOD_ACK] > r->reflected.acks)
-		lost = r->sent_by[SIP_METHOD_ACK] - r->reflected.acks;
-	return (r->failed > r->lost ? r->failed : r->lost) + lost;
+	if (over)
+		sum += r->incomplete + r->acks_missing;
+	return sum < r->attempts ? sum : r->attempts;
 }
 
 /*
@@ -55,36 +57,52 @@ static uint64_t failures(const struct search_run *run, const struct gen_result *
  */
 static bool limited(const struct search_run *run, const struct gen_result *r)
 {
-	bool late = r->missed * 1000 > r->slots * GEN_MISSED_PER_MILLE;
-
-	if (!r->generator_limit || r->failed_by[GEN_FAIL_FULL] == 0 || late || r->tx_refused > 0 ||
-		r->rx_lost > 0)
+	if (r->limits != 1U << GEN_LIMIT_CALLS)
 		return r->generator_limit;
 	return r->rate * (run->session + ANSWER_SECONDS) > run->options->gen.calls;
 }
 
-/* Why attempts failed, the commonest reasons first come. */
+struct sentence {
+	char *out;
+	size_t size, n;
+};
+
+static void add(struct sentence *s, uint64_t n, const char *what, int status)
+{
+	const char *comma = s->n > 0 ? ", " : "";
+	int len;
+
+	if (n == 0 || s->n >= s->size)
+		return;
+	len = status != 0 ? snprintf(s->out + s->n, s->size - s->n, "%s%llu answered %d", comma,
+				    (unsigned long long)n, status)
+			  : snprintf(s->out + s->n, s->size - s->n, "%s%llu %s", comma,
+				    (unsigned long long)n, what);
+	s->n += (size_t)len;
+}
+
+/* Why attempts failed. */
 static void explain(
 	const struct search_run *run, const struct gen_result *r, char *out, size_t size)
 {
-	size_t n = 0;
+	struct sentence s = {.out = out, .size = size};
 
 	out[0] = '\0';
 	if (limited(run, r)) {
 		snprintf(out, size, "the generator was the limit: %s", r->limit_reason);
 		return;
 	}
-	for (int i = 0; i < GEN_FAIL_COUNT && n < size; i++)
-		if (r->failed_by[i] > 0 && i != GEN_FAIL_STATUS)
-			n += (size_t)snprintf(out + n, size - n, "%s%llu %s", n > 0 ? ", " : "",
-				(unsigned long long)r->failed_by[i],
-				gen_fail_text((enum gen_fail)i));
-	for (int i = 0; i < GEN_STATUS_MAX && n < size; i++)
-		if (r->failed_status[i] > 0)
-			n += (size_t)snprintf(out + n, size - n, "%s%llu answered %d",
-				n > 0 ? ", " : "", (unsigned long long)r->failed_status[i], i);
-	if (n == 0 && r->lost > 0)
-		snprintf(out, size, "%llu answers lost", (unsigned long long)r->lost);
+	for (int i = 0; i < GEN_FAIL_COUNT; i++)
+		if (i != GEN_FAIL_STATUS)
+			add(&s, r->failed_by[i], gen_fail_text((enum gen_fail)i), 0);
+	for (int i = 0; i < GEN_STATUS_MAX; i++)
+		add(&s, r->failed_status[i], "", i);
+	if (run->options->kind != SEARCH_NDR || run->cut)
+		return;
+	if (r->failed == 0)
+		add(&s, r->lost, "without any answer", 0);
+	add(&s, r->missing, "provisional answers lost", 0);
+	add(&s, r->acks_missing, "ACKs lost", 0);
 }
 
 static void take_detail(
@@ -97,6 +115,8 @@ static void take_detail(
 		.max_ns = r->final.max,
 		.retransmissions = r->retransmissions,
 		.missed = r->missed,
+		.answers_missing = run->cut ? 0 : r->missing,
+		.acks_lost = run->cut ? 0 : r->acks_missing,
 		.cut = run->cut,
 	};
 	explain(run, r, out->reason, sizeof(out->reason));
@@ -116,18 +136,24 @@ static int on_progress(void *arg, const struct gen_progress *p)
 	struct search_run *run = arg;
 	char rate[32];
 
-	if ((double)failures(run, p->result, false) > run->allowed)
+	/* Nothing that comes yet changes the verdict: failed, or worth nothing. */
+	if ((double)failures(run, p->result, false) > run->allowed ||
+		(isfinite(run->allowed) &&
+			(double)p->result->missed * 1000 > run->planned * GEN_MISSED_PER_MILLE))
 		run->cut = true;
 	if (!run->options->gen.quiet && isatty(STDERR_FILENO)) {
-		fprintf(stderr, "\r\033[K  %s %s%s: %.1f of %.1f s, %llu attempts, %llu failed",
+		fprintf(stderr, "\r\033[K  %s %s: %.1f of %.1f s, %llu attempts, %llu failed",
 			report_rate(run->ask->rate, rate, sizeof(rate)),
-			report_unit(run->options->kind), p->draining ? ", waiting for answers" : "",
-			(double)p->elapsed_ns / 1e9, (double)p->total_ns / 1e9,
-			(unsigned long long)p->result->attempts,
+			report_unit(run->options->kind), (double)p->elapsed_ns / 1e9,
+			(double)p->total_ns / 1e9, (unsigned long long)p->result->attempts,
 			(unsigned long long)p->result->failed);
+		if (p->draining)
+			fprintf(stderr, ", waiting for %llu (an answer has %g s)",
+				(unsigned long long)p->open, run->threshold);
 		run->live = true;
 	}
-	return run->cut || gen_interrupted;
+	/* Whatever is still on its way has the mark of this trial, and is no other's. */
+	return run->cut ? GEN_ABANDON : gen_interrupted ? GEN_END : GEN_GO_ON;
 }
 
 static void say_head(const struct search_run *run, const char *what)
@@ -188,12 +214,13 @@ static int run_trial(
 		.progress = on_progress,
 		.arg = run,
 	};
-	double planned = ask->attempts != 0 ? (double)ask->attempts : ask->rate * ask->seconds;
 	int err;
 
 	run->ask = ask;
 	run->cut = false;
-	run->allowed = ask->loss * planned;
+	run->planned = ask->attempts != 0 ? (double)ask->attempts : ask->rate * ask->seconds;
+	/* A trial for its latency alone has no failures that end it. */
+	run->allowed = ask->loss < 1 ? ask->loss * run->planned : INFINITY;
 	err = gen_trial(run->gen, &trial, run->result);
 	wipe(run);
 	if (gen_interrupted)
@@ -204,12 +231,13 @@ static int run_trial(
 	}
 	*outcome = (struct search_outcome){
 		.attempts = run->result->attempts,
-		.failures = failures(run, run->result, true),
+		.failures = failures(run, run->result, !run->cut),
 		.seconds = (double)run->result->sending_ns / 1e9,
 		.limited = limited(run, run->result),
 	};
 	take_detail(run, run->result, &run->detail);
 	run->first += run->result->slots;
+	run->into->sees_ringing = run->into->sees_ringing || run->result->told;
 	return 0;
 }
 
@@ -229,11 +257,15 @@ static int on_trial(void *arg, const struct search_ask *ask, struct search_outco
 	return 0;
 }
 
-/* --start probe: doubles short trials until one does not pass; half of the last that did. 0 when it
- * was interrupted. */
-static double probe(struct search_run *run, double max)
+/*
+ * --start probe: doubles short trials until one does not pass; half of the last that did is the
+ * first rate. 0; or 1 where it was interrupted, -errno where a trial could not be run: then the
+ * search has ended with that, and what has passed by then is its rate.
+ */
+static int probe(struct search_run *run, double max, double *first)
 {
 	double rate = SEARCH_PROBE_FROM, passed = 0;
+	int status = 0;
 
 	for (unsigned number = 1; rate <= max; number++, rate *= 2) {
 		struct search_ask ask = {
@@ -245,16 +277,28 @@ static double probe(struct search_run *run, double max)
 		};
 		struct search_outcome outcome;
 
-		if (run_trial(run, &ask, &outcome) != 0)
-			return 0;
+		status = run_trial(run, &ask, &outcome);
+		if (status != 0)
+			break;
 		say_trial(run, &ask, &outcome);
 		if (outcome.limited || outcome.failures > 0)
 			break;
 		passed = rate;
-		if (!rest(run->options->pause))
-			return 0;
+		if (!rest(run->options->pause)) {
+			status = 1;
+			break;
+		}
 	}
-	return fmax(SEARCH_PROBE_FROM, passed / 2);
+	*first = fmin(fmax(SEARCH_PROBE_FROM, passed / 2), max);
+	if (status == 0)
+		return 0;
+	run->into->probed = passed;
+	run->into->result = (struct search_result){
+		.end = status > 0 ? SEARCH_STOPPED : SEARCH_ERROR,
+		.error = status > 0 ? 0 : -status,
+	};
+	run->into->probing = true;
+	return status;
 }
 
 /* --latency: trials at 10, 50 and 90 % of the rate that was found. */
@@ -311,11 +355,11 @@ static int search(struct search_run *run, const struct gen_config *config, const
 			gen_describe(run->gen, true));
 	say_head(run, what);
 	if (options->probe) {
-		report->ser.r = report->ndr.start = probe(run, options->ser.max);
-		if (report->ser.r == 0) {
-			into->result.end = SEARCH_STOPPED;
+		double first;
+
+		if (probe(run, options->ser.max, &first) != 0)
 			return 0;
-		}
+		report->ser.r = report->ndr.start = first;
 	}
 	if (options->kind == SEARCH_NDR)
 		ndr_find(&report->ndr, &into->desk, &into->result);
@@ -431,6 +475,9 @@ static int read_scenario(struct search_run *run, struct report *report)
 		run->session = fmax(run->session, to);
 	}
 	scenario_free(s);
+	if (config->threshold_ns != 0)
+		report->threshold = fmin(report->threshold, (double)config->threshold_ns / 1e9);
+	run->threshold = report->threshold;
 	if (run->session > least)
 		snprintf(duration, sizeof(duration), "%g to %g s", least, run->session);
 	else
@@ -451,6 +498,7 @@ static int make_report(struct search_run *run, struct report *report)
 	report->device_under_test = options->dut;
 	report->poisson = options->gen.poisson;
 	report->no_retransmit = options->gen.no_retransmit;
+	report->sees_acks = options->gen.reflect_too;
 	report->users = options->gen.users;
 	memcpy(report->notes, options->note, sizeof(report->notes));
 	report->n_notes = options->notes;

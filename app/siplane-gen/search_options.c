@@ -217,6 +217,14 @@ static const char *contradiction(const struct search_options *o)
 	}
 	if (o->gen.reflect)
 		return "a search sends: --reflect is the other side's";
+	if (o->gen.rate_said)
+		return "a search makes its own rates: --start and --max bound them, --rate is a "
+		       "run's";
+	if (o->gen.seconds_said)
+		return o->kind == SEARCH_NDR ? "a trial of a search lasts --trial and --final, "
+					       "--seconds is a run's"
+					     : "a trial of a search lasts --attempts or --trial, "
+					       "--seconds is a run's";
 	if (o->gen.histogram != NULL)
 		return "--histogram belongs to a run: run the scenario at the rate that was found";
 	if (o->kind != SEARCH_RR && o->reregister)
@@ -281,5 +289,7 @@ int search_options_parse(int argc, char **argv, struct search_options *out)
 	/* Every loss counts (RFC 2544): nobody may repair one. */
 	if (out->kind == SEARCH_NDR)
 		out->gen.no_retransmit = true;
+	if (out->kind == SEARCH_NDR && out->gen.threshold_ns == 0)
+		out->gen.threshold_ns = SEARCH_RESIDUAL_NS;
 	return 0;
 }

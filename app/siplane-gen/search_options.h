@@ -6,7 +6,9 @@
 #include "gen.h"
 #include "report.h"
 
-#define SEARCH_USERS 10000000   /* of search rr where --users does not say */
+#define SEARCH_USERS 10000000 /* of search rr where --users does not say */
+/* RFC 2544 23: residual frames have two seconds. */
+#define SEARCH_RESIDUAL_NS 2000000000ULL
 #define SEARCH_PROBE_FROM 100.0 /* the first rate of --start probe */
 
 struct search_options {

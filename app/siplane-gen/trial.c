@@ -361,13 +361,13 @@ static uint64_t lost_here(const struct gen *g)
 	       (g->reflector != NULL ? g->reflector->lost(g->reflector) : 0);
 }
 
-static void limit(struct gen_result *r, const char *why, int error)
+static void limit(struct gen_result *r, enum gen_limit what, const char *why, int error)
 {
-	if (r->generator_limit)
-		return;
+	if (r->limits == 0)
+		snprintf(r->limit_reason, sizeof(r->limit_reason), "%s%s%s", why,
+			error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
+	r->limits |= 1U << what;
 	r->generator_limit = true;
-	snprintf(r->limit_reason, sizeof(r->limit_reason), "%s%s%s", why, error != 0 ? ": " : "",
-		error != 0 ? strerror(error) : "");
 }
 
 /*
@@ -377,18 +377,21 @@ static void limit(struct gen_result *r, const char *why, int error)
 static void judge(const struct gen *g, struct gen_result *r)
 {
 	if (r->missed * 1000 > r->slots * GEN_MISSED_PER_MILLE)
-		limit(r, "it was late for more than 0.1 % of its send slots", 0);
+		limit(r, GEN_LIMIT_LATE, "it was late for more than 0.1 % of its send slots", 0);
 	if (r->failed_by[GEN_FAIL_FULL] > 0)
-		limit(r, "its table of open calls was full (--calls)", 0);
+		limit(r, GEN_LIMIT_CALLS, "its table of open calls was full (--calls)", 0);
 	if (g->caller != NULL &&
 		(r->failed_by[GEN_FAIL_SEND] > 0 || (r->tx_refused > 0 && !g->caller->peer_queue)))
-		limit(r, "its device or socket did not take all messages", g->caller->send_error);
+		limit(r, GEN_LIMIT_SEND, "its device or socket did not take all messages",
+			g->caller->send_error);
 	if (g->reflector != NULL && r->reflected.refused > 0 && !g->reflector->peer_queue)
-		limit(r, "its reflector could not send all answers", g->reflector->send_error);
+		limit(r, GEN_LIMIT_REFLECTOR, "its reflector could not send all answers",
+			g->reflector->send_error);
 	if (r->rx_lost > 0)
-		limit(r, "its device or socket lost messages that came", 0);
+		limit(r, GEN_LIMIT_RECEIVE, "its device or socket lost messages that came", 0);
 	if (r->rx_fragments > 0)
-		limit(r, "messages came in fragments, which it does not put together on a device",
+		limit(r, GEN_LIMIT_FRAGMENTS,
+			"messages came in fragments, which it does not put together on a device",
 			0);
 }
 
@@ -452,6 +455,9 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	out->reflected = g->reflected;
 	out->reflected.refused += g->reflector_out.refused;
 	count_devices(g, out, 1);
+	/* What was abandoned may still be on its way. */
+	if (g->reflector != NULL && !run.abandoned && out->acks > out->reflected.acks)
+		out->acks_missing = out->acks - out->reflected.acks;
 	out->interrupted = run.stopped;
 	judge(g, out);
 	return run.stopped ? -EINTR : 0;

@@ -74,6 +74,10 @@ static unsigned get(struct io *io, struct packet *p, unsigned n)
 {
 	struct fake *f = of(io);
 
+	if (f->gives != 0 && n > f->gives)
+		n = f->gives;
+	if (f->starved)
+		return 0;
 	/* The outbox keeps what it does not use: as many as it can hold exist once. */
 	for (unsigned i = 0; i < n; i++) {
 		static unsigned turn;
@@ -165,7 +169,7 @@ static void poll(struct io *io, uint64_t at)
 
 static uint64_t lost(struct io *io)
 {
-	return 0;
+	return of(io)->lost;
 }
 
 static int ready(struct io *io, const struct net_endpoint *target, char *error, size_t size)

@@ -45,6 +45,9 @@ struct fake {
 	uint64_t clock, order;
 	uint64_t send_costs_ns; /* a slow device */
 	unsigned refuse_after;  /* takes only so many of a burst; 0: all */
+	unsigned gives;         /* so many buffers at a time; 0: as many as are wanted */
+	bool starved;           /* none */
+	uint64_t lost;          /* by the device, so far */
 	struct pending *pending[FAKE_PENDING_MAX];
 	unsigned pendings;
 	char buffer[2 * GEN_BURST][FAKE_TEXT_MAX];

@@ -28,11 +28,14 @@ struct gen {
 /* The system, the generator, and what was asked of them. */
 static struct {
 	double capacity;
-	double testbed;     /* the same without the system */
-	double generator;   /* it is late above that */
-	double retransmits; /* every attempt above that is answered after a retransmission */
-	double acks_lost;   /* above that */
-	double full;        /* its table of calls is full above that */
+	double testbed;      /* the same without the system */
+	double generator;    /* it is late above that */
+	double retransmits;  /* every attempt above that is answered after a retransmission */
+	double acks_lost;    /* above that */
+	double full;         /* its table of calls is full above that */
+	double ringing_lost; /* an attempt that goes well lacks a 180 above that */
+	double late_from;    /* 1 % of the slots are missed above that */
+	bool tells;          /* the other side says how many answers it gave */
 	unsigned interrupt_at;
 	int fail_at, error;
 
@@ -41,6 +44,7 @@ static struct {
 	uint64_t first[SEARCH_TRIALS_MAX], slots[SEARCH_TRIALS_MAX];
 	double sent[SEARCH_TRIALS_MAX];
 	bool cut[SEARCH_TRIALS_MAX];
+	int go[SEARCH_TRIALS_MAX]; /* what ended the trial */
 } world;
 
 struct gen *gen_open(const struct gen_config *config, char *error, size_t error_size)
@@ -103,7 +107,9 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 		out->ok = out->attempts - out->failed;
 		/* What the reflector saw is told at the end. */
 		out->sent_by[SIP_METHOD_ACK] = out->sent_by[SIP_METHOD_BYE] = out->ok;
-		if (trial->progress != NULL && trial->progress(trial->arg, &progress) != 0) {
+		out->missed = trial->rate > world.late_from ? out->slots / 100 + 2 : 0;
+		if (trial->progress != NULL && (world.go[world.trials - 1] = trial->progress(
+							trial->arg, &progress)) != GEN_GO_ON) {
 			world.cut[world.trials - 1] = true;
 			break;
 		}
@@ -114,11 +120,18 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	}
 	out->retransmissions = trial->rate > world.retransmits ? out->attempts : 0;
 	out->sent_by[SIP_METHOD_ACK] = out->sent_by[SIP_METHOD_BYE] = out->ok;
-	out->reflected.acks = out->ok - (trial->rate > world.acks_lost && out->ok > 0);
-	out->generator_limit = trial->rate > world.generator;
+	out->acks = out->ok;
+	if (trial->rate > world.ringing_lost && out->ok > 0)
+		out->missing = out->incomplete = 1;
+	out->told = world.tells;
+	out->acks_missing =
+		world.config.reflect_too && trial->rate > world.acks_lost && out->ok > 0;
+	out->generator_limit = trial->rate > world.generator || out->missed > 0;
+	out->limits = out->generator_limit ? 1U << GEN_LIMIT_LATE : 0;
 	snprintf(out->limit_reason, sizeof(out->limit_reason), "slots were late");
 	if (trial->rate > world.full) {
 		out->generator_limit = true;
+		out->limits |= 1U << GEN_LIMIT_CALLS;
 		out->failed_by[GEN_FAIL_FULL] = out->failed = 1;
 	}
 	out->sending_ns = (uint64_t)((double)out->attempts / trial->rate * 1e9);
@@ -226,6 +239,7 @@ static int setup(void **state)
 	world.capacity = 460;
 	world.testbed = 5000;
 	world.generator = world.retransmits = world.acks_lost = world.full = INFINITY;
+	world.ringing_lost = world.late_from = INFINITY;
 	return 0;
 }
 
@@ -281,6 +295,59 @@ static void test_ndr_counts_acks(void **state)
 	/* One that is on its way while the trial runs ends no trial. */
 	assert_true(json_number_value(
 			    json_object_get(at(said.json, "result", "at_rate"), "seconds")) >= 59);
+	forget(&said);
+}
+
+/* Nor is a 180 that no step waits for free to get lost. */
+static void test_ndr_counts_ringing(void **state)
+{
+	struct said said;
+
+	world.ringing_lost = 300;
+	world.tells = true;
+	said = run("ndr --udp --target 192.0.2.2:5060 --pause 0 --json invite.gen");
+	assert_true(json_number_value(at(said.json, "result", "rate")) <= 300);
+	assert_true(json_is_true(at(said.json, "setup", "sees_provisional_loss")));
+	forget(&said);
+	said = run("ndr --udp --target 192.0.2.2:5060 --pause 0 invite.gen");
+	assert_non_null(strstr(said.text, "1 provisional answers lost"));
+	assert_non_null(strstr(said.text, "requests, final answers, provisional answers\n"));
+	assert_null(strstr(said.text, "Lost provisional answers were not seen"));
+	assert_non_null(strstr(said.text, "Lost ACKs were not seen"));
+	forget(&said);
+	/* In RFC 7501's terms the session was established. */
+	said = run("ser --udp --target 192.0.2.2:5060 --pause 0 --json invite.gen");
+	assert_true(json_number_value(at(said.json, "result", "rate")) == 458);
+	forget(&said);
+	world.tells = false;
+	said = run("ndr --udp --target 192.0.2.2:5060 --pause 0 invite.gen");
+	assert_non_null(strstr(said.text, "Lost provisional answers were not seen"));
+	forget(&said);
+}
+
+/* A trial whose verdict is certain is left at once: nobody waits for what is still open. */
+static void test_nobody_waits_for_a_certain_verdict(void **state)
+{
+	struct said said = run("ndr --udp --target 192.0.2.2:5060 --pause 0 --json invite.gen");
+
+	for (unsigned i = 0; i < world.trials; i++)
+		assert_int_equal(world.go[i], world.cut[i] ? GEN_ABANDON : GEN_GO_ON);
+	/* RFC 2544 23 gives residual frames 2 s, whatever the scenario gives its calls. */
+	assert_true(world.config.threshold_ns == 2000000000);
+	assert_true(json_number_value(at(said.json, "setup", "establishment_threshold_time")) == 2);
+	forget(&said);
+	said = run("ser --udp --target 192.0.2.2:5060 --pause 0 --json --threshold 4s invite.gen");
+	assert_true(world.config.threshold_ns == 4000000000);
+	assert_true(json_number_value(at(said.json, "setup", "establishment_threshold_time")) == 4);
+	forget(&said);
+	/* Nor does a late generator's trial go on to an end that counts for nothing. */
+	world.late_from = 300;
+	said = run("ndr --udp --target 192.0.2.2:5060 --pause 0 --json invite.gen");
+	assert_string_equal(json_string_value(at(said.json, "result", "end")), "generator");
+	for (unsigned i = 0; i < world.trials; i++)
+		if (world.cut[i])
+			assert_int_equal(world.go[i], GEN_ABANDON);
+	assert_true(world.cut[0]);
 	forget(&said);
 }
 
@@ -400,6 +467,48 @@ static void test_probe(void **state)
 	forget(&said);
 }
 
+/* What ended while it looked for a first rate has found none, and says why it ended. */
+static void test_a_probe_that_is_stopped(void **state)
+{
+	struct said said;
+
+	world.interrupt_at = 3;
+	said = run("ser --udp --target 192.0.2.2:5060 --pause 0 --start probe --json invite.gen");
+	assert_int_equal(said.status, 1);
+	assert_string_equal(json_string_value(at(said.json, "result", "end")), "stopped");
+	assert_true(json_is_null(at(said.json, "result", "rate")));
+	assert_string_equal(json_string_value(at(said.json, "result", "verdict")),
+		"stopped while looking for a first rate (--start probe); 200 sps passed a short "
+		"trial, which is no answer");
+	assert_true(json_number_value(at(said.json, "setup", "session_attempt_rate")) == 100);
+	forget(&said);
+	world.interrupt_at = 0;
+	world.fail_at = 2;
+	world.error = -ENODEV;
+	said = run("ndr --udp --target 192.0.2.2:5060 --pause 0 --start probe --json invite.gen");
+	assert_int_equal(said.status, 1);
+	assert_string_equal(json_string_value(at(said.json, "result", "end")), "error");
+	assert_int_equal(world.trials, 2);
+	forget(&said);
+}
+
+/* Only a testbed that ended by itself is said to be part of the figure. */
+static void test_what_the_baseline_says(void **state)
+{
+	static const char line[] = "ser --udp --target 192.0.2.2:5060 --reflect-address 192.0.2.9 "
+				   "--baseline --pause 0 --max 700 invite.gen";
+	struct said said = run(line);
+
+	assert_null(strstr(said.text, "less than twice that rate: it is part"));
+	assert_non_null(strstr(said.text, "passed at 700, less than twice that rate, where its own "
+					  "search ended (ceiling)"));
+	forget(&said);
+	world.testbed = 600;
+	said = run(line);
+	assert_non_null(strstr(said.text, "reaches less than twice that rate: it is part"));
+	forget(&said);
+}
+
 static void test_latency(void **state)
 {
 	struct said said =
@@ -446,6 +555,11 @@ static void test_wrong_usage(void **state)
 		"ser --udp --target 192.0.2.2 --histogram x invite.gen",
 		"ndr --udp --target 192.0.2.2 --weight 0.2 invite.gen",
 		"ndr --udp --target 192.0.2.2 --attempts 5 invite.gen",
+		"ndr --udp --target 192.0.2.2 --rate 500 invite.gen",
+		"ser --udp --target 192.0.2.2 -r 500 invite.gen",
+		"ndr --udp --target 192.0.2.2 --seconds 5 invite.gen",
+		"rr --udp --target 192.0.2.2 -s 5 invite.gen",
+		"ser --udp --target 192.0.2.2 --threshold 0 invite.gen",
 	};
 	struct said said;
 
@@ -472,6 +586,8 @@ int main(void)
 		cmocka_unit_test_setup(test_ser, setup),
 		cmocka_unit_test_setup(test_ndr, setup),
 		cmocka_unit_test_setup(test_ndr_counts_acks, setup),
+		cmocka_unit_test_setup(test_ndr_counts_ringing, setup),
+		cmocka_unit_test_setup(test_nobody_waits_for_a_certain_verdict, setup),
 		cmocka_unit_test_setup(test_generator_limit, setup),
 		cmocka_unit_test_setup(test_a_full_table_is_whose_doing, setup),
 		cmocka_unit_test_setup(test_nothing_works, setup),
@@ -479,6 +595,8 @@ int main(void)
 		cmocka_unit_test_setup(test_baseline, setup),
 		cmocka_unit_test_setup(test_registrations, setup),
 		cmocka_unit_test_setup(test_probe, setup),
+		cmocka_unit_test_setup(test_a_probe_that_is_stopped, setup),
+		cmocka_unit_test_setup(test_what_the_baseline_says, setup),
 		cmocka_unit_test_setup(test_latency, setup),
 		cmocka_unit_test_setup(test_retransmissions_are_said, setup),
 		cmocka_unit_test_setup(test_wrong_usage, setup),
