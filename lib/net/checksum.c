@@ -27,8 +27,8 @@ __attribute__((always_inline)) static inline uint64_t unbias(__m128i sums, uint3
 	return BIAS(bytes) + (uint64_t)(int64_t)_mm_cvtsi128_si32(sums);
 }
 
-/* Up to 31 bytes, the last of them with a zero behind it. */
-static inline uint64_t sum_short(const uint8_t *p, uint32_t len)
+/* Up to 31 bytes, the last of them with a zero behind it. Seldom: keep-alives, IP headers. */
+__attribute__((noinline)) static uint64_t sum_short(const uint8_t *p, uint32_t len)
 {
 	uint64_t sum = 0, word;
 	uint32_t quarter;
@@ -70,11 +70,20 @@ static uint64_t sum_run_sse2(const uint8_t *p, uint32_t len)
 /* Tuned for a CPU that has it: for older ones a load of 32 bytes becomes two. */
 #define AVX2 __attribute__((target("avx2,tune=haswell")))
 
-AVX2 static inline __m256i pairs256(__m256i v)
-{
-	const __m256i flip = _mm256_set1_epi16(INT16_MIN), one = _mm256_set1_epi16(1);
+/* Two constants that stay in their registers: the compiler would make them anew for each loop. */
+struct constants256 {
+	__m256i flip, one;
+};
 
-	return _mm256_madd_epi16(_mm256_xor_si256(v, flip), one);
+AVX2 static inline struct constants256 constants256(void)
+{
+	struct constants256 k;
+
+	k.one = _mm256_set1_epi16(-1);
+	__asm__("" : "+x"(k.one));
+	k.flip = _mm256_slli_epi16(k.one, 15);
+	k.one = _mm256_srli_epi16(k.one, 15);
+	return k;
 }
 
 AVX2 static inline __m256i load256(const uint8_t *p)
@@ -82,28 +91,34 @@ AVX2 static inline __m256i load256(const uint8_t *p)
 	return _mm256_loadu_si256((const __m256i *)p);
 }
 
+AVX2 static inline __m256i pairs256(const struct constants256 *k, __m256i v)
+{
+	return _mm256_madd_epi16(_mm256_xor_si256(v, k->flip), k->one);
+}
+
 AVX2 static uint64_t sum_run_avx2(const uint8_t *p, uint32_t len)
 {
 	/* From `rest` on: so many bytes at the end that are still to be summed. */
 	static const uint8_t last[64] = {[32 ... 63] = 0xff};
+	const struct constants256 k = constants256();
 	uint32_t odd = len & 1, rest = len & 30;
 	const uint8_t *end = p + len, *end32 = p + (len & ~31U), *end128 = p + (len & ~127U);
-	__m256i a, b = _mm256_setzero_si256();
+	uint64_t unpaired = end[-1] & -odd;
+	__m256i a, b;
 
 	/* Words begin at even places: a last byte without a fellow is summed apart. */
-	a = pairs256(_mm256_and_si256(load256(end - odd - 32), load256(last + rest)));
+	a = pairs256(&k, _mm256_and_si256(load256(end - odd - 32), load256(last + rest)));
 	for (; p != end128; p += 128) {
-		a = _mm256_add_epi32(a, pairs256(load256(p)));
-		b = _mm256_add_epi32(b, pairs256(load256(p + 32)));
-		a = _mm256_add_epi32(a, pairs256(load256(p + 64)));
-		b = _mm256_add_epi32(b, pairs256(load256(p + 96)));
+		b = _mm256_add_epi32(pairs256(&k, load256(p + 32)), pairs256(&k, load256(p + 64)));
+		a = _mm256_add_epi32(a, pairs256(&k, load256(p)));
+		b = _mm256_add_epi32(b, pairs256(&k, load256(p + 96)));
+		a = _mm256_add_epi32(a, b);
 	}
 	for (; p != end32; p += 32)
-		a = _mm256_add_epi32(a, pairs256(load256(p)));
-	a = _mm256_add_epi32(a, b);
+		a = _mm256_add_epi32(a, pairs256(&k, load256(p)));
 	return unbias(_mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)),
 		       (len & ~31U) + 32) +
-	       (end[-1] & -odd);
+	       unpaired;
 }
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,bmi2,tune=skylake-avx512")))
@@ -230,9 +245,18 @@ uint16_t net_udp_pseudo_checksum(
 	return fold(with_length(pseudo_sum(src, dst), l4_len));
 }
 
-uint16_t net_template_pseudo_checksum(const struct net_template *t, uint32_t l4_len)
+/* On top of the template's source. */
+static inline uint64_t with_destination(const struct net_template *t, const struct net_addr *dst)
 {
-	return fold(with_length(t->pseudo_sum, l4_len));
+	if (t->family == 4)
+		return t->pseudo_sum + dst->v4;
+	return add_around(add_around(t->pseudo_sum, dst->q[0]), dst->q[1]);
+}
+
+uint16_t net_template_pseudo_checksum(
+	const struct net_template *t, const struct net_addr *dst, uint32_t l4_len)
+{
+	return fold(with_length(with_destination(t, dst), l4_len));
 }
 
 uint16_t net_udp_checksum(
@@ -241,25 +265,28 @@ uint16_t net_udp_checksum(
 	return udp_checksum(pseudo_sum(src, dst), l4, l4_len);
 }
 
-uint16_t net_template_checksum(const struct net_template *t, const uint8_t *l4, uint32_t l4_len)
+uint16_t net_template_checksum(const struct net_template *t, const struct net_addr *dst,
+	const uint8_t *l4, uint32_t l4_len)
 {
-	return udp_checksum(t->pseudo_sum, l4, l4_len);
+	return udp_checksum(with_destination(t, dst), l4, l4_len);
 }
 
-enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *frame)
+enum net_checksum net_datagram_verify(
+	const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len)
 {
-	const uint8_t *l4 = data + frame->l4_off;
-	uint32_t len = NET_UDP_LEN + frame->payload_len;
-	const struct net_addr *src = &frame->src.addr, *dst = &frame->dst.addr;
-	uint64_t sum;
 	uint16_t field;
 
 	memcpy(&field, l4 + 6, 2);
 	if (field == 0)
-		return frame->family == 4 ? NET_CHECKSUM_NONE : NET_CHECKSUM_BAD;
-	sum = add_bytes(with_length(pseudo_sum(src, dst), len), l4, len);
-	if (fold(sum) == 0xffff)
+		return src->family == 4 ? NET_CHECKSUM_NONE : NET_CHECKSUM_BAD;
+	if (fold(add_bytes(with_length(pseudo_sum(src, dst), l4_len), l4, l4_len)) == 0xffff)
 		return NET_CHECKSUM_GOOD;
-	return field == net_udp_pseudo_checksum(src, dst, len) ? NET_CHECKSUM_PSEUDO
-							       : NET_CHECKSUM_BAD;
+	return field == net_udp_pseudo_checksum(src, dst, l4_len) ? NET_CHECKSUM_PSEUDO
+								  : NET_CHECKSUM_BAD;
+}
+
+enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *frame)
+{
+	return net_datagram_verify(&frame->src.addr, &frame->dst.addr, data + frame->l4_off,
+		NET_UDP_LEN + frame->payload_len);
 }

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "net/datagram.h"
 #include "net/wire.h"
-
-static inline uint64_t be64_at(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be64toh(v);
-}
 
 static enum net_kind bad(struct net_frame *f, enum net_reason reason)
 {
@@ -354,95 +347,38 @@ enum net_kind wire_frame_parse(
 	return is(out, NET_OTHER);
 }
 
-/*
- * What nearly every frame is: an untagged IP packet without options or extensions that holds a
- * whole UDP datagram. Looks at a few words instead of walking; says nothing (false) of any frame
- * that it does not find right in all points, for wire_frame_parse() to find its kind or what is
- * wrong.
- */
-
-#define COMMON_IPV4_LEN (NET_ETHER_LEN + NET_IPV4_LEN + NET_UDP_LEN)
-#define COMMON_IPV6_LEN (NET_ETHER_LEN + NET_IPV6_LEN + NET_UDP_LEN)
-
-/* Ports and length of the UDP header at l4_off, in an IP payload of l4_len bytes. */
-static inline bool common_udp(
-	const uint8_t *data, uint32_t l4_off, uint32_t l4_len, struct net_frame *f)
-{
-	uint64_t udp = be64_at(data + l4_off);
-	uint32_t udp_len = udp >> 16 & 0xffff;
-
-	f->kind = NET_UDP;
-	f->protocol = WIRE_UDP;
-	f->multicast_mac = (data[0] & 1) != 0;
-	f->l3_off = NET_ETHER_LEN;
-	f->l4_off = l4_off;
-	f->l4_len = l4_len;
-	f->payload_off = l4_off + NET_UDP_LEN;
-	f->payload_len = udp_len - NET_UDP_LEN;
-	f->src.port = (uint16_t)(udp >> 48);
-	f->dst.port = (uint16_t)(udp >> 32);
-	memcpy(&f->udp_checksum, data + l4_off + 6, 2);
-	return udp_len >= NET_UDP_LEN && udp_len <= l4_len && f->dst.port != 0;
-}
-
-static inline bool common_ipv4(
-	const uint8_t *data, uint32_t len, bool check_ip, struct net_frame *f)
-{
-	const uint8_t *ip = data + NET_ETHER_LEN;
-	uint32_t total;
-
-	if (len < COMMON_IPV4_LEN || ip[0] != 0x45 || ip[9] != WIRE_UDP)
-		return false;
-	total = wire_get16(ip + 2);
-	/* Class D and E, loopback, and networks 0: the slow way tells good from bad. */
-	if (total < NET_IPV4_LEN + NET_UDP_LEN || total > len - NET_ETHER_LEN ||
-		(wire_get16(ip + 6) & (WIRE_IPV4_MORE | WIRE_IPV4_OFFSET)) != 0 || ip[12] >= 224 ||
-		ip[12] == 127 || ip[12] == 0 ||
-		(check_ip && net_checksum_fold(wire_ipv4_sum(ip)) != 0))
-		return false;
-	*f = (struct net_frame){.family = 4,
-		.ether_type = WIRE_ETHER_IPV4,
-		.l3_len = total,
-		.tos = ip[1],
-		.ttl = ip[8],
-		.src.addr = {.v4 = wire_load32(ip + 12), .family = 4},
-		.dst.addr = {.v4 = wire_load32(ip + 16), .family = 4}};
-	return common_udp(data, NET_ETHER_LEN + NET_IPV4_LEN, total - NET_IPV4_LEN, f);
-}
-
-static inline bool common_ipv6(const uint8_t *data, uint32_t len, struct net_frame *f)
-{
-	const uint8_t *ip = data + NET_ETHER_LEN;
-	uint32_t payload;
-
-	if (len < COMMON_IPV6_LEN || ip[0] >> 4 != 6 || ip[6] != WIRE_UDP)
-		return false;
-	payload = wire_get16(ip + 4);
-	/* A group, or what begins with 64 zeros: unspecified, loopback, IPv4-mapped. */
-	if (payload < NET_UDP_LEN || payload > len - NET_ETHER_LEN - NET_IPV6_LEN ||
-		ip[8] == 0xff || be64_at(ip + 8) == 0)
-		return false;
-	*f = (struct net_frame){.family = 6,
-		.ether_type = WIRE_ETHER_IPV6,
-		.l3_len = NET_IPV6_LEN + payload,
-		.tos = (uint8_t)(ip[0] << 4 | ip[1] >> 4),
-		.ttl = ip[7],
-		.src.addr.family = 6,
-		.dst.addr.family = 6};
-	memcpy(f->src.addr.b, ip + 8, 16);
-	memcpy(f->dst.addr.b, ip + 24, 16);
-	return common_udp(data, NET_ETHER_LEN + NET_IPV6_LEN, payload, f) && f->udp_checksum != 0;
-}
-
 enum net_kind net_frame_parse(
 	const uint8_t *data, uint32_t len, bool check_ip, struct net_frame *out)
 {
-	uint16_t type = len < NET_ETHER_LEN ? 0 : wire_get16(data + 12);
+	struct net_datagram d;
+	struct net_endpoint src, dst;
+	const uint8_t *ip = data + NET_ETHER_LEN;
 
-	if ((type == WIRE_ETHER_IPV4 && common_ipv4(data, len, check_ip, out)) ||
-		(type == WIRE_ETHER_IPV6 && common_ipv6(data, len, out)))
-		return NET_UDP;
-	return wire_frame_parse(data, len, check_ip, out);
+	if (!net_datagram_parse(data, len, &src, &dst, &d))
+		return wire_frame_parse(data, len, check_ip, out);
+	*out = (struct net_frame){.kind = NET_UDP,
+		.family = src.addr.family,
+		.protocol = WIRE_UDP,
+		.multicast_mac = (data[0] & 1) != 0,
+		.l3_off = NET_ETHER_LEN,
+		.l4_off = d.l4_off,
+		.l4_len = d.l4_len,
+		.l3_len = d.l4_off - NET_ETHER_LEN + d.l4_len,
+		.payload_off = d.l4_off + NET_UDP_LEN,
+		.payload_len = d.payload_len,
+		.src = src,
+		.dst = dst};
+	memcpy(&out->udp_checksum, data + d.l4_off + 6, 2);
+	if (out->family == 4) {
+		out->ether_type = WIRE_ETHER_IPV4;
+		out->tos = ip[1];
+		out->ttl = ip[8];
+	} else {
+		out->ether_type = WIRE_ETHER_IPV6;
+		out->tos = (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+		out->ttl = ip[7];
+	}
+	return NET_UDP;
 }
 
 enum net_kind net_packet_parse(const uint8_t *data, uint32_t len, struct net_frame *out)

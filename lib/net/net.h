@@ -7,7 +7,8 @@
  * net_frame_parse() checks every length before use; no byte past `len` is read. Workers call all of
  * it; a reassembler belongs to one thread.
  *
- * Files: addr (text and order), frame (parse), write (headers), checksum, reassemble (what a
+ * Files: addr (text and order), frame (parse), datagram (the frames that nearly all are), write and
+ * template (headers), checksum, reassemble (what a
  * fragment means), slot (where fragments wait), fragment, icmp; wire.h and slot.h are theirs alone.
  */
 #include "base/base.h"
@@ -205,9 +206,10 @@ void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t 
 void net_udp_write(const struct net_header *h, uint32_t payload_len, uint8_t *out);
 
 /*
- * The headers of what goes one way, written once and then copied in front of each payload: only
- * lengths and checksums differ. Room for Ethernet, two tags, IPv6 and UDP, the last byte of the
- * UDP header in the last byte of the template.
+ * The headers of what leaves from one endpoint by one device, written once and then copied in front
+ * of each payload: the destination, lengths and checksums differ (template.h writes them). Room for
+ * Ethernet, two tags, IPv6 and UDP, the last byte of the UDP header in the last byte of the
+ * template.
  */
 #define NET_TEMPLATE_ROOM 80
 
@@ -215,19 +217,17 @@ struct net_template {
 	_Alignas(16) uint8_t room[NET_TEMPLATE_ROOM];
 	uint8_t family;
 	uint8_t length;      /* net_header_length() */
-	uint32_t ip_sum;     /* of the IPv4 header with a length of 0 */
-	uint64_t pseudo_sum; /* of the pseudo header with a length of 0 */
+	uint32_t ip_sum;     /* of the IPv4 header with a length and a destination of 0 */
+	uint64_t pseudo_sum; /* of the pseudo header with a length and a destination of 0 */
 };
 
+/* Of h->dst the family counts, and nothing else; h->dst_mac does not count. */
 void net_template_make(const struct net_header *h, struct net_template *out);
-/*
- * Writes what net_header_write() writes into the bytes before `payload`, of which NET_TEMPLATE_ROOM
- * are the caller's: those that the headers do not need are overwritten, too.
- */
-void net_template_write(const struct net_template *t, uint32_t payload_len, uint8_t *payload);
-/* net_udp_checksum() and net_udp_pseudo_checksum() for the template's addresses. */
-uint16_t net_template_checksum(const struct net_template *t, const uint8_t *l4, uint32_t l4_len);
-uint16_t net_template_pseudo_checksum(const struct net_template *t, uint32_t l4_len);
+/* net_udp_checksum() and net_udp_pseudo_checksum() from the template's source to `dst`. */
+uint16_t net_template_checksum(const struct net_template *t, const struct net_addr *dst,
+	const uint8_t *l4, uint32_t l4_len);
+uint16_t net_template_pseudo_checksum(
+	const struct net_template *t, const struct net_addr *dst, uint32_t l4_len);
 
 /*
  * ---- checksum (RFC 1071) ----
@@ -262,6 +262,9 @@ enum net_checksum { NET_CHECKSUM_GOOD, NET_CHECKSUM_BAD, NET_CHECKSUM_NONE, NET_
  * ports whose profile says so accept that.
  */
 enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *frame);
+/* The same for a datagram whose UDP header is at l4; its addresses are of one family. */
+enum net_checksum net_datagram_verify(
+	const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len);
 
 /* ---- reassemble ---- */
 

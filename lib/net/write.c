@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "net/wire.h"
 
-#include <emmintrin.h>
-
 uint32_t wire_write_ether(const struct net_header *h, uint8_t *out)
 {
 	uint32_t n = 12;
@@ -100,52 +98,27 @@ void net_header_write(const struct net_header *h, uint32_t payload_len, uint8_t 
 	net_udp_write(h, payload_len, out + n);
 }
 
-void net_template_make(const struct net_header *h, struct net_template *out)
+void net_template_make(const struct net_header *header, struct net_template *out)
 {
-	uint32_t length = net_header_length(h);
-	uint8_t *at = out->room + NET_TEMPLATE_ROOM - length, *ip;
+	struct net_header h = *header;
+	uint32_t length;
+	uint8_t *at, *ip;
 
+	memset(h.dst_mac, 0, sizeof(h.dst_mac));
+	h.dst = (struct net_endpoint){.addr.family = header->dst.addr.family};
+	length = net_header_length(&h);
+	at = out->room + NET_TEMPLATE_ROOM - length;
 	memset(out->room, 0, NET_TEMPLATE_ROOM / 2); /* no headers are shorter */
-	out->family = h->dst.addr.family;
+	out->family = h.dst.addr.family;
 	out->length = (uint8_t)length;
 	out->ip_sum = 0;
-	out->pseudo_sum = wire_pseudo_sum(&h->src.addr, &h->dst.addr);
-	ip = at + wire_write_ether(h, at);
+	out->pseudo_sum = wire_pseudo_sum(&h.src.addr, &h.dst.addr);
+	ip = at + wire_write_ether(&h, at);
 	if (out->family == 6) {
-		wire_write_ipv6(h, 0, WIRE_UDP, ip);
+		wire_write_ipv6(&h, 0, WIRE_UDP, ip);
 	} else {
-		put_ipv4(h, 0, h->ip_id, fragment_of(h), ip);
+		put_ipv4(&h, 0, h.ip_id, fragment_of(&h), ip);
 		out->ip_sum = (uint16_t)~net_checksum_fold(wire_ipv4_sum(ip));
 	}
-	net_udp_write(h, 0, out->room + NET_TEMPLATE_ROOM - NET_UDP_LEN);
-}
-
-static inline void copy16(uint8_t *to, const uint8_t *from)
-{
-	_mm_storeu_si128((__m128i *)to, _mm_load_si128((const __m128i *)from));
-}
-
-void net_template_write(const struct net_template *t, uint32_t payload_len, uint8_t *payload)
-{
-	uint8_t *at = payload - NET_TEMPLATE_ROOM;
-	uint32_t l4_len = NET_UDP_LEN + payload_len, sum;
-	uint16_t folded;
-
-	/* Ethernet, IPv4 and UDP need the last 42 bytes. */
-	copy16(at + 64, t->room + 64);
-	copy16(at + 48, t->room + 48);
-	copy16(at + 32, t->room + 32);
-	wire_put16(payload - 4, l4_len);
-	if (t->length > 48) {
-		copy16(at + 16, t->room + 16);
-		copy16(at, t->room);
-	}
-	if (t->family == 6) {
-		wire_put16(payload - NET_UDP_LEN - NET_IPV6_LEN + 4, l4_len);
-		return;
-	}
-	wire_put16(payload - NET_UDP_LEN - NET_IPV4_LEN + 2, NET_IPV4_LEN + l4_len);
-	sum = t->ip_sum + htobe16((uint16_t)(NET_IPV4_LEN + l4_len));
-	folded = (uint16_t) ~((sum >> 16) + sum);
-	memcpy(payload - NET_UDP_LEN - NET_IPV4_LEN + 10, &folded, 2);
+	net_udp_write(&h, 0, out->room + NET_TEMPLATE_ROOM - NET_UDP_LEN);
 }

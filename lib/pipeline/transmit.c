@@ -5,6 +5,7 @@
  */
 #include <rte_cycles.h>
 
+#include "net/template.h"
 #include "pipeline/worker.h"
 
 /* Tries of a full transmit queue before the frames are dropped. */
@@ -75,18 +76,24 @@ void transmit_flush(struct worker *w)
 	}
 }
 
-void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
+/* Passes a frame to the worker that has a queue of the port. */
+static void cross(struct worker *w, uint16_t port, struct rte_mbuf *m)
+{
+	uint32_t mark = m->hash.usr;
+
+	m->port = port;
+	if (rte_ring_enqueue(w->at[port].transmitter->in_tx, m) != 0) {
+		count_lost(w, mark, COUNTER_DROP_CROSSING_FULL);
+		rte_pktmbuf_free(m);
+	}
+}
+
+static inline void queue_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
 {
 	struct outgoing *o = &w->out[port];
 
 	if (w->at[port].queue < 0) {
-		uint32_t mark = m->hash.usr;
-
-		m->port = port;
-		if (rte_ring_enqueue(w->at[port].transmitter->in_tx, m) != 0) {
-			count_lost(w, mark, COUNTER_DROP_CROSSING_FULL);
-			rte_pktmbuf_free(m);
-		}
+		cross(w, port, m);
 		return;
 	}
 	/* A whole burst waits for the end of the pass: the next frame makes room for itself. */
@@ -95,36 +102,26 @@ void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
 	o->m[o->count++] = m;
 }
 
-static void fill_header(const struct worker *w, const struct proxy_listener *from,
-	const struct proxy_out *to, const struct kernel_hop *hop, struct net_header *h)
+void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
 {
-	const struct port *port = w->at[hop->port].port;
-	int vid = w->p->config.vlan[hop->port];
-
-	*h = (struct net_header){.src = from->ep, .dst = to->dst};
-	memcpy(h->dst_mac, hop->mac, 6);
-	memcpy(h->src_mac, port->mac, 6);
-	if (vid > 0) {
-		h->vlan_count = 1;
-		h->vlan[0] = (uint16_t)vid;
-	}
+	queue_frame(w, port, m);
 }
 
 /* Leaves the sum to the device, or makes it. */
-static void put_checksum(const struct port *port, const struct way *way, struct rte_mbuf *m,
-	uint8_t *l4, uint32_t l4_len)
+static inline void put_checksum(const struct port *port, const struct link *link,
+	const struct net_addr *dst, struct rte_mbuf *m, uint8_t *l4, uint32_t l4_len)
 {
-	const struct net_template *t = &way->headers;
+	const struct net_template *t = &link->headers;
 	uint16_t sum;
 
 	if (port->tx_udp_checksum) {
-		m->l2_len = NET_ETHER_LEN + NET_VLAN_LEN * way->header.vlan_count;
+		m->l2_len = NET_ETHER_LEN + NET_VLAN_LEN * link->header.vlan_count;
 		m->l3_len = t->length - NET_UDP_LEN - m->l2_len;
 		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM |
 			       (t->family == 6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
-		sum = net_template_pseudo_checksum(t, l4_len);
+		sum = net_template_pseudo_checksum(t, dst, l4_len);
 	} else {
-		sum = net_template_checksum(t, l4, l4_len);
+		sum = net_template_checksum(t, dst, l4, l4_len);
 	}
 	memcpy(l4 + 6, &sum, sizeof(sum));
 }
@@ -133,8 +130,8 @@ static void put_checksum(const struct port *port, const struct way *way, struct 
 static void transmit_fragments(
 	struct worker *w, struct rte_mbuf *m, const struct way *way, uint32_t l4_len, uint32_t mark)
 {
-	const struct net_header *h = &way->header;
-	uint32_t l4_off = net_header_length(h) - NET_UDP_LEN;
+	struct net_header header = way->link->header, *h = &header;
+	uint32_t l4_off = way->link->headers.length - NET_UDP_LEN;
 	uint32_t head = net_fragment_header_length(h);
 	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, l4_off);
 	uint32_t id = (uint32_t)route_random(&w->thread);
@@ -143,8 +140,11 @@ static void transmit_fragments(
 	struct rte_mbuf *piece[SIP_MSG_UDP_OUT_MAX / 48 + 2];
 	struct net_fragment f;
 	uint32_t n = 0;
-	uint16_t sum = net_udp_checksum(&h->src.addr, &h->dst.addr, l4, l4_len);
+	uint16_t sum;
 
+	h->dst = way->dst;
+	memcpy(h->dst_mac, way->hop.mac, sizeof(h->dst_mac));
+	sum = net_udp_checksum(&h->src.addr, &h->dst.addr, l4, l4_len);
 	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, l4_off + 6), &sum, sizeof(sum));
 	while (net_fragment_nth(h->src.addr.family, way->mtu, l4_len, n, &f)) {
 		struct rte_mbuf *p = rte_pktmbuf_alloc(w->p->config.pool);
@@ -221,6 +221,34 @@ static inline unsigned way_slot(const struct proxy_out *to)
 	return (unsigned)(v * 0x9e3779b97f4a7c15ULL >> 32) % WAYS;
 }
 
+static void make_link(struct worker *w, const struct proxy_listener *from, uint16_t listener,
+	uint16_t port, struct link *link)
+{
+	int vid = w->p->config.vlan[port];
+	struct net_header *h = &link->header;
+
+	link->pass = w->pass;
+	link->listener = listener;
+	link->port = port;
+	*h = (struct net_header){.src = from->ep, .dst.addr.family = from->ep.addr.family};
+	memcpy(h->src_mac, w->at[port].port->mac, sizeof(h->src_mac));
+	if (vid > 0) {
+		h->vlan_count = 1;
+		h->vlan[0] = (uint16_t)vid;
+	}
+	net_template_make(h, &link->headers);
+}
+
+static const struct link *link_of(
+	struct worker *w, const struct proxy_listener *from, uint16_t listener, uint16_t port)
+{
+	struct link *link = &w->link[(listener ^ (unsigned)port << 1) % LINKS];
+
+	if (link->pass != w->pass || link->listener != listener || link->port != port)
+		make_link(w, from, listener, port, link);
+	return link;
+}
+
 static void find_way(struct worker *w, const struct proxy_out *to, struct way *way)
 {
 	const struct proxy_listener *from = proxy_listener_at(w->p->config.proxy, to->listener);
@@ -230,6 +258,7 @@ static void find_way(struct worker *w, const struct proxy_out *to, struct way *w
 	way->dst = to->dst;
 	way->listener = to->listener;
 	way->to_ourselves = false;
+	way->link = NULL;
 	way->hop.state = KERNEL_HOP_NO_ROUTE;
 	if (from == NULL)
 		return;
@@ -244,11 +273,10 @@ static void find_way(struct worker *w, const struct proxy_out *to, struct way *w
 	if (way->hop.state != KERNEL_HOP_READY)
 		return;
 	way->mtu = RTE_MIN(way->hop.mtu, w->at[way->hop.port].port->mtu);
-	fill_header(w, from, to, &way->hop, &way->header);
-	net_template_make(&way->header, &way->headers);
+	way->link = link_of(w, from, to->listener, way->hop.port);
 }
 
-static inline struct way *way_to(struct worker *w, const struct proxy_out *to)
+static inline const struct way *way_to(struct worker *w, const struct proxy_out *to)
 {
 	struct way *way = &w->way[way_slot(to)];
 
@@ -276,27 +304,34 @@ static void transmit_otherwise(struct worker *w, struct rte_mbuf *m, const struc
 /* Headers are written with what they need not into the bytes before them. */
 _Static_assert(RTE_PKTMBUF_HEADROOM >= NET_TEMPLATE_ROOM, "templates fit a buffer's headroom");
 
-void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+static inline void send_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
 	enum tx_kind kind, uint32_t frames)
 {
 	const struct way *way = way_to(w, to);
+	const struct link *link = way->link;
 	uint32_t payload = rte_pktmbuf_pkt_len(m), l4_len = payload + NET_UDP_LEN;
 	uint8_t *text;
 
 	tx_mark(m, kind, frames);
-	if (way->to_ourselves || way->hop.state != KERNEL_HOP_READY) {
+	if (link == NULL) {
 		transmit_otherwise(w, m, to, way, kind, frames);
 		return;
 	}
 	text = rte_pktmbuf_mtod(m, uint8_t *);
-	net_template_write(&way->headers, payload, text);
-	rte_pktmbuf_prepend(m, way->headers.length);
-	if ((way->headers.family == 6 ? NET_IPV6_LEN : NET_IPV4_LEN) + l4_len > way->mtu) {
+	net_template_write(&link->headers, way->hop.mac, &way->dst, payload, text);
+	rte_pktmbuf_prepend(m, link->headers.length);
+	if ((link->headers.family == 6 ? NET_IPV6_LEN : NET_IPV4_LEN) + l4_len > way->mtu) {
 		transmit_fragments(w, m, way, l4_len, m->hash.usr);
 		return;
 	}
-	put_checksum(w->at[way->hop.port].port, way, m, text - NET_UDP_LEN, l4_len);
-	transmit_frame(w, way->hop.port, m);
+	put_checksum(w->at[link->port].port, link, &way->dst.addr, m, text - NET_UDP_LEN, l4_len);
+	queue_frame(w, link->port, m);
+}
+
+void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
+	enum tx_kind kind, uint32_t frames)
+{
+	send_message(w, m, to, kind, frames);
 }
 
 void transmit_burst(struct worker *w)
@@ -304,7 +339,7 @@ void transmit_burst(struct worker *w)
 	for (unsigned i = 0; i < w->writes; i++) {
 		const struct written *out = &w->written[i];
 
-		transmit_message(w, out->m, &out->to, out->kind, out->frames);
+		send_message(w, out->m, &out->to, out->kind, out->frames);
 	}
 	w->writes = 0;
 }

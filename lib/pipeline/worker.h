@@ -57,21 +57,30 @@ struct stages {
 };
 
 /*
- * How a pass's messages get from one listener to one endpoint: found out by the first of them. Good
- * for one pass only, since all that it was made from may be another in the next.
+ * What a pass's messages from one listener by one port have in common: written by the first of
+ * them. Good for one pass only, since all that it was made from may be another in the next.
  */
+struct link {
+	uint64_t pass;
+	uint16_t listener, port;
+	struct net_header header; /* but for the destination and its neighbour */
+	struct net_template headers;
+};
+
+/* How a pass's messages get from one listener to one endpoint: found out by the first of them. Good
+ * for one pass, too. */
 struct way {
 	uint64_t pass;
 	struct net_endpoint dst;
 	uint16_t listener;
 	uint16_t mtu; /* of the path and the port */
 	bool to_ourselves;
+	const struct link *link; /* NULL: no hop that is ready */
 	struct kernel_hop hop;
-	struct net_header header; /* where the hop is ready */
-	struct net_template headers;
 };
 
 #define WAYS 16 /* a power of 2 */
+#define LINKS 8 /* likewise */
 
 struct worker {
 	_Alignas(64) struct pipeline *p;
@@ -104,6 +113,7 @@ struct worker {
 
 	struct outgoing out[PORT_MAX];
 	struct way way[WAYS];
+	struct link link[LINKS];
 	struct stages stages;
 	unsigned batch, writes;
 	struct message msg[PORT_BURST];

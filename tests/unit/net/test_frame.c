@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "unit.h"
 
+#include "net/template.h"
 #include "net/wire.h"
 
 #define MACS "02 00 00 00 00 01  02 00 00 00 00 02 "
@@ -593,13 +594,13 @@ static void test_template_writes_the_same_headers(void **state)
 		net_header_write(&h, len, want);
 		net_template_make(&h, &t);
 		memcpy(payload, frame, len);
-		net_template_write(&t, len, payload);
+		net_template_write(&t, h.dst_mac, &h.dst, len, payload);
 		assert_int_equal(t.length, front);
 		assert_memory_equal(payload - front, want, front);
 		assert_memory_equal(payload, frame, len);
-		assert_int_equal(net_template_checksum(&t, payload - 8, len + 8),
+		assert_int_equal(net_template_checksum(&t, &h.dst.addr, payload - 8, len + 8),
 			net_udp_checksum(&h.src.addr, &h.dst.addr, payload - 8, len + 8));
-		assert_int_equal(net_template_pseudo_checksum(&t, len + 8),
+		assert_int_equal(net_template_pseudo_checksum(&t, &h.dst.addr, len + 8),
 			net_udp_pseudo_checksum(&h.src.addr, &h.dst.addr, len + 8));
 	}
 }
