@@ -36,20 +36,6 @@ static const struct {
 struct sip_name_table sip_name_table;
 struct sip_method_table sip_method_table;
 
-/* The first n of 16. */
-#define ONES(n) \
-	{ \
-		((n) > 0) * 0xff, ((n) > 1) * 0xff, ((n) > 2) * 0xff, ((n) > 3) * 0xff, \
-			((n) > 4) * 0xff, ((n) > 5) * 0xff, ((n) > 6) * 0xff, ((n) > 7) * 0xff, \
-			((n) > 8) * 0xff, ((n) > 9) * 0xff, ((n) > 10) * 0xff, ((n) > 11) * 0xff, \
-			((n) > 12) * 0xff, ((n) > 13) * 0xff, ((n) > 14) * 0xff, ((n) > 15) * 0xff \
-	}
-
-/* The last one is for what is too long: nothing known is left of it. */
-_Alignas(16) const uint8_t sip_name_cut[SIP_NAME_SHORT + 1][16] = {ONES(0), ONES(1), ONES(2),
-	ONES(3), ONES(4), ONES(5), ONES(6), ONES(7), ONES(8), ONES(9), ONES(10), ONES(11), ONES(12),
-	ONES(13), ONES(14), ONES(15), ONES(0)};
-
 const char *sip_error_name(enum sip_error error)
 {
 	return (unsigned)error < SIP_ERROR_COUNT ? errors[error].counter : "unknown";
@@ -200,6 +186,8 @@ static void find_multiplier(bool (*place_with)(uint64_t multiplier))
 /* Before main(). */
 __attribute__((constructor)) static void build_tables(void)
 {
+	for (unsigned n = 0; n < SIP_NAME_SHORT; n++)
+		memset(sip_name_table.cut[n], 0xff, n);
 	find_multiplier(place_all);
 	find_multiplier(place_methods);
 }

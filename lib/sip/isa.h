@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * What is compiled once for each instruction set, from the same text (scan_block.h, lines_block.h,
- * check_block.h) on another struct text64; isa.c picks one at run time. The scalar one goes byte by
- * byte and through the general parsers alone: the others are compared with it. Private to this
- * room.
+ * What is compiled once for each instruction set, from the same text (plain_block.h,
+ * lines_block.h, index_block.h, scan_block.h, check_block.h) on another struct text64; isa.c picks
+ * one at run time. The scalar one goes byte by byte and through the general parsers alone: the
+ * others are compared with it. Private to this room.
  */
 #include "sip/private.h"
 #include "sip/scan.h"
@@ -19,6 +19,14 @@ struct sip_isa {
 	 * many; msg->present is then still 0. NULL: there is no such short way.
 	 */
 	bool (*lines)(struct sip_msg *msg, const char *buf, const struct sip_scan *scan);
+	/*
+	 * Indexes a message that begins at `start` of a scan that has begun, and from there has
+	 * SIP_SCAN_BLOCK bytes at least, into a view that is reset: SIP_OK, or what is wrong with
+	 * its start line. -1: it is not at a glance what nearly all are, and the view has to be
+	 * reset again; the scan is as it began but for lf, count and blank. NULL: there is no such
+	 * short way.
+	 */
+	int (*index)(struct sip_msg *msg, struct sip_scan *scan);
 	/* sip_msg_check() */
 	enum sip_error (*check)(struct sip_msg *msg, const char *buf);
 };

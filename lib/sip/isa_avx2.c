@@ -55,6 +55,17 @@ static inline uint64_t text64_printable(struct text64 text)
 	return text64_mask(printable32(text.low), printable32(text.high));
 }
 
+static inline __m256i unprintable32(__m256i v)
+{
+	return _mm256_cmpgt_epi8(each32(' ' + 1), _mm256_add_epi8(v, each32(1)));
+}
+
+/* Bits of the bytes that are not printable ASCII. */
+static inline uint64_t text64_unprintable(struct text64 text)
+{
+	return text64_mask(unprintable32(text.low), unprintable32(text.high));
+}
+
 static inline __m256i below_space32(__m256i v)
 {
 	return _mm256_cmpeq_epi8(_mm256_min_epu8(v, each32(' ' - 1)), v);

@@ -32,6 +32,13 @@ static inline uint64_t text64_printable(struct text64 text)
 		_mm512_sub_epi8(text.v, _mm512_set1_epi8(' ')), _mm512_set1_epi8(0x7f - ' '));
 }
 
+/* Bits of the bytes that are not printable ASCII. */
+static inline uint64_t text64_unprintable(struct text64 text)
+{
+	return _mm512_cmpge_epu8_mask(
+		_mm512_sub_epi8(text.v, _mm512_set1_epi8(' ')), _mm512_set1_epi8(0x7f - ' '));
+}
+
 /* Bits of the bytes that are below the space. */
 static inline uint64_t text64_below_space(struct text64 text)
 {

@@ -5,10 +5,14 @@
  */
 #include "sip/isa.h"
 
+#include "sip/plain_block.h"
+
 #include "sip/scan_block.h"
 
 #include "sip/lines_block.h"
 
+#include "sip/index_block.h"
+
 #include "sip/check_block.h"
 
-const struct sip_isa ISA(sip_isa) = {ISA_NAME, ISA(scan), ISA(lines), ISA(check)};
+const struct sip_isa ISA(sip_isa) = {ISA_NAME, ISA(scan), ISA(lines), ISA(index), ISA(check)};

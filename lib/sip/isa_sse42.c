@@ -54,6 +54,18 @@ static inline uint64_t text64_printable(struct text64 text)
 		printable16(text.v[3]));
 }
 
+static inline __m128i unprintable16(__m128i v)
+{
+	return _mm_cmpgt_epi8(_mm_set1_epi8(' ' + 1), _mm_add_epi8(v, _mm_set1_epi8(1)));
+}
+
+/* Bits of the bytes that are not printable ASCII. */
+static inline uint64_t text64_unprintable(struct text64 text)
+{
+	return text64_mask(unprintable16(text.v[0]), unprintable16(text.v[1]),
+		unprintable16(text.v[2]), unprintable16(text.v[3]));
+}
+
 static inline __m128i below_space16(__m128i v)
 {
 	return _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(' ' - 1)), v);

@@ -7,41 +7,103 @@
  */
 #include "sip/line.h"
 #include "sip/name.h"
+#include "sip/token.h"
 
-/*
- * The header line [from, lf - 1) that ends with the LF at `lf`, if it is at a glance what nearly
- * all are: a known short name, its colon, one space or none, and a value without LWS at its ends.
- * Writes all but `next`; returns what its name is,
- * or NULL where it is not such a line.
- */
-static inline __attribute__((always_inline)) const struct sip_name *take_line(
-	const uint8_t *text, uint64_t from, uint64_t lf, struct sip_header *out)
+#define LINE_END 0x0a0dU /* CR LF, as see_end() has it */
+
+/* Of a name that is none of those that are known. */
+static const struct sip_name name_other[SIP_NAME_SHORT] = {
+#define OTHER(n) [n] = {.len = n, .id = SIP_HEADER_OTHER}
+	OTHER(1),
+	OTHER(2),
+	OTHER(3),
+	OTHER(4),
+	OTHER(5),
+	OTHER(6),
+	OTHER(7),
+	OTHER(8),
+	OTHER(9),
+	OTHER(10),
+	OTHER(11),
+	OTHER(12),
+	OTHER(13),
+	OTHER(14),
+	OTHER(15),
+#undef OTHER
+};
+
+/* The entry for a name that is not known: NULL where it is no token, or too long to say. */
+static inline const struct sip_name *other_name(const uint8_t *text, uint64_t len)
 {
-	__m128i begin = _mm_loadu_si128((const __m128i *)(text + from));
-	uint32_t colons = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(begin, sip_each16(':')));
-	uint32_t len = (uint32_t)__builtin_ctz(colons | 1U << SIP_NAME_SHORT);
-	/* A colon of a later line is none: the LF before it is in no name. */
-	const struct sip_name *name = sip_name_short(begin, len);
-	uint64_t value = from + len + 1;
+	uint32_t misses = sip_class_misses(
+		(const char *)text, sip_char_rows[__builtin_ctz(SIP_CHAR_TOKEN)], false);
 
-	if (__builtin_expect(name == NULL, 0))
-		return NULL;
-	value += text[value] <= ' ';
-	if (__builtin_expect(text[value] <= ' ', 0) || __builtin_expect(text[lf - 2] <= ' ', 0))
-		return NULL;
-	out->name = (uint32_t)from;
-	out->value = (uint32_t)value;
-	out->value_len = (uint32_t)(lf - 1 - value);
-	/* With id, next and flags in one store. */
-	memcpy(&out->name_len, &name->len, 4);
-	return name;
+	/* The colon, or what comes before it, is none. */
+	return len - 1 < SIP_NAME_SHORT - 1 && (uint32_t)__builtin_ctz(misses | 1U << 16) == len
+		       ? &name_other[len]
+		       : NULL;
 }
 
-/* Puts line i before those that follow it and have its id. */
-static inline void link_line(struct sip_msg *msg, uint32_t i, uint32_t id)
+/* What a walk over the lines holds, in registers. */
+struct walk {
+	const uint8_t *text;
+	struct sip_msg *msg;
+	const uint8_t *next; /* the LF before the line that was taken last: the line to take ends
+				there */
+	uint32_t all, any;   /* of the two bytes that end each line, each bit */
+};
+
+/* Notes what the two bytes up to the LF at p are. */
+static inline void see_end(struct walk *w, const uint8_t *p)
 {
-	msg->header[i].next = msg->first[id];
-	msg->first[id] = (uint8_t)i;
+	uint16_t v;
+
+	memcpy(&v, p - 1, sizeof(v));
+	w->all &= v;
+	w->any |= v;
+}
+
+/* Notes that line n is of that id, before those that follow it and have it too. */
+static inline void link_line(struct sip_msg *msg, uint32_t n, uint32_t id)
+{
+	msg->header[n].next = msg->first[id];
+	msg->first[id] = (uint8_t)n;
+}
+
+/*
+ * Header line n, if it is at a glance what nearly all are: a short name, its colon, one space, and
+ * a value without LWS at its ends. `before` is the offset of the LF before it. False where it is
+ * not such a line.
+ */
+static inline __attribute__((always_inline)) bool take_line(
+	struct walk *w, uint32_t n, uint64_t before)
+{
+	const uint8_t *line = w->text + before, *value;
+	struct sip_header *header = &w->msg->header[n];
+	__m128i begin = _mm_loadu_si128((const __m128i *)(line + 1));
+	uint64_t len =
+		first_bit((uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(begin, sip_each16(':'))));
+	/* A colon of a later line is none: the LF before it is in no name. */
+	const struct sip_name *name = sip_name_short(begin, len);
+
+	see_end(w, line);
+	if (__builtin_expect(!sip_name_is(name, begin, len), 0)) {
+		name = other_name(line + 1, len);
+		if (name == NULL)
+			return false;
+	}
+	value = line + len + 3;
+	if (__builtin_expect(value[-1] != ' ' || value[0] <= ' ', 0) ||
+		__builtin_expect(w->next[-2] <= ' ', 0))
+		return false;
+	header->name = (uint32_t)before + 1;
+	header->value = (uint32_t)(before + len + 3);
+	header->value_len = (uint32_t)(w->next - value) - 1;
+	/* With id, next and flags in one store. */
+	memcpy(&header->name_len, &name->len, 4);
+	link_line(w->msg, n, name->id);
+	w->next = line;
+	return true;
 }
 
 /* Where ids repeat, `last` is not `first`. */
@@ -53,39 +115,32 @@ static void find_last(struct sip_msg *msg)
 
 static bool ISA(lines)(struct sip_msg *msg, const char *buf, const struct sip_scan *scan)
 {
-	const uint32_t *lf = scan->lf;
-	const uint32_t count = scan->count - 1;
-	/* A line that begins up to here has as many bytes as a look at its name takes. */
-	const int64_t safe = (int64_t)scan->len - SIP_NAME_SHORT;
+	const uint32_t *lf = scan->lf, count = scan->count - 1;
+	const uint8_t *text = (const uint8_t *)buf;
+	struct walk w = {text, msg, text + lf[count], LINE_END, 0};
 	uint32_t n = count;
 
 	memset(msg->first, SIP_HEADER_NONE, sizeof(msg->first));
-	for (;;) {
-		uint64_t end = lf[n];
+	while (n > 0) {
+		int id;
 
-		/* No call is in this loop, so that what does not change stays in registers. */
-		while (n > 0) {
-			int64_t from = lf[n - 1] + 1LL;
-			const struct sip_name *name;
-
-			if (__builtin_expect(from > safe, 0))
-				break;
-			name = take_line(
-				(const uint8_t *)buf, (uint64_t)from, end, &msg->header[n - 1]);
-			if (__builtin_expect(name == NULL, 0))
-				break;
-			end = (uint64_t)from - 1;
-			link_line(msg, --n, name->id);
-		}
+		/* A line that begins up to there has as many bytes as a look at its name takes. No
+		 * call is in this loop, so that what does not change stays in registers. */
+		if (__builtin_expect(lf[n - 1] + 1 + SIP_NAME_SHORT <= scan->len, 1))
+			while (n > 0 && take_line(&w, n - 1, lf[n - 1]))
+				n--;
 		if (n == 0)
 			break;
-
-		int id = sip_line_any(buf, lf[n - 1] + 1, lf[n] - 1, &msg->header[n - 1]);
-
+		n--;
+		see_end(&w, text + lf[n]);
+		id = sip_line_any(buf, lf[n] + 1, (uint32_t)(w.next - text) - 1, &msg->header[n]);
 		if (id < 0)
 			return false;
-		link_line(msg, --n, (uint32_t)id);
+		link_line(msg, n, (uint32_t)id);
+		w.next = text + lf[n];
 	}
+	if (w.all != LINE_END || (w.any | LINE_END) != LINE_END)
+		return false;
 	msg->header_count = (uint16_t)count;
 	msg->present = ~text64_is(text64_at((const char *)msg->first), (char)SIP_HEADER_NONE);
 	memcpy(msg->last, msg->first, sizeof(msg->last));

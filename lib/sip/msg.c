@@ -93,9 +93,10 @@ static __attribute__((noinline)) void trim_value(
 /* A name of less than SIP_NAME_SHORT bytes, of SIP_NAME_SHORT that may be read. */
 static enum sip_header_id short_name(const char *p, uint32_t len)
 {
-	const struct sip_name *name = sip_name_short(_mm_loadu_si128((const __m128i *)p), len);
+	__m128i text = _mm_loadu_si128((const __m128i *)p);
+	const struct sip_name *name = sip_name_short(text, len);
 
-	return name != NULL ? (enum sip_header_id)name->id : SIP_HEADER_OTHER;
+	return sip_name_is(name, text, len) ? (enum sip_header_id)name->id : SIP_HEADER_OTHER;
 }
 
 int sip_line_any(const char *buf, uint32_t from, uint32_t to, struct sip_header *out)
@@ -255,6 +256,16 @@ static bool index_usual(struct sip_msg *msg, const char *buf, const struct sip_s
 	return true;
 }
 
+/* What goes on a line: all but CR, LF and NUL. */
+#define ON_LINE(c) ((c) != '\r' && (c) != '\n' && (c) != 0)
+#define ON_LINE4(c) ON_LINE(c), ON_LINE((c) + 1), ON_LINE((c) + 2), ON_LINE((c) + 3)
+#define ON_LINE16(c) ON_LINE4(c), ON_LINE4((c) + 4), ON_LINE4((c) + 8), ON_LINE4((c) + 12)
+#define ON_LINE64(c) ON_LINE16(c), ON_LINE16((c) + 16), ON_LINE16((c) + 32), ON_LINE16((c) + 48)
+
+static const uint8_t line_table[256] = {
+	ON_LINE64(0), ON_LINE64(64), ON_LINE64(128), ON_LINE64(192)};
+static _Alignas(16) const uint8_t line_rows[16] = {SIP_CLASS_ROWS(ON_LINE)};
+
 /* Indexes any message; the first round of the scanner has been. */
 static enum sip_error index_any(
 	struct sip_msg *msg, const char *buf, uint32_t len, struct sip_scan *scan)
@@ -278,6 +289,36 @@ static enum sip_error index_any(
 	return x.error;
 }
 
+/*
+ * Whether it is clear from the first line alone that this is no SIP: it neither begins with "SIP/"
+ * nor does its last word. The line ends with the first CRLF, or before what is odd.
+ */
+static bool is_not_sip(const char *buf, uint32_t start, uint32_t len)
+{
+	uint32_t to = sip_class_skip(buf, start, len, line_rows, true, line_table, 1);
+
+	/* A NUL may be the second half of a quoted-pair, and is then not odd. */
+	if (to < len && buf[to] == 0 && to > start && buf[to - 1] == '\\')
+		return false;
+	return sip_start_line_strange(buf, start, to);
+}
+
+/* All that is not at a glance what nearly all are. */
+static __attribute__((noinline)) enum sip_error index_odd(
+	struct sip_msg *msg, const char *buf, struct sip_scan *scan)
+{
+	reset(msg, scan->len);
+	if (is_not_sip(buf, scan->start, scan->len))
+		return SIP_ERROR_NOT_SIP;
+	scan->count = 0;
+	scan->blank = 0;
+	sip_isa->scan(scan);
+	if (scan->len <= SIP_MSG_UDP_MAX && index_usual(msg, buf, scan))
+		return SIP_OK;
+	reset(msg, scan->len);
+	return index_any(msg, buf, scan->len, scan);
+}
+
 enum sip_error sip_msg_index(struct sip_msg *msg, const char *buf, uint32_t len)
 {
 	struct sip_scan scan;
@@ -289,10 +330,15 @@ enum sip_error sip_msg_index(struct sip_msg *msg, const char *buf, uint32_t len)
 	if (start >= len)
 		return SIP_ERROR_EMPTY;
 	sip_scan_begin(&scan, buf, start, len);
-	sip_isa->scan(&scan);
-	if (__builtin_expect(len <= SIP_MSG_UDP_MAX && index_usual(msg, buf, &scan), 1))
-		return SIP_OK;
-	return index_any(msg, buf, len, &scan);
+	if (__builtin_expect(len - start >= SIP_SCAN_BLOCK && len <= SIP_MSG_UDP_MAX &&
+				     sip_isa->index != NULL,
+		    1)) {
+		int error = sip_isa->index(msg, &scan);
+
+		if (__builtin_expect(error >= 0, 1))
+			return (enum sip_error)error;
+	}
+	return index_odd(msg, buf, &scan);
 }
 
 const struct sip_header *sip_msg_header(

@@ -16,6 +16,8 @@
 #define SIP_NAME_SHORT 16     /* names shorter than this are known in one step */
 #define SIP_NAME_KNOWN_MAX 28 /* no known name is longer */
 
+#define SIP_NAME_CUTS 65 /* for the lowest bit of 64, which is 64 where none is set */
+
 /* What a free place holds, which no name as sip_name_short() makes it does. */
 #define SIP_NAME_FREE 1
 
@@ -33,13 +35,13 @@ struct sip_name {
 
 struct sip_name_table {
 	struct sip_name slot[1 << SIP_NAME_BITS];
+	/* cut[n]: the first n octets are all ones, the others 0; from [SIP_NAME_SHORT] on all are
+	 * 0. */
+	_Alignas(16) uint8_t cut[SIP_NAME_CUTS][16];
 	uint64_t multiplier;
 };
 
 extern SIP_PRIVATE struct sip_name_table sip_name_table;
-
-/* sip_name_cut[n]: the first n octets are all ones, the others 0; of [SIP_NAME_SHORT] all are 0. */
-extern SIP_PRIVATE const uint8_t sip_name_cut[SIP_NAME_SHORT + 1][16];
 
 _Static_assert(sizeof(struct sip_name) == 32, "sip_name_slot() counts in bytes");
 
@@ -51,20 +53,30 @@ static inline struct sip_name *sip_name_slot(uint64_t first, uint64_t len, uint6
 	return (struct sip_name *)((char *)sip_name_table.slot + bytes);
 }
 
+/* The first len bytes of a name, in lower case, and zeros. */
+static inline __m128i sip_name_lower(__m128i text, uint64_t len)
+{
+	return _mm_and_si128(_mm_or_si128(text, sip_each16(0x20)),
+		_mm_load_si128((const __m128i *)sip_name_table.cut[len]));
+}
+
 /*
- * The entry of a name of less than SIP_NAME_SHORT bytes, with which `text` begins; NULL where it is
- * not known, or `len` is SIP_NAME_SHORT. A CR is taken for a '-': who asks has seen that each CR
- * has its LF, which is in no name.
+ * The only entry that a name of less than SIP_NAME_SHORT bytes may have, with which `text` begins.
+ * A CR is taken for a '-': who asks has seen that each CR has its LF, which is in no name.
  */
 static inline const struct sip_name *sip_name_short(__m128i text, uint64_t len)
 {
-	__m128i cut = _mm_load_si128((const __m128i *)sip_name_cut[len]);
-	__m128i name = _mm_and_si128(_mm_or_si128(text, sip_each16(0x20)), cut);
-	const struct sip_name *known =
-		sip_name_slot((uint64_t)_mm_cvtsi128_si64(name), len, sip_name_table.multiplier);
-	__m128i differs = _mm_xor_si128(name, _mm_load_si128((const __m128i *)known->text));
+	return sip_name_slot((uint64_t)_mm_cvtsi128_si64(sip_name_lower(text, len)), len,
+		sip_name_table.multiplier);
+}
 
-	return _mm_testz_si128(differs, differs) ? known : NULL;
+/* Whether that entry is this name's; never where `len` is SIP_NAME_SHORT or more. */
+static inline bool sip_name_is(const struct sip_name *known, __m128i text, uint64_t len)
+{
+	__m128i differs = _mm_xor_si128(
+		sip_name_lower(text, len), _mm_load_si128((const __m128i *)known->text));
+
+	return _mm_testz_si128(differs, differs);
 }
 
 #define SIP_METHOD_BITS 7 /* slots of the table of methods: 2 to this */
@@ -87,7 +99,8 @@ static inline unsigned sip_method_slot(uint64_t first, uint64_t len, uint64_t mu
 /* The method of the first len (1 to 15) bytes of text. */
 static inline enum sip_method sip_method_short(__m128i text, uint64_t len)
 {
-	__m128i name = _mm_and_si128(text, _mm_load_si128((const __m128i *)sip_name_cut[len]));
+	__m128i name =
+		_mm_and_si128(text, _mm_load_si128((const __m128i *)sip_name_table.cut[len]));
 	unsigned slot = sip_method_slot(
 		(uint64_t)_mm_cvtsi128_si64(name), len, sip_method_table.multiplier);
 	__m128i differs =

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * The vector search under sip_msg_index(). A scanner notes each LF up to the blank line, in rounds
- * of at most SIP_SCAN_ROOM, and whether there was anything odd: a CR or LF that has no partner, or
- * a NUL. What exactly is odd is found out line by line afterwards, by the same code for all
- * scanners. Private to this room.
+ * The search for line ends under sip_msg_index(), where a message is not what plain_block.h takes.
+ * A scanner notes each LF up to the blank line, in rounds of at most SIP_SCAN_ROOM, and whether
+ * there was anything odd: a CR or LF that has no partner, or a NUL. What exactly is odd is found
+ * out line by line afterwards, by the same code for all scanners. Private to this room.
  */
 #include "base/base.h"
 

@@ -82,27 +82,6 @@ static int find_blank(const struct sip_scan *scan, uint32_t at, uint64_t candida
 	return -1;
 }
 
-/* Notes the LFs of the block at `at` in out, which has room for more than there are; returns how
- * many. */
-static inline uint32_t note_lines(uint32_t *out, uint32_t at, uint64_t lf)
-{
-	uint32_t count = (uint32_t)__builtin_popcountll(lf);
-
-	/* Most blocks hold fewer than four line ends: no branch depends on how many. What is
-	 * written for one that is not there lies past the count. */
-	for (unsigned i = 0; i < 3; i++) {
-		out[i] = at + first_bit(lf);
-		lf &= lf - 1;
-	}
-	if (__builtin_expect(count > 3, 0)) {
-		for (unsigned i = 3; i < count; i++) {
-			out[i] = at + first_bit(lf);
-			lf &= lf - 1;
-		}
-	}
-	return count;
-}
-
 /* LFs of a block that follow another at a distance of two. */
 static inline uint64_t line_pairs(uint64_t lf, uint64_t before_lf)
 {
@@ -128,7 +107,7 @@ static __attribute__((noinline)) void take_special(
 		scan->blank = at + (uint32_t)blank;
 	*odd |= (bits.lf ^ (bits.cr << 1 | scan->before_cr)) & seen;
 	*plain &= bits.plain | ~seen;
-	scan->count += note_lines(scan->lf + scan->count, at, lines);
+	scan->count += note_lines(scan->lf + scan->count, at - 1, lines);
 	scan->before_lf = bits.lf >> 62;
 	scan->before_cr = bits.cr >> 63;
 	scan->at = at + (rest < SIP_SCAN_BLOCK ? rest : SIP_SCAN_BLOCK);
@@ -157,7 +136,7 @@ static void ISA(scan)(struct sip_scan *scan)
 				break;
 			odd |= bits.lf ^ (bits.cr << 1 | before_cr);
 			plain &= bits.plain;
-			lines = note_lines(out, at, bits.lf);
+			lines = note_lines(out, at - 1, bits.lf);
 			out += lines;
 			before_lf = bits.lf >> 62;
 			before_cr = bits.cr >> 63;

@@ -19,9 +19,10 @@
  * Files: msg (index), start_line, header and name (names by perfect hash), check, parsed (what is
  * parsed on first use), value (lists), token and class (character classes), uri, via, address
  * (From, To, Contact, Route, Record-Route), edit. What index and check do with nearly all messages
- * is compiled once for each instruction set (isa, isa_*): scan_block.h (line ends), lines_block.h
- * (header lines), check_block.h (values of the usual shapes); the files above are for all else, and
- * the scalar set, by which the others are tested, has them only.
+ * is compiled once for each instruction set (isa, isa_*): plain_block.h (line ends), lines_block.h
+ * (header lines) and index_block.h (all of the index) for what is printable ASCII, scan_block.h
+ * (line ends) for what is not, check_block.h (values of the usual shapes); the files above are for
+ * all else, and the scalar set, by which the others are tested, has them only.
  */
 #include "base/base.h"
 

@@ -44,7 +44,7 @@ static enum sip_error check_version(const char *buf, struct sip_span version)
 
 /* Status-Line = SIP-Version SP 3DIGIT SP Reason-Phrase; the last SP may be missing (RFC
  * 4475 3.1.1.13). */
-static __attribute__((noinline)) enum sip_error parse_status_line(
+static enum sip_error parse_status_line(
 	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
 	uint32_t at = from, digits;
@@ -102,6 +102,32 @@ static inline uint32_t find_blank(const char *buf, uint32_t at, uint32_t to)
 	return blanks != 0 ? at + (uint32_t)__builtin_ctz(blanks) : to;
 }
 
+/* Offset behind the last space or tab in buf[from, to), or `from`. */
+static uint32_t last_word(const char *buf, uint32_t from, uint32_t to)
+{
+	for (; to - from >= 16; to -= 16) {
+		unsigned blanks = blanks_of(buf + to - 16);
+
+		if (blanks != 0)
+			return to - (uint32_t)__builtin_clz(blanks << 16);
+	}
+	while (to > from && !is_blank(buf[to - 1]))
+		to--;
+	return to;
+}
+
+bool sip_start_line_strange(const char *buf, uint32_t from, uint32_t to)
+{
+	uint32_t end = to, version;
+
+	if (begins_sip(buf, from, to))
+		return false;
+	while (end > from && is_blank(buf[end - 1]))
+		end--;
+	version = last_word(buf, from, end);
+	return version == from || !begins_sip(buf, version, end);
+}
+
 /* What stands between the first space and the version. */
 static enum sip_error check_uri_text(const char *buf, struct sip_span uri, uint32_t to)
 {
@@ -118,18 +144,14 @@ static enum sip_error check_uri_text(const char *buf, struct sip_span uri, uint3
  * Request-Line = Method SP Request-URI SP SIP-Version. Extra spaces are refused: RFC 4475 3.1.2.8
  * to 3.1.2.10 allow that, and whoever is lenient here has to mend what he forwards.
  */
-static __attribute__((noinline)) enum sip_error parse_request_line(
+static enum sip_error parse_request_line(
 	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
-	uint32_t end = to, version, at = from;
+	uint32_t end = to, version, at;
 
 	while (end > from && is_blank(buf[end - 1]))
 		end--;
-	version = end;
-	if (end - from >= 8 && memcmp(buf + end - 8, " SIP/2.0", 8) == 0)
-		version = end - 7;
-	while (version > from && !is_blank(buf[version - 1]))
-		version--;
+	version = last_word(buf, from, end);
 	if (version == from || !begins_sip(buf, version, end))
 		return SIP_ERROR_NOT_SIP;
 	at = find_blank(buf, from, to);
@@ -148,51 +170,9 @@ static __attribute__((noinline)) enum sip_error parse_request_line(
 	return error != SIP_OK ? error : check_version(buf, msg->version);
 }
 
-/* A method that is known, one space, a URI without blanks, " SIP/2.0"; false where it is not just
- * this. */
-static inline bool usual_request_line(
-	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
-{
-	__m128i text = _mm_loadu_si128((const __m128i *)(buf + from));
-	uint32_t spaces = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8(' ')));
-	uint32_t len = (uint32_t)__builtin_ctz(spaces | 1U << SIP_NAME_SHORT);
-	uint32_t version = to - 7, uri = from + len + 1;
-	enum sip_method method = sip_method_short(text, len);
-
-	if (method == SIP_METHOD_OTHER || memcmp(buf + version - 1, " SIP/2.0", 8) != 0 ||
-		uri >= version - 1 || find_blank(buf, uri, to) != version - 1)
-		return false;
-	msg->method = (uint8_t)method;
-	msg->method_text = (struct sip_span){from, len};
-	msg->uri_text = span(uri, version - 1);
-	msg->version = (struct sip_span){version, 7};
-	return true;
-}
-
-/* "SIP/2.0", three digits and a reason; false where it is not just this. */
-static inline bool usual_status_line(
-	struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
-{
-	const unsigned char *digit = (const unsigned char *)buf + from + 8;
-	unsigned hundreds = digit[0] - '0', tens = digit[1] - '0', ones = digit[2] - '0';
-
-	if (memcmp(buf + from, "SIP/2.0 ", 8) != 0 || hundreds - 1 > 5 || tens > 9 || ones > 9 ||
-		digit[3] != ' ')
-		return false;
-	msg->is_response = true;
-	msg->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
-	msg->version = (struct sip_span){from, 7};
-	msg->reason = span(from + 12, to);
-	return true;
-}
-
 enum sip_error sip_start_line(struct sip_msg *msg, const char *buf, uint32_t from, uint32_t to)
 {
 	msg->start_line = span(from, to);
-	if (to - from >= 12 && usual_status_line(msg, buf, from, to))
-		return SIP_OK;
-	if (to - from >= 16 && usual_request_line(msg, buf, from, to))
-		return SIP_OK;
 	if (begins_sip(buf, from, to))
 		return parse_status_line(msg, buf, from, to);
 	return parse_request_line(msg, buf, from, to);
