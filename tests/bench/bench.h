@@ -22,18 +22,16 @@
 
 /* ---- samples and rows ---- */
 
-#define BENCH_SAMPLES_MAX 65536
 #define GUARD_SET 1024 /* messages of a set under callgrind */
 
 struct samples {
 	double *v;
-	unsigned n;
+	unsigned n, room;
 };
 
-/* Exits where memory ends. */
 void samples_init(struct samples *s);
 void samples_free(struct samples *s);
-/* Beyond BENCH_SAMPLES_MAX nothing is added. */
+/* Exits where memory ends. */
 void samples_add(struct samples *s, double value);
 /* Sorts. */
 double samples_min(struct samples *s);
@@ -55,11 +53,17 @@ struct bench {
 /* A row of samples, of which there is at least one. Sorts them. */
 void bench_row(struct bench *b, const char *metric, const char *unit, struct samples *s,
 	const char *device, const char *note);
+/* A row of rates: how many a second, of samples of nanoseconds for one. */
+void bench_rate_row(struct bench *b, const char *metric, const struct samples *ns,
+	const char *device, const char *note);
 /* The same of one value. */
 void bench_value(struct bench *b, const char *metric, const char *unit, double value,
 	const char *device, const char *note);
 /* Progress on stderr, of what takes over two seconds. */
 void bench_say(const struct bench *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Memory, or the end of the program: zeroed; a copy. */
+void *bench_alloc(struct bench *b, size_t n, size_t size);
+void *bench_copy(struct bench *b, const void *data, size_t len);
 /* What went wrong; ends the program with 1. */
 void bench_fail(const struct bench *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3), noreturn));
@@ -134,9 +138,9 @@ struct feed {
 	struct rte_mempool *pool[RIG_PORTS];
 	unsigned count[RIG_PORTS]; /* messages (or frames) */
 	unsigned frames_per_message;
-	uint64_t bytes; /* of all messages */
-	unsigned at;    /* bursts so far: which port comes next */
-	uint64_t out_bytes;
+	uint64_t bytes;                            /* of all messages */
+	unsigned at;                               /* bursts so far: which port comes next */
+	uint64_t in_frames, out_frames, out_bytes; /* since it was made */
 };
 
 /* A frame for one port. */
@@ -147,6 +151,24 @@ struct feed_item {
 	const uint8_t *frame; /* or a whole frame */
 	uint32_t frame_len;
 };
+
+/* Items with the texts and frames that they hold. */
+struct set {
+	struct feed_item *item;
+	unsigned n, size;
+};
+void set_create(struct bench *b, struct set *s, unsigned size);
+void set_destroy(struct set *s);
+/* Adds a copy; exits beyond `size`. */
+void set_add(struct bench *b, struct set *s, unsigned port, const struct net_endpoint *src,
+	struct str text);
+void set_add_frame(
+	struct bench *b, struct set *s, unsigned port, const uint8_t *frame, uint32_t len);
+/* Makes a set of one such request of each of n calls, from call `first` on, that come in by port 0.
+ */
+void set_create_requests(struct bench *b, struct set *s, unsigned first, unsigned n,
+	const struct message_spec *spec, struct lot *lot);
+void set_shuffle(struct set *s, struct lot *lot);
 
 /* Makes a feed of n items, in this order; those of each port a multiple of PORT_BURST. Exits where
  * memory ends. */
@@ -166,6 +188,7 @@ void feed_window(struct feed *f, unsigned bursts, struct window *out);
 struct figures {
 	struct samples ns, refill, cycles, stage[PIPELINE_STAGE_COUNT];
 	uint64_t counter[COUNTER_COUNT]; /* what was counted meanwhile */
+	uint64_t frames, out_frames;     /* put in, and taken away */
 	double bytes_in, bytes_out;      /* a message */
 };
 void figures_init(struct figures *f);
@@ -173,6 +196,14 @@ void figures_free(struct figures *f);
 /* Runs windows for `seconds`, or what --count says under callgrind. What they gave is added to
  * `out`. */
 void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *out);
+/* What became of the frames, a counter a line. */
+void figures_print_ends(const struct figures *f, FILE *out);
+/*
+ * Exits unless every frame ended as it should: counted as `end` (COUNTER_COUNT: answered or dropped
+ * for a reason, and none of them sent on), none of them waits, and each that was sent came out.
+ * Under callgrind it prints how they ended too.
+ */
+void figures_check(struct bench *b, const struct figures *f, unsigned end, const char *variant);
 /* Rows of it; `variant` "" or "/something". */
 void feed_rows(struct bench *b, struct figures *f, const char *variant, const char *note);
 
@@ -185,6 +216,8 @@ struct kernel_hops *bench_hops(unsigned more, unsigned mtu);
 struct rig *bench_rig(struct bench *b, unsigned workers, unsigned mtu);
 /* With its next hops. */
 void bench_rig_end(struct rig *r);
+/* Writes a text to the path of mkstemp(3). */
+void bench_write_file(struct bench *b, char *path, const char *text);
 /* Writes a secret file that is the same each time to the path of mkstemp(3). */
 void bench_secret(struct bench *b, char *path);
 

@@ -59,17 +59,20 @@ struct str *bench_corpus(unsigned *n)
 	return out;
 }
 
-void bench_secret(struct bench *b, char *path)
+void bench_write_file(struct bench *b, char *path, const char *text)
 {
 	int fd = mkstemp(path);
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
-	if (f == NULL)
+	if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
 		bench_fail(b, "%s cannot be written", path);
-	fputs("version 1\n"
-	      "branch 00112233445566778899aabbccddeeff\n"
-	      "mac a 0123456789abcdef0123456789abcdef\n"
-	      "next b fedcba9876543210fedcba9876543210\n",
-		f);
-	fclose(f);
+}
+
+void bench_secret(struct bench *b, char *path)
+{
+	bench_write_file(b, path,
+		"version 1\n"
+		"branch 00112233445566778899aabbccddeeff\n"
+		"mac a 0123456789abcdef0123456789abcdef\n"
+		"next b fedcba9876543210fedcba9876543210\n");
 }

@@ -70,8 +70,8 @@ void feed_create(struct bench *b, struct feed *f, struct rig *r, unsigned worker
 		if (f->count[p] % PORT_BURST != 0)
 			bench_fail(b, "%u messages are no whole bursts", f->count[p]);
 		f->pool[p] = make_pool(b, f, p, buffer_room);
-		m = calloc(f->count[p], sizeof(*m));
-		if (m == NULL || rte_mempool_get_bulk(f->pool[p], (void **)m, f->count[p]) != 0)
+		m = bench_alloc(b, f->count[p], sizeof(*m));
+		if (rte_mempool_get_bulk(f->pool[p], (void **)m, f->count[p]) != 0)
 			bench_fail(b, "no memory for %u messages", f->count[p]);
 		for (unsigned i = 0; i < n; i++)
 			if (item[i].port == p)
@@ -123,6 +123,7 @@ static void take_away(struct feed *f)
 				2 * PORT_BURST, NULL)) > 0) {
 			for (unsigned i = 0; i < n; i++)
 				f->out_bytes += out[i]->pkt_len;
+			f->out_frames += n;
 			rte_pktmbuf_free_bulk(out, n);
 		}
 	}
@@ -149,6 +150,7 @@ void feed_window(struct feed *f, unsigned bursts, struct window *out)
 		take_away(f);
 	}
 	out->refill += rte_rdtsc() - at;
+	f->in_frames += out->frames;
 	pipeline_stages(f->rig->pipeline, &after);
 	for (unsigned i = 0; i < PIPELINE_STAGE_COUNT; i++)
 		out->stage[i] = after.cycles[i] - before.cycles[i];
@@ -185,28 +187,17 @@ static void keep_window(
 		samples_add(&out->stage[i], (double)w->stage[i] / messages);
 }
 
-void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *out)
+/* Windows for `seconds`, none of them without messages. */
+static void run_windows(struct bench *b, struct feed *f, double seconds, struct figures *out)
 {
-	uint64_t before[COUNTER_COUNT], after[COUNTER_COUNT], begun = rte_rdtsc(), said = begun,
-							      now, frames = 0, bytes_out;
+	uint64_t begun = rte_rdtsc(), said = begun, now;
 	double hz = 1e9 / b->ns_per_cycle;
 	struct window w;
 
-	if (b->count != 0) {
-		feed_window(f, (unsigned)b->count, &w);
-		printf("%" PRIu64 " frames\n", w.frames);
-		return;
-	}
-	while (out->ns.n == 0 && (double)(rte_rdtsc() - begun) < WARM_SECONDS * hz)
-		feed_window(f, WINDOW_BURSTS, &w);
-	pipeline_counters(f->rig->pipeline, before);
-	bytes_out = f->out_bytes;
-	begun = rte_rdtsc();
 	do {
 		feed_window(f, WINDOW_BURSTS, &w);
 		if (w.frames == 0)
 			bench_fail(b, "the worker keeps all messages");
-		frames += w.frames;
 		keep_window(b, f, &w, out);
 		now = rte_rdtsc();
 		if ((double)(now - said) > SAY_EVERY_S * hz) {
@@ -214,27 +205,88 @@ void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *o
 			bench_say(b, "%.0f of %.0f s", (double)(now - begun) / hz, seconds);
 		}
 	} while ((double)(now - begun) < seconds * hz);
+}
+
+static void warm(struct bench *b, struct feed *f)
+{
+	uint64_t begun = rte_rdtsc();
+	struct window w;
+
+	while ((double)(rte_rdtsc() - begun) * b->ns_per_cycle < WARM_SECONDS * 1e9)
+		feed_window(f, WINDOW_BURSTS, &w);
+}
+
+void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *out)
+{
+	uint64_t before[COUNTER_COUNT], after[COUNTER_COUNT];
+	uint64_t frames, out_frames, out_bytes;
+	struct window w;
+
+	if (b->count == 0 && out->ns.n == 0)
+		warm(b, f);
+	pipeline_counters(f->rig->pipeline, before);
+	frames = f->in_frames;
+	out_frames = f->out_frames;
+	out_bytes = f->out_bytes;
+	if (b->count != 0)
+		feed_window(f, (unsigned)b->count, &w);
+	else
+		run_windows(b, f, seconds, out);
 	pipeline_counters(f->rig->pipeline, after);
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
 		out->counter[i] += after[i] - before[i];
+	frames = f->in_frames - frames;
+	out->frames += frames;
+	out->out_frames += f->out_frames - out_frames;
 	out->bytes_in = (double)f->bytes / (f->count[0] + f->count[1]) * f->frames_per_message;
 	out->bytes_out =
-		(double)(f->out_bytes - bytes_out) / (double)frames * f->frames_per_message;
+		(double)(f->out_bytes - out_bytes) / (double)frames * f->frames_per_message;
 }
 
-/* Messages a second: the greatest belongs to the least time. */
-static void rate_row(
-	struct bench *b, const struct samples *ns, const char *variant, const char *note)
+void figures_print_ends(const struct figures *f, FILE *out)
 {
-	struct samples rate;
-	char metric[128];
+	fprintf(out, "%" PRIu64 " frames\n", f->frames);
+	for (unsigned i = 0; i < COUNTER_COUNT; i++)
+		if (f->counter[i] != 0 && counter_kind(i) != COUNTER_IN &&
+			counter_kind(i) != COUNTER_INFO)
+			fprintf(out, "  %s %" PRIu64 "\n", counter_name(i), f->counter[i]);
+	fprintf(out, "  %s %" PRIu64 "\n", counter_name(COUNTER_FRAMES_OUT), f->out_frames);
+}
 
-	samples_init(&rate);
-	for (unsigned i = 0; i < ns->n; i++)
-		samples_add(&rate, 1e9 / ns->v[i]);
-	snprintf(metric, sizeof(metric), "messages_per_second%s", variant);
-	bench_row(b, metric, "1/s", &rate, "ring", note);
-	samples_free(&rate);
+/* What is wrong with how the frames ended; NULL: nothing. */
+static const char *fault(const struct figures *f, unsigned end)
+{
+	const uint64_t *n = f->counter;
+	struct counter_balance sum = counter_balance(n);
+
+	if (n[COUNTER_FRAMES_IN] != f->frames || f->frames == 0)
+		return "not all frames were received";
+	if (!sum.exact || sum.held != 0)
+		return "some frames wait, or are counted nowhere";
+	if (n[COUNTER_FRAMES_OUT] != f->out_frames)
+		return "not all that was sent came out";
+	if (end != COUNTER_COUNT && n[end] != n[COUNTER_FRAMES_IN])
+		return "not all frames ended as they should";
+	if (end == COUNTER_FORWARDED && f->out_frames < f->frames)
+		return "fewer frames came out than went in";
+	if (end == COUNTER_COUNT && (n[COUNTER_FORWARDED] != 0 || n[COUNTER_KERNEL] != 0))
+		return "frames were sent on that should not be";
+	if (end != COUNTER_FORWARDED && f->out_frames != n[COUNTER_ANSWERED])
+		return "not one answer came out for each that was counted";
+	return NULL;
+}
+
+void figures_check(struct bench *b, const struct figures *f, unsigned end, const char *variant)
+{
+	const char *what = fault(f, end);
+
+	if (what != NULL) {
+		figures_print_ends(f, stderr);
+		bench_fail(b, "%s%s (%s)", what, variant,
+			end != COUNTER_COUNT ? counter_name(end) : "answered or dropped");
+	}
+	if (b->count != 0)
+		figures_print_ends(f, stdout);
 }
 
 void feed_rows(struct bench *b, struct figures *f, const char *variant, const char *note)
@@ -243,7 +295,8 @@ void feed_rows(struct bench *b, struct figures *f, const char *variant, const ch
 
 	if (b->count != 0)
 		return;
-	rate_row(b, &f->ns, variant, note);
+	snprintf(metric, sizeof(metric), "messages_per_second%s", variant);
+	bench_rate_row(b, metric, &f->ns, "ring", note);
 	snprintf(metric, sizeof(metric), "ns_per_message%s", variant);
 	bench_row(b, metric, "ns", &f->ns, "ring", note);
 	snprintf(metric, sizeof(metric), "refill_ns_per_message%s", variant);

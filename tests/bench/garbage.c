@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What arrives at an open port and shall cost little: noise, broken messages, scanners. */
-#include <stdlib.h>
-
 #include "bench.h"
 
 #define SET 8192
@@ -152,44 +150,36 @@ static const struct kind kinds[] = {
 	{"/scanner", "well formed, from strangers: the script answers 403", {make_scanner}, 1},
 };
 
-static void make_items(struct bench *b, const struct kind *k, struct feed_item *item, unsigned n)
+static void make_set(struct bench *b, const struct kind *k, struct set *s, unsigned n)
 {
 	struct lot lot = {0x2545f4914f6cdd1dULL};
 	static char room[MESSAGE_MAX];
 
+	set_create(b, s, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct draft t = {.s = room, .size = sizeof(room)};
+		struct net_endpoint src = {.port = (uint16_t)(5000 + i % 1000)};
 		char host[16];
 
 		k->make[i % k->makes](&t, &lot, i);
 		snprintf(host, sizeof(host), "203.0.113.%u", 1 + i % STRANGERS);
-		item[i].port = 0;
-		net_addr_parse(str_c(host), &item[i].src.addr);
-		item[i].src.port = (uint16_t)(5000 + i % 1000);
-		item[i].text = str_of(malloc(t.len), t.len);
-		if (item[i].text.s == NULL)
-			bench_fail(b, "not enough memory");
-		memcpy((char *)(uintptr_t)item[i].text.s, t.s, t.len);
+		net_addr_parse(str_c(host), &src.addr);
+		set_add(b, s, 0, &src, str_of(t.s, t.len));
 	}
 }
 
 static void measure(struct bench *b, struct rig *r, const struct kind *k)
 {
-	unsigned n = b->count != 0 ? GUARD_SET : SET;
-	struct feed_item *item = calloc(n, sizeof(*item));
 	struct figures f;
 	struct feed feed;
 	char metric[64];
+	struct set s;
 
-	if (item == NULL)
-		bench_fail(b, "not enough memory");
-	make_items(b, k, item, n);
-	feed_create(b, &feed, r, 0, item, n, ROOM);
+	make_set(b, k, &s, b->count != 0 ? GUARD_SET : SET);
+	feed_create(b, &feed, r, 0, s.item, s.n, ROOM);
 	figures_init(&f);
 	feed_run(b, &feed, b->seconds / 3, &f);
-	if (f.counter[COUNTER_FORWARDED] != 0)
-		bench_fail(
-			b, "%s: %" PRIu64 " were forwarded", k->note, f.counter[COUNTER_FORWARDED]);
+	figures_check(b, &f, COUNTER_COUNT, k->variant);
 	feed_rows(b, &f, k->variant, k->note);
 	if (b->count == 0) {
 		snprintf(metric, sizeof(metric), "answered%s", k->variant);
@@ -200,9 +190,7 @@ static void measure(struct bench *b, struct rig *r, const struct kind *k)
 	}
 	figures_free(&f);
 	feed_destroy(&feed);
-	for (unsigned i = 0; i < n; i++)
-		free((void *)(uintptr_t)item[i].text.s);
-	free(item);
+	set_destroy(&s);
 }
 
 int case_malformed(struct bench *b)

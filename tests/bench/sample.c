@@ -6,26 +6,33 @@
 
 #include "bench.h"
 
+#define SAMPLES_FIRST 1024
+
 void samples_init(struct samples *s)
 {
-	s->n = 0;
-	s->v = calloc(BENCH_SAMPLES_MAX, sizeof(*s->v));
-	if (s->v == NULL) {
-		fputs("bench: not enough memory\n", stderr);
-		exit(1);
-	}
+	*s = (struct samples){0};
 }
 
 void samples_free(struct samples *s)
 {
 	free(s->v);
-	s->v = NULL;
+	samples_init(s);
 }
 
 void samples_add(struct samples *s, double value)
 {
-	if (s->n < BENCH_SAMPLES_MAX)
-		s->v[s->n++] = value;
+	if (s->n == s->room) {
+		unsigned room = s->room > 0 ? 2 * s->room : SAMPLES_FIRST;
+		double *v = realloc(s->v, room * sizeof(*v));
+
+		if (v == NULL) {
+			fputs("bench: not enough memory\n", stderr);
+			exit(1);
+		}
+		s->v = v;
+		s->room = room;
+	}
+	s->v[s->n++] = value;
 }
 
 static int by_value(const void *a, const void *b)
@@ -127,6 +134,18 @@ void bench_row(struct bench *b, const char *metric, const char *unit, struct sam
 		(const double[3]){samples_min(s), samples_median(s), samples_max(s)}, device, note);
 }
 
+void bench_rate_row(struct bench *b, const char *metric, const struct samples *ns,
+	const char *device, const char *note)
+{
+	struct samples rate;
+
+	samples_init(&rate);
+	for (unsigned i = 0; i < ns->n; i++)
+		samples_add(&rate, 1e9 / ns->v[i]);
+	bench_row(b, metric, "1/s", &rate, device, note);
+	samples_free(&rate);
+}
+
 void bench_value(struct bench *b, const char *metric, const char *unit, double value,
 	const char *device, const char *note)
 {
@@ -143,6 +162,23 @@ void bench_say(const struct bench *b, const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+void *bench_alloc(struct bench *b, size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (p == NULL)
+		bench_fail(b, "no memory for %zu times %zu bytes", n, size);
+	return p;
+}
+
+void *bench_copy(struct bench *b, const void *data, size_t len)
+{
+	void *copy = bench_alloc(b, 1, len > 0 ? len : 1);
+
+	memcpy(copy, data, len);
+	return copy;
 }
 
 void bench_fail(const struct bench *b, const char *fmt, ...)

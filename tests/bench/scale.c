@@ -35,34 +35,18 @@ static void make_feed(struct bench *b, struct rig *r, struct job *j, unsigned wo
 {
 	struct message_spec spec = {.kind = MESSAGE_INVITE, .least = 600, .greatest = 900};
 	struct lot lot = {0x9e3779b97f4a7c15ULL + worker};
-	struct feed_item *item = calloc(SET, sizeof(*item));
-	static char room[MESSAGE_MAX];
-	struct call c;
+	struct set s;
 
-	if (item == NULL)
-		bench_fail(b, "not enough memory");
-	for (unsigned i = 0; i < SET; i++) {
-		struct draft d = {.s = room, .size = sizeof(room)};
-
-		call_of(&c, worker * SET + i);
-		message_request(&d, &c, &spec, &lot);
-		item[i].src = c.caller;
-		item[i].text = str_of(malloc(d.len), d.len);
-		if (item[i].text.s == NULL)
-			bench_fail(b, "not enough memory");
-		memcpy((char *)(uintptr_t)item[i].text.s, d.s, d.len);
-	}
+	set_create_requests(b, &s, worker * SET, SET, &spec, &lot);
 	j->b = b;
-	feed_create(b, &j->feed, r, worker, item, SET, ROOM);
-	for (unsigned i = 0; i < SET; i++)
-		free((void *)(uintptr_t)item[i].text.s);
-	free(item);
+	feed_create(b, &j->feed, r, worker, s.item, s.n, ROOM);
+	set_destroy(&s);
 }
 
 /* Messages a second in the median window of a turn. */
 static double rate_of(const struct figures *f, unsigned first)
 {
-	struct samples turn = {f->ns.v + first, f->ns.n - first};
+	struct samples turn = {.v = f->ns.v + first, .n = f->ns.n - first};
 
 	return 1e9 / samples_median(&turn);
 }
@@ -92,6 +76,23 @@ static double turn(struct job *job, struct figures *figures, unsigned first_work
 	return rate;
 }
 
+/* All that both were fed with was forwarded. */
+static void check(struct bench *b, struct rig *r, const struct job *job)
+{
+	struct figures all;
+
+	figures_init(&all);
+	pipeline_counters(r->pipeline, all.counter);
+	for (unsigned w = 0; w < WORKERS; w++) {
+		if (job[w].feed.in_frames == 0)
+			bench_fail(b, "worker %u forwarded nothing", w);
+		all.frames += job[w].feed.in_frames;
+		all.out_frames += job[w].feed.out_frames;
+	}
+	figures_check(b, &all, COUNTER_FORWARDED, "");
+	figures_free(&all);
+}
+
 int case_scale(struct bench *b)
 {
 	struct rig *r = bench_rig(b, WORKERS, 1500);
@@ -119,13 +120,7 @@ int case_scale(struct bench *b)
 		samples_add(&two, both);
 		samples_add(&ratio, 2 * both / (rate[0] + rate[1]));
 	}
-	for (unsigned w = 0; w < WORKERS; w++)
-		for (unsigned i = 0; i < 2; i++) {
-			const struct figures *f = i == 0 ? &alone[w] : &together[w];
-
-			if (f->counter[COUNTER_FORWARDED] == 0)
-				bench_fail(b, "worker %u forwarded nothing", w);
-		}
+	check(b, r, job);
 	bench_row(b, "messages_per_second/1", "1/s", &one, "ring", bench_build());
 	bench_row(b, "messages_per_second/2", "1/s", &two, "ring", "two workers at once");
 	bench_row(b, "ratio", "x", &ratio, "ring",

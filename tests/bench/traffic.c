@@ -12,70 +12,9 @@
 #define ROOM 2048
 #define CORPUS_LEN_MAX 1100 /* so that what leaves needs no fragments */
 
-/* Items with the texts that they hold. */
-struct set {
-	struct feed_item *item;
-	unsigned n, size;
-};
-
-static void set_create(struct bench *b, struct set *s, unsigned size)
-{
-	*s = (struct set){.item = calloc(size, sizeof(*s->item)), .size = size};
-	if (s->item == NULL)
-		bench_fail(b, "not enough memory");
-}
-
 static unsigned set_size(const struct bench *b)
 {
 	return b->count != 0 ? GUARD_SET : SET;
-}
-
-static void set_destroy(struct set *s)
-{
-	for (unsigned i = 0; i < s->n; i++) {
-		free((void *)(uintptr_t)s->item[i].text.s);
-		free((void *)(uintptr_t)s->item[i].frame);
-	}
-	free(s->item);
-}
-
-static void *copy_of(struct bench *b, const void *data, uint32_t len)
-{
-	void *copy = malloc(len > 0 ? len : 1);
-
-	if (copy == NULL)
-		bench_fail(b, "not enough memory");
-	memcpy(copy, data, len);
-	return copy;
-}
-
-static void set_add(struct bench *b, struct set *s, unsigned port, const struct net_endpoint *src,
-	struct str text)
-{
-	if (s->n == s->size)
-		bench_fail(b, "more than %u messages", s->size);
-	s->item[s->n++] = (struct feed_item){
-		.port = port, .src = *src, .text = str_of(copy_of(b, text.s, text.len), text.len)};
-}
-
-static void set_add_frame(
-	struct bench *b, struct set *s, unsigned port, const uint8_t *frame, uint32_t len)
-{
-	if (s->n == s->size)
-		bench_fail(b, "more than %u frames", s->size);
-	s->item[s->n++] =
-		(struct feed_item){.port = port, .frame = copy_of(b, frame, len), .frame_len = len};
-}
-
-static void set_shuffle(struct set *s, struct lot *lot)
-{
-	for (unsigned i = s->n; i > 1; i--) {
-		unsigned j = lot_below(lot, i);
-		struct feed_item t = s->item[i - 1];
-
-		s->item[i - 1] = s->item[j];
-		s->item[j] = t;
-	}
 }
 
 /* --show: prints the first messages; true where that was all. */
@@ -207,23 +146,6 @@ static void make_call(struct bench *b, struct desk *d, struct rig *r, const stru
 		bench_fail(b, "an INVITE was not forwarded:\n%.*s", (int)d->made.len, d->made.s);
 }
 
-static void print_counters(const struct figures *f)
-{
-	for (unsigned i = 0; i < COUNTER_COUNT; i++)
-		if (f->counter[i] != 0)
-			fprintf(stderr, "  %-24s %" PRIu64 "\n", counter_name(i), f->counter[i]);
-}
-
-/* Every frame ended as it should. */
-static void check(struct bench *b, const struct figures *f, unsigned end, const char *variant)
-{
-	if (b->count != 0 || end == COUNTER_COUNT ||
-		f->counter[end] == f->counter[COUNTER_FRAMES_IN])
-		return;
-	print_counters(f);
-	bench_fail(b, "not all frames ended as %s%s", counter_name(end), variant);
-}
-
 /* Builds the feed, measures, checks, prints. */
 static void measure(struct bench *b, struct rig *r, const struct set *s,
 	unsigned frames_per_message, unsigned room, double seconds, unsigned end,
@@ -236,7 +158,7 @@ static void measure(struct bench *b, struct rig *r, const struct set *s,
 	feed.frames_per_message = frames_per_message;
 	figures_init(&f);
 	feed_run(b, &feed, seconds, &f);
-	check(b, &f, end, variant);
+	figures_check(b, &f, end, variant);
 	feed_rows(b, &f, variant, note);
 	figures_free(&f);
 	feed_destroy(&feed);
@@ -251,19 +173,6 @@ static int measure_case(
 	set_destroy(s);
 	bench_rig_end(r);
 	return 0;
-}
-
-static void make_invites(
-	struct bench *b, struct desk *d, struct set *s, unsigned n, struct message_spec *spec)
-{
-	struct call c;
-
-	set_create(b, s, n);
-	for (unsigned i = 0; i < n; i++) {
-		call_of(&c, i);
-		make(b, d, &c, spec);
-		set_add(b, s, 0, &c.caller, draft_str(&d->made));
-	}
 }
 
 /*
@@ -317,16 +226,15 @@ static void compare(
 
 		for (unsigned i = 0; i < 2; i++) {
 			unsigned first = f[i].ns.n;
-			struct samples one;
 
 			feed_run(b, &feed[i], b->seconds / TURNS, &f[i]);
-			one = (struct samples){f[i].ns.v + first, f[i].ns.n - first};
-			median[i] = samples_median(&one);
+			median[i] = samples_median(
+				&(struct samples){f[i].ns.v + first, f[i].ns.n - first});
 		}
 		samples_add(&ratio, median[1] / median[0]);
 	}
-	check(b, &f[0], COUNTER_FORWARDED, "");
-	check(b, &f[1], COUNTER_FORWARDED, "/corpus");
+	figures_check(b, &f[0], COUNTER_FORWARDED, "");
+	figures_check(b, &f[1], COUNTER_FORWARDED, "/corpus");
 	feed_rows(b, &f[0], "", bench_build());
 	feed_rows(b, &f[1], "/corpus", "messages of others, drawn by lot");
 	bench_row(b, "ratio/corpus", "x", &ratio, "ring",
@@ -345,7 +253,7 @@ int case_dispatch(struct bench *b)
 	struct desk *d = desk_of();
 	struct set ours, others;
 
-	make_invites(b, d, &ours, set_size(b), &spec);
+	set_create_requests(b, &ours, 0, set_size(b), &spec, &d->lot);
 	if (b->count != 0 || b->show != 0 || !make_corpus(b, d, r, &others))
 		return measure_case(b, r, &ours, COUNTER_FORWARDED, bench_build());
 	compare(b, r, &ours, &others);
@@ -414,7 +322,7 @@ int case_options(struct bench *b)
 	struct rig *r = bench_rig(b, 1, MTU);
 	struct set s;
 
-	make_invites(b, desk_of(), &s, set_size(b), &spec);
+	set_create_requests(b, &s, 0, set_size(b), &spec, &desk_of()->lot);
 	return measure_case(b, r, &s, COUNTER_ANSWERED, "200 from options_reply()");
 }
 
@@ -524,7 +432,7 @@ int case_size(struct bench *b)
 
 		if (size[i] == 300)
 			spec.least = 0, spec.greatest = 330;
-		make_invites(b, d, &s, n, &spec);
+		set_create_requests(b, &s, 0, n, &spec, &d->lot);
 		snprintf(variant, sizeof(variant), "/%u", size[i]);
 		measure(b, r, &s, 1, SIZE_MTU + 100, b->seconds / 4, COUNTER_FORWARDED, variant,
 			"MTU 9000");

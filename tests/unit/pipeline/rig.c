@@ -192,6 +192,8 @@ static int make_rooms(struct rig *r, const struct rig_config *config)
 	struct dispatch_config dc = {.now_ns = clock_now_ns};
 
 	r->rcu = aligned_alloc(64, sizeof(*r->rcu));
+	if (r->rcu == NULL)
+		return -1;
 	rcu_init(r->rcu);
 	r->resolver = resolver_create(NULL, r->rcu);
 	r->proxy = proxy_create(r->rcu, r->resolver);
@@ -200,6 +202,8 @@ static int make_rooms(struct rig *r, const struct rig_config *config)
 	dc.resolver = r->resolver;
 	dc.proxy = r->proxy;
 	r->dispatch = dispatch_create(&dc);
+	if (r->resolver == NULL || r->proxy == NULL || r->access == NULL || r->dispatch == NULL)
+		return -1;
 	route_registry_init(&r->registry);
 	proxy_hooks(r->proxy, &r->registry.hooks);
 	if (proxy_register(r->proxy, &r->registry) != 0 ||
@@ -256,22 +260,45 @@ static struct rte_mempool *make_pool(
 	return port_pool_create(name, count, room, preemptible_users, SOCKET_ID_ANY);
 }
 
-struct rig *rig_create_with(const struct rig_config *config)
+struct rig *rig_rooms(const struct rig_config *config)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	char error[256] = "rooms";
-	unsigned mtu = config->mtu != 0 ? config->mtu : 1500;
 
-	r->workers = config->workers;
+	if (r == NULL)
+		return NULL;
 	r->backend_hop = KERNEL_HOP_READY;
 	r->hops = config->hops;
+	if (make_rooms(r, config) == 0)
+		return r;
+	fprintf(stderr, "rig: the rooms cannot be made\n");
+	return NULL;
+}
+
+int rig_load(struct rig *r, const struct rig_config *config)
+{
+	if (load_script(r, config) != 0)
+		return -1;
+	route_script_publish(r->script);
+	rcu_reclaim(r->rcu);
+	return 0;
+}
+
+struct rig *rig_create_with(const struct rig_config *config)
+{
+	struct rig *r = rig_rooms(config);
+	char error[256] = "pools, script or ports";
+	unsigned mtu = config->mtu != 0 ? config->mtu : 1500;
+
+	if (r == NULL)
+		return NULL;
+	r->workers = config->workers;
 	r->pool = make_pool(
 		"small", config->buffers != 0 ? config->buffers : 16383, PORT_MBUF_ROOM, false);
 	r->pool_big = make_pool("big", config->buffers_big != 0 ? config->buffers_big : 63,
 		PORT_MBUF_BIG_ROOM, false);
 	r->pool_control = make_pool("control", 4095, PORT_MBUF_ROOM, true);
 	if (r->pool == NULL || r->pool_big == NULL || r->pool_control == NULL ||
-		make_rooms(r, config) != 0 || load_script(r, config) != 0)
+		load_script(r, config) != 0)
 		goto fail;
 	for (unsigned p = 0; p < RIG_PORTS; p++)
 		if (make_port(r, p, config->queues, mtu) != 0)
@@ -314,7 +341,8 @@ struct rig *rig_create(const char *script, const char *list, unsigned workers, u
 		.script = script, .list = list, .workers = workers, .queues = queues});
 }
 
-void rig_destroy(struct rig *r)
+/* Takes down what rig_create_with() adds to the rooms, but the rings. */
+static void stop(struct rig *r)
 {
 	struct str payload;
 	struct rte_mbuf *m;
@@ -327,6 +355,12 @@ void rig_destroy(struct rig *r)
 		rte_eth_dev_close(r->port[p].id);
 	}
 	pipeline_destroy(r->pipeline);
+}
+
+void rig_destroy(struct rig *r)
+{
+	if (r->pipeline != NULL)
+		stop(r);
 	route_script_unref(r->script);
 	dispatch_destroy(r->dispatch);
 	access_destroy(r->access);

@@ -56,6 +56,14 @@ struct rig *rig_create_with(const struct rig_config *config);
 struct rig *rig_create(const char *script, const char *list, unsigned workers, unsigned queues);
 void rig_destroy(struct rig *r);
 
+/* The rooms alone, without script, ports and pipeline, for what needs their tables only; of the
+ * configuration secret_file and hops are looked at. NULL where it failed; rig_destroy() ends them.
+ */
+struct rig *rig_rooms(const struct rig_config *config);
+/* Reads the configuration's routing file (or script and list) and publishes it, as a start does. 0,
+ * or -1 and the reason on stderr. */
+int rig_load(struct rig *r, const struct rig_config *config);
+
 /* One pass of each worker and of control. */
 void rig_poll(struct rig *r);
 /* Polls until nothing moves. */
