@@ -3,8 +3,11 @@
 
 Wall time on a shared machine says nothing about a change of some percent; the number of instructions does, and it is
 the same each time: the scanner is AVX2, keys, clock and messages are fixed, and only the worker's passes are counted.
+What becomes of the messages is fixed too: a case looks at its counters (all forwarded, all answered, none sent on), and the
+number of frames that ended in each way has to be the baseline's.
 
-    tests/run --suite bench                      compare; a stage that grew by more than 3 % fails
+    tests/run --suite bench                      compare; a stage that grew by more than 3 % fails, and so does
+                                                 a message that ended otherwise
     tests/run --suite bench --accept             write a new baseline; its commit gives the reason
 """
 import json
@@ -65,18 +68,26 @@ def stages(text, messages, entries):
     return out
 
 
+def ends(text):
+    """What the program says of its frames: (how many, {how they ended: frames})."""
+    found = re.search(r"^(\d+) frames\n((?:  \w+ \d+\n)+)", text, re.M)
+    if found is None or int(found.group(1)) == 0:
+        raise Broken(f"the program does not say what became of its frames:\n{text[-500:]}")
+    return int(found.group(1)), {name: int(n) for name, n in re.findall(r"^  (\w+) (\d+)$", found.group(2), re.M)}
+
+
 def count(program, case):
-    """Instructions a message of a case, by stage."""
+    """Instructions a message of a case, by stage, and how its frames ended."""
     with tempfile.TemporaryDirectory(prefix="bench-guard-") as folder:
         out = pathlib.Path(folder) / "callgrind.out"
         r = subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--callgrind-out-file={out}",
                             "--compress-strings=no", "--compress-pos=no", "--dump-line=no", str(program), case,
                             "--count", str(BURSTS), "--scanner", SCANNER, "--no-huge"],
                            capture_output=True, text=True, errors="replace", timeout=600, stdin=subprocess.DEVNULL)
-        said = re.search(r"^(\d+) frames$", r.stdout, re.M)
-        if r.returncode != 0 or said is None or int(said.group(1)) == 0:
+        if r.returncode != 0:
             raise Broken(f"{case}: status {r.returncode}\n{r.stdout[-500:]}{r.stderr[-2000:]}")
-        return stages(out.read_text(), int(said.group(1)), CASES[case])
+        frames, ended = ends(r.stdout)
+        return stages(out.read_text(), frames, CASES[case]), ended
 
 
 def compare(before, now):
@@ -93,13 +104,19 @@ def compare(before, now):
     return rows
 
 
-def table(case, rows):
+def compare_ends(before, now):
+    """[(how frames ended, before, now)] where the two differ."""
+    return [(e, before.get(e), now.get(e)) for e in dict.fromkeys([*before, *now]) if before.get(e) != now.get(e)]
+
+
+def table(case, rows, ended=()):
     def cell(v):
         return "-" if v is None else f"{v:,.0f}"
     lines = [f"  {case:<14} {'before':>9} {'now':>9}"]
     for stage, a, b, percent, failed in rows:
         change = "" if percent is None else f"{percent:+.1f} %"
         lines.append(f"    {stage:<12} {cell(a):>9} {cell(b):>9} {change:>9}{'  FAILED' if failed else ''}".rstrip())
+    lines += [f"    {end:<12} {cell(a):>9} {cell(b):>9} {'FAILED':>17}" for end, a, b in ended]
     return lines
 
 
@@ -112,14 +129,16 @@ def read():
     return json.loads(BASELINE.read_text()) if BASELINE.exists() else None
 
 
-def write(counted):
-    BASELINE.write_text(json.dumps({"unit": "instructions a message", "compiler": compiler(), "scanner": SCANNER, "cases": counted},
+def write(counted, ended):
+    BASELINE.write_text(json.dumps({"unit": "instructions a message", "compiler": compiler(), "scanner": SCANNER, "cases": counted, "ends": ended},
                                    indent=1) + "\n")
 
 
 def run(program, accept=False, say=print):
     """Counts all cases: (passed, failed). With `accept` what was counted becomes the baseline."""
-    counted = {case: count(program, case) for case in CASES}
+    counted, ended = {}, {}
+    for case in CASES:
+        counted[case], ended[case] = count(program, case)
     baseline = read()
     if baseline is None and not accept:
         say("  no tests/bench/baseline.json: --accept writes it")
@@ -128,17 +147,18 @@ def run(program, accept=False, say=print):
         say(f"  the baseline was counted with {baseline['compiler']}, this is {compiler()}: differences may be the compiler's")
     failed = 0
     for case, now in counted.items():
-        rows = compare((baseline or {"cases": {}})["cases"].get(case, {}), now)
+        rows = compare((baseline or {}).get("cases", {}).get(case, {}), now)
+        otherwise = compare_ends((baseline or {}).get("ends", {}).get(case, {}), ended[case])
         if accept:
-            rows = [(*r[:4], False) for r in rows]
-        bad = any(r[4] for r in rows)
-        failed += bad
-        for line in table(case, rows):
+            rows, otherwise = [(*r[:4], False) for r in rows], []
+        failed += bool(otherwise) or any(r[4] for r in rows)
+        for line in table(case, rows, otherwise):
             say(line)
     if accept:
-        write(counted)
+        write(counted, ended)
         say(f"  written to {BASELINE.name}: give the reason in its commit")
         return len(counted), 0
     if failed:
-        say(f"  more than {LIMIT_PERCENT:.0f} % up. Where it is meant: tests/run --suite bench --accept, and the reason in the commit.")
+        say(f"  more than {LIMIT_PERCENT:.0f} % up, or messages that ended otherwise. Where it is meant: "
+            "tests/run --suite bench --accept, and the reason in the commit.")
     return len(counted) - failed, failed

@@ -43,7 +43,7 @@ INVITE = ("INVITE sip:+49301{n:04d}@10.10.0.1:5060 SIP/2.0\r\n"
 def build():
     """The helpers, in the build folder that siplane comes from."""
     path = pathlib.Path(os.environ.get("SIPLANE", ROOT / "build/app/siplane/siplane")).resolve().parents[2]
-    subprocess.run(["ninja", "-C", path, "tests/bench/flood", "tests/bench/forwarder", "tests/bench/gaps"], check=True,
+    subprocess.run(["ninja", "-C", path, "tests/bench/bench", "tests/bench/flood", "tests/bench/forwarder", "tests/bench/gaps"], check=True,
                    capture_output=True)
     return path
 
@@ -62,6 +62,22 @@ def test_what_is_sent_arrives_and_its_cost_is_found(build, tmp_path, system):
     assert got["received"] == got["sent"] > 100, got
     assert got["lost"] == got["strange"] == got["answers"] == got["late"] == 0, got
     assert 0 < got["own_ns"] <= got["system_ns"], got
+
+
+@pytest.mark.parametrize("case, route, words", [
+    ("dispatch", 'drop();', "not all frames ended as they should"),
+    ("options", 'ds_select_dst("1", "0"); forward();', "not all frames ended as they should"),
+    ("malformed", 'ds_select_dst("1", "0"); forward();', "sent on that should not be")])
+@pytest.mark.parametrize("options", [["--seconds", "0.05"], ["--count", "32"]])
+def test_a_case_whose_messages_end_otherwise_is_no_figure(build, tmp_path, case, route, words, options):
+    """Also where instructions are counted: what is dropped costs few of them."""
+    config = tmp_path / "bench.cfg"
+    config.write_text('loadmodule "dispatcher"\n' f'modparam("dispatcher", "list_file", "{ROOT}/conf/bench-dispatcher.list")\n'
+                      f'request_route {{ if (is_method("OPTIONS|INVITE|REGISTER")) {{ {route} exit; }} }}\n')
+    r = subprocess.run([build / "tests/bench/bench", case, "--config", config, "--no-huge", *options], capture_output=True, text=True,
+                       errors="replace", timeout=60)
+    assert r.returncode == 1 and words in r.stderr, r.stderr
+    assert "messages_per_second" not in r.stdout and " frames\n" not in r.stdout
 
 
 def test_gaps_are_counted(build):

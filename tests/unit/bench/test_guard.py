@@ -81,12 +81,55 @@ def test_a_stage_that_is_new_or_gone_fails():
     assert [r[0] for r in rows][-1] == "total"
 
 
+SAID = "3072 frames\n  answered 79\n  not_sip 2993\n  frames_out 79\n"
+
+
+def test_what_became_of_the_frames_is_read():
+    assert guard.ends(SAID) == (3072, {"answered": 79, "not_sip": 2993, "frames_out": 79})
+
+
+@pytest.mark.parametrize("said", ["", "0 frames\n  answered 0\n", "3072 frames\n", "  answered 3072\n"])
+def test_a_program_that_does_not_say_what_became_of_its_frames_is_refused(said):
+    with pytest.raises(guard.Broken):
+        guard.ends(said)
+
+
+def stub(tmp_path, said, status):
+    """A program that stands for valgrind: its file, its words, its status."""
+    path = tmp_path / "valgrind"
+    path.write_text(f"""#!/usr/bin/python3
+import sys
+out = next(a for a in sys.argv if a.startswith("--callgrind-out-file=")).partition("=")[2]
+open(out, "w").write("fn=sip_msg_index\\n0 3072\\nfn=sip_msg_check\\n0 3072\\ntotals: 6144\\n")
+sys.stdout.write({said!r})
+sys.exit({status})
+""")
+    path.chmod(0o755)
+
+
+def test_a_case_in_which_a_message_ended_otherwise_is_broken(tmp_path, monkeypatch):
+    """The case itself looks at its counters and ends with 1: no count of it is taken."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    stub(tmp_path, SAID, 1)
+    with pytest.raises(guard.Broken, match="parse: status 1"):
+        guard.count("program", "parse")
+    stub(tmp_path, SAID, 0)
+    assert guard.count("program", "parse") == ({"index": 1.0, "check": 1.0, "total": 2.0},
+                                               {"answered": 79, "not_sip": 2993, "frames_out": 79})
+
+
+class Counted(dict):
+    ends = None
+
+
 @pytest.fixture
 def counted(monkeypatch, tmp_path):
     """Counts are what the test says; the baseline is a file of the test's."""
-    found = {case: {**{stage: 100.0 for stage in entries}, "total": 1000.0} for case, entries in guard.CASES.items()}
-    monkeypatch.setattr(guard, "count", lambda program, case: found[case])
+    found = Counted({case: {**{stage: 100.0 for stage in entries}, "total": 1000.0} for case, entries in guard.CASES.items()})
+    ends = {case: {"forwarded": 3072, "frames_out": 3072} for case in guard.CASES}
+    monkeypatch.setattr(guard, "count", lambda program, case: (found[case], ends[case]))
     monkeypatch.setattr(guard, "BASELINE", tmp_path / "baseline.json")
+    found.ends = ends
     return found
 
 
@@ -111,6 +154,17 @@ def test_accept_writes_what_the_next_run_holds_against(counted):
     assert run(accept=True)[0] == (len(guard.CASES), 0) and run()[0] == (len(guard.CASES), 0)
 
 
+def test_messages_that_end_otherwise_fail_however_few_instructions_they_take(counted):
+    run(accept=True)
+    counted["malformed"]["total"] = 1.0
+    counted.ends["malformed"] = {"forwarded": 3000, "not_sip": 72, "frames_out": 3000}
+    (passed, failed), said = run()
+    assert (passed, failed) == (len(guard.CASES) - 1, 1)
+    assert [" ".join(line.split()) for line in said.splitlines() if "FAILED" in line] == [
+        "forwarded 3,072 3,000 FAILED", "frames_out 3,072 3,000 FAILED", "not_sip - 72 FAILED"]
+    assert run(accept=True)[0] == (len(guard.CASES), 0) and run()[0] == (len(guard.CASES), 0)
+
+
 def test_a_baseline_of_another_compiler_is_said(counted, monkeypatch):
     run(accept=True)
     monkeypatch.setattr(guard, "compiler", lambda: "gcc 99.0.0")
@@ -121,3 +175,7 @@ def test_a_baseline_of_another_compiler_is_said(counted, monkeypatch):
 def test_the_committed_baseline_has_every_case_and_stage():
     cases = json.loads((pathlib.Path(guard.__file__).with_name("baseline.json")).read_text())["cases"]
     assert {c: set(s) for c, s in cases.items()} == {c: {*s, "total"} for c, s in guard.CASES.items()}
+    ends = guard.read()["ends"]
+    assert set(ends) == set(guard.CASES)
+    assert ends["dispatch"]["forwarded"] == ends["dispatch"]["frames_out"] == guard.BURSTS * 32
+    assert "forwarded" not in ends["malformed"] and ends["options"]["answered"] == guard.BURSTS * 32
