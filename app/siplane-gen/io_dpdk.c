@@ -80,19 +80,42 @@ static enum kernel_reason reason_of(const struct net_frame *f, const uint8_t *da
 	return f->kind == NET_UDP ? KERNEL_REASON_UDP : KERNEL_REASON_OTHER;
 }
 
+static bool is_ours(const struct dpdk_side *s, const struct net_addr *addr)
+{
+	for (unsigned a = 0; a < s->addresses; a++)
+		if (net_addr_equal(addr, &s->address[a]))
+			return true;
+	return false;
+}
+
 /* Whose message it is, or NULL. */
-static const struct dpdk_side *side_of(const struct device *dev, const struct net_frame *f)
+static struct dpdk_side *side_of(const struct device *dev, const struct net_frame *f)
 {
 	for (unsigned i = 0; i < dev->sides; i++) {
-		const struct dpdk_side *s = dev->side[i];
+		struct dpdk_side *s = dev->side[i];
 
-		if ((unsigned)(f->dst.port - s->io.port_first) >= s->io.ports)
-			continue;
-		for (unsigned a = 0; a < s->addresses; a++)
-			if (net_addr_equal(&f->dst.addr, &s->address[a]))
-				return s;
+		if ((unsigned)(f->dst.port - s->io.port_first) < s->io.ports &&
+			is_ours(s, &f->dst.addr))
+			return s;
 	}
 	return NULL;
+}
+
+/* A frame that is no message to us; of a shared device, its first side counts. */
+static void count_other(const struct device *dev, const struct net_frame *f)
+{
+	struct io *io = &dev->side[0]->io;
+
+	if (f->kind == NET_BAD) {
+		io->bad++;
+		return;
+	}
+	for (unsigned i = 0; f->kind == NET_FRAGMENT && i < dev->sides; i++)
+		if (is_ours(dev->side[i], &f->dst.addr)) {
+			dev->side[i]->io.fragments++;
+			return;
+		}
+	io->others++;
 }
 
 static bool take(const struct device *dev, struct rte_mbuf *m, struct packet *p)
@@ -114,13 +137,7 @@ static bool take(const struct device *dev, struct rte_mbuf *m, struct packet *p)
 		memcpy(&p->mac, data + 6, 6);
 		return true;
 	}
-	/* Of a shared device, its first side counts. */
-	if (f.kind == NET_BAD)
-		dev->side[0]->io.bad++;
-	else if (f.kind == NET_FRAGMENT)
-		dev->side[0]->io.fragments++;
-	else
-		dev->side[0]->io.others++;
+	count_other(dev, &f);
 	if (dev->kernel_port != UINT16_MAX && f.kind != NET_BAD)
 		kernel_hand(d.kernel, 0, dev->kernel_port, reason_of(&f, data), data, len,
 			clock_now_ns());

@@ -7,14 +7,16 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
+import socket
 import subprocess
 import time
 
 import pytest
 
 from conftest import DISPATCH, MODULES
-from lab import CORE4, EDGE4, run
+from lab import CORE4, EDGE4, inside, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GEN = os.environ.get("SIPLANE_GEN", str(ROOT / "build/app/siplane-gen/siplane-gen"))
@@ -198,6 +200,49 @@ def test_latency_points(nets):
     assert rows == sorted(rows) and rows[-1][1] == 1 and sum(row[2] for row in rows) == 100
 
 
+def test_a_refused_message_is_neither_sent_nor_lost(nets):
+    run("ip", "-n", nets.pair[0], "route", "add", "unreachable", "198.51.100.0/24")
+    begun = time.monotonic()
+    status, r, _ = nets.gen("--address", ONE, "--target", "198.51.100.7", "-r", "100", "-n", "20", *PATIENT, CONF / "invite.gen")
+    assert status == 1 and r["generator_limit"]
+    assert r["failed_by"]["send"] == r["failed"] == r["tx_refused"] == 20
+    assert r["sent"] == r["sent_by"].get("INVITE", 0) == r["lost"] == r["expected"] == 0
+    assert r["limit_reason"] == "its device or socket did not take all messages: No route to host"
+    # Nobody waits 32 s for answers to what never went.
+    assert time.monotonic() - begun < 10
+
+
+def test_a_socket_tells_its_losses_without_another_packet(nets):
+    """The reflector is stopped while its socket overflows, and nothing comes after that."""
+    other = nets.reflector("--address", TWO)
+    pid = int(run("ip", "netns", "pids", nets.pair[0]).stdout.split()[0])
+    os.kill(pid, signal.SIGSTOP)
+    with inside(nets.pair[0]):
+        flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with flood:
+        for _ in range(9000):
+            flood.sendto(b"x" * 1200, (TWO, 5060))
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.5)
+    other.send_signal(signal.SIGINT)
+    out, err = other.communicate(timeout=20)
+    assert other.returncode == 1, out + err
+    lost = int(re.search(r"^  lost here +(\d+)", out, re.M).group(1))
+    taken = int(re.search(r"^  malformed +(\d+)", out, re.M).group(1))
+    assert lost > 0 and lost + taken == 9000, out
+    assert "THE REFLECTOR WAS THE LIMIT: its device or socket lost messages that came" in out
+
+
+def test_a_cpu_of_its_own(nets):
+    last = max(os.sched_getaffinity(0))
+    other = nets.reflector("--address", TWO, "--cpu", last)
+    pid = run("ip", "netns", "pids", nets.pair[0]).stdout.split()[0]
+    assert os.sched_getaffinity(int(pid)) == {last}
+    end(other)
+    status, out, err = gen("--reflect", "--address", "127.0.0.1", "--port", "45061", "--cpu", "1023")
+    assert status == 1 and "--cpu 1023: this process may not run there" in err
+
+
 # ---- devices ----
 
 @pytest.mark.parametrize("driver", ["af_packet", "af_xdp"])
@@ -210,10 +255,10 @@ def test_devices_with_arp(nets, driver):
     assert told["INVITE"] == told["BYE"] == 150
 
 
-def test_a_tap(nets):
-    """The kernel's end of the tap goes to the other namespace, as a cable does."""
+def tap(nets, *args):
+    """A caller on a tap whose kernel's end goes to the other namespace, as a cable does; a reflector is there."""
     p = nets.popen(0, GEN, "--json", "--device", "net_tap0,iface=gentap", "--address", "10.99.0.1/24", "--target", "10.99.0.2", "--idle",
-                   "sleep", "-r", "100", "-n", "100", *PATIENT, CONF / "invite.gen")
+                   "sleep", *args, *PATIENT)
     deadline = time.monotonic() + 10
     while run("ip", "-n", nets.pair[0], "link", "set", "gentap", "netns", nets.pair[1], check=False).returncode != 0:
         assert p.poll() is None and time.monotonic() < deadline, p.communicate()
@@ -221,8 +266,31 @@ def test_a_tap(nets):
     run("ip", "-n", nets.pair[1], "addr", "add", "10.99.0.2/24", "dev", "gentap")
     run("ip", "-n", nets.pair[1], "link", "set", "gentap", "up")
     nets.reflector("--address", "10.99.0.2", side=1)
+    return p
+
+
+def test_a_tap(nets):
+    p = tap(nets, "-r", "100", "-n", "100", CONF / "invite.gen")
     out, err = p.communicate(timeout=60)
     good((p.returncode, json.loads(out) if out else None, err), 100)
+
+
+def test_frames_that_are_no_messages(nets):
+    """Fragments are not put together, and said to be a limit; other ports' and broken frames are counted."""
+    p = tap(nets, "-r", "100", "-n", "300", CONF / "options.gen")
+    with inside(nets.pair[1]):
+        odd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with odd:
+        deadline = time.monotonic() + 20
+        while p.poll() is None and time.monotonic() < deadline:
+            odd.sendto(b"y" * 4000, ("10.99.0.1", 5070))
+            odd.sendto(b"z" * 100, ("10.99.0.1", 9))
+            time.sleep(0.1)
+    out, err = p.communicate(timeout=60)
+    r = json.loads(out)
+    assert r["ok"] == 300, err
+    assert r["rx_fragments"] >= 3 and r["rx_other"] >= 1 and r["rx_bad"] == 0, {k: v for k, v in r.items() if k.startswith("rx_")}
+    assert r["generator_limit"] and "fragments" in r["limit_reason"] and p.returncode == 1
 
 
 def test_a_device_against_the_kernel(nets):

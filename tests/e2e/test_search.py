@@ -150,6 +150,87 @@ def test_ndr_and_pdr_find_what_the_system_allows(loop, bucket):
     assert report(out)["result"]["rate"] > result["rate"]
 
 
+class Relay(threading.Thread):
+    """Carries everything between the caller and whoever is at BACKEND, but for what `loses` says."""
+
+    def __init__(self, loop, loses, backend=(BACKEND, 5060)):
+        super().__init__(daemon=True)
+        self.loses, self.backend, self.running, self.caller = loses, backend, True, None
+        with inside(loop.name):
+            self.front, self.back = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for sock, port in ((self.front, 5060), (self.back, 5080)):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+            sock.bind((SYSTEM, port))
+        self.start()
+
+    def run(self):
+        while self.running:
+            for sock in select.select([self.front, self.back], [], [], 0.1)[0]:
+                data, peer = sock.recvfrom(65536)
+                if sock is self.front:
+                    self.caller = peer
+                if self.loses(data):
+                    continue
+                if sock is self.front:
+                    self.back.sendto(data, self.backend)
+                else:
+                    self.front.sendto(data, self.caller)
+
+    def stop(self):
+        self.running = False
+        self.join()
+        self.front.close()
+        self.back.close()
+
+
+def bursting(begins, rate):
+    """True for the messages that begin so where they come faster than `rate` a second, once 40 have come."""
+    tokens, last = 40, time.monotonic()
+
+    def loses(data):
+        nonlocal tokens, last
+        if not data.startswith(begins):
+            return False
+        now = time.monotonic()
+        tokens, last = min(40, tokens + (now - last) * rate), now
+        lost = tokens < 1
+        tokens -= not lost
+        return lost
+    return loses
+
+
+@pytest.mark.parametrize("begins, both", [(b"SIP/2.0 180", False), (b"ACK ", True)])
+def test_ndr_sees_what_no_step_misses(loop, begins, both):
+    """Every call goes well, at any rate; above 100 a second a 180, or an ACK, gets lost."""
+    if not both:
+        loop.reflector()
+    relay = Relay(loop, bursting(begins, 100))
+    try:
+        status, out, err = loop.gen("search", "ndr", "--address", ME, "--target", SYSTEM, *(["--reflect-address", BACKEND] if both else []),
+                                    "--start", 60, "--max", 400, "--resolution", 20, "--trial", "1s", "--final", "2s", "--json", *PATIENT,
+                                    CONF / "invite.gen")
+    finally:
+        relay.stop()
+    result = report(out)["result"]
+    assert status == 0, out + err
+    assert 60 <= result["rate"] <= 130 and result["not_passed"] <= 160, err
+    lost = "answers_missing" if not both else "acks_lost"
+    assert any(t[lost] > 0 for t in result["trials"]) and f"{'ACKs' if both else 'provisional answers'} lost" in err
+    assert report(out)["setup"]["sees_provisional_loss"] and report(out)["setup"]["sees_ack_loss"] == both
+
+
+def test_a_verdict_that_is_certain_ends_the_trial(loop):
+    """Nobody answers, and the scenario gives each call 32 s; an NDR gives it two."""
+    begun = time.monotonic()
+    status, out, err = loop.gen("search", "ndr", "--address", ME, "--target", SYSTEM, "--start", 200, "--min", 100, "--trial", "30s",
+                                "--json", *PATIENT, CONF / "invite.gen")
+    assert status == 1 and report(out)["result"]["end"] == "none", out + err
+    trials = report(out)["result"]["trials"]
+    assert len(trials) == 2 and all(t["ended_early"] and t["seconds"] < 5 for t in trials), trials
+    assert report(out)["setup"]["establishment_threshold_time"] == 2
+    assert time.monotonic() - begun < 15
+
+
 def test_a_ceiling_is_no_answer(loop):
     loop.reflector()
     status, out, err = loop.gen("search", "ndr", "--address", ME, "--target", BACKEND, "--start", 50, "--max", 100, "--trial", "500ms",
