@@ -21,7 +21,9 @@ enum code_op {
 	CODE_JUMP_TRUE,
 	CODE_JUMP_RC_FALSE,
 	CODE_JUMP_RC_TRUE,
-	CODE_CALL,  /* c: site; arguments are on the stack, or the site's constants */
+	CODE_CALL,  /* c: site; a: arguments are the site's constants, else on the stack */
+	CODE_READY, /* a call that can be made at once: arguments are constants, and it is fast */
+	CODE_TEST,  /* the same; a CODE_JUMP_RC_* follows, which is taken where $rc > 0 equals b */
 	CODE_GUARD, /* b: enum route_in bits of what follows; elsewhere $rc is -1 and c is next */
 	CODE_ROUTE, /* c: block */
 	CODE_STATE, /* c: name in const: needs the slow path */

@@ -352,6 +352,26 @@ static void settle_sites(struct compiler *c)
 	}
 }
 
+/*
+ * Nearly all calls have constant arguments, and most are asked for their truth: such a call and its
+ * jump become one step. The jump stays where it is, for those that come to it from elsewhere.
+ */
+static void join_calls(struct route_script *script)
+{
+	for (uint32_t i = 0; i < script->codes; i++) {
+		struct code *code = &script->code[i];
+
+		if (code->op != CODE_CALL || code->a == 0 || script->site[code->c].slow)
+			continue;
+		code->op = CODE_READY;
+		/* A block's last instruction is no call. */
+		if (code[1].op != CODE_JUMP_RC_FALSE && code[1].op != CODE_JUMP_RC_TRUE)
+			continue;
+		code->op = CODE_TEST;
+		code->b = code[1].op == CODE_JUMP_RC_TRUE;
+	}
+}
+
 int compile_all(struct route_load *load)
 {
 	struct compiler c = {.load = load, .script = load->script};
@@ -369,7 +389,9 @@ int compile_all(struct route_load *load)
 		err = block(&c, b, n++);
 	load->script->blocks = n;
 	settle_sites(&c);
-	if (err == 0 && !c.failed)
+	if (err == 0 && !c.failed) {
+		join_calls(load->script);
 		err = explain_make(load);
+	}
 	return c.failed ? -ENOMEM : err;
 }

@@ -86,10 +86,154 @@ static int match(struct route_ctx *ctx, const struct code *code, const struct ro
 	return n < 0 ? -1 : (n > 0) != (code->a != 0);
 }
 
+/* ---- values ---- */
+
+static struct route_cell *refuse(struct route_ctx *ctx, enum route_failure failure)
+{
+	if (ctx->failure == ROUTE_FAILURE_NONE)
+		ctx->failure = (uint8_t)failure;
+	return NULL;
+}
+
+static void get_slot(const struct route_ctx *ctx, unsigned slot, struct route_cell *out)
+{
+	/* A variable that nothing was written to is 0, as in Kamailio. */
+	if ((ctx->var_set >> slot & 1) != 0)
+		*out = ctx->var[slot];
+	else
+		vm_set_int(out, 0);
+}
+
+static void set_slot(struct route_ctx *ctx, unsigned slot, const struct route_cell *value)
+{
+	ctx->var[slot] = *value;
+	if (value->type == ROUTE_NULL)
+		vm_set_int(&ctx->var[slot], 0);
+	ctx->var_set |= 1ULL << slot;
+}
+
+static bool get_variable(struct route_ctx *ctx, const struct code *code, struct route_cell *out)
+{
+	const struct route_cell *index = &ctx->script->cell[code->c];
+	struct route_value v;
+
+	return route_variables[code->b].get(ctx, vm_str(ctx, index), &v) &&
+	       vm_set_value(ctx, out, &v);
+}
+
+static void set_variable(
+	struct route_ctx *ctx, const struct code *code, const struct route_cell *value)
+{
+	const struct route_cell *index = &ctx->script->cell[code->c];
+	struct route_value v;
+
+	vm_get_value(ctx, value, &v);
+	ctx->rc = route_variables[code->b].set(ctx, vm_str(ctx, index), &v) ? ROUTE_TRUE
+									    : ROUTE_FALSE;
+}
+
+static bool format(struct route_ctx *ctx, const struct code *code, struct route_cell *out)
+{
+	struct route_value v;
+
+	return route_format_eval(ctx, ctx->script->format[code->c], &v) &&
+	       vm_set_value(ctx, out, &v);
+}
+
+static bool apply(struct route_ctx *ctx, const struct code *code, struct route_cell *cell)
+{
+	struct route_value v;
+
+	vm_get_value(ctx, cell, &v);
+	return transform_apply(ctx, &ctx->script->transform[code->c], &v) &&
+	       vm_set_value(ctx, cell, &v);
+}
+
+/* An instruction that does nothing but with the stack, whose next free cell is `top`. Returns the
+ * new one, or NULL where the run ends, and ctx->failure says why. */
+__attribute__((noinline)) static struct route_cell *operate(
+	struct route_ctx *ctx, const struct code *code, struct route_cell *top)
+{
+	const struct route_script *script = ctx->script;
+	int matched;
+
+	switch ((enum code_op)code->op) {
+	case CODE_PUSH:
+		*top = script->cell[code->c];
+		return top + 1;
+	case CODE_PUSH_INT:
+		vm_set_int(top, (int32_t)code->c);
+		return top + 1;
+	case CODE_PUSH_RC:
+		vm_set_int(top, ctx->rc > 0);
+		return top + 1;
+	case CODE_POP:
+		return top - 1;
+	case CODE_COPY:
+		*top = top[-1];
+		return top + 1;
+	case CODE_GET:
+		return get_variable(ctx, code, top) ? top + 1 : refuse(ctx, ROUTE_FAILURE_INTERNAL);
+	case CODE_GET_SLOT:
+		get_slot(ctx, code->b, top);
+		return top + 1;
+	case CODE_SET:
+		set_variable(ctx, code, top - 1);
+		return ctx->failure == ROUTE_FAILURE_NONE ? top - 1 : NULL;
+	case CODE_SET_SLOT:
+		set_slot(ctx, code->b, top - 1);
+		return top - 1;
+	case CODE_FORMAT:
+		return format(ctx, code, top) ? top + 1 : refuse(ctx, ROUTE_FAILURE_TEXT_FULL);
+	case CODE_ORIGIN:
+		vm_set_int(top, origin(ctx, (enum code_origin)code->b));
+		return top + 1;
+	case CODE_MATCH:
+		matched = match(ctx, code, top - 1);
+		if (matched < 0)
+			return refuse(ctx, ROUTE_FAILURE_REGEX_LIMIT);
+		vm_set_int(top - 1, matched);
+		return top;
+	case CODE_ARITH:
+		vm_arithmetic(ctx, (enum ast_op)code->b, top - 2, top - 1);
+		return top - 1;
+	case CODE_ADD:
+		return vm_add(ctx, top - 2) ? top - 1 : refuse(ctx, ROUTE_FAILURE_TEXT_FULL);
+	case CODE_CONCAT:
+		top -= code->b;
+		return vm_concat(ctx, top, code->b) ? top + 1
+						    : refuse(ctx, ROUTE_FAILURE_TEXT_FULL);
+	case CODE_UNARY:
+		return vm_unary(ctx, (enum ast_op)code->b, top - 1)
+			       ? top
+			       : refuse(ctx, ROUTE_FAILURE_TEXT_FULL);
+	case CODE_TRANSFORM:
+		return apply(ctx, code, top - 1) ? top : refuse(ctx, ROUTE_FAILURE_TEXT_FULL);
+	default:
+		return refuse(ctx, ROUTE_FAILURE_INTERNAL);
+	}
+}
+
+/* A test that leaves 0 or 1; `top` stands where operands end. */
+__attribute__((noinline)) static bool holds(struct route_ctx *ctx, const struct code *code, const struct route_cell *top)
+{
+	switch ((enum code_op)code->op) {
+	case CODE_METHOD_IS:
+		return method_is(ctx, (enum sip_method)code->b);
+	case CODE_MYSELF:
+		return is_myself(ctx, (enum ast_subject)code->b);
+	case CODE_PREFIX:
+		return net_prefix_holds(&ctx->script->prefix[code->c],
+			code->b == AST_SRC_IP ? &ctx->origin.src.addr : &ctx->origin.dst.addr);
+	default:
+		return vm_compare(ctx, (enum ast_op)code->b, top - 2, top - 1);
+	}
+}
+
 /* ---- calls ---- */
 
 /* Runs a site. The arguments stay on the stack until it has come back with a result. */
-static inline int32_t call(struct route_ctx *ctx, const struct code_site *site, unsigned sp)
+__attribute__((noinline)) static int32_t call(struct route_ctx *ctx, const struct code_site *site, unsigned sp)
 {
 	struct route_value v[ROUTE_ARGS_MAX];
 	struct route_args args;
@@ -105,52 +249,100 @@ static inline int32_t call(struct route_ctx *ctx, const struct code_site *site, 
 	return site->run(ctx, &args);
 }
 
-static enum route_verdict stop(
-	struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_verdict verdict)
+/* Where a function's result lets the run go on; $rc is set then. The two least of all numbers say
+ * that it cannot. */
+static inline bool goes_on(struct route_ctx *ctx, int32_t rc)
 {
-	ctx->pc = pc;
+	if (__builtin_expect(ctx->failure != ROUTE_FAILURE_NONE, 0) || rc <= ROUTE_NEEDS_STATE)
+		return false;
+	ctx->rc = rc;
+	return rc != ROUTE_EXIT;
+}
+
+static enum route_verdict stop(struct route_ctx *ctx, const struct code *code, unsigned sp,
+	uint32_t steps, enum route_verdict verdict)
+{
+	ctx->pc = (uint32_t)(code - ctx->script->code);
 	ctx->sp = (uint16_t)sp;
 	ctx->steps = steps;
 	if (verdict == ROUTE_SLOW)
-		ctx->stopped_at = pc;
+		ctx->stopped_at = ctx->pc;
 	return verdict;
 }
 
-static enum route_verdict fail(
-	struct route_ctx *ctx, uint32_t pc, unsigned sp, uint32_t steps, enum route_failure failure)
+static enum route_verdict fail(struct route_ctx *ctx, const struct code *code, unsigned sp,
+	uint32_t steps, enum route_failure failure)
 {
-	if (ctx->failure == ROUTE_FAILURE_NONE)
-		ctx->failure = (uint8_t)failure;
-	return stop(ctx, pc, sp, steps, ROUTE_FAILED);
+	refuse(ctx, failure);
+	return stop(ctx, code, sp, steps, ROUTE_FAILED);
 }
 
-#define STOP(verdict) return stop(ctx, pc, sp, steps, verdict)
-#define FAIL(failure) return fail(ctx, pc, sp, steps, ROUTE_FAILURE_##failure)
+/* Of a function that returned and after which the run does not go on. */
+static enum route_verdict stop_call(
+	struct route_ctx *ctx, const struct code *code, unsigned sp, uint32_t steps, int32_t rc)
+{
+	if (ctx->failure != ROUTE_FAILURE_NONE)
+		return stop(ctx, code, sp, steps, ROUTE_FAILED);
+	if (rc == ROUTE_EXIT)
+		return stop(ctx, code, sp, steps, ROUTE_ENDED);
+	return stop(ctx, code, sp, steps, rc == ROUTE_PENDING ? ROUTE_WAIT : ROUTE_SLOW);
+}
+
+#define STOP(verdict) return stop(ctx, code, sp, steps, verdict)
+#define FAIL(failure) return fail(ctx, code, sp, steps, ROUTE_FAILURE_##failure)
 
 enum route_verdict route_resume(struct route_ctx *ctx)
 {
 	const struct route_script *script = ctx->script;
+	const struct code *const begin = script->code, *code = begin + ctx->pc;
 	struct route_cell *const stack = ctx->stack;
-	uint32_t pc = ctx->pc, steps = ctx->steps;
+	uint32_t steps = ctx->steps;
 	unsigned sp = ctx->sp;
 
 	for (;;) {
-		const struct code *code = &script->code[pc];
+		const struct code_site *site;
+		struct route_cell *top;
+		bool truth;
+		int32_t rc;
 
 		if (++steps > ROUTE_STEPS_MAX)
 			FAIL(STEPS);
+		/* What scripts are made of. */
+		if (code->op == CODE_TEST) {
+			site = &script->site[code->c];
+			rc = site->run(ctx, &site->args);
+			if (!goes_on(ctx, rc))
+				return stop_call(ctx, code, sp, steps, rc);
+			code = (rc > 0) == code->b ? begin + code[1].c : code + 2;
+			continue;
+		}
 		switch ((enum code_op)code->op) {
+		case CODE_READY:
+			site = &script->site[code->c];
+			rc = site->run(ctx, &site->args);
+			if (!goes_on(ctx, rc))
+				return stop_call(ctx, code, sp, steps, rc);
+			break;
+		case CODE_CALL:
+			site = &script->site[code->c];
+			if (site->slow && (site->run == NULL || !ctx->thread->has_state))
+				STOP(ROUTE_SLOW);
+			rc = call(ctx, site, sp);
+			if (!goes_on(ctx, rc))
+				return stop_call(ctx, code, sp, steps, rc);
+			sp -= code->a != 0 ? 0 : site->args.n;
+			break;
 		case CODE_RETURN:
 			ctx->rc = (int32_t)vm_to_int(ctx, &stack[--sp]);
 			if (ctx->rc == 0 || ctx->calls == 0)
 				STOP(ROUTE_ENDED);
-			pc = ctx->call_pc[--ctx->calls];
+			code = begin + ctx->call_pc[--ctx->calls];
 			continue;
 		case CODE_RETURN_ONE:
 			ctx->rc = 1;
 			if (ctx->calls == 0)
 				STOP(ROUTE_ENDED);
-			pc = ctx->call_pc[--ctx->calls];
+			code = begin + ctx->call_pc[--ctx->calls];
 			continue;
 		case CODE_DROP:
 			/* A response is not passed on. A request ends as with exit: what forward()
@@ -160,43 +352,27 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			STOP(ROUTE_ENDED);
 		case CODE_EXIT:
 			STOP(ROUTE_ENDED);
+		case CODE_STATE:
+			STOP(ROUTE_SLOW);
 		case CODE_JUMP:
-			pc = code->c;
+			code = begin + code->c;
 			continue;
 		case CODE_JUMP_FALSE:
-			pc = vm_is_true(ctx, &stack[--sp]) ? pc + 1 : code->c;
+			code = vm_is_true(ctx, &stack[--sp]) ? code + 1 : begin + code->c;
 			continue;
 		case CODE_JUMP_TRUE:
-			pc = vm_is_true(ctx, &stack[--sp]) ? code->c : pc + 1;
+			code = vm_is_true(ctx, &stack[--sp]) ? begin + code->c : code + 1;
 			continue;
 		case CODE_JUMP_RC_FALSE:
-			pc = ctx->rc > 0 ? pc + 1 : code->c;
+			code = ctx->rc > 0 ? code + 1 : begin + code->c;
 			continue;
 		case CODE_JUMP_RC_TRUE:
-			pc = ctx->rc > 0 ? code->c : pc + 1;
+			code = ctx->rc > 0 ? begin + code->c : code + 1;
 			continue;
-		case CODE_CALL: {
-			const struct code_site *site = &script->site[code->c];
-			int32_t rc;
-
-			if (site->slow && (site->run == NULL || !ctx->thread->has_state))
-				STOP(ROUTE_SLOW);
-			rc = call(ctx, site, sp);
-			if (ctx->failure != ROUTE_FAILURE_NONE)
-				FAIL(INTERNAL);
-			/* The two least of all numbers. */
-			if (rc <= ROUTE_NEEDS_STATE)
-				STOP(rc == ROUTE_PENDING ? ROUTE_WAIT : ROUTE_SLOW);
-			sp -= code->a != 0 ? 0 : site->args.n;
-			ctx->rc = rc;
-			if (rc == ROUTE_EXIT)
-				STOP(ROUTE_ENDED);
-			break;
-		}
 		case CODE_GUARD:
 			if ((code->b & ctx->in) == 0) {
 				ctx->rc = ROUTE_FALSE;
-				pc = code->c;
+				code = begin + code->c;
 				continue;
 			}
 			break;
@@ -207,132 +383,32 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 				FAIL(CALLS);
 			if (sp + block->stack > ROUTE_STACK_MAX)
 				FAIL(STACK);
-			ctx->call_pc[ctx->calls++] = pc + 1;
-			pc = block->pc;
+			ctx->call_pc[ctx->calls++] = (uint32_t)(code - begin) + 1;
+			code = begin + block->pc;
 			continue;
 		}
-		case CODE_STATE:
-			STOP(ROUTE_SLOW);
-		case CODE_PUSH:
-			stack[sp++] = script->cell[code->c];
-			break;
-		case CODE_PUSH_INT:
-			vm_set_int(&stack[sp++], (int32_t)code->c);
-			break;
-		case CODE_PUSH_RC:
-			vm_set_int(&stack[sp++], ctx->rc > 0);
-			break;
-		case CODE_POP:
-			sp--;
-			break;
-		case CODE_COPY:
-			stack[sp] = stack[sp - 1];
-			sp++;
-			break;
-		case CODE_GET: {
-			struct route_value v;
-
-			if (!route_variables[code->b].get(
-				    ctx, vm_str(ctx, &script->cell[code->c]), &v) ||
-				!vm_set_value(ctx, &stack[sp], &v))
-				FAIL(INTERNAL);
-			sp++;
-			break;
-		}
-		case CODE_GET_SLOT:
-			/* A variable that nothing was written to is 0, as in Kamailio. */
-			if ((ctx->var_set >> code->b & 1) != 0)
-				stack[sp] = ctx->var[code->b];
-			else
-				vm_set_int(&stack[sp], 0);
-			sp++;
-			break;
-		case CODE_SET: {
-			struct route_value v;
-
-			vm_get_value(ctx, &stack[--sp], &v);
-			ctx->rc = route_variables[code->b].set(
-					  ctx, vm_str(ctx, &script->cell[code->c]), &v)
-					  ? ROUTE_TRUE
-					  : ROUTE_FALSE;
-			if (ctx->failure != ROUTE_FAILURE_NONE)
-				FAIL(INTERNAL);
-			break;
-		}
-		case CODE_SET_SLOT:
-			ctx->var[code->b] = stack[--sp];
-			if (ctx->var[code->b].type == ROUTE_NULL)
-				vm_set_int(&ctx->var[code->b], 0);
-			ctx->var_set |= 1ULL << code->b;
-			break;
-		case CODE_FORMAT: {
-			struct route_value v;
-
-			if (!route_format_eval(ctx, script->format[code->c], &v) ||
-				!vm_set_value(ctx, &stack[sp], &v))
-				FAIL(TEXT_FULL);
-			sp++;
-			break;
-		}
-		case CODE_ORIGIN:
-			vm_set_int(&stack[sp++], origin(ctx, (enum code_origin)code->b));
-			break;
-		case CODE_MYSELF:
-			vm_set_int(&stack[sp++], is_myself(ctx, (enum ast_subject)code->b));
-			break;
-		case CODE_PREFIX:
-			vm_set_int(&stack[sp++],
-				net_prefix_holds(&script->prefix[code->c],
-					code->b == AST_SRC_IP ? &ctx->origin.src.addr
-							      : &ctx->origin.dst.addr));
-			break;
-		case CODE_METHOD_IS:
-			vm_set_int(&stack[sp++], method_is(ctx, (enum sip_method)code->b));
-			break;
-		case CODE_MATCH: {
-			int matched = match(ctx, code, &stack[sp - 1]);
-
-			if (matched < 0)
-				FAIL(REGEX_LIMIT);
-			vm_set_int(&stack[sp - 1], matched);
-			break;
-		}
 		case CODE_COMPARE:
-			sp--;
-			vm_set_int(&stack[sp - 1],
-				vm_compare(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]));
+		case CODE_MYSELF:
+		case CODE_PREFIX:
+		case CODE_METHOD_IS:
+			truth = holds(ctx, code, &stack[sp]);
+			sp -= code->op == CODE_COMPARE ? 2 : 0;
+			/* What is behind it asks for nothing but its truth, nearly always. */
+			if (code[1].op == CODE_JUMP_FALSE || code[1].op == CODE_JUMP_TRUE) {
+				code = truth == (code[1].op == CODE_JUMP_TRUE) ? begin + code[1].c
+									       : code + 2;
+				continue;
+			}
+			vm_set_int(&stack[sp++], truth);
 			break;
-		case CODE_ARITH:
-			sp--;
-			vm_arithmetic(ctx, (enum ast_op)code->b, &stack[sp - 1], &stack[sp]);
-			break;
-		case CODE_ADD:
-			sp--;
-			if (!vm_add(ctx, &stack[sp - 1]))
-				FAIL(TEXT_FULL);
-			break;
-		case CODE_CONCAT:
-			sp -= code->b - 1;
-			if (!vm_concat(ctx, &stack[sp - 1], code->b))
-				FAIL(TEXT_FULL);
-			break;
-		case CODE_UNARY:
-			if (!vm_unary(ctx, (enum ast_op)code->b, &stack[sp - 1]))
-				FAIL(TEXT_FULL);
-			break;
-		case CODE_TRANSFORM: {
-			struct route_value v;
-
-			vm_get_value(ctx, &stack[sp - 1], &v);
-			if (!transform_apply(ctx, &script->transform[code->c], &v) ||
-				!vm_set_value(ctx, &stack[sp - 1], &v))
-				FAIL(TEXT_FULL);
-			break;
-		}
 		default:
-			FAIL(INTERNAL);
+			top = operate(ctx, code, &stack[sp]);
+			if (top == NULL)
+				STOP(ROUTE_FAILED);
+			sp = (unsigned)(top - stack);
+			break;
 		}
-		pc++;
+		code++;
 	}
 }
 
