@@ -11,6 +11,7 @@
  * the next shorter one. Thus an address is in the groups of all prefixes around it, as operators
  * know it from Kamailio, and the longest comes first.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -51,14 +52,19 @@ struct access_addresses {
 
 /* ---- look-up ---- */
 
-static address_key key_of(const struct net_addr *addr)
+static inline uint64_t be64_at(const uint8_t *p)
 {
-	address_key key = 0;
-	unsigned bytes = addr->family == 4 ? 4 : 16;
+	uint64_t v;
 
-	for (unsigned i = 0; i < bytes; i++)
-		key = key << 8 | addr->b[i];
-	return addr->family == 4 ? key << 96 : key;
+	memcpy(&v, p, sizeof(v));
+	return be64toh(v);
+}
+
+static inline address_key key_of(const struct net_addr *addr)
+{
+	if (addr->family == 4)
+		return (address_key)be32toh(addr->v4) << 96;
+	return (address_key)be64_at(addr->b) << 64 | be64_at(addr->b + 8);
 }
 
 /* The first record for an address, or RECORD_NONE. */

@@ -4,6 +4,7 @@
  * strings of digits, or values of a message: what is no number then is in no group.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "access/internal.h"
 
@@ -37,9 +38,12 @@ static int32_t group_as_result(int64_t group)
 static int32_t run_allow_source_address(struct route_ctx *ctx, const struct route_args *args)
 {
 	const struct net_endpoint *src = &ctx->origin.src;
+	const uint32_t *constant = args->data;
 	uint32_t group = DEFAULT_GROUP;
 
-	if (args->n > 0 && !number_of(&args->v[0], INT32_MAX, &group))
+	if (constant != NULL)
+		group = *constant;
+	else if (args->n > 0 && !number_of(&args->v[0], INT32_MAX, &group))
 		return ROUTE_FALSE;
 	return in_group(args, group, &src->addr, src->port);
 }
@@ -128,10 +132,26 @@ static bool check_protocol(const struct route_arg *arg, struct route_report *rep
 	return true;
 }
 
+/* Reads a group that is known by now, once. */
 static int check_group(void *room, const void *config, const struct route_arg *arg, unsigned n,
 	const struct route_place *place, struct route_report *report, void **data)
 {
-	return n == 0 || check_number(&arg[0], INT32_MAX, "a group", report) ? 0 : -EINVAL;
+	uint32_t *group;
+
+	if (n > 0 && !check_number(&arg[0], INT32_MAX, "a group", report))
+		return -EINVAL;
+	if (n > 0 && !arg[0].constant)
+		return 0;
+	group = malloc(sizeof(*group));
+	if (group == NULL) {
+		route_error(report, place, "out of memory");
+		return -ENOMEM;
+	}
+	*group = DEFAULT_GROUP;
+	if (n > 0)
+		number_of(&arg[0].value, INT32_MAX, group);
+	*data = group;
+	return 0;
 }
 
 static int check_group_endpoint(void *room, const void *config, const struct route_arg *arg,
@@ -184,6 +204,7 @@ static const struct route_function functions[] = {
 		.in = ROUTE_IN_ANY,
 		.run = run_allow_source_address,
 		.check = check_group,
+		.free_data = free,
 		.usage = "allow_source_address([group])",
 		.help = "Whether the message's source is in an address group: 1 where none is "
 			"given, any for 0."},
@@ -193,6 +214,7 @@ static const struct route_function functions[] = {
 		.in = ROUTE_IN_ANY,
 		.run = run_allow_source_address,
 		.check = check_group,
+		.free_data = free,
 		.usage = "check_source_address(group)",
 		.help = "The same under OpenSIPS' name."},
 	{.name = "allow_source_address_group",

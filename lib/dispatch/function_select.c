@@ -88,7 +88,8 @@ static int32_t use_as_domain(
 	return ROUTE_TRUE;
 }
 
-static int32_t use_choice(struct dispatch *d, struct route_ctx *ctx, uint16_t id, enum use use)
+static inline int32_t use_choice(
+	struct dispatch *d, struct route_ctx *ctx, uint16_t id, enum use use)
 {
 	const struct dispatch_target *t = dispatch_target_at(d, id);
 
@@ -142,19 +143,31 @@ static bool read_arguments(
 	return true;
 }
 
-static int32_t select_for(struct route_ctx *ctx, const struct route_args *args, enum use use)
+/* Where more than the table decides. */
+__attribute__((noinline)) static uint16_t choose(struct dispatch *d, struct route_ctx *ctx,
+	const struct dispatcher_arguments *a, uint64_t hash)
 {
-	struct dispatch *d = args->room;
-	const struct dispatcher_call *call = args->data;
-	struct dispatcher_state *state = dispatcher_state(ctx);
 	struct asking asking = {d, ctx};
-	struct dispatch_choice choice = {.klass = class_of(&ctx->msg),
+	struct dispatch_choice choice = {.set = a->set,
+		.algorithm = a->algorithm,
+		.klass = class_of(&ctx->msg),
+		.hash = hash,
 		.transaction = transaction,
 		.arg = &asking,
 		.thread = ctx->thread,
 		.now_ns = ctx->thread->now_ns};
+
+	return dispatch_choose(d, &choice);
+}
+
+static inline int32_t select_for(struct route_ctx *ctx, const struct route_args *args, enum use use)
+{
+	struct dispatch *d = args->room;
+	const struct dispatcher_call *call = args->data;
+	struct dispatcher_state *state = dispatcher_state(ctx);
 	struct dispatcher_arguments read;
 	const struct dispatcher_arguments *a = &read;
+	uint64_t hash;
 	uint16_t id;
 
 	/* What has been tried counts up to `tries`. */
@@ -171,16 +184,16 @@ static int32_t select_for(struct route_ctx *ctx, const struct route_args *args, 
 		return ROUTE_FALSE;
 	if (use == USE_DST && !call->force_dst && ctx->du.len != 0)
 		return ROUTE_FALSE;
-	if (!dispatch_key(ctx, a->algorithm, call->user_only, call->format, &choice.hash))
+	if (!dispatch_key(ctx, a->algorithm, call->user_only, call->format, &hash))
 		return ROUTE_FALSE;
-	choice.set = a->set;
-	choice.algorithm = a->algorithm;
-	id = dispatch_choose(d, &choice);
+	id = dispatch_choose_calmly(d, a->set, a->algorithm, hash, ctx->thread);
+	if (id == 0)
+		id = choose(d, ctx, a, hash);
 	if (id == 0)
 		return ROUTE_FALSE;
-	state->hash = choice.hash;
-	state->set = choice.set;
-	state->algorithm = choice.algorithm;
+	state->hash = hash;
+	state->set = a->set;
+	state->algorithm = a->algorithm;
 	state->limit = a->limit;
 	state->current = id;
 	state->tried[state->tries++] = id;

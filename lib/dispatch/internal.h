@@ -391,15 +391,36 @@ struct dispatch_choice {
 };
 
 /* Whether an algorithm depends on nothing but message, table and health. */
-bool dispatch_algorithm_is_pure(unsigned algorithm);
+static inline bool dispatch_algorithm_is_pure(unsigned algorithm)
+{
+	return algorithm <= DISPATCH_REQUEST_URI || algorithm == DISPATCH_VARIABLE ||
+	       algorithm == DISPATCH_SERIAL;
+}
 /* NULL where the number is one of ours, else why it is refused. */
 const char *dispatch_algorithm_refused(int64_t algorithm);
+/*
+ * The choice where nothing can make it another: a pure algorithm, one version of the set, its
+ * primary up, and no time in which pins count. 0 where any of this is not so, and dispatch_choose()
+ * is to be asked. RCU readers.
+ */
+uint16_t dispatch_choose_calmly(struct dispatch *d, uint32_t set, unsigned algorithm, uint64_t hash,
+	const struct route_thread *thread);
 /* The id of the destination, or 0 where there is none. RCU readers; nothing is locked. */
 uint16_t dispatch_choose(struct dispatch *d, const struct dispatch_choice *choice);
 /* The next destination after those in tried[0, n), or 0. Pure: by c->hash, or by the list's order
  * for serial. */
 uint16_t dispatch_choose_next(
 	struct dispatch *d, const struct dispatch_choice *c, const uint16_t *tried, unsigned n);
+
+/* A bijection that spreads each bit over all (the finalizer of MurmurHash3, by constants). */
+static inline uint64_t dispatch_mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	return x ^ x >> 33;
+}
 
 /* Text into key: the hash of the algorithms 0-3 and 7. Begin, then base/hash.h. */
 uint64_t dispatch_hash_text(struct str text);

@@ -15,91 +15,10 @@
  * A choice is remembered where the versions in force do not agree about the primary, or where the
  *primary is down. So wherever there is no pin the above holds, through any sequence of changes.
  */
-#include <endian.h>
-
 #include "dispatch/internal.h"
 
 #define WALK_STEPS_MAX 256 /* then by rank: nearly all of a set is down */
 #define RANDOM_DRAWS_MAX 32
-
-/* A bijection that spreads each bit over all (the finalizer of MurmurHash3, by constants). */
-static inline uint64_t mix(uint64_t x)
-{
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccdULL;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53ULL;
-	return x ^ x >> 33;
-}
-
-/* Not secret: all nodes have to agree. */
-static const struct hash_key text_key = {{0x7369706c616e6520ULL, 0x6b65792074657874ULL}};
-
-static inline uint64_t word_at(const char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
-
-/* Up to 16 bytes as two words that hold all of them; no byte behind them is read. */
-static inline void last_words(const char *p, uint32_t len, uint64_t w[2])
-{
-	uint32_t low, high;
-
-	if (len >= 8) {
-		w[0] = word_at(p);
-		w[1] = word_at(p + len - 8);
-	} else if (len >= 4) {
-		memcpy(&low, p, 4);
-		memcpy(&high, p + len - 4, 4);
-		w[0] = le32toh(low);
-		w[1] = le32toh(high);
-	} else if (len > 0) {
-		w[0] = (uint8_t)p[0];
-		w[1] = (uint64_t)(uint8_t)p[len >> 1] << 8 | (uint8_t)p[len - 1];
-	} else {
-		w[0] = w[1] = 0;
-	}
-}
-
-/* The two halves of a product of 128 bits, each of which depends on all that was multiplied. */
-static inline uint64_t folded_product(uint64_t a, uint64_t b)
-{
-	__extension__ unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/*
- * A hash that spreads, and resists nobody: with a key that is no secret no hash would, and who
- * wants all calls at one destination need only keep to one Call-ID. A product for each 16 bytes
- * keeps the choice of a destination from waiting for the dozens of rounds that a keyed function
- * takes.
- */
-uint64_t dispatch_hash_text(struct str text)
-{
-	const char *p = text.s;
-	uint64_t h = text_key.k[0] ^ text.len, w[2];
-	uint32_t len = text.len;
-
-	for (; len > 16; len -= 16, p += 16)
-		h = folded_product(word_at(p) ^ h, word_at(p + 8) ^ text_key.k[1]) + h;
-	last_words(p, len, w);
-	return mix(folded_product(w[0] ^ h, w[1] ^ text_key.k[1]) + h);
-}
-
-void dispatch_hash_begin(struct hash *h)
-{
-	hash_init(h, &text_key);
-}
-
-bool dispatch_algorithm_is_pure(unsigned algorithm)
-{
-	return algorithm <= DISPATCH_REQUEST_URI || algorithm == DISPATCH_VARIABLE ||
-	       algorithm == DISPATCH_SERIAL;
-}
 
 const char *dispatch_algorithm_refused(int64_t algorithm)
 {
@@ -168,7 +87,7 @@ static uint16_t best_ranked(const struct dispatch *d, const struct dispatch_set 
 
 		if (t == NULL || !dispatch_is_up(d, id) || is_tried(tried, n, id))
 			continue;
-		rank = mix(hash ^ t->identity.lo);
+		rank = dispatch_mix(hash ^ t->identity.lo);
 		if (found == 0 || rank > best) {
 			best = rank;
 			found = id;
@@ -203,7 +122,7 @@ static uint16_t primary(const struct dispatch_set *s, unsigned algorithm, uint64
 		return 0;
 	if (algorithm == DISPATCH_SERIAL)
 		return s->order[0];
-	w = maglev_begin(s->maglev, mix(hash ^ s->salt));
+	w = maglev_begin(s->maglev, dispatch_mix(hash ^ s->salt));
 	return maglev_next(s->maglev, &w);
 }
 
@@ -211,7 +130,7 @@ static uint16_t primary(const struct dispatch_set *s, unsigned algorithm, uint64
 static uint16_t walk(const struct dispatch *d, const struct dispatch_set *s, unsigned algorithm,
 	uint64_t hash, const uint16_t *tried, unsigned n)
 {
-	uint64_t key = mix(hash ^ s->salt);
+	uint64_t key = dispatch_mix(hash ^ s->salt);
 	struct maglev_walk w;
 	uint16_t id = 0;
 
@@ -305,8 +224,8 @@ static struct hash128 pin_key(const struct dispatch_choice *c)
 	struct hash128 key = c->transaction(c->arg);
 
 	/* A message may choose from several sets. */
-	key.lo = mix(key.lo ^ mix((uint64_t)c->set + 1));
-	key.hi ^= mix(key.lo);
+	key.lo = dispatch_mix(key.lo ^ dispatch_mix((uint64_t)c->set + 1));
+	key.hi ^= dispatch_mix(key.lo);
 	return key;
 }
 
@@ -403,6 +322,26 @@ static uint16_t choose_pinned(struct dispatch *d, const struct dispatch_chain *c
 		return walk(d, chain->version[0], DISPATCH_CALL_ID, key.hi, NULL, 0);
 	id = pick(d, chain->version[chain->count - 1], index, c);
 	return id != 0 ? bind(d, c, key, id) : 0;
+}
+
+uint16_t dispatch_choose_calmly(struct dispatch *d, uint32_t set, unsigned algorithm, uint64_t hash,
+	const struct route_thread *thread)
+{
+	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
+	const struct dispatch_chain *chain;
+	uint16_t id;
+
+	if (!dispatch_algorithm_is_pure(algorithm))
+		return 0;
+	chain = dispatch_chain_find(view, set);
+	if (chain == NULL || chain->count != 1)
+		return 0;
+	id = primary(chain->version[0], algorithm, hash);
+	if (id == 0 || !dispatch_is_up(d, id) ||
+		thread->now_ns < atomic_load_explicit(&d->disturbed_until, memory_order_acquire))
+		return 0;
+	dispatch_selected(&d->worker[thread->index], id);
+	return id;
 }
 
 uint16_t dispatch_choose(struct dispatch *d, const struct dispatch_choice *c)

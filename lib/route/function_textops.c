@@ -71,28 +71,34 @@ FUNCTION_CHECK(check_is_method)
 }
 _Static_assert(SIP_METHOD_COUNT <= 32, "methods are bits of a uint32_t");
 
+/* Whether the list names a method by its text. */
+static bool names_method(struct str list, struct str text)
+{
+	struct str token;
+
+	while (next_token(&list, '|', &token))
+		if (str_eq(token, text))
+			return true;
+	return false;
+}
+
 FUNCTION_RUN(run_is_method)
 {
 	const struct methods *m = args->data;
-	struct str text = sip_text(ctx->buf, ctx->msg.method_text);
-	struct str rest, token;
+	struct sip_span text = ctx->msg.method_text;
 	unsigned method = ctx->msg.method;
 
 	if (ctx->msg.is_response) {
 		if (!sip_msg_cseq(&ctx->msg, ctx->buf))
 			return ROUTE_FALSE;
 		method = ctx->msg.cseq_method;
-		text = sip_text(ctx->buf, ctx->msg.cseq_method_text);
+		text = ctx->msg.cseq_method_text;
 	}
-	if (m != NULL && method != SIP_METHOD_OTHER)
+	if (m == NULL)
+		return truth(names_method(args->v[0].s, sip_text(ctx->buf, text)));
+	if (method != SIP_METHOD_OTHER)
 		return truth((m->known >> method & 1) != 0);
-	if (m != NULL && !m->others)
-		return ROUTE_FALSE;
-	rest = m != NULL ? m->list : args->v[0].s;
-	while (next_token(&rest, '|', &token))
-		if (str_eq(token, text))
-			return ROUTE_TRUE;
-	return ROUTE_FALSE;
+	return truth(m->others && names_method(m->list, sip_text(ctx->buf, text)));
 }
 
 /* ---- has_body ---- */
