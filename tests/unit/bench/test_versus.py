@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the comparison reads: messages from the program that writes them, CPU time from /proc, ratios from windows."""
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -64,12 +65,70 @@ def window(received, system_ns, own_ns):
     return {"received": received, "sent": received, "lost": 0, "ns": 10**9, "system_ns": system_ns, "own_ns": own_ns, "others_ns": 0}
 
 
+def ring(median):
+    return Row("dispatch", "messages_per_second", "1/s", median / 2, median, median * 2, "ring", "", "")
+
+
 def test_ratios_are_of_neighbouring_windows():
     found = {"kamailio": [window(100, 1000, 800), window(100, 2000, 1600)],
              "siplane_af_xdp": [window(300, 1000, 900), window(300, 1500, 900)], "forwarder": [window(400, 1000, 900)] * 2}
-    ring = Row("dispatch", "messages_per_second", "1/s", 1e9, 2e9, 3e9, "ring", "", "")
-    rows = {r.metric: r for r in versus.ratios(Context("versus"), found, ring)}
+    rows = {r.metric: r for r in versus.ratios(Context("versus"), [found], [ring(2e9), ring(4e9)], "as it runs")}
     assert (rows["ratio_af_xdp"].min, rows["ratio_af_xdp"].max) == (pytest.approx(3), pytest.approx(4))
-    # the median of Kamailio's own rate of two windows is the greater one
-    assert rows["ratio_ring"].median == pytest.approx(2e9 / (1e9 * 100 / 800))
     assert rows["ratio_forwarder"].min == pytest.approx(4)
+    own = (1e9 * 100 / 800 + 1e9 * 100 / 1600) / 2
+    assert rows["ratio_ring"].median == pytest.approx(3e9 / own) and "as it runs" in rows["ratio_ring"].note
+
+
+def test_a_machine_that_slows_down_does_not_change_the_ratio_without_io():
+    """Each block of windows is set against the runs at both its ends."""
+    speeds = [1, 0.5, 0.25, 0.125]
+    blocks = [{"kamailio": [window(100, 1000, 1000 / s)] * 3} for s in [(a + b) / 2 for a, b in zip(speeds, speeds[1:])]]
+    r = next(versus.ratios(Context("versus"), blocks, [ring(2e9 * s) for s in speeds], ""))
+    assert r.min == pytest.approx(r.max) == pytest.approx(20)
+
+
+def test_the_rate_without_io_is_of_all_runs():
+    r = next(versus.rows_of_systems(Context("versus"), {}, [ring(1.0), ring(3.0), ring(4.0), ring(2.0)], ""))
+    assert (r.min, r.median, r.max) == (0.5, 2.5, 8.0)
+
+
+class Still:
+    """A pair that is paused between its windows."""
+
+    def __init__(self, log, name):
+        self.log, self.name, self.runs = log, name, True
+
+    def ask(self, command):
+        assert self.runs
+
+    def pause(self):
+        self.runs = False
+
+    def resume(self):
+        self.runs = True
+
+    def window(self, seconds, send_ns):
+        self.log.append(self.name)
+        return {**window(10, 100, 100), "strange": 0, "answers": 0}
+
+
+def test_dispatch_runs_before_between_and_behind_while_all_systems_stand_still():
+    log = []
+    pairs = {name: Still(log, name) for name in ("kamailio", "forwarder")}
+
+    def run():
+        assert not any(p.runs for p in pairs.values())
+        log.append("ring")
+        return ring(1.0)
+    blocks, rings = versus.measure(Context("versus", 0.1), pairs, 0, run)
+    assert len(blocks) == versus.BLOCKS and len(rings) == versus.BLOCKS + 1
+    turn = ["kamailio", "forwarder"] * versus.ROUNDS_MIN
+    assert log == ["ring", *(turn + ["ring"]) * versus.BLOCKS]
+
+
+def test_the_note_says_how_kamailio_was_tuned():
+    said = versus.kamailio_as_it_runs() if shutil.which("kamailio") else f"-x fm -X fm {versus.KAMAILIO_CONFIG}"
+    config = (versus.ROOT / "conf/bench-kamailio.cfg").read_text()
+    assert "-x fm -X fm" in said
+    for word in ("mem_join = 0", 'modparam("rr", "append_fromtag", 0)', "children = 1", "disable_tcp = yes"):
+        assert word in config
