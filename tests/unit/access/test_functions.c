@@ -63,15 +63,41 @@ static struct route_value int_value(int64_t i)
 	return (struct route_value){.type = ROUTE_INT, .i = i};
 }
 
+/* What check() says of constant arguments, and what it prepares of them. */
+static int prepare(const struct route_function *f, unsigned n, const struct route_value *v,
+	struct route_report *report, void **data)
+{
+	struct route_place place = {.file = "cfg", .line = 1, .column = 1};
+	struct route_arg arg[ROUTE_ARGS_MAX] = {0};
+
+	*data = NULL;
+	for (unsigned i = 0; i < n; i++)
+		arg[i] = (struct route_arg){
+			.constant = v[i].type != ROUTE_NULL, .value = v[i], .place = place};
+	return f->check != NULL ? f->check(room, NULL, arg, n, &place, report, data) : 0;
+}
+
+/* Calls with arguments of the message, and with the same as constants, where they may be. */
 static int32_t call(const struct route_module *module, const char *name, unsigned n,
 	const struct route_value *v)
 {
 	const struct route_function *f = function(module, name);
+	struct route_report *report = route_report_create();
 	struct route_args args = {.v = v, .n = n, .room = room};
+	int32_t result;
+	void *data;
 
 	assert_true(n >= f->args_min && n <= f->args_max);
 	assert_int_equal(f->path, ROUTE_PATH_FAST);
-	return f->run(&ctx, &args);
+	result = f->run(&ctx, &args);
+	if (prepare(f, n, v, report, &data) == 0) {
+		args.data = data;
+		assert_int_equal(f->run(&ctx, &args), result);
+		if (f->free_data != NULL)
+			f->free_data(data);
+	}
+	route_report_destroy(report);
+	return result;
 }
 
 static int check(const struct route_module *module, const char *name, unsigned n,
@@ -79,16 +105,12 @@ static int check(const struct route_module *module, const char *name, unsigned n
 {
 	const struct route_function *f = function(module, name);
 	struct route_report *report = route_report_create();
-	struct route_place place = {.file = "cfg", .line = 1, .column = 1};
-	struct route_arg arg[ROUTE_ARGS_MAX] = {0};
-	void *data = NULL;
-	int err;
+	void *data;
+	int err = prepare(f, n, v, report, &data);
 
-	for (unsigned i = 0; i < n; i++)
-		arg[i] = (struct route_arg){
-			.constant = v[i].type != ROUTE_NULL, .value = v[i], .place = place};
-	err = f->check != NULL ? f->check(room, NULL, arg, n, &place, report, &data) : 0;
 	assert_int_equal(err != 0, route_report_errors(report) == 1);
+	if (f->free_data != NULL)
+		f->free_data(data);
 	route_report_destroy(report);
 	return err;
 }
