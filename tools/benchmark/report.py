@@ -112,7 +112,7 @@ def targets(rows):
 def machine(rows):
     """What the rows themselves say, and the kernel of the machine that writes the report."""
     builds = dict.fromkeys(r.note for r in rows if r.case == "dispatch" and r.metric == "messages_per_second" and r.note)
-    return [f"* CPU: {', '.join(dict.fromkeys(r.cpu for r in rows if r.cpu))}", f"* kernel: Linux {platform.release()}",
+    return [f"* CPU: {', '.join(dict.fromkeys(r.cpu for r in rows if r.cpu and not r.is_reference))}", f"* kernel: Linux {platform.release()}",
             *(f"* build: {b}" for b in builds)]
 
 
@@ -123,7 +123,7 @@ def table(rows, words):
         return [f"({case}: {MISSING})"]
     lines = ["| metric | unit | least | median | greatest | device | |", "|---|---|--:|--:|--:|---|---|"]
     return lines + [f"| `{r.metric}` | {r.unit} | {row.number(r.min)} | {row.number(r.median)} | {row.number(r.max)} | {r.device} | "
-                    f"{r.note.replace('|', ' ')} |" for r in found]
+                    f"{r.remark.replace('|', ' ')} |" for r in found]
 
 
 def block(name, rows):

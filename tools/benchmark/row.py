@@ -4,6 +4,7 @@ import dataclasses
 import json
 import statistics
 
+REFERENCE = "reference_"
 KEYS = ("case", "metric", "unit", "min", "median", "max", "device", "cpu", "note")
 
 
@@ -27,6 +28,16 @@ class Row:
     @property
     def variant(self):
         return self.metric.partition("/")[2]
+
+    @property
+    def is_reference(self):
+        """A figure of others, to compare with; its `cpu` is another machine."""
+        return self.metric.startswith(REFERENCE)
+
+    @property
+    def remark(self):
+        """What a table says of it: where its machine is not the one that the table names, that too."""
+        return f"{self.note}; {self.cpu}" if self.is_reference else self.note
 
     def json(self):
         return json.dumps({k: getattr(self, k) for k in KEYS}, ensure_ascii=False)
@@ -74,10 +85,11 @@ def number(value):
 
 def table(rows):
     """The rows of one case as lines of text: devices and CPUs once above, then a line a metric."""
+    ours = [r for r in rows if not r.is_reference]
     lines = [f"{what}: {', '.join(found)}" for what, found in (
-        ("device", sorted({r.device for r in rows if r.device})), ("cpu", sorted({r.cpu for r in rows if r.cpu}))) if found]
+        ("device", sorted({r.device for r in ours if r.device})), ("cpu", sorted({r.cpu for r in ours if r.cpu}))) if found]
     cells = [("metric", "unit", "min", "median", "max", "note")]
-    cells += [(r.metric, r.unit, number(r.min), number(r.median), number(r.max), r.note) for r in rows]
+    cells += [(r.metric, r.unit, number(r.min), number(r.median), number(r.max), r.remark) for r in rows]
     width = [max(len(c[i]) for c in cells) for i in range(5)]
     for c in cells:
         left = [c[0].ljust(width[0]), c[1].ljust(width[1]), *(c[i].rjust(width[i]) for i in (2, 3, 4)), c[5]]

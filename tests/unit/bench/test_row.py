@@ -76,3 +76,14 @@ def test_the_table_says_device_and_cpu_once_and_aligns_its_columns():
 
 def test_devices_that_differ_are_all_named():
     assert row.table([made(), made(device="memif")])[0] == "device: memif, ring"
+
+
+def reference():
+    return made(case="parse", metric="reference_ns_per_message/picohttpparser/l1", cpu="another machine", note="from a book")
+
+
+def test_a_reference_names_its_machine_beside_its_source_and_not_above():
+    lines = row.table([made(), reference()])
+    assert "another machine" not in "".join(line for line in lines if line.startswith("cpu"))
+    assert lines[-1].rstrip().endswith("from a book; another machine")
+    assert not made().is_reference and reference().is_reference

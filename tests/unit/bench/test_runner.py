@@ -2,6 +2,7 @@
 """The command line of tools/bench: what is refused, how cases end, what goes where."""
 import io
 import json
+import pathlib
 import sys
 
 import pytest
@@ -136,3 +137,17 @@ def test_progress_is_a_line_at_the_begin_and_each_ten_seconds_where_there_is_no_
         now[0] = float(second)
         progress.say("at work")
     assert out.getvalue().splitlines() == ["at work (0 s)", "at work (10 s)", "at work (20 s)"]
+
+
+def test_other_parsers_stand_beside_ours(monkeypatch):
+    here = context.Context("parse", progress=context.Progress(io.StringIO()))
+    measured = here.row("ns_per_message/812", "ns", [80.0], "memory")
+    monkeypatch.setattr(here, "build", lambda *targets: pathlib.Path("none"))
+    monkeypatch.setattr(here, "rows_of", lambda command: [measured])
+    first, *others = cases.load("parse").run(here)
+    assert first == measured and any(r.variant.startswith("picohttpparser/") for r in others)
+    for r in others:
+        assert r.is_reference and r.cpu != here.cpu and r.case == "parse" and r.min <= r.median <= r.max
+        assert "not of this run" in r.note and row.parse(r.json()) == r
+    monkeypatch.setattr(here, "case", "dispatch")
+    assert list(cases.load("dispatch").run(here)) == [measured]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cases of tests/bench/bench: one process, which feeds itself and prints its rows."""
+from .. import references
 
 SUMMARIES = {
-    "parse": "header index and check of a message, with each scanner, as sets grow out of the caches",
+    "parse": "header index and check of a message, with each scanner, as sets grow out of the caches; other parsers beside",
     "dispatch": "one worker forwards INVITEs of 600 to 900 bytes, ring to ring; messages of others beside",
     "response": "one worker verifies and forwards 180 and 200",
     "indialog": "one worker forwards ACK, BYE and re-INVITE by their Route, both ways",
@@ -24,3 +25,5 @@ class Case:
     def run(self, context):
         build = context.build("tests/bench/bench")
         yield from context.rows_of([build / "tests/bench/bench", self.name, "--json", "--seconds", context.seconds])
+        if self.name == "parse":
+            yield from references.parsers()
