@@ -9,6 +9,7 @@ import pytest
 
 from benchmark import __main__ as runner
 from benchmark import cases, context, row
+from benchmark.cases import self_fed
 
 
 class Case:
@@ -151,3 +152,11 @@ def test_other_parsers_stand_beside_ours(monkeypatch):
         assert "not of this run" in r.note and row.parse(r.json()) == r
     monkeypatch.setattr(here, "case", "dispatch")
     assert list(cases.load("dispatch").run(here)) == [measured]
+
+
+def test_two_workers_want_two_cpus(monkeypatch):
+    here = context.Context("scale", progress=context.Progress(io.StringIO()))
+    monkeypatch.setattr(here, "build", lambda *targets: pathlib.Path("none"))
+    monkeypatch.setattr(self_fed.os, "sched_getaffinity", lambda pid: {3})
+    with pytest.raises(context.Skipped, match="two CPUs"):
+        list(cases.load("scale").run(here))

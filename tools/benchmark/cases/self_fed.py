@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cases of tests/bench/bench: one process, which feeds itself and prints its rows."""
+import os
+
 from .. import references
+from ..context import Skipped
 
 SUMMARIES = {
     "parse": "header index and check of a message, with each scanner, as sets grow out of the caches; other parsers beside",
@@ -23,6 +26,8 @@ class Case:
         self.SUMMARY = SUMMARIES[name]
 
     def run(self, context):
+        if self.name == "scale" and len(os.sched_getaffinity(0)) < 2:
+            raise Skipped("two CPUs are needed, one for each worker")
         build = context.build("tests/bench/bench")
         yield from context.rows_of([build / "tests/bench/bench", self.name, "--json", "--seconds", context.seconds])
         if self.name == "parse":
