@@ -200,7 +200,7 @@ def versus(rows):
     for i, (r, _, colour) in enumerate(found):
         times = ratio.get(r.variant.removeprefix("siplane_"))
         # Without I/O it is set against Kamailio's own CPU time, which is less than that of the box.
-        whose = " its own CPU" if r.variant == "siplane_ring" else ""
+        whose = " own CPU time" if r.variant == "siplane_ring" else ""
         text = f'"{big(r.median)}\\n{times:.1f} ×{whose}"' if times else quoted(big(r.median))
         lines.append((i, r.median / 1e6, text, colour.replace("#", "0x")))
     tics = ", ".join(f'"{tic(label)}" {i}' for i, (_, label, _) in enumerate(found))

@@ -53,7 +53,7 @@ def test_draws_all_with_texts_of_any_kind(tmp_path):
 def test_the_bar_without_io_says_what_its_ratio_is_of():
     rows = ALL + [row("versus", "messages_per_cpu_second/siplane_ring", 1.4e6), row("versus", "ratio_ring", 9.0)]
     text = "\n".join(plot.versus(rows))
-    assert '9.0 × its own CPU"' in text and '3.0 ×"' in text
+    assert '9.0 × own CPU time"' in text and '3.0 ×"' in text
 
 
 def test_no_gnuplot_is_an_error(tmp_path, monkeypatch):
