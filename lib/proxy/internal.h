@@ -307,6 +307,7 @@ enum state_flag {
 	STATE_RPORT = 1 << 15,        /* force_rport() */
 	STATE_LOCAL_RPORT = 1 << 16,  /* add_local_rport() */
 	STATE_MAX_FORWARDS = 1 << 17, /* max_forwards is what leaves */
+	STATE_ROUTES_GONE = 1 << 18,  /* no Route value stays, of lists that a walk could read */
 	STATE_VERIFIED = 1 << 19,     /* the source has proven that it receives at its address */
 	STATE_REPLIED = 1 << 20,      /* the script chose the reply */
 	STATE_WRITTEN = 1 << 22, /* our edits are in ctx->edits: a second attempt at writing only
@@ -424,16 +425,31 @@ bool proxy_route_set_remains(struct route_ctx *ctx);
 void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx);
 /* Edits that leave of the Route headers, where there are any, what 16.4 and 16.6 step 6 want. */
 void proxy_route_set_write(struct route_ctx *ctx);
+#define ROUTE_GONE_MAX 4
+/*
+ * The same where values are taken from the top and nothing else is changed: what is to be deleted,
+ * in the order of its offsets. Returns how many pieces, -1 where that is not all or they are too
+ * many.
+ */
+int proxy_route_set_gone(
+	struct route_ctx *ctx, const struct sockets *s, struct sip_span gone[ROUTE_GONE_MAX]);
 /* Whether a URI is us. */
 bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri);
 
 /* What may stand in a URI's parameter as it is (RFC 3261 25.1 paramchar, without escapes). */
 extern const bool proxy_paramchar[256];
+/* The end of such characters from `at` to `end` at most, in a text of `len`. */
+uint32_t proxy_paramchars(const char *buf, uint32_t len, uint32_t at, uint32_t end);
 /* What stands before the URI in a socket's `record`. */
 #define RECORD_NAME_LEN (sizeof("Record-Route: <") - 1)
-/* Adds our Record-Route at `off`. */
-void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
-	const struct sockets *s, unsigned out_listener);
+/* Where our Record-Route goes: above the others, else below the Vias. */
+uint32_t proxy_record_route_place(const struct sip_msg *msg);
+/* The most that it takes. */
+uint32_t proxy_record_route_room(
+	struct route_ctx *ctx, const struct sockets *s, unsigned out_listener);
+/* Writes it; returns its end. */
+char *proxy_record_route_put(char *at, struct proxy *p, struct route_ctx *ctx,
+	const struct keys *keys, const struct sockets *s, unsigned out_listener);
 
 /* ---- forward.c ---- */
 

@@ -6,6 +6,8 @@
  */
 #include "proxy/internal.h"
 
+#include <immintrin.h>
+
 /* RFC 3261 25.1, paramchar without escapes. */
 const bool proxy_paramchar[256] = {
 	['a' ... 'z'] = true,
@@ -29,15 +31,44 @@ const bool proxy_paramchar[256] = {
 	['$'] = true,
 };
 
-/* Whether a From tag can stand in a URI parameter as it is. */
-static bool tag_fits_uri(struct str tag)
+/*
+ * The end of what may stand in a URI's parameter as it is, from `at` to `end` at most. A character
+ * is one where the row of its lower half has the bit of its upper half.
+ */
+uint32_t proxy_paramchars(const char *buf, uint32_t len, uint32_t at, uint32_t end)
 {
-	if (tag.len == 0 || tag.len >= HOST_MAX)
-		return false;
-	for (uint32_t i = 0; i < tag.len; i++)
-		if (!proxy_paramchar[(uint8_t)tag.s[i]])
-			return false;
-	return true;
+	const __m128i rows = _mm_setr_epi8((char)0xa8, (char)0xfc, (char)0xf8, (char)0xf8,
+			      (char)0xfc, (char)0xf8, (char)0xfc, (char)0xfc, (char)0xfc,
+			      (char)0xfc, (char)0xfc, (char)0x74, (char)0x50, (char)0x74,
+			      (char)0xd4, (char)0x74),
+		      bits = _mm_setr_epi8(
+			      1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0);
+
+	for (; at + 16 <= len && at < end; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(buf + at));
+		__m128i upper = _mm_and_si128(_mm_srli_epi16(v, 4), _mm_set1_epi8(15));
+		__m128i both =
+			_mm_and_si128(_mm_shuffle_epi8(rows, v), _mm_shuffle_epi8(bits, upper));
+		unsigned others =
+			(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(both, _mm_setzero_si128()));
+
+		if (others != 0) {
+			at += (unsigned)__builtin_ctz(others);
+			return at < end ? at : end;
+		}
+	}
+	while (at < end && proxy_paramchar[(uint8_t)buf[at]])
+		at++;
+	return at < end ? at : end;
+}
+
+/* Whether a From tag can stand in a URI parameter as it is. */
+static inline bool tag_fits_uri(const struct route_ctx *ctx, struct sip_span tag)
+{
+	uint32_t end = tag.off + tag.len;
+
+	return tag.len != 0 && tag.len < HOST_MAX &&
+	       proxy_paramchars(ctx->buf, ctx->msg.len, tag.off, end) == end;
 }
 
 /* Whether a value is anything but a listener's usual one. */
@@ -116,53 +147,60 @@ static unsigned values_of(
 		       : 1;
 }
 
-/* Above the other Record-Routes, else below the Vias. */
-static uint32_t place_in(const struct sip_msg *msg)
+uint32_t proxy_record_route_place(const struct sip_msg *msg)
 {
 	if (sip_msg_has(msg, SIP_HEADER_RECORD_ROUTE))
 		return msg->header[msg->first[SIP_HEADER_RECORD_ROUTE]].name;
 	return sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]);
 }
 
-void proxy_record_route_write(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
-	const struct sockets *s, unsigned out_listener)
+/* The dialog's tag so far. */
+static inline struct sip_span from_tag(struct route_ctx *ctx)
 {
-	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
-	struct sip_span tag_at = from != NULL ? from->tag : (struct sip_span){0, 0};
-	struct str tag = sip_text(ctx->buf, tag_at), params = STR_NONE;
+
+	return from != NULL ? from->tag : (struct sip_span){0, 0};
+}
+
+uint32_t proxy_record_route_room(
+	struct route_ctx *ctx, const struct sockets *s, unsigned out_listener)
+{
 	unsigned values = values_of(ctx, s, out_listener);
-	/* The first faces where the request goes to. */
 	const struct socket *to = &s->socket[out_listener],
 			    *back = &s->socket[values == 2 ? ctx->origin.listener : out_listener];
-	uint32_t room;
-	char *at, *same;
 
-	if (state->rr_params.space != ROUTE_SPACE_NONE)
-		params = route_text_str(ctx, state->rr_params);
-	room = base_room(ctx, to, 0) + base_room(ctx, back, values - 1) +
-	       2 * (uint32_t)(ROUTE_TOKEN_LEN + sizeof(";ftag=;r2=on>\r\n") + tag.len + params.len);
-	at = sip_edit_begin(&ctx->edits, room);
-	if (at == NULL)
-		return;
-	at = put_base(at, ctx, to, 0);
+	return base_room(ctx, to, 0) + base_room(ctx, back, values - 1) +
+	       2 * (uint32_t)(ROUTE_TOKEN_LEN + sizeof(";ftag=;r2=on>\r\n") + from_tag(ctx).len +
+			      proxy_state(ctx)->rr_params.len);
+}
+
+char *proxy_record_route_put(char *at, struct proxy *p, struct route_ctx *ctx,
+	const struct keys *keys, const struct sockets *s, unsigned out_listener)
+{
+	const struct proxy_state *state = proxy_state(ctx);
+	struct sip_span tag = from_tag(ctx);
+	unsigned values = values_of(ctx, s, out_listener);
+	char *same;
+
+	/* The first faces where the request goes to. */
+	at = put_base(at, ctx, &s->socket[out_listener], 0);
 	same = at;
-	proxy_route_token_write(keys, proxy_call_id_digest(p, ctx), ctx->buf, tag_at, at);
+	proxy_route_token_write(keys, proxy_call_id_digest(p, ctx), ctx->buf, tag, at);
 	at += ROUTE_TOKEN_LEN;
-	if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(tag)) {
+	if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(ctx, tag)) {
 		at = put_lit(at, ";ftag=");
-		at = put_str(at, tag);
+		at = put_str(at, sip_text(ctx->buf, tag));
 	}
-	if (params.len != 0)
-		at = put_str(at, params);
+	if (state->rr_params.space != ROUTE_SPACE_NONE)
+		at = put_str(at, route_text_str(ctx, state->rr_params));
 	if (values == 2)
 		at = put_lit(at, ";r2=on");
 	at = put_lit(at, ">\r\n");
 	if (values == 2) {
 		uint32_t len = (uint32_t)(at - same);
 
-		at = put_base(at, ctx, back, 1);
+		at = put_base(at, ctx, &s->socket[ctx->origin.listener], 1);
 		at = put_padded(at, same, len);
 	}
-	sip_edit_end(&ctx->edits, place_in(&ctx->msg), 0, SIP_EDIT_FIRST, at);
+	return at;
 }

@@ -6,37 +6,117 @@
  */
 #include "proxy/internal.h"
 
+/* What we write into our Record-Route's URI, as far as it is wanted here. */
+struct own_params {
+	struct sip_span token; /* its value; absent where there is none */
+	bool r2;               /* one half of two */
+};
+
+/* A Route value that is us. */
+struct ours {
+	struct sip_span params; /* of its URI */
+	struct own_params own;
+	int listener; /* that it names, -1 for an alias */
+};
+
 /*
- * Steps through the values of all Route headers as the address parser reads them, which is the
- * quicker way and knows the first one already. What it cannot read ends the walk with `failed`: a
- * list may have commas too many, and a value that nobody wants may be anything, so such lists are
- * taken apart by their commas alone.
+ * Steps through the values of all Route headers. Those that we wrote, letter by letter, as most are
+ * when they come back, are known by that and need no parsing; the others are read by the address
+ * parser. What it cannot read ends the walk with `failed`: a list may have commas too many, and a
+ * value that nobody wants may be anything, so such lists are taken apart by their commas alone.
  */
 struct walk {
 	struct route_ctx *ctx;
+	const struct sockets *s;    /* NULL: our own values are read like others */
 	const struct sip_header *h; /* of the value in hand; NULL before the first */
-	struct sip_address address; /* the value in hand */
+	struct sip_address address; /* the value in hand; of one of ours `value`, `uri`, `next` */
+	unsigned n;                 /* values so far */
 	bool failed;
+	bool as_written; /* `ours` says what the value in hand is */
+	struct ours ours;
 };
+
+/* Whose writing a value is compared with. */
+#define LISTENERS_TRIED 8
+
+/* What ends a value of ours behind its URI: the end of the list, or a comma and another value. */
+static bool ends_value(const char *buf, uint32_t at, uint32_t end, uint32_t *next)
+{
+	*next = 0;
+	if (at == end)
+		return true;
+	if (buf[at] != ',')
+		return false;
+	for (at++; at < end && str_is_lws(buf[at]); at++)
+		;
+	*next = at;
+	return at < end;
+}
+
+/* Whether the list's first value is one that we wrote for this listener. Behind the token stand at
+ * most ftag and r2. */
+static bool written_for(const struct socket *k, struct walk *w, struct sip_span list)
+{
+	const char *buf = w->ctx->buf;
+	uint32_t len = w->ctx->msg.len, end = list.off + list.len, next,
+		 base = k->record_len - (uint32_t)(RECORD_NAME_LEN - 1), at = list.off + base,
+		 token;
+	bool r2 = false;
+
+	if (list.len <= base + ROUTE_TOKEN_LEN ||
+		memcmp(buf + list.off, k->record + RECORD_NAME_LEN - 1, base) != 0 ||
+		k->listener.transport != SIP_TRANSPORT_UDP)
+		return false;
+	token = at;
+	at = proxy_paramchars(buf, len, at, end);
+	if (at - token != ROUTE_TOKEN_LEN)
+		return false;
+	if (end - at > 6 && memcmp(buf + at, ";ftag=", 6) == 0) {
+		next = proxy_paramchars(buf, len, at + 6, end);
+		if (next == at + 6)
+			return false;
+		at = next;
+	}
+	if (end - at > 6 && memcmp(buf + at, ";r2=on", 6) == 0) {
+		at += 6;
+		r2 = true;
+	}
+	if (at == end || buf[at] != '>' || !ends_value(buf, at + 1, end, &next))
+		return false;
+	w->address.value = (struct sip_span){list.off, at + 1 - list.off};
+	w->address.uri = (struct sip_span){list.off + 1, at - list.off - 1};
+	w->address.next = next;
+	w->ours.params = w->address.uri;
+	w->ours.params.off += k->sip_len + 1u;
+	w->ours.params.len -= k->sip_len + 1u;
+	w->ours.own.token = (struct sip_span){token, ROUTE_TOKEN_LEN};
+	w->ours.own.r2 = r2;
+	w->ours.listener = k->named;
+	return true;
+}
+
+static bool is_as_written(struct walk *w, struct sip_span list)
+{
+	for (unsigned k = 0; w->s != NULL && k < w->s->count && k < LISTENERS_TRIED; k++)
+		if (proxy_sockets_has(w->s, k) && written_for(&w->s->socket[k], w, list))
+			return true;
+	return false;
+}
 
 static bool walk_next(struct walk *w)
 {
 	struct sip_msg *msg = &w->ctx->msg;
 	const struct sip_address *top;
 	struct sip_span rest;
+	bool first = w->h == NULL;
 
-	if (w->h == NULL) {
+	if (first) {
 		if (!sip_msg_has(msg, SIP_HEADER_ROUTE))
 			return false;
 		w->h = &msg->header[msg->first[SIP_HEADER_ROUTE]];
-		top = sip_msg_route(msg, w->ctx->buf);
-		w->failed = top == NULL;
-		if (top != NULL)
-			w->address = *top;
-		return top != NULL;
-	}
-	rest = sip_header_value(w->h);
-	if (w->address.next != 0) {
+		rest = sip_header_value(w->h);
+	} else if (w->address.next != 0) {
+		rest = sip_header_value(w->h);
 		rest.len -= w->address.next - rest.off;
 		rest.off = w->address.next;
 	} else {
@@ -45,8 +125,35 @@ static bool walk_next(struct walk *w)
 		w->h = &msg->header[w->h->next];
 		rest = sip_header_value(w->h);
 	}
-	w->failed = sip_address_parse(w->ctx->buf, rest, &w->address) != 0;
+	w->as_written = is_as_written(w, rest);
+	if (w->as_written) {
+		w->n++;
+		return true;
+	}
+	if (first) {
+		top = sip_msg_route(msg, w->ctx->buf);
+		w->failed = top == NULL;
+		if (top != NULL)
+			w->address = *top;
+	} else {
+		w->failed = sip_address_parse(w->ctx->buf, rest, &w->address) != 0;
+	}
+	w->n += !w->failed;
 	return !w->failed;
+}
+
+/* Goes on to the n-th value (from 0); false where there is none that can be read. */
+static bool walk_to(struct walk *w, unsigned n)
+{
+	while (w->n <= n && walk_next(w))
+		;
+	return w->n > n;
+}
+
+/* Whether nothing stands behind the value in hand. */
+static bool walk_is_at_end(const struct walk *w)
+{
+	return w->h != NULL && !w->failed && w->address.next == 0 && w->h->next == SIP_HEADER_NONE;
 }
 
 static bool take(const char *buf, const struct sip_address *address, struct route_value_at *out)
@@ -83,13 +190,12 @@ static bool value_by_commas(
 bool proxy_route_set_at(struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out)
 {
 	struct walk w = {.ctx = ctx};
-	unsigned i = 0;
 
-	while ((last || i <= n) && i <= SIP_VALUES_MAX && walk_next(&w))
-		i++;
-	if (w.failed || i > SIP_VALUES_MAX)
+	while ((last || w.n <= n) && w.n <= SIP_VALUES_MAX && walk_next(&w))
+		;
+	if (w.failed || w.n > SIP_VALUES_MAX)
 		return value_by_commas(ctx, n, last, out);
-	return (last ? i != 0 : i > n) && take(ctx->buf, &w.address, out);
+	return (last ? w.n != 0 : w.n > n) && take(ctx->buf, &w.address, out);
 }
 
 static unsigned count_by_commas(const struct route_ctx *ctx)
@@ -112,17 +218,14 @@ static unsigned count_values(struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	struct walk w = {.ctx = ctx};
-	unsigned n = 0;
 
 	if ((state->flags & STATE_ROUTES) != 0)
 		return state->routes;
-	while (n <= SIP_VALUES_MAX && walk_next(&w))
-		n++;
-	if (w.failed)
-		n = count_by_commas(ctx);
-	state->routes = (uint16_t)n;
+	while (w.n <= SIP_VALUES_MAX && walk_next(&w))
+		;
+	state->routes = (uint16_t)(w.failed ? count_by_commas(ctx) : w.n);
 	state->flags |= STATE_ROUTES;
-	return n;
+	return state->routes;
 }
 
 bool proxy_route_set_remains(struct route_ctx *ctx)
@@ -130,7 +233,7 @@ bool proxy_route_set_remains(struct route_ctx *ctx)
 	const struct proxy_state *state = proxy_state(ctx);
 	unsigned gone = state->pop + ((state->flags & STATE_POP_LAST) != 0);
 
-	return count_values(ctx) > gone;
+	return (state->flags & STATE_ROUTES_GONE) == 0 && count_values(ctx) > gone;
 }
 
 static uint16_t default_port(const struct sip_uri *uri)
@@ -149,12 +252,6 @@ bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct 
 	return proxy_sockets_is_myself(
 		s, sip_text(buf, uri->host), default_port(uri), uri->transport);
 }
-
-/* What we write into our Record-Route's URI, as far as it is wanted here. */
-struct own_params {
-	struct sip_span token; /* its value; absent where there is none */
-	bool r2;               /* one half of two */
-};
 
 /* In one pass: the parameters of a URI that has been parsed have neither LWS nor quotes. */
 static struct own_params own_params_of(const char *buf, struct sip_span params)
@@ -210,72 +307,23 @@ static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct own
 	return false;
 }
 
-/* Whose writing a value is compared with. */
-#define LISTENERS_TRIED 8
-
-/* A Route value that is us. */
-struct ours {
-	struct sip_span params; /* of its URI */
-	struct own_params own;
-	int listener; /* that it names, -1 for an alias */
-};
-
-/*
- * Whether a URI is one that we wrote for this listener, letter by letter, which most are when they
- * come back: then it need not be parsed. Behind the token stand at most ftag and r2.
- */
-static bool as_written(
-	const struct socket *k, const char *buf, struct sip_span uri, struct ours *out)
+/* The n-th Route value, where it is us. The walk has not passed it. */
+static bool ours_at(struct walk *w, unsigned n, struct ours *out)
 {
-	uint32_t base = k->record_len - (uint32_t)RECORD_NAME_LEN, at = uri.off + base,
-		 end = uri.off + uri.len;
-	bool r2 = false;
-
-	if (k->listener.transport != SIP_TRANSPORT_UDP || uri.len < base + ROUTE_TOKEN_LEN ||
-		memcmp(buf + uri.off, k->record + RECORD_NAME_LEN, base) != 0)
-		return false;
-	out->own.token = (struct sip_span){at, ROUTE_TOKEN_LEN};
-	for (unsigned i = 0; i < ROUTE_TOKEN_LEN; i++)
-		if (!proxy_paramchar[(uint8_t)buf[at + i]])
-			return false;
-	at += ROUTE_TOKEN_LEN;
-	if (end - at > 6 && memcmp(buf + at, ";ftag=", 6) == 0 &&
-		proxy_paramchar[(uint8_t)buf[at + 6]]) {
-		at += 6;
-		while (at < end && proxy_paramchar[(uint8_t)buf[at]])
-			at++;
-	}
-	if (end - at == 6 && memcmp(buf + at, ";r2=on", 6) == 0) {
-		at += 6;
-		r2 = true;
-	}
-	out->params = (struct sip_span){uri.off + k->sip_len + 1, uri.len - k->sip_len - 1};
-	out->own.r2 = r2;
-	out->listener = k->named;
-	return at == end;
-}
-
-/* The n-th Route value, where it is us. */
-static bool ours_at(const struct sockets *s, struct route_ctx *ctx, unsigned n, struct ours *out)
-{
-	struct walk w = {.ctx = ctx};
+	struct route_ctx *ctx = w->ctx;
 	struct route_value_at value;
-	unsigned i = 0;
 
-	while (i <= n && walk_next(&w))
-		i++;
-	for (unsigned k = 0; i > n && k < s->count && k < LISTENERS_TRIED; k++) {
-		if (proxy_sockets_has(s, k) &&
-			as_written(&s->socket[k], ctx->buf, w.address.uri, out))
-			return true;
+	if (walk_to(w, n) && w->as_written) {
+		*out = w->ours;
+		return true;
 	}
 	if (!proxy_route_set_at(ctx, n, false, &value) ||
-		!proxy_uri_is_myself(s, ctx->buf, &value.uri))
+		!proxy_uri_is_myself(w->s, ctx->buf, &value.uri))
 		return false;
 	out->params = value.uri.params;
 	out->own = own_params_of(ctx->buf, value.uri.params);
 	out->listener = proxy_sockets_named(
-		s, sip_text(ctx->buf, value.uri.host), default_port(&value.uri));
+		w->s, sip_text(ctx->buf, value.uri.host), default_port(&value.uri));
 	return true;
 }
 
@@ -290,12 +338,12 @@ static void take_ours(struct route_ctx *ctx, struct sip_span params)
 }
 
 /* The second half of a double Record-Route says which listener faces the other side. */
-static void pop_second_half(const struct sockets *s, struct route_ctx *ctx)
+static void pop_second_half(struct walk *w)
 {
-	struct proxy_state *state = proxy_state(ctx);
+	struct proxy_state *state = proxy_state(w->ctx);
 	struct ours next;
 
-	if (!ours_at(s, ctx, state->pop, &next) || !next.own.r2)
+	if (!ours_at(w, state->pop, &next) || !next.own.r2)
 		return;
 	state->pop++;
 	if (next.listener >= 0)
@@ -337,7 +385,7 @@ static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct soc
 	state->flags |= STATE_ROUTE_VALID | STATE_POP_LAST;
 	ctx->uri = uri_without_headers(&last.uri);
 	if (own.r2 && count_values(ctx) > 1)
-		pop_second_half(s, ctx);
+		pop_second_half(&(struct walk){.ctx = ctx, .s = s});
 	return true;
 }
 
@@ -345,6 +393,7 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	const struct sockets *s = proxy_sockets(p);
+	struct walk w = {.ctx = ctx, .s = s};
 	struct ours top;
 	bool strict;
 
@@ -356,7 +405,7 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 	strict = undo_strict(p, ctx, s);
 	if (strict && count_values(ctx) == (unsigned)state->pop + 1)
 		return; /* the last value was the only one left, and it is the R-URI now */
-	if (!ours_at(s, ctx, state->pop, &top))
+	if (!ours_at(&w, state->pop, &top))
 		return;
 	if (strict && state->route_listener != 0)
 		return; /* both halves are gone already: what stands here is another pass through us
@@ -366,7 +415,9 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 	if (token_valid(p, ctx, &top.own) || proxy_sockets_trusts(s, ctx))
 		state->flags |= STATE_ROUTE_VALID;
 	if (top.own.r2)
-		pop_second_half(s, ctx);
+		pop_second_half(&w);
+	if (!strict && w.n == state->pop && walk_is_at_end(&w))
+		state->flags |= STATE_ROUTES_GONE;
 }
 
 /* Takes out the values from the n-th on, by commas. */
@@ -419,4 +470,37 @@ void proxy_route_set_write(struct route_ctx *ctx)
 	}
 	if (w.failed)
 		write_by_commas(ctx, i, first, count);
+}
+
+int proxy_route_set_gone(
+	struct route_ctx *ctx, const struct sockets *s, struct sip_span gone[ROUTE_GONE_MAX])
+{
+	const struct proxy_state *state = proxy_state(ctx);
+	const struct sip_msg *msg = &ctx->msg;
+	struct walk w = {.ctx = ctx, .s = s};
+	int n = 0;
+
+	/* Mostly none stays, and preprocessing has seen that. */
+	if ((state->flags & STATE_ROUTES_GONE) == 0) {
+		walk_to(&w, state->pop);
+		if (w.failed || w.n < state->pop)
+			return -1;
+	}
+	SIP_MSG_FOREACH (msg, SIP_HEADER_ROUTE, h) {
+		/* Whole lines before the one of the first value that stays. */
+		bool stays = w.n > state->pop && h == w.h;
+		uint32_t from = stays ? h->value : h->name,
+			 to = stays ? w.address.value.off : sip_msg_line_end(msg, h);
+
+		if (n != 0 && gone[n - 1].off + gone[n - 1].len == from) {
+			gone[n - 1].len = to - gone[n - 1].off;
+		} else if (from != to) {
+			if (n == ROUTE_GONE_MAX)
+				return -1;
+			gone[n++] = (struct sip_span){from, to - from};
+		}
+		if (stays)
+			break;
+	}
+	return n;
 }

@@ -1,47 +1,103 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The request that leaves (RFC 3261 16.6): every change is an edit, and the edits are applied once.
+/*
+ * The request that leaves (RFC 3261 16.6). What the proxy changes are a few places in the message,
+ * known before anything is written. Where the script has changed nothing itself, they are written
+ * straight into the buffer that leaves, in the order of their places. Else, and where the buffer
+ * may be too small, they join the script's edits, which are applied once.
  */
 #include "proxy/internal.h"
 
-/* 16.6 step 3. The script may have said more; nothing is decremented twice. */
-static void write_max_forwards(struct route_ctx *ctx)
+/* Changes on their way, one or the other way. */
+struct writing {
+	struct route_ctx *ctx;
+	char *at; /* straight: where the next byte goes, room for all is there; NULL: as edits */
+	uint32_t pos; /* straight: how far the message has been dealt with */
+};
+
+/* What most pieces between two changes are not longer than, and bytes that copying one may touch.
+ */
+#define PIECE 96
+
+/* Bytes of the message that end at `off`, behind which there are PIECE bytes of room. */
+static inline char *put_piece(char *at, const struct route_ctx *ctx, uint32_t from, uint32_t off)
 {
-	const struct proxy_state *state = proxy_state(ctx);
-	const struct sip_msg *msg = &ctx->msg;
-	bool set = (state->flags & STATE_MAX_FORWARDS) != 0;
-	char *at = sip_edit_begin(&ctx->edits, sizeof("Max-Forwards: 255\r\n"));
+	const char *s = ctx->buf + from;
+
+	if (off - from > PIECE || from + PIECE > ctx->msg.len) {
+		memcpy(at, s, off - from);
+	} else {
+		memcpy(at, s, 32);
+		memcpy(at + 32, s + 32, 32);
+		memcpy(at + 64, s + 64, 32);
+	}
+	return at + (off - from);
+}
+
+/* A place for the text, at most `max` bytes, that stands in place of `del` bytes at `off`; or NULL.
+ */
+static inline char *change_begin(struct writing *w, uint32_t off, uint32_t del, uint32_t max)
+{
+	char *at = w->at;
 
 	if (at == NULL)
-		return;
-	if (sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS)) {
-		const struct sip_header *h = &msg->header[msg->first[SIP_HEADER_MAX_FORWARDS]];
+		return sip_edit_begin(&w->ctx->edits, max);
+	at = put_piece(at, w->ctx, w->pos, off);
+	w->pos = off + del;
+	return at;
+}
 
+static inline void change_end(
+	struct writing *w, uint32_t off, uint32_t del, uint16_t order, char *end)
+{
+	if (w->at == NULL)
+		sip_edit_end(&w->ctx->edits, off, del, del != 0 ? SIP_EDIT_REPLACE : order, end);
+	else
+		w->at = end;
+}
+
+/* 16.6 step 3. The script may have said more; nothing is decremented twice. */
+static void write_max_forwards(struct writing *w)
+{
+	struct route_ctx *ctx = w->ctx;
+	const struct proxy_state *state = proxy_state(ctx);
+	const struct sip_msg *msg = &ctx->msg;
+	const struct sip_header *h;
+	bool set = (state->flags & STATE_MAX_FORWARDS) != 0;
+	uint32_t off;
+	char *at;
+
+	if (sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS)) {
+		h = &msg->header[msg->first[SIP_HEADER_MAX_FORWARDS]];
 		if (!sip_msg_max_forwards(&ctx->msg, ctx->buf))
 			return; /* malformed, and let through by who checked */
+		at = change_begin(w, h->value, h->value_len, sizeof("255"));
+		if (at == NULL)
+			return;
 		at = put_number(at, set ? state->max_forwards : (uint16_t)(msg->max_forwards - 1));
-		sip_edit_end(&ctx->edits, h->value, h->value_len, SIP_EDIT_REPLACE, at);
+		change_end(w, h->value, h->value_len, SIP_EDIT_REPLACE, at);
 	} else {
+		off = sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]);
+		at = change_begin(w, off, 0, sizeof("Max-Forwards: 255\r\n"));
+		if (at == NULL)
+			return;
 		at = put_lit(at, "Max-Forwards: ");
 		at = put_number(at, set ? state->max_forwards : MAX_FORWARDS_DEFAULT);
 		at = put_lit(at, "\r\n");
-		sip_edit_end(&ctx->edits,
-			sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]), 0,
-			SIP_EDIT_FIRST, at);
+		change_end(w, off, 0, SIP_EDIT_FIRST, at);
 	}
 }
 
 /* What the layer below does to the Via of the client (18.2.1). */
-static void write_stamp(struct sip_edits *edits, const struct via_stamp *stamp)
+static void write_stamp(struct writing *w, const struct via_stamp *stamp)
 {
 	for (unsigned i = 0; i < stamp->changes; i++) {
-		uint32_t del = stamp->change[i].del;
-		char *at = sip_edit_begin(edits, VIA_CHANGE_MAX);
+		uint32_t off = stamp->change[i].off, del = stamp->change[i].del;
+		char *at = change_begin(w, off, del, VIA_CHANGE_MAX);
 
 		if (at == NULL)
 			return;
 		at = proxy_via_change_put(at, stamp, i);
-		sip_edit_end(edits, stamp->change[i].off, del,
-			del != 0 ? SIP_EDIT_REPLACE : SIP_EDIT_NORMAL, at);
+		change_end(w, off, del, SIP_EDIT_NORMAL, at);
 	}
 }
 
@@ -66,15 +122,18 @@ static void way_back(const struct route_ctx *ctx, const struct sockets *s, struc
 		TOKEN_LEN_MAX)
 
 /* 16.6 step 8. */
-static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
-	const struct sockets *s, const struct socket *from, const struct sip_via *via)
+static void write_vias(struct writing *w, struct proxy *p, const struct keys *keys,
+	const struct sockets *s, const struct socket *from)
 {
+	struct route_ctx *ctx = w->ctx;
 	const struct proxy_state *state = proxy_state(ctx);
+	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	struct via_token token;
 	struct hash128 transaction = proxy_transaction_key(p, ctx);
 	struct via_stamp stamp;
 	struct via_bound bound;
-	char *at = sip_edit_begin(&ctx->edits, VIA_ROOM), *branch, place[TOKEN_PLACE_LEN];
+	uint32_t off = ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name;
+	char *at = change_begin(w, off, 0, VIA_ROOM), *branch, place[TOKEN_PLACE_LEN];
 
 	if (at == NULL)
 		return;
@@ -98,9 +157,8 @@ static void write_vias(struct proxy *p, struct route_ctx *ctx, const struct keys
 	if ((state->flags & STATE_LOCAL_RPORT) != 0)
 		at = put_lit(at, ";rport");
 	at = put_lit(at, "\r\n");
-	sip_edit_end(&ctx->edits, ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name, 0,
-		SIP_EDIT_FIRST, at);
-	write_stamp(&ctx->edits, &stamp);
+	change_end(w, off, 0, SIP_EDIT_FIRST, at);
+	write_stamp(w, &stamp);
 }
 
 /* 16.3 step 4: only what comes back to us as it came is a loop; with another R-URI or Route it is a
@@ -117,53 +175,200 @@ static bool is_loop(
 	       proxy_sockets_at_endpoint(s, &target->ep, target->transport) >= 0;
 }
 
+/* A kind of change and its place, so that they can be put into order. What stands at one place goes
+ * by kind. */
+enum change {
+	CHANGE_VIA,
+	CHANGE_RECORD_ROUTE,
+	CHANGE_MAX_FORWARDS,
+	CHANGE_ROUTE,
+	CHANGE_KINDS = 16
+};
+#define CHANGES_MAX (CHANGE_ROUTE + ROUTE_GONE_MAX)
+static_assert(CHANGES_MAX <= CHANGE_KINDS, "each piece of the Routes is a kind of its own");
+
+struct changes {
+	unsigned count;
+	uint32_t at[CHANGES_MAX]; /* place * CHANGE_KINDS + kind, in order */
+};
+
+static inline void changes_add(struct changes *c, uint32_t place, unsigned kind)
+{
+	uint32_t key = place * CHANGE_KINDS + kind;
+	unsigned i = c->count++;
+
+	for (; i > 0 && c->at[i - 1] > key; i--)
+		c->at[i] = c->at[i - 1];
+	c->at[i] = key;
+}
+
+static uint32_t max_forwards_place(const struct sip_msg *msg)
+{
+	return sip_msg_has(msg, SIP_HEADER_MAX_FORWARDS)
+		       ? msg->header[msg->first[SIP_HEADER_MAX_FORWARDS]].value
+		       : sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]);
+}
+
+/* The start line, from which what stands before it goes, with the Request-URI as it leaves. */
+static void write_start(struct writing *w)
+{
+	struct route_ctx *ctx = w->ctx;
+	struct sip_span was = ctx->msg.uri_text;
+
+	if (w->at == NULL && ctx->msg.start_line.off != 0)
+		sip_edit_delete(&ctx->edits, 0, ctx->msg.start_line.off);
+	w->pos = ctx->msg.start_line.off;
+	if (ctx->uri.space == ROUTE_SPACE_NONE)
+		return;
+	if (w->at == NULL) {
+		sip_edit_replace(&ctx->edits, was.off, was.len, route_ctx_uri(ctx));
+		return;
+	}
+	w->at = put_piece(w->at, ctx, w->pos, was.off);
+	w->at = put_str(w->at, route_ctx_uri(ctx));
+	w->pos = was.off + was.len;
+}
+
+/* All changes, in their order; straight ones have to be. */
+static void write_changes(struct writing *w, struct proxy *p, const struct keys *keys,
+	const struct sockets *s, unsigned listener, const struct sip_span *gone, unsigned pieces)
+{
+	struct route_ctx *ctx = w->ctx;
+	struct changes c = {.count = 0};
+
+	changes_add(&c, ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name, CHANGE_VIA);
+	if ((proxy_state(ctx)->flags & STATE_RR) != 0)
+		changes_add(&c, proxy_record_route_place(&ctx->msg), CHANGE_RECORD_ROUTE);
+	for (unsigned i = 0; i < pieces; i++)
+		changes_add(&c, gone[i].off, CHANGE_ROUTE + i);
+	changes_add(&c, max_forwards_place(&ctx->msg), CHANGE_MAX_FORWARDS);
+	write_start(w);
+	for (unsigned i = 0; i < c.count; i++) {
+		unsigned kind = c.at[i] % CHANGE_KINDS;
+		uint32_t off = c.at[i] / CHANGE_KINDS;
+		char *at;
+
+		switch (kind) {
+		case CHANGE_VIA:
+			write_vias(w, p, keys, s, &s->socket[listener]);
+			break;
+		case CHANGE_RECORD_ROUTE:
+			at = change_begin(w, off, 0,
+				w->at == NULL ? proxy_record_route_room(ctx, s, listener) : 0);
+			if (at != NULL) {
+				at = proxy_record_route_put(at, p, ctx, keys, s, listener);
+				change_end(w, off, 0, SIP_EDIT_FIRST, at);
+			}
+			break;
+		case CHANGE_MAX_FORWARDS:
+			write_max_forwards(w);
+			break;
+		default:
+			at = change_begin(w, off, gone[kind - CHANGE_ROUTE].len, 0);
+			change_end(w, off, gone[kind - CHANGE_ROUTE].len, SIP_EDIT_REPLACE, at);
+			break;
+		}
+	}
+}
+
+/* Bytes that the changes add at most, and that writing them straight may touch behind. */
+static uint32_t straight_growth(struct route_ctx *ctx, const struct sockets *s, unsigned listener)
+{
+	uint32_t growth = VIA_ROOM + 2 * VIA_CHANGE_MAX + sizeof("Max-Forwards: 255\r\n") + PIECE +
+			  PUT_SLACK + ctx->uri.len;
+
+	if ((proxy_state(ctx)->flags & STATE_RR) != 0)
+		growth += proxy_record_route_room(ctx, s, listener);
+	return growth;
+}
+
+/* Whether the changes are all that there is to write, of a shape that write_changes() knows. */
+static inline bool goes_straight(const struct route_ctx *ctx)
+{
+	const struct proxy_state *state =
+		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+
+	return ctx->edits.count == 0 && !ctx->edits.overflow &&
+	       (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0;
+}
+
+/* The listener that it leaves from, or a negative status code. */
+static int choose_listener(
+	const struct route_ctx *ctx, const struct proxy_state *state, const struct sockets *s)
+{
+	const struct route_target *target = &ctx->result.target;
+	int listener =
+		proxy_sockets_choose(s, ctx->origin.listener, target->listener, &target->ep.addr);
+
+	if (listener < 0 || !proxy_sockets_may_send(&s->socket[listener], &target->ep))
+		return -500;
+	return is_loop(ctx, state, s) ? -482 : listener;
+}
+
+static int64_t write_straight(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, const struct sip_span *gone, unsigned pieces, char *out)
+{
+	struct writing w = {.ctx = ctx, .at = out};
+
+	write_changes(&w, p, keys, s, proxy_state(ctx)->out, gone, pieces);
+	memcpy(w.at, ctx->buf + w.pos, ctx->msg.len - w.pos);
+	return w.at + (ctx->msg.len - w.pos) - out;
+}
+
+static int64_t write_edits(struct route_ctx *ctx, char *out, uint32_t room)
+{
+	int64_t len = ctx->edits.overflow
+			      ? -EOVERFLOW
+			      : sip_edit_apply(&ctx->edits, ctx->buf, ctx->msg.len, out, room);
+
+	if (len == -ENOSPC)
+		return -513;
+	return len < 0 ? -500 : len;
+}
+
 int64_t proxy_request_write(
 	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to)
 {
 	const struct keys *keys = proxy_keys(p);
 	const struct sockets *s = proxy_sockets(p);
-	const struct route_target *target = &ctx->result.target;
 	struct proxy_state *state = proxy_state(ctx);
-	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
-	struct sip_edits *edits = &ctx->edits;
-	int listener = target->listener;
+	struct sip_span gone[ROUTE_GONE_MAX];
+	int listener, pieces = 0;
 	int64_t len;
 
-	if ((state->flags & STATE_WRITTEN) != 0) {
-		listener = state->out;
-		goto apply;
+	if (room > SIP_MSG_UDP_OUT_MAX)
+		room = SIP_MSG_UDP_OUT_MAX;
+	if ((state->flags & STATE_WRITTEN) == 0) {
+		if (keys == NULL || s == NULL || sip_msg_via(&ctx->msg, ctx->buf, 0) == NULL ||
+			!ctx->result.target.valid)
+			return -500;
+		listener = choose_listener(ctx, state, s);
+		if (listener < 0)
+			return listener;
+		state->out = (uint16_t)listener;
 	}
-	if (keys == NULL || s == NULL || via == NULL || !target->valid)
-		return -500;
-	listener = proxy_sockets_choose(s, ctx->origin.listener, listener, &target->ep.addr);
-	if (listener < 0 || !proxy_sockets_may_send(&s->socket[listener], &target->ep))
-		return -500;
-	if (is_loop(ctx, state, s))
-		return -482;
-	if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
-		proxy_route_set_write(ctx);
-	if (ctx->uri.space != ROUTE_SPACE_NONE)
-		sip_edit_replace(
-			edits, ctx->msg.uri_text.off, ctx->msg.uri_text.len, route_ctx_uri(ctx));
-	if (ctx->msg.start_line.off != 0)
-		sip_edit_delete(edits, 0, ctx->msg.start_line.off);
-	write_vias(p, ctx, keys, s, &s->socket[listener], via);
-	if ((state->flags & STATE_RR) != 0)
-		proxy_record_route_write(p, ctx, keys, s, (unsigned)listener);
-	write_max_forwards(ctx);
-	state->out = (uint16_t)listener;
-	state->flags |= STATE_WRITTEN;
-apply:
-	if (edits->overflow)
-		return -500;
-	len = sip_edit_apply(edits, ctx->buf, ctx->msg.len, out,
-		room < SIP_MSG_UDP_OUT_MAX ? room : SIP_MSG_UDP_OUT_MAX);
-	if (len == -ENOSPC)
-		return -513;
+	if ((state->flags & STATE_WRITTEN) == 0 && goes_straight(ctx) &&
+		ctx->msg.len + straight_growth(ctx, s, state->out) <= room)
+		pieces = state->pop != 0 ? proxy_route_set_gone(ctx, s, gone) : 0;
+	else
+		pieces = -1;
+	if (pieces >= 0) {
+		len = write_straight(p, ctx, keys, s, gone, (unsigned)pieces, out);
+	} else {
+		if ((state->flags & STATE_WRITTEN) == 0) {
+			struct writing w = {.ctx = ctx};
+
+			if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
+				proxy_route_set_write(ctx);
+			write_changes(&w, p, keys, s, state->out, NULL, 0);
+			state->flags |= STATE_WRITTEN;
+		}
+		len = write_edits(ctx, out, room);
+	}
 	if (len < 0)
-		return -500;
-	to->dst = target->ep;
-	to->listener = (uint16_t)listener;
-	to->destination = target->destination;
+		return len;
+	to->dst = ctx->result.target.ep;
+	to->listener = state->out;
+	to->destination = ctx->result.target.destination;
 	return len;
 }

@@ -19,7 +19,7 @@ static struct proxy_listener listener[3];
 static struct route_ctx *ctx;
 static struct route_thread thread;
 static struct sip_msg parsed;
-static char out[OUT_MAX], again[OUT_MAX], back[OUT_MAX];
+static char out[OUT_MAX], by_edits[OUT_MAX], again[OUT_MAX], back[OUT_MAX];
 
 /* Says which line found it. */
 static void require_at(bool holds, int line)
@@ -122,6 +122,7 @@ static int64_t pass(uint8_t script, char *to)
 	struct route_value host = {.type = ROUTE_STR, .s = STR("sip:203.0.113.9:5070")};
 	struct route_args args = {.v = &host, .n = (script & 1) != 0, .room = proxy};
 	struct proxy_out where;
+	int64_t n;
 
 	if ((script & 2) != 0)
 		proxy_state(ctx)->flags |= STATE_RR | STATE_RR_FTAG;
@@ -137,7 +138,14 @@ static int64_t pass(uint8_t script, char *to)
 		require(!ctx->result.forward);
 		return 0;
 	}
-	return proxy_request_write(proxy, ctx, to, OUT_MAX, &where);
+	n = proxy_request_write(proxy, ctx, to, OUT_MAX, &where);
+	/* By edits, as after a buffer that was too small, it is the same. */
+	if (n > 0) {
+		require(proxy_request_write(proxy, ctx, by_edits, 1, &where) == -513);
+		require(proxy_request_write(proxy, ctx, by_edits, OUT_MAX, &where) == n);
+		require(memcmp(by_edits, to, (size_t)n) == 0);
+	}
+	return n;
 }
 
 static void reply_is_a_message(bool well_formed)
@@ -182,7 +190,7 @@ static void response_finds_back(const char *src, unsigned at, int64_t n)
 		require(reason == PROXY_REASON_RESPONSE_TARGET);
 		return;
 	}
-	require(proxy_response_write(proxy, ctx, again, OUT_MAX, &where) > 0);
+	require(proxy_response_write(proxy, ctx, by_edits, OUT_MAX, &where) > 0);
 	require(sip_msg_index(&parsed, again, len) <= SIP_ERROR_COUNT);
 	/* From the listener that the request came to; a maddr of the other family is not reached
 	 * from it. */
