@@ -83,18 +83,14 @@ int sip_comment_end(const char *buf, uint32_t at, uint32_t end, uint32_t *after)
 }
 
 /* Four parts of 0 to 255; a leading zero is octal to some readers and decimal to others. */
-static bool ip4_read(struct str text, uint8_t out[4])
+bool sip_ip4_read(struct str text, uint32_t *address)
 {
 	char copy[16] = {0};
-	uint32_t address;
 
 	if (text.len < sizeof("0.0.0.0") - 1 || text.len >= sizeof(copy))
 		return false;
 	str_copy(copy, text);
-	if (!sip_ip4_short(copy, text.len, &address))
-		return false;
-	memcpy(out, &address, sizeof(address));
-	return true;
+	return sip_ip4_short(copy, text.len, address);
 }
 
 /*
@@ -103,10 +99,10 @@ static bool ip4_read(struct str text, uint8_t out[4])
  */
 static uint32_t skip_third_colon(struct str text, uint32_t at)
 {
-	uint8_t ip4[4];
+	uint32_t ip4;
 
 	return at < text.len && text.s[at] == ':' &&
-			       ip4_read(str_of(text.s + at + 1, text.len - at - 1), ip4)
+			       sip_ip4_read(str_of(text.s + at + 1, text.len - at - 1), &ip4)
 		       ? at + 1
 		       : at;
 }
@@ -130,9 +126,12 @@ bool sip_ip6_read(struct str text, uint8_t out[16])
 		if (at == begin)
 			return false;
 		if (at < text.len && text.s[at] == '.') {
+			uint32_t ip4;
+
 			if (have > 12 ||
-				!ip4_read(str_of(text.s + begin, text.len - begin), bytes + have))
+				!sip_ip4_read(str_of(text.s + begin, text.len - begin), &ip4))
 				return false;
+			memcpy(bytes + have, &ip4, sizeof(ip4));
 			have += 4;
 			at = text.len;
 			break;
@@ -163,13 +162,13 @@ bool sip_ip6_read(struct str text, uint8_t out[16])
 	return true;
 }
 
-bool sip_address_text_valid(struct str text)
+bool sip_ip6_text_valid(struct str text)
 {
 	uint8_t bytes[16];
 
 	if (text.len > 2 && text.s[0] == '[' && text.s[text.len - 1] == ']')
 		return sip_ip6_read(str_of(text.s + 1, text.len - 2), bytes);
-	return ip4_read(text, bytes) || sip_ip6_read(text, bytes);
+	return sip_ip6_read(text, bytes);
 }
 
 /*
@@ -230,10 +229,8 @@ int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *o
 	text = str_of(buf + begin, at - begin);
 	if (text.len == 0 || text.len > SIP_HOST_MAX)
 		return -EINVAL;
-	out->ip4 = ip4_read(text, bytes);
-	if (out->ip4)
-		memcpy(&out->address, bytes, 4);
-	else if (looks_like_ip4(text) || !name_valid(text))
+	out->ip4 = sip_ip4_read(text, &out->address);
+	if (!out->ip4 && (looks_like_ip4(text) || !name_valid(text)))
 		return -EINVAL;
 	out->text = sip_span_of(begin, at);
 	out->after = at;

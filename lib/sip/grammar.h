@@ -131,9 +131,11 @@ int sip_host_read(const char *buf, uint32_t at, uint32_t end, struct sip_host *o
 /* Whether the whole range is a host. */
 bool sip_host_valid(const char *buf, struct sip_span in);
 
-/* Whether the whole text is an IPv4 address, or an IPv6 one with or without brackets (RFC
- * 5118 4.5). */
-bool sip_address_text_valid(struct str text);
+/* Whether the whole text is an IPv4 address. Writes it in network byte order. */
+bool sip_ip4_read(struct str text, uint32_t *address);
+
+/* Whether the whole text is an IPv6 address, with or without brackets (RFC 5118 4.5). */
+bool sip_ip6_text_valid(struct str text);
 
 /* RFC 4291 2.2 text with RFC 5954's correction, without brackets and zone; fills 16 bytes. */
 bool sip_ip6_read(struct str text, uint8_t out[16]);

@@ -96,13 +96,27 @@ static inline uint64_t text64_misses(struct text64 text, const uint8_t rows[16])
 	return text64_mask(misses32(text.low, r), misses32(text.high, r));
 }
 
-/* Bits of the bytes that are of a set (check_block.h). */
+/* Bits of the bytes that are of a set (window_block.h). */
 static inline uint64_t text64_of_set(struct text64 text, const uint8_t set[16])
 {
 	__m256i s = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)set));
 
 	return text64_mask(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(s, text.low), text.low),
 		_mm256_cmpeq_epi8(_mm256_shuffle_epi8(s, text.high), text.high));
+}
+
+static inline __m256i of_set_or32(__m256i v, __m256i set, char c)
+{
+	return _mm256_or_si256(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(set, v), v),
+		_mm256_cmpeq_epi8(v, each32((unsigned char)c)));
+}
+
+/* Bits of the bytes that are of a set, or c. */
+static inline uint64_t text64_of_set_or(struct text64 text, const uint8_t set[16], char c)
+{
+	__m256i s = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)set));
+
+	return text64_mask(of_set_or32(text.low, s, c), of_set_or32(text.high, s, c));
 }
 
 /* The lowest bit that is set, 64 where none is. */

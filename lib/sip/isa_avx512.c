@@ -57,12 +57,18 @@ static inline uint64_t text64_misses(struct text64 text, const uint8_t rows[16])
 	return _mm512_testn_epi8_mask(low, _mm512_shuffle_epi8(bit, upper));
 }
 
-/* Bits of the bytes that are of a set (check_block.h). */
+/* Bits of the bytes that are of a set (window_block.h). */
 static inline uint64_t text64_of_set(struct text64 text, const uint8_t set[16])
 {
 	__m512i s = _mm512_broadcast_i32x4(_mm_load_si128((const __m128i *)set));
 
 	return _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(s, text.v), text.v);
+}
+
+/* Bits of the bytes that are of a set, or c. */
+static inline uint64_t text64_of_set_or(struct text64 text, const uint8_t set[16], char c)
+{
+	return text64_of_set(text, set) | text64_is(text, c);
 }
 
 /* The lowest bit that is set, 64 where none is. */

@@ -13,6 +13,14 @@
 
 #include "sip/index_block.h"
 
+#include "sip/window_block.h"
+
+#include "sip/via_block.h"
+
+#include "sip/address_block.h"
+
+#include "sip/uri_block.h"
+
 #include "sip/check_block.h"
 
 const struct sip_isa ISA(sip_isa) = {ISA_NAME, ISA(scan), ISA(lines), ISA(index), ISA(check)};

@@ -97,7 +97,7 @@ static inline uint64_t text64_misses(struct text64 text, const uint8_t rows[16])
 		misses16(text.v[3], r));
 }
 
-/* Bits of the bytes that are of a set (check_block.h). */
+/* Bits of the bytes that are of a set (window_block.h). */
 static inline uint64_t text64_of_set(struct text64 text, const uint8_t set[16])
 {
 	__m128i s = _mm_load_si128((const __m128i *)set);
@@ -106,6 +106,21 @@ static inline uint64_t text64_of_set(struct text64 text, const uint8_t set[16])
 		_mm_cmpeq_epi8(_mm_shuffle_epi8(s, text.v[1]), text.v[1]),
 		_mm_cmpeq_epi8(_mm_shuffle_epi8(s, text.v[2]), text.v[2]),
 		_mm_cmpeq_epi8(_mm_shuffle_epi8(s, text.v[3]), text.v[3]));
+}
+
+static inline __m128i of_set_or16(__m128i v, __m128i set, char c)
+{
+	return _mm_or_si128(
+		_mm_cmpeq_epi8(_mm_shuffle_epi8(set, v), v), _mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+}
+
+/* Bits of the bytes that are of a set, or c. */
+static inline uint64_t text64_of_set_or(struct text64 text, const uint8_t set[16], char c)
+{
+	__m128i s = _mm_load_si128((const __m128i *)set);
+
+	return text64_mask(of_set_or16(text.v[0], s, c), of_set_or16(text.v[1], s, c),
+		of_set_or16(text.v[2], s, c), of_set_or16(text.v[3], s, c));
 }
 
 /* The lowest bit that is set, 64 where none is. */

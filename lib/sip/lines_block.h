@@ -109,6 +109,8 @@ static inline __attribute__((always_inline)) bool take_line(
 /* Where ids repeat, `last` is not `first`. */
 static void find_last(struct sip_msg *msg)
 {
+	/* Most have twelve or so. */
+#pragma GCC unroll 4
 	for (unsigned i = 0; i < msg->header_count; i++)
 		msg->last[msg->header[i].id] = (uint8_t)i;
 }

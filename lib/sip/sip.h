@@ -155,6 +155,8 @@ struct sip_via {
 	uint8_t header; /* index of its header line in sip_msg.header */
 	uint16_t rport; /* value of ;rport=, 0 where none */
 	uint32_t ip4;   /* of sent-by where host_is_ip4, in network byte order; else 0 */
+	bool received_is_ip4;
+	uint32_t received_ip4; /* likewise of ;received= */
 	struct sip_span value;
 	struct sip_span sent_by; /* host and port as written */
 	struct sip_span host;    /* without brackets */

@@ -99,8 +99,12 @@ static int take_rport(const char *buf, const struct sip_param *param, struct sip
 
 static int take_received(const char *buf, const struct sip_param *param, struct sip_via *via)
 {
-	if (sip_present(via->received_param) ||
-		!sip_address_text_valid(sip_text(buf, param->value)))
+	struct str text = sip_text(buf, param->value);
+
+	if (sip_present(via->received_param))
+		return -EINVAL;
+	via->received_is_ip4 = sip_ip4_read(text, &via->received_ip4);
+	if (!via->received_is_ip4 && !sip_ip6_text_valid(text))
 		return -EINVAL;
 	via->received = param->value;
 	via->received_param = param->whole;

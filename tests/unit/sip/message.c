@@ -72,6 +72,7 @@ static bool vias_equal(const struct sip_via *a, const struct sip_via *b)
 	       a->host_is_ip6 == b->host_is_ip6 && a->host_is_ip4 == b->host_is_ip4 &&
 	       a->ip4 == b->ip4 && a->has_rport == b->has_rport && a->has_magic == b->has_magic &&
 	       a->header == b->header && a->rport == b->rport && a->next == b->next &&
+	       a->received_is_ip4 == b->received_is_ip4 && a->received_ip4 == b->received_ip4 &&
 	       spans_equal(a->value, b->value) && spans_equal(a->sent_by, b->sent_by) &&
 	       spans_equal(a->host, b->host) && spans_equal(a->params, b->params) &&
 	       spans_equal(a->branch, b->branch) && spans_equal(a->received, b->received) &&

@@ -68,7 +68,7 @@ static const char request[] =
 static const char response[] =
 	"SIP/2.0 200 OK\r\n"
 	"Via: SIP/2.0/UDP sp.example.com;branch=z9hG4bK1;sp=0123456789abcdef0123456789abcdef\r\n"
-	"v:SIP/2.0/TLS 192.0.2.10;rport;branch=z9hG4bK776asdhds;alias\r\n"
+	"v:SIP/2.0/TLS 192.0.2.10;rport;branch=z9hG4bK776asdhds;alias;received=192.0.2.77\r\n"
 	"f: <sip:alice@example.org>;tag=1\r\n"
 	"t: <tel:+4930123>;tag=2\r\n"
 	"i: 1\r\n"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
+
 #include "input.h"
 
 struct via_row {
@@ -190,6 +192,12 @@ static void expect(const struct via_row *row, const char *buf, const struct sip_
 		fail_msg("%s: transport %d, port %u, magic %d, rport %d %u", row->text,
 			via->transport, via->port, via->has_magic, via->has_rport, via->rport);
 	assert_int_equal(via->host_is_ip6, strchr(row->host, ':') != NULL);
+
+	struct in_addr address = {0};
+
+	assert_int_equal(via->received_is_ip4,
+		row->received != NULL && inet_pton(AF_INET, row->received, &address) == 1);
+	assert_int_equal(via->received_ip4, address.s_addr);
 }
 
 static void test_parts_of_good_values(void **state)
