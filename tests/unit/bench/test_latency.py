@@ -85,6 +85,9 @@ def test_one_lucky_trial_is_not_enough(context):
 def test_a_trial_that_the_generator_limited_never_passes(context):
     stand = Scripted("limited")
     assert latency.sustains(context, stand, 1000) == (False, "it was late")
+    assert stand.trials == latency.CONFIRMATIONS  # it will not get better
+    stand = Scripted("clean", *["limited"] * latency.TRIALS_MOST)
+    assert latency.sustains(context, stand, 1000) == (False, "it was late")
     assert stand.trials == latency.TRIALS_MOST
 
 

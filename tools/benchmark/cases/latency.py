@@ -150,19 +150,20 @@ def limit_of(result, rate):
 
 def sustains(context, stand, rate):
     """Whether most short trials at the rate lose nothing; and where it was the generator that did not keep up, its words."""
-    clean = lost = 0
+    clean = lost = limited = 0
     words = ""
     for _ in range(TRIALS_MOST):
         result, _ = stand.trial(rate, SEARCH_S)
         limit = limit_of(result, rate)
         if limit:
             words = limit
+            limited += 1
         elif result["failed"] == 0:
             clean += 1
         else:
             lost += 1
         context.say(f"{rate:,.0f} a second: {limit or (str(result['failed']) + ' lost' if result['failed'] else 'nothing lost')}")
-        if MAJORITY in (clean, lost):
+        if MAJORITY in (clean, lost) or (limited == CONFIRMATIONS and clean + lost == 0):
             break
     if clean == MAJORITY:
         return True, ""
