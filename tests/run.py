@@ -201,7 +201,7 @@ def fuzz(args, tally):
 
 
 def nic(args, tally):
-    build("build", targets=("app/siplane/siplane",))
+    build("build", targets=("app/siplane/siplane", "app/siplane-gen/siplane-gen"))
     r = sh("tests/nic/run", capture_output=True, text=True, errors="replace", timeout=1200)
     print(r.stdout[-4000:], end="")
     found = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", r.stdout, re.M)

@@ -76,7 +76,7 @@ enum answer_kind answer_read(const char *text, uint32_t len, struct answer *out)
 	return branch_read(branch, out) ? ANSWER_RESPONSE : ANSWER_FOREIGN;
 }
 
-unsigned answer_told(const char *text, uint32_t len, uint32_t *behind)
+unsigned answer_told(const char *text, uint32_t len, uint32_t *behind, struct str *by)
 {
 	static const char name[] = "\r\n" REFLECTOR_ANSWERS;
 	const uint32_t n = sizeof(name) - 1;
@@ -93,6 +93,8 @@ unsigned answer_told(const char *text, uint32_t len, uint32_t *behind)
 	*behind = (uint32_t)(text + len - at);
 	for (at += n; at < text + len && str_is_digit(*at) && told < 100; at++)
 		told = told * 10 + (unsigned)(*at - '0');
+	if (text + len - at > REFLECTOR_NAME_LEN && *at == ' ')
+		*by = str_of(at + 1, REFLECTOR_NAME_LEN);
 	return told < 256 ? told : 255;
 }
 

@@ -152,10 +152,16 @@ static void count_answers(
 	if (status < 200) {
 		call->came += call->came < UINT8_MAX;
 	} else if (call->told == 0 && status < 300) {
-		/* One that says nothing says so for all. */
-		if (!c->told_asked || c->told_behind != 0)
-			call->told = (uint8_t)answer_told(in->text, in->len, &c->told_behind);
-		c->told_asked = true;
+		const char *by = c->config.reflector;
+		struct str who = STR_NONE;
+
+		/* So many that say nothing speak for all. */
+		if (c->told_behind != 0 || c->told_looked < TOLD_LOOK_MAX) {
+			c->told_looked++;
+			call->told = (uint8_t)answer_told(in->text, in->len, &c->told_behind, &who);
+		}
+		call->own = by != NULL && who.len == REFLECTOR_NAME_LEN &&
+			    memcmp(who.s, by, REFLECTOR_NAME_LEN) == 0;
 		c->result->told = c->result->told || call->told != 0;
 	}
 	now = call_owed(call);

@@ -102,13 +102,14 @@ int call_send(struct calls *c, struct call *call, unsigned message, uint64_t now
 			call->cancelled = false;
 			call->lacks = call->lacks || call_owed(call) > 0;
 			call->told = call->came = 0;
+			call->own = false;
 		}
 	}
 	rc = call_transmit(c, call, message, false);
 	if (rc != 0)
 		return rc;
 	c->result->message[message].sent++;
-	c->result->acks += t->method == SIP_METHOD_ACK;
+	c->result->acks += t->method == SIP_METHOD_ACK && call->own;
 	return 0;
 }
 
@@ -153,7 +154,7 @@ void calls_refused(void *arg, const struct packet *p)
 	r->retransmissions -= p->again;
 	/* The ACK of a 2xx; that of another answer is its INVITE's. */
 	if (p->method == SIP_METHOD_ACK && !p->again && (p->ref >> 44 & ORDINAL_ACK) != 0)
-		r->acks--;
+		r->acks -= call->own;
 	/* Of the request that the call waits for; a retransmission has its next turn. */
 	if (p->again || p->method == SIP_METHOD_ACK || p->method == SIP_METHOD_CANCEL ||
 		slot >= c->fresh || call->state != CALL_ASKING || call->answered ||

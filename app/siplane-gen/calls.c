@@ -81,7 +81,7 @@ void calls_begin(struct calls *c, struct gen_result *result, uint32_t run, uint6
 	wheel_begin(&c->wheel, c->call, now);
 	c->requests = c->answered_most = 0;
 	c->told_behind = 0;
-	c->told_asked = false;
+	c->told_looked = 0;
 	c->random = c->config.config->seed;
 	result->messages = c->config.scenario->messages;
 	for (unsigned i = 0; i < result->messages; i++)

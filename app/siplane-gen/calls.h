@@ -12,6 +12,8 @@
 #define ORDINALS 128    /* of requests in a branch */
 #define ORDINAL_ACK 128 /* of the branch of a 2xx's ACK, beside the INVITE's */
 
+#define TOLD_LOOK_MAX 100 /* final answers that may say nothing of how many there were */
+
 struct calls {
 	struct calls_config config;
 	struct gen_result *result;
@@ -28,7 +30,7 @@ struct calls {
 	uint64_t random;
 	struct sip_msg msg;
 	uint32_t told_behind; /* where answers say how many there are; 0: not known */
-	bool told_asked;      /* a final answer was looked at for it */
+	unsigned told_looked; /* final answers that were looked at for it */
 	char scratch[GEN_TEXT_MAX + TEMPLATE_SLACK];
 	bool program_dialog[GEN_CALLS_MAX], program_digest[GEN_CALLS_MAX];
 };

@@ -197,8 +197,8 @@ struct gen_result {
 	/*
 	 * What no `expect` would miss. A reflector of ours says in its final answer to an INVITE
 	 * how many answers it gave: `missing` are those that did not come (180s), `incomplete` the
-	 * attempts that went well and lack some. `acks` are first ACKs to a 2xx; where this process
-	 * is also the reflector, `acks_missing` did not come there.
+	 * attempts that went well and lack some. Where this process is also the reflector, `acks`
+	 * are first ACKs to its 2xx, and `acks_missing` did not come to it.
 	 */
 	uint64_t missing, incomplete, acks, acks_missing;
 	bool told;          /* answers said how many there were */

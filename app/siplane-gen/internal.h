@@ -336,9 +336,9 @@ int answer_challenge(
 /*
  * How many answers there are to the request, 100 left out, as the reflector's final one says
  * (REFLECTOR_ANSWERS); 0 where it does not. `behind` is where the last one that said it had it,
- * from the end, or 0: looking there first is quick.
+ * from the end, or 0: looking there first is quick. `by` is the reflector's name, or empty.
  */
-unsigned answer_told(const char *text, uint32_t len, uint32_t *behind);
+unsigned answer_told(const char *text, uint32_t len, uint32_t *behind, struct str *by);
 /* Whether the answer is to a CANCEL, by its CSeq. */
 bool answer_is_to(struct sip_msg *msg, const char *buf, uint32_t len, enum sip_method method);
 /*
@@ -351,8 +351,9 @@ uint32_t answer_ack(struct sip_msg *msg, const char *request, uint32_t request_l
 /* ---- reflect ---- */
 
 /* The header in which a reflector says, in its final answer to an INVITE, how many answers it gives
- * to it: what gets lost of them is lost though no `expect` misses it. */
+ * to it: what gets lost of them is lost though no `expect` misses it. Then its name. */
 #define REFLECTOR_ANSWERS "X-Gen-Answers: "
+#define REFLECTOR_NAME_LEN 12
 
 struct reflector;
 
@@ -368,6 +369,8 @@ struct reflector_config {
 
 struct reflector *reflector_create(const struct reflector_config *config);
 void reflector_destroy(struct reflector *r);
+/* REFLECTOR_NAME_LEN characters, which no other reflector has. */
+const char *reflector_name(const struct reflector *r);
 /* Answers one message; the outbox is flushed by the caller. */
 void reflector_take(struct reflector *r, const struct packet *in, struct outbox *out,
 	struct gen_reflected *count);
@@ -419,6 +422,7 @@ struct call {
 	uint64_t invite_ns;
 	uint8_t told, came; /* answers to the INVITE: how many there are, how many 1xx came */
 	bool lacks;         /* an answer to an INVITE did not come */
+	bool own;           /* the INVITE was answered by this process's reflector */
 	bool well;          /* went to its end */
 	uint16_t seen[CALL_SEEN_MAX]; /* answers: ordinal's low 6 bits, 10 bits of status */
 	uint16_t to_tag, contact, routes,
@@ -459,6 +463,7 @@ struct calls_config {
 	const struct gen_config *config;
 	struct outbox *out;
 	struct bind *bind;
+	const char *reflector; /* name of the one in this process, or NULL */
 };
 
 struct calls *calls_create(const struct calls_config *config);

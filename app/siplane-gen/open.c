@@ -110,6 +110,7 @@ static int bind_caller(
 		.config = &g->config,
 		.out = &g->out,
 		.bind = &g->bind,
+		.reflector = g->reflects != NULL ? reflector_name(g->reflects) : NULL,
 	};
 	struct hash_key random;
 	int rc = hash_key_random(&random);
@@ -175,10 +176,10 @@ struct gen *gen_open_io(const struct gen_config *config, struct scenario *scenar
 	g->scenario = scenario;
 	g->caller = caller;
 	g->reflector = reflector;
-	if (caller != NULL)
-		rc = bind_caller(g, target, error, error_size);
-	if (rc == 0 && reflector != NULL)
+	if (reflector != NULL)
 		rc = bind_reflector(g, error, error_size);
+	if (rc == 0 && caller != NULL)
+		rc = bind_caller(g, target, error, error_size);
 	if (rc != 0) {
 		gen_close(g);
 		return NULL;

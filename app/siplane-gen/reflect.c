@@ -37,7 +37,7 @@ struct reflector {
 		uint16_t status;
 		struct text line, tail; /* the status line; what stands behind the copied headers */
 	} say[SAY_COUNT];
-	char nonce[13];
+	char nonce[13], name[REFLECTOR_NAME_LEN + 1];
 	char block[BLOCK_MAX];    /* the headers of several answers to one request */
 	struct net_endpoint peer; /* `seen` is its */
 	struct text seen;
@@ -126,8 +126,9 @@ static void write_texts(struct reflector *r)
 	set_say(r, SAY_TERMINATED, 487);
 	set(&r->say[SAY_RINGING].tail, "Contact: <sip:%s>\r\nContent-Length: 0\r\n\r\n", at);
 	/* What ends an INVITE says how many answers it had, a 100 left out: that goes one hop. */
-	set(&r->say[SAY_FINAL].tail, REFLECTOR_ANSWERS "%u\r\nContent-Length: 0\r\n\r\n",
-		r->config.ringing + 1);
+	hash_base32(r->name, hash_text(&r->key, STR("name")), 60);
+	set(&r->say[SAY_FINAL].tail, REFLECTOR_ANSWERS "%u %s\r\nContent-Length: 0\r\n\r\n",
+		r->config.ringing + 1, r->name);
 	set(&r->say[SAY_TERMINATED].tail, "%s", r->say[SAY_FINAL].tail.s);
 	n = snprintf(sdp, sizeof(sdp),
 		"v=0\r\no=- 1 1 IN IP%u %s\r\ns=-\r\nc=IN IP%u %s\r\nt=0 0\r\n"
@@ -136,8 +137,8 @@ static void write_texts(struct reflector *r)
 	if (r->config.status < 300)
 		set(&r->say[SAY_FINAL].tail,
 			"Contact: <sip:%s>\r\n" REFLECTOR_ANSWERS
-			"%u\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s",
-			at, r->config.ringing + 1, n, sdp);
+			"%u %s\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s",
+			at, r->config.ringing + 1, r->name, n, sdp);
 	hash_base32(r->nonce, hash_text(&r->key, STR("nonce")), 60);
 	set(&r->say[SAY_UNAUTHORIZED].tail,
 		"WWW-Authenticate: Digest realm=\"siplane-gen\", nonce=\"%s\", algorithm=%s, "
@@ -158,6 +159,11 @@ struct reflector *reflector_create(const struct reflector_config *config)
 	}
 	write_texts(r);
 	return r;
+}
+
+const char *reflector_name(const struct reflector *r)
+{
+	return r->name;
 }
 
 void reflector_destroy(struct reflector *r)

@@ -187,7 +187,7 @@ static void print_setup(const struct report *report, FILE *out)
 	if (ndr)
 		row(out, "Messages whose loss fails a trial", "requests, final answers%s%s",
 			s->sees_ringing ? ", provisional answers" : "",
-			report->sees_acks ? ", ACKs" : "");
+			s->sees_acks ? ", ACKs" : "");
 	if (ndr && report->ndr.loss > 0)
 		row(out, "Loss that is allowed", "%g %%", report->ndr.loss * 100);
 	row(out, "Tester", "siplane-gen %s, %s", SIPLANE_VERSION, s->caller);
@@ -311,7 +311,7 @@ static void note_losses(const struct report *report, FILE *out)
 	if (!report->search.sees_ringing)
 		fprintf(out, "  - Lost provisional answers were not seen: the answering side does "
 			     "not say how many it sent (siplane-gen --reflect does).\n");
-	if (!report->sees_acks)
+	if (!report->search.sees_acks)
 		fprintf(out, "  - Lost ACKs were not seen: the answering side is not in this "
 			     "process (--reflect-address).\n");
 }

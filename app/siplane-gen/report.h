@@ -36,6 +36,7 @@ struct report_search {
 	struct report_detail detail[SEARCH_TRIALS_MAX]; /* of desk.log */
 	char caller[160], reflector[160];
 	bool sees_ringing; /* the answering side told how many answers there were */
+	bool sees_acks;    /* it is in this process */
 	bool probing;      /* it ended while it looked for a first rate, at which */
 	double probed;     /* this one passed a trial of a second, 0 none */
 	/* Trials at fractions of the rate that was found. */
@@ -53,7 +54,6 @@ struct report {
 	const char *session_duration; /* as the scenario was told, NULL: not known */
 	double threshold;             /* s, the longest that a request waits for its final answer */
 	bool poisson, no_retransmit;
-	bool sees_acks;                      /* both sides are ours */
 	uint64_t users;                      /* addresses-of-record, 0: any number */
 	const char *notes[REPORT_NOTES_MAX]; /* the operator's */
 	unsigned n_notes;

@@ -90,7 +90,7 @@ static json_t *setup(const struct report *report)
 	if (ndr) {
 		json_object_set_new(
 			out, "sees_provisional_loss", json_boolean(report->search.sees_ringing));
-		json_object_set_new(out, "sees_ack_loss", json_boolean(report->sees_acks));
+		json_object_set_new(out, "sees_ack_loss", json_boolean(report->search.sees_acks));
 		json_object_set_new(out, "trial_seconds", json_real(report->ndr.seconds));
 		json_object_set_new(out, "final_seconds", json_real(report->ndr.final_seconds));
 		json_object_set_new(out, "resolution", json_real(report->ndr.resolution));

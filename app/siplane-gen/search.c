@@ -42,10 +42,14 @@ struct search_run {
  */
 static uint64_t failures(const struct search_run *run, const struct gen_result *r, bool over)
 {
-	uint64_t sum = r->failed > r->lost ? r->failed : r->lost;
+	uint64_t failed = r->failed, sum;
 
+	/* What a trial that was cut left open has neither failed nor gone well. */
+	if (run->cut)
+		failed -= r->failed_by[GEN_FAIL_UNFINISHED];
 	if (run->options->kind != SEARCH_NDR)
-		return r->failed;
+		return failed;
+	sum = !over || failed > r->lost ? failed : r->lost;
 	if (over)
 		sum += r->incomplete + r->acks_missing;
 	return sum < r->attempts ? sum : r->attempts;
@@ -94,7 +98,11 @@ static void explain(
 	}
 	for (int i = 0; i < GEN_FAIL_COUNT; i++)
 		if (i != GEN_FAIL_STATUS)
-			add(&s, r->failed_by[i], gen_fail_text((enum gen_fail)i), 0);
+			add(&s, r->failed_by[i],
+				i == GEN_FAIL_UNFINISHED && run->cut
+					? "not waited for"
+					: gen_fail_text((enum gen_fail)i),
+				0);
 	for (int i = 0; i < GEN_STATUS_MAX; i++)
 		add(&s, r->failed_status[i], "", i);
 	if (run->options->kind != SEARCH_NDR || run->cut)
@@ -238,6 +246,7 @@ static int run_trial(
 	take_detail(run, run->result, &run->detail);
 	run->first += run->result->slots;
 	run->into->sees_ringing = run->into->sees_ringing || run->result->told;
+	run->into->sees_acks = run->into->sees_acks || run->result->acks > 0;
 	return 0;
 }
 
@@ -498,7 +507,6 @@ static int make_report(struct search_run *run, struct report *report)
 	report->device_under_test = options->dut;
 	report->poisson = options->gen.poisson;
 	report->no_retransmit = options->gen.no_retransmit;
-	report->sees_acks = options->gen.reflect_too;
 	report->users = options->gen.users;
 	memcpy(report->notes, options->note, sizeof(report->notes));
 	report->n_notes = options->notes;

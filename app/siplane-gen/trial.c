@@ -451,6 +451,9 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	flush(g);
 	out->sending_ns = run.window_end - run.begun;
 	out->duration_ns = g->caller->now(g->caller) - run.begun;
+	/* All may be answered before the window is over. */
+	if (out->duration_ns < out->sending_ns && !run.stopped)
+		out->duration_ns = out->sending_ns;
 	out->tx_refused = g->out.refused;
 	out->reflected = g->reflected;
 	out->reflected.refused += g->reflector_out.refused;

@@ -9,6 +9,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = ROOT / "build/nic"
+GEN = pathlib.Path(os.environ.get("SIPLANE_GEN", ROOT / "build/app/siplane-gen/siplane-gen"))
 KERNEL_META = "linux-image-cloud-amd64"
 MODULES = ("vfio-pci", "vfio_iommu_type1", "virtio_net", "virtio_pci", "tun")
 DRIVERS = ("bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_virtio", "net_vmxnet3")
@@ -142,9 +143,10 @@ def build():
     siplane = pathlib.Path(os.environ.get("SIPLANE", ROOT / "build/app/siplane/siplane"))
     tree.copy("/usr/bin/busybox", "usr/bin/busybox")
     (tree.path / "usr/bin/sh").symlink_to("busybox")
-    tree.program(siplane, "usr/bin/siplane")
-    if shutil.which("strip"):
-        subprocess.run(["strip", tree.path / "usr/bin/siplane"], check=True)
+    for name, program in (("siplane", siplane), ("siplane-gen", GEN)):
+        tree.program(program, f"usr/bin/{name}")
+        if shutil.which("strip"):
+            subprocess.run(["strip", tree.path / "usr/bin" / name], check=True)
     pmds = next((LIBRARIES / "dpdk").glob("pmds-*"), None)
     if pmds is None:
         raise Unavailable("DPDK's drivers are not installed: tools/install-packages build")
@@ -154,6 +156,7 @@ def build():
     for path in (ROOT / "conf").iterdir():
         if path.is_file():
             tree.copy(path, f"conf/{path.name}")
+    tree.copy(ROOT / "conf/gen/invite.gen", "conf/gen/invite.gen")
     (tree.path / "conf/siplane.cfg").write_text(CONFIG)
     for path in [ROOT / "drivers-config/bind", ROOT / "drivers-config/hugepages", *(ROOT / "drivers-config/profiles").iterdir()]:
         tree.copy(path, path.relative_to(ROOT))

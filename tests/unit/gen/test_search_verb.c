@@ -120,7 +120,7 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	}
 	out->retransmissions = trial->rate > world.retransmits ? out->attempts : 0;
 	out->sent_by[SIP_METHOD_ACK] = out->sent_by[SIP_METHOD_BYE] = out->ok;
-	out->acks = out->ok;
+	out->acks = world.config.reflect_too ? out->ok : 0;
 	if (trial->rate > world.ringing_lost && out->ok > 0)
 		out->missing = out->incomplete = 1;
 	out->told = world.tells;

@@ -310,9 +310,12 @@ static void what_an_answer_tells(void **state)
 	static const struct {
 		const char *text;
 		unsigned told;
+		bool named;
 	} cases[] = {
 		{"SIP/2.0 200 OK\r\nX-Gen-Answers: 2\r\n\r\n", 2},
 		{"SIP/2.0 200 OK\r\nX-Gen-Answers: 2", 2},
+		{"SIP/2.0 200 OK\r\nX-Gen-Answers: 2 abcdefghijkl\r\n", 2, true},
+		{"SIP/2.0 200 OK\r\nX-Gen-Answers: 2 abcdefghijk", 2},
 		{"SIP/2.0 200 OK\r\nX-Gen-Answers: ", 0},
 		{"SIP/2.0 200 OK\r\nX-Gen-Answers: x\r\n\r\n", 0},
 		{"SIP/2.0 200 OK\r\nX-Gen-Answers: 99999999999999999999\r\n\r\n", 255},
@@ -320,6 +323,7 @@ static void what_an_answer_tells(void **state)
 		{"", 0},
 	};
 	uint32_t behind = 0, stale = 12345;
+	struct str by = STR_NONE;
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint32_t len = (uint32_t)strlen(cases[i].text);
@@ -328,8 +332,10 @@ static void what_an_answer_tells(void **state)
 
 		assert_non_null(text);
 		memcpy(text, cases[i].text, len);
-		assert_int_equal(answer_told(text, len, &behind), cases[i].told);
-		assert_int_equal(answer_told(text, len, &stale), cases[i].told);
+		assert_int_equal(answer_told(text, len, &behind, &by), cases[i].told);
+		assert_int_equal(answer_told(text, len, &stale, &by), cases[i].told);
+		assert_int_equal(by.len, cases[i].named ? REFLECTOR_NAME_LEN : 0);
+		by = STR_NONE;
 		free(text);
 	}
 }
