@@ -2,7 +2,11 @@
 /*
  * What came: whose answer it is, whether it is new, and what it does to its call.
  */
+#include <errno.h>
+
 #include "calls.h"
+
+#define AUTHORIZATIONS_MAX 4 /* of one request: proxies, the other side, old nonces */
 
 static bool was_seen(const struct call *call, uint16_t key)
 {
@@ -23,21 +27,74 @@ static void note_seen(struct call *call, uint16_t key)
 				   : (uint8_t)(call->seen_count + 1);
 }
 
-/* A final answer to the INVITE came again: its ACK was lost, or is late. */
-static void acknowledge_again(
-	struct calls *c, struct call *call, const struct packet *in, uint16_t status)
+/* Whether the 2xx, which c->msg is not yet the index of, is of the dialog that the call has. */
+static bool of_this_dialog(struct calls *c, const struct call *call, const struct packet *in)
 {
-	if (status >= 300)
-		call_acknowledge(c, call, in);
-	else if (call->ack != 0)
+	struct str ours = dialog_part(call, c->text[call - c->call], CALL_TO_TAG);
+	const struct sip_address *to;
+
+	return ours.len == 0 || sip_msg_index(&c->msg, in->text, in->len) != SIP_OK ||
+	       (to = sip_msg_to(&c->msg, in->text)) == NULL ||
+	       str_eq(ours, sip_text(in->text, to->tag));
+}
+
+/*
+ * A 2xx to an INVITE whose answer the call has, or waits for no more. The same again: its ACK was
+ * lost, or is late. Of another branch: nobody wants it. Each gets an ACK (RFC 3261 13.2.2.4).
+ * Returns whether it is one that was there before.
+ */
+static bool success_again(
+	struct calls *c, struct call *call, const struct packet *in, unsigned ordinal, uint64_t now)
+{
+	if (ordinal != call->invite) {
+		/* Of a dialog that was, as far as it is an INVITE's at all. */
+		if (answer_is_to(&c->msg, in->text, in->len, SIP_METHOD_INVITE))
+			call_ack_answer(c, in, now);
+		return true;
+	}
+	if (call->has_dialog && !of_this_dialog(c, call, in)) {
+		c->result->forked++;
+		call_unwanted(c, NULL, in, now);
+		return false;
+	}
+	if (call->ack != 0) {
 		call_transmit(c, call, call->ack - 1U, true);
+	} else if (call->state == CALL_ENDED) {
+		call_unwanted(c, call, in, now);
+		call->cleared = true;
+	}
+	return true;
+}
+
+/* An answer to the last INVITE that the call does not wait for, but has to do something about. */
+static bool invite_again(struct calls *c, struct call *call, const struct packet *in,
+	uint16_t status, unsigned ordinal, uint64_t now)
+{
+	if (call->invite_ns == 0)
+		return true;
+	if (status < 200) {
+		/* We gave up before anything came: now it can be cancelled (RFC 3261 9.1). */
+		if (call->gave_up && ordinal == call->invite)
+			call_cancel(c, call, now);
+		return true;
+	}
+	if (ordinal == call->invite)
+		errand_end(&c->errands, call->cancel);
+	if (status < 300)
+		return success_again(c, call, in, ordinal, now);
+	if (ordinal == call->invite)
+		call_acknowledge(c, call, in);
+	return true;
 }
 
 /* An answer to a request that asks no more. */
-static void take_old(struct calls *c, struct call *call, uint16_t status, unsigned ordinal)
+static void take_old(struct calls *c, struct call *call, const struct packet *in, uint16_t status,
+	unsigned ordinal, uint64_t now)
 {
 	struct gen_result *r = c->result;
 
+	if (!invite_again(c, call, in, status, ordinal, now))
+		return;
 	if (!call->asked && ordinal == call->ordinal)
 		r->unasked++;
 	else if (call->gave_up && ordinal == call->ordinal)
@@ -71,25 +128,73 @@ static unsigned expecting(const struct calls *c, const struct call *call, uint16
 	return 0;
 }
 
+/* The dialog that an answer begins or changes (RFC 3261 12.1.2, 12.2.1.2, RFC 3311 5.1). */
+static bool keep_dialog(struct calls *c, struct call *call, const struct packet *in, bool early)
+{
+	enum sip_method method = c->config.template[call->message].method;
+	char *text = c->text[call - c->call];
+	const struct step *after = call_step(c, call, call->step);
+
+	if (call->has_dialog) {
+		if (early || (method != SIP_METHOD_INVITE && method != SIP_METHOD_UPDATE))
+			return true;
+		return sip_msg_index(&c->msg, in->text, in->len) == SIP_OK &&
+		       dialog_target(&c->msg, in->text, call, text) == 0;
+	}
+	if (method != SIP_METHOD_INVITE && method != SIP_METHOD_SUBSCRIBE)
+		return true;
+	/* Who goes on waiting for the final answer needs nothing of this one. */
+	if (early && (after == NULL || after->kind == STEP_EXPECT))
+		return true;
+	if (dialog_take(&c->msg, in->text, in->len, call, text) != 0)
+		return false;
+	call->has_dialog = !early;
+	return true;
+}
+
+/* Statuses after which the same INVITE is tried again (RFC 3261 8.1.3, RFC 4028 7.3). */
+static bool is_second_try(uint16_t status)
+{
+	return (status >= 300 && status < 400) || status == 401 || status == 407 || status == 413 ||
+	       status == 415 || status == 416 || status == 420 || status == 422;
+}
+
 /* Keeps what later messages need of the answer. false where that cannot be. */
 static bool keep(struct calls *c, struct call *call, const struct packet *in, uint16_t status)
 {
 	char *text = c->text[call - c->call];
-	const struct step *after = call_step(c, call, call->step);
+	bool worth;
 
-	if (status < 300) {
-		bool early = status < 200;
-
-		if (!c->program_dialog[call->program] || call->has_dialog ||
-			(early && (after == NULL || after->kind == STEP_EXPECT)))
-			return true;
-		if (answer_dialog(&c->msg, in->text, in->len, call, text) != 0)
-			return false;
-		call->has_dialog = !early;
-		return true;
+	if (status < 300)
+		return !c->program_dialog[call->program] || keep_dialog(c, call, in, status < 200);
+	call->retry = is_second_try(status);
+	if (status < 400 && c->program_dialog[call->program] && !call->has_dialog) {
+		call->redirected = true;
+		return sip_msg_index(&c->msg, in->text, in->len) == SIP_OK &&
+		       dialog_target(&c->msg, in->text, call, text) == 0;
 	}
 	if ((status == 401 || status == 407) && c->program_digest[call->program])
-		return answer_challenge(&c->msg, in->text, in->len, call, text) == 0;
+		return dialog_challenge(&c->msg, in->text, in->len, call, text, &worth) == 0;
+	return true;
+}
+
+/* A challenge that no `expect` takes is answered, where the message has a place for it. */
+static bool authorized(
+	struct calls *c, struct call *call, const struct packet *in, uint16_t status, uint64_t now)
+{
+	const struct template *t = &c->config.template[call->message];
+	bool worth = false;
+	int rc;
+
+	if ((status != 401 && status != 407) || t->digests == 0 ||
+		call->authorizations == AUTHORIZATIONS_MAX ||
+		dialog_challenge(
+			&c->msg, in->text, in->len, call, c->text[call - c->call], &worth) != 0 ||
+		!worth)
+		return false;
+	rc = call_authorize(c, call, now);
+	if (rc != 0)
+		call_abort(c, call, rc == -ENOBUFS ? GEN_FAIL_SEND : GEN_FAIL_DIALOG, now);
 	return true;
 }
 
@@ -113,6 +218,24 @@ static void measure(struct calls *c, struct call *call, const struct answer *a, 
 	}
 }
 
+/* No step takes it. */
+static void take_unexpected(struct calls *c, struct call *call, const struct packet *in,
+	uint16_t status, bool invite, uint64_t now)
+{
+	if (status < 200) { /* 100, or another that nobody waits for */
+		call_set_timer(c, call, now);
+		return;
+	}
+	if (authorized(c, call, in, status, now))
+		return;
+	c->result->failed_status[status]++;
+	if (status < 300 && invite && !call->has_dialog) {
+		call_unwanted(c, call, in, now);
+		call->cleared = true;
+	}
+	call_abort(c, call, GEN_FAIL_STATUS, now);
+}
+
 static void take_current(struct calls *c, struct call *call, const struct packet *in,
 	const struct answer *a, uint64_t now)
 {
@@ -120,20 +243,19 @@ static void take_current(struct calls *c, struct call *call, const struct packet
 	unsigned step = expecting(c, call, a->status);
 
 	measure(c, call, a, now);
+	if (a->status >= 200 && invite)
+		errand_end(&c->errands, call->cancel);
 	if (a->status >= 300 && invite)
 		call_acknowledge(c, call, in);
+	if (a->status > 100 && a->status < 200 && invite && c->reliable[call->message])
+		call_prack(c, call, in, now);
 	if (step == 0) {
-		if (a->status < 200) { /* 100, or another that nobody waits for */
-			call_set_timer(c, call, now);
-			return;
-		}
-		c->result->failed_status[a->status]++;
-		call_fail(c, call, GEN_FAIL_STATUS);
+		take_unexpected(c, call, in, a->status, invite, now);
 		return;
 	}
 	call->step = (uint16_t)step;
 	if (!keep(c, call, in, a->status))
-		call_fail(c, call, GEN_FAIL_DIALOG);
+		call_abort(c, call, GEN_FAIL_DIALOG, now);
 	else
 		call_go_on(c, call, now);
 }
@@ -171,56 +293,89 @@ static void count_answers(
 		c->result->incomplete--;
 }
 
-void calls_take(struct calls *c, const struct packet *in, uint64_t now)
+/* A 2xx to an INVITE of which nothing is known any more: the other side has to know, too. */
+static void take_stranger(struct calls *c, const struct packet *in, uint16_t status, uint64_t now)
+{
+	if (status >= 200 && status < 300)
+		call_unwanted(c, NULL, in, now);
+}
+
+/* A provisional answer may come as often as it likes (RFC 3261 17.1.1.2, 17.1.2.2). */
+static bool take_again(struct calls *c, struct call *call, const struct packet *in,
+	const struct answer *a, unsigned ordinal, uint64_t now)
+{
+	uint16_t key = (uint16_t)((ordinal & 0x3f) << 10 | a->status);
+
+	if (a->status < 200)
+		return false;
+	if (!was_seen(call, key)) {
+		note_seen(call, key);
+		return false;
+	}
+	c->result->duplicates += invite_again(c, call, in, a->status, ordinal, now);
+	return true;
+}
+
+static void take_answer(
+	struct calls *c, const struct packet *in, const struct answer *a, uint64_t now)
 {
 	struct gen_result *r = c->result;
-	struct answer a;
+	uint32_t slot = (uint32_t)(a->ref & ((1U << GEN_CALLS_BITS) - 1));
+	uint32_t generation = a->ref >> GEN_CALLS_BITS & 0xfffff;
+	unsigned ordinal = a->ref >> 44 & 0xff;
 	struct call *call;
-	unsigned ordinal;
-	uint32_t slot;
-	uint16_t key;
 
-	r->received++;
-	switch (answer_read(in->text, in->len, &a)) {
-	case ANSWER_MALFORMED:
-		r->malformed++;
-		return;
-	case ANSWER_REQUEST:
-		r->received_requests++;
-		return;
-	case ANSWER_FOREIGN:
-		r->foreign++;
-		return;
-	case ANSWER_RESPONSE:
-		break;
-	}
-	slot = (uint32_t)(a.ref & ((1U << GEN_CALLS_BITS) - 1));
-	ordinal = a.ref >> 44 & 0xff;
-	if (a.ref >> 52 != c->run || slot >= c->fresh || ordinal >= ORDINALS) {
-		r->foreign++;
+	if (a->ref >> 52 == c->run && slot == ERRAND_PLACE) {
+		r->received_by[a->status]++;
+		if (a->status >= 200)
+			errand_end(&c->errands, ordinal << 20 | generation);
 		return;
 	}
-	r->received_by[a.status]++;
+	if (a->ref >> 52 != c->run || slot >= c->fresh || ordinal >= ORDINALS) {
+		r->foreign++;
+		take_stranger(c, in, a->status, now);
+		return;
+	}
+	r->received_by[a->status]++;
 	call = &c->call[slot];
-	if ((a.ref >> GEN_CALLS_BITS & 0xfffff) != (call->generation & 0xfffff)) {
+	if (generation != (call->generation & 0xfffff)) {
 		r->stale++;
+		take_stranger(c, in, a->status, now);
 		return;
 	}
 	if (call->cancelled && ordinal == call->invite &&
-		answer_is_to(&c->msg, in->text, in->len, SIP_METHOD_CANCEL))
-		return;
-	if (ordinal == call->invite && call->invite_ns != 0)
-		count_answers(c, call, in, a.status);
-	key = (uint16_t)((ordinal & 0x3f) << 10 | a.status);
-	if (was_seen(call, key)) {
-		r->duplicates++;
-		if (ordinal == call->invite && call->invite_ns != 0 && a.status >= 200)
-			acknowledge_again(c, call, in, a.status);
+		answer_is_to(&c->msg, in->text, in->len, SIP_METHOD_CANCEL)) {
+		if (a->status >= 200)
+			errand_end(&c->errands, call->cancel);
 		return;
 	}
-	note_seen(call, key);
+	if (ordinal == call->invite && call->invite_ns != 0)
+		count_answers(c, call, in, a->status);
+	if (take_again(c, call, in, a, ordinal, now))
+		return;
 	if (call->state == CALL_ASKING && ordinal == call->ordinal)
-		take_current(c, call, in, &a, now);
+		take_current(c, call, in, a, now);
 	else
-		take_old(c, call, a.status, ordinal);
+		take_old(c, call, in, a->status, ordinal, now);
+}
+
+void calls_take(struct calls *c, const struct packet *in, uint64_t now)
+{
+	struct answer a;
+
+	c->result->received++;
+	switch (answer_read(in->text, in->len, &a)) {
+	case ANSWER_MALFORMED:
+		c->result->malformed++;
+		break;
+	case ANSWER_REQUEST:
+		call_requested(c, in, now);
+		break;
+	case ANSWER_FOREIGN:
+		c->result->foreign++;
+		break;
+	case ANSWER_RESPONSE:
+		take_answer(c, in, &a, now);
+		break;
+	}
 }

@@ -55,8 +55,8 @@ static uint64_t within(const struct calls *c, const struct call *call)
 	return most != 0 && most < step->from_ns ? most : step->from_ns;
 }
 
-/* The current request waits for its answers. */
-static void ask(struct calls *c, struct call *call, uint64_t now)
+/* Waits for what is expected from here on, of the current request. */
+static void wait_for_answers(struct calls *c, struct call *call, uint64_t now)
 {
 	call->state = CALL_ASKING;
 	call->asked = true;
@@ -64,26 +64,34 @@ static void ask(struct calls *c, struct call *call, uint64_t now)
 	call_set_timer(c, call, now);
 }
 
+void call_ask(struct calls *c, struct call *call, uint64_t now)
+{
+	call->number = c->requests++;
+	c->result->expected++;
+	wait_for_answers(c, call, now);
+}
+
 /* false where the call is over, or asks. */
 static bool do_send(struct calls *c, struct call *call, const struct step *step, uint64_t now)
 {
 	enum sip_method method = c->config.template[step->message].method;
 	const struct step *after;
-	int rc = call_send(c, call, step->message, now);
+	int rc;
 
+	call->authorizations = 0;
+	rc = call_send(c, call, step->message, now);
 	if (rc != 0) {
-		call_fail(c, call, rc == -ENOBUFS ? GEN_FAIL_SEND : GEN_FAIL_DIALOG);
+		call_abort(c, call, rc == -ENOBUFS ? GEN_FAIL_SEND : GEN_FAIL_DIALOG, now);
 		return false;
 	}
 	call->step++;
 	after = call_step(c, call, call->step);
 	if (after == NULL || after->kind != STEP_EXPECT)
 		return true;
-	if (method != SIP_METHOD_CANCEL && method != SIP_METHOD_ACK) {
-		call->number = c->requests++;
-		c->result->expected++;
-	}
-	ask(c, call, now);
+	if (method != SIP_METHOD_CANCEL && method != SIP_METHOD_ACK)
+		call_ask(c, call, now);
+	else
+		wait_for_answers(c, call, now);
 	return false;
 }
 
@@ -121,7 +129,12 @@ void call_go_on(struct calls *c, struct call *call, uint64_t now)
 				return;
 			break;
 		case STEP_EXPECT: /* further answers to the same request */
-			ask(c, call, now);
+			wait_for_answers(c, call, now);
+			return;
+		case STEP_AWAIT:
+			call->awaiting = true;
+			call->state = CALL_WAITING;
+			wheel_set(&c->wheel, call, now + step->from_ns);
 			return;
 		case STEP_WAIT:
 			if (!do_wait(c, call, step, now))
@@ -166,7 +179,10 @@ static bool pass_optional(const struct calls *c, struct call *call)
 
 void call_fire(struct calls *c, struct call *call, uint64_t now)
 {
-	if (call->state == CALL_WAITING) {
+	if (call->awaiting) {
+		call->awaiting = false;
+		call_abort(c, call, GEN_FAIL_TIMEOUT, now);
+	} else if (call->state == CALL_WAITING) {
 		call_go_on(c, call, now);
 	} else if (now < call->end_ns) {
 		retransmit(c, call, now);
@@ -176,6 +192,6 @@ void call_fire(struct calls *c, struct call *call, uint64_t now)
 		call->gave_up = true;
 		if (!call->answered)
 			c->result->lost++;
-		call_fail(c, call, GEN_FAIL_TIMEOUT);
+		call_abort(c, call, GEN_FAIL_TIMEOUT, now);
 	}
 }

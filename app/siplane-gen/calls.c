@@ -37,11 +37,16 @@ struct calls *calls_create(const struct calls_config *config)
 	c->text = map((size_t)c->count * sizeof(*c->text));
 	c->free = map((size_t)c->count * sizeof(*c->free));
 	c->linger = calloc(LINGER_MAX, sizeof(*c->linger));
-	if (c->call == NULL || c->text == NULL || c->free == NULL || c->linger == NULL) {
+	if (c->call == NULL || c->text == NULL || c->free == NULL || c->linger == NULL ||
+		errands_create(&c->errands) != 0) {
 		calls_destroy(c);
 		errno = ENOMEM;
 		return NULL;
 	}
+	for (unsigned i = 0; i < s->messages; i++)
+		c->reliable[i] = s->message[i].method == SIP_METHOD_INVITE &&
+				 str_find_str(str_of(s->message[i].text, s->message[i].len),
+					 STR("100rel")) >= 0;
 	for (unsigned i = 0; i < s->calls; i++)
 		for (unsigned j = 0; j < s->call[i].steps; j++) {
 			const struct step *step = &s->call[i].step[j];
@@ -64,6 +69,7 @@ void calls_destroy(struct calls *c)
 	unmap(c->text, (size_t)c->count * sizeof(*c->text));
 	unmap(c->free, (size_t)c->count * sizeof(*c->free));
 	free(c->linger);
+	errands_destroy(&c->errands);
 	free(c);
 }
 
@@ -79,6 +85,7 @@ void calls_begin(struct calls *c, struct gen_result *result, uint32_t run, uint6
 	c->open = 0;
 	c->run = run & 0xfff;
 	wheel_begin(&c->wheel, c->call, now);
+	errands_begin(&c->errands);
 	c->requests = c->answered_most = 0;
 	c->told_behind = 0;
 	c->told_looked = 0;
@@ -191,16 +198,20 @@ static void due(void *arg, struct call *call, uint64_t now)
 void calls_timers(struct calls *c, uint64_t now)
 {
 	wheel_run(&c->wheel, now, due, c);
+	if (c->errands.count > 0)
+		errands_run(c, now);
 }
 
 uint64_t calls_next(const struct calls *c)
 {
-	return wheel_next(&c->wheel);
+	uint64_t call = wheel_next(&c->wheel), errand = errands_next(&c->errands);
+
+	return call < errand ? call : errand;
 }
 
 uint64_t calls_open(const struct calls *c)
 {
-	return c->open;
+	return c->open + c->errands.count;
 }
 
 bool calls_full(const struct calls *c)

@@ -30,7 +30,7 @@ struct challenge {
 	struct str realm, nonce, opaque; /* without quotes, escapes kept */
 	struct str user, uri, response, cnonce, count;
 	const struct algorithm *algorithm;
-	bool has_opaque, qop;
+	bool has_opaque, qop, stale;
 };
 
 static struct str unquote(struct str v)
@@ -91,6 +91,8 @@ static bool read_challenge(struct str text, struct challenge *c)
 		} else if (str_ieq(name, STR("opaque"))) {
 			c->opaque = unquote(v);
 			c->has_opaque = true;
+		} else if (str_ieq(name, STR("stale"))) {
+			c->stale = str_ieq(unquote(v), STR("true"));
 		} else if (str_ieq(name, STR("qop"))) {
 			has_qop = true;
 			c->qop = offers_auth(unquote(v));
@@ -109,6 +111,14 @@ bool digest_known(struct str challenge)
 	struct challenge c;
 
 	return read_challenge(challenge, &c);
+}
+
+bool digest_anew(struct str before, struct str challenge)
+{
+	struct challenge old, now;
+
+	return !read_challenge(before, &old) ||
+	       (read_challenge(challenge, &now) && (now.stale || !str_eq(old.realm, now.realm)));
 }
 
 /* Hash of parts joined by colons, in hexadecimal. */

@@ -128,6 +128,7 @@ int gen_number_parse(const char *text, double *out);
 #define GEN_FAILS(GEN_FAIL) \
 	GEN_FAIL(TIMEOUT, "timeout", "no answer within its time") \
 	GEN_FAIL(STATUS, "status", "answered with a status that was not expected") \
+	GEN_FAIL(PEER, "peer", "ended by the other side (BYE)") \
 	GEN_FAIL(DIALOG, "dialog", "route set, contact or challenge too long, or missing") \
 	GEN_FAIL(FULL, "full", "no room for another open call (--calls)") \
 	GEN_FAIL(SEND, "send", "the device or socket did not take the message") \
@@ -183,7 +184,9 @@ struct gen_result {
 	uint64_t retransmissions;
 	uint64_t received;
 	uint64_t received_by[GEN_STATUS_MAX]; /* responses by status, duplicates included */
-	uint64_t received_requests;           /* that came to the caller: counted, not answered */
+	uint64_t received_requests;           /* that came to the caller; answered as a UA does */
+	uint64_t forked;    /* 2xx of another branch to an INVITE: acknowledged, and ended by BYE */
+	uint64_t uncleared; /* CANCEL, BYE and PRACK of our own, and 200s, that nobody answered */
 	/*
 	 * Of the requests that expect an answer: `lost` got none at all in their time. `late` are
 	 * answers that came to a request after its time was over (they stay lost).

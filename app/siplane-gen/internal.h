@@ -21,11 +21,12 @@ int gen_fail(char *error, size_t size, int err, const char *fmt, ...)
 
 /* ---- scenario ---- */
 
-enum step_kind { STEP_SEND, STEP_EXPECT, STEP_WAIT, STEP_REPEAT, STEP_AGAIN };
+enum step_kind { STEP_SEND, STEP_EXPECT, STEP_AWAIT, STEP_WAIT, STEP_REPEAT, STEP_AGAIN };
 
 struct step {
 	enum step_kind kind;
 	uint16_t message; /* SEND */
+	uint8_t method;   /* AWAIT: of the request that the other side has to send */
 	uint16_t jump;    /* REPEAT: behind its AGAIN; AGAIN: behind its REPEAT */
 	bool optional;    /* EXPECT */
 	bool final;       /* EXPECT: holds a status of 200 or more */
@@ -34,7 +35,7 @@ struct step {
 		uint16_t low, high;
 	} range[GEN_RANGES_MAX];
 	uint32_t count;   /* REPEAT */
-	uint64_t from_ns; /* WAIT; EXPECT: within */
+	uint64_t from_ns; /* WAIT; EXPECT, AWAIT: within */
 	uint64_t to_ns;   /* WAIT: uniform up to this */
 };
 
@@ -93,8 +94,9 @@ int scenario_reference(FILE *out);
  */
 #define FIELDS(FIELD) \
 	FIELD(CALL_ID, "call_id", 25, \
-		"token of the call, unique: its number, this run, this process") \
-	FIELD(TAG, "tag", 16, "our tag") \
+		"token of the dialog, unique: the attempt's number, this run, this process") \
+	FIELD(TAG, "tag", 16, \
+		"our tag, another in each dialog; requests of the other side are known by it") \
 	FIELD(BRANCH, "branch", 39, \
 		"z9hG4bK, the time of sending and the call's place; ACK to a 2xx has its own, " \
 		"CANCEL that of the INVITE") \
@@ -115,14 +117,17 @@ int scenario_reference(FILE *out);
 	FIELD(TO_TAG, "to_tag", 0, \
 		"';tag=' and the other side's tag; nothing before there is one") \
 	FIELD(CONTACT, "contact", 0, \
-		"URI of the answer's Contact; before there is one, sip: and the target") \
+		"URI of the other side's Contact, or of a 302's; before there is one, sip: and " \
+		"the " \
+		"target") \
 	FIELD(ROUTES, "routes", 0, \
 		"a Route line for each Record-Route of the answer, in reverse; alone on its line") \
 	FIELD(AUTHORIZATION, "authorization", 0, \
-		"the Authorization or Proxy-Authorization line that answers the last 401 or 407; " \
+		"the Authorization and Proxy-Authorization lines that answer the last 401 and " \
+		"407; " \
 		"alone on its line")
 
-#define CALL_TEXT_MAX 1024 /* what is kept of answers: tag, contact, routes, challenge */
+#define CALL_TEXT_MAX 2048 /* what is kept of answers: the parts below */
 #define DIGEST_LINE_MAX 768
 #define DIGEST_USER_MAX 128
 
@@ -177,6 +182,7 @@ struct fill {
 	const char *text; /* the call's CALL_TEXT_MAX */
 	uint64_t time;    /* in {branch} and {time} */
 	uint64_t ref;     /* in {branch} */
+	uint64_t tag;     /* {tag} */
 	uint32_t cseq;
 	uint16_t local_port;
 	uint32_t room;
@@ -221,6 +227,11 @@ struct digest {
  * is too small.
  */
 uint32_t digest_answer(const struct digest *d, char *out, uint32_t room);
+/*
+ * Whether it is worth an answer after `before` (or none) was answered: it is another realm's, or
+ * only the nonce was too old (stale=true, RFC 7616 3.3).
+ */
+bool digest_anew(struct str before, struct str challenge);
 /* Whether we could answer this challenge. */
 bool digest_known(struct str challenge);
 /* Whether an Authorization's value answers `nonce` with this password, for the URI that it names.
@@ -322,31 +333,89 @@ struct answer {
  */
 enum answer_kind answer_read(const char *text, uint32_t len, struct answer *out);
 
-struct call;
-/*
- * Takes To tag, Contact and Record-Routes (as Route lines, in reverse) of a response into the
- * call's text; the challenge that is there stays. Returns 0, or -EBADMSG, or -ENOSPC where they
- * exceed CALL_TEXT_MAX: the call then has what it had.
- */
-int answer_dialog(
-	struct sip_msg *msg, const char *buf, uint32_t len, struct call *call, char *text);
-/* Likewise the challenge of a 401 or 407, the first that we can answer. */
-int answer_challenge(
-	struct sip_msg *msg, const char *buf, uint32_t len, struct call *call, char *text);
 /*
  * How many answers there are to the request, 100 left out, as the reflector's final one says
  * (REFLECTOR_ANSWERS); 0 where it does not. `behind` is where the last one that said it had it,
  * from the end, or 0: looking there first is quick. `by` is the reflector's name, or empty.
  */
 unsigned answer_told(const char *text, uint32_t len, uint32_t *behind, struct str *by);
-/* Whether the answer is to a CANCEL, by its CSeq. */
+/* Whether the answer is to a request of this method, by its CSeq. */
 bool answer_is_to(struct sip_msg *msg, const char *buf, uint32_t len, enum sip_method method);
+
+/* ---- dialog: what a call keeps of what the other side said ---- */
+
+/* Parts of a call's text, one behind the other. */
+enum call_part {
+	CALL_TO_TAG,
+	CALL_CONTACT,         /* URI: the remote target */
+	CALL_ROUTES,          /* Route lines */
+	CALL_CHALLENGE,       /* value of a WWW-Authenticate */
+	CALL_PROXY_CHALLENGE, /* of a Proxy-Authenticate */
+	CALL_PARTS
+};
+
+struct call;
+struct str dialog_part(const struct call *call, const char *text, enum call_part part);
 /*
- * Writes the ACK of a response of 300 and more (RFC 3261 17.1.1.3): `request` is the INVITE as it
- * was sent. 0 where it does not fit.
+ * Takes To tag, Contact and Record-Routes (as Route lines, in reverse) of a response into the
+ * call's text (RFC 3261 12.1.2); challenges stay. Returns 0, or -EBADMSG, or -ENOSPC where they
+ * exceed CALL_TEXT_MAX: the call then has what it had.
  */
-uint32_t answer_ack(struct sip_msg *msg, const char *request, uint32_t request_len,
-	const char *response, uint32_t response_len, char *out, uint32_t room);
+int dialog_take(struct sip_msg *msg, const char *buf, uint32_t len, struct call *call, char *text);
+/* The remote target alone, of a message that was indexed; without a Contact it stays (12.2.1.2). */
+int dialog_target(const struct sip_msg *msg, const char *buf, struct call *call, char *text);
+/* Nothing is known of a dialog any more; `target_too`: nor where its first request goes. */
+void dialog_forget(struct call *call, char *text, bool target_too);
+/*
+ * Likewise the challenge of a 401 or 407, the first that we can answer. `*worth`: whether another
+ * answer may find more favour than the one before.
+ */
+int dialog_challenge(struct sip_msg *msg, const char *buf, uint32_t len, struct call *call,
+	char *text, bool *worth);
+/* Record-Route values of an indexed message; -ENOSPC where there are more than SIP_VALUES_MAX. */
+int dialog_routes(const struct sip_msg *msg, const char *buf, bool reverse,
+	struct str route[SIP_VALUES_MAX], unsigned *n);
+/* URI of the first Contact, empty where there is none; -EBADMSG where it is none. */
+int dialog_contact(const struct sip_msg *msg, const char *buf, struct str *uri);
+
+/* ---- build: messages that no scenario has. 0 where they do not fit or cannot be made. ---- */
+
+/* The ACK of a response of 300 and more (RFC 3261 17.1.1.3): `invite` as it was sent. */
+uint32_t build_ack(
+	struct sip_msg *msg, struct str invite, struct str response, char *out, uint32_t room);
+/* Its CANCEL (9.1). */
+uint32_t build_cancel(struct sip_msg *msg, struct str invite, char *out, uint32_t room);
+
+struct build {
+	struct net_endpoint local; /* of the Via */
+	uint64_t time, ref;        /* of the branch */
+	uint32_t cseq;
+	struct str target_uri; /* where no Contact says better */
+	struct str more;       /* header lines */
+};
+
+/*
+ * A request in the dialog that a response to an INVITE makes, of nothing but that response, which
+ * msg is the index of: ACK, BYE, PRACK.
+ */
+uint32_t build_from_answer(const struct build *b, struct sip_msg *msg, const char *answer,
+	enum sip_method method, char *out, uint32_t room);
+/* The BYE of the call's dialog, of what the call keeps and its INVITE. */
+uint32_t build_bye(const struct build *b, struct sip_msg *msg, struct str invite,
+	const struct call *call, const char *text, char *out, uint32_t room);
+
+struct build_answer {
+	uint16_t status;
+	struct str reason;
+	struct str to_tag;                /* where the request has none */
+	struct str contact, content_type; /* lines, or empty */
+	struct str body;
+	struct net_endpoint peer; /* as we see it */
+};
+
+/* The answer to a request, which msg is the index of. */
+uint32_t build_answer(const struct build_answer *b, struct sip_msg *msg, const char *request,
+	char *out, uint32_t room);
 
 /* ---- reflect ---- */
 
@@ -412,8 +481,16 @@ struct call {
 	uint8_t transmissions;
 	bool asked;    /* something is, or was, expected to the current request */
 	bool answered; /* the current request, by anything */
-	bool cancelled, has_dialog, proxy_challenge;
-	bool gave_up; /* a request's time was over */
+	bool cancelled;
+	bool has_dialog;        /* a 2xx said what later requests need */
+	bool over;              /* its dialog: a BYE went or came */
+	bool retry;             /* the next INVITE is the last one's second try (RFC 3261 8.1.3) */
+	bool redirected;        /* the target is a 3xx's */
+	bool cleared;           /* a 2xx that nobody wants was ended */
+	bool awaiting;          /* WAITING for a request of the other side's */
+	bool peer_asked;        /* remote_cseq is known */
+	uint8_t authorizations; /* since the scenario sent the request */
+	bool gave_up;           /* a request's time was over */
 	uint8_t seen_count;
 	uint8_t invite; /* ordinal of the last INVITE */
 	uint8_t ack;    /* message of its ACK + 1; 0: none was sent */
@@ -425,9 +502,12 @@ struct call {
 	bool own;           /* the INVITE was answered by this process's reflector */
 	bool well;          /* went to its end */
 	uint16_t seen[CALL_SEEN_MAX]; /* answers: ordinal's low 6 bits, 10 bits of status */
-	uint16_t to_tag, contact, routes,
-		challenge; /* lengths; they stand in the text in this order */
-	uint32_t nonce_count;
+	uint16_t part[CALL_PARTS];    /* lengths */
+	uint32_t nonce_count[2];      /* of the challenges */
+	uint32_t dialog;              /* number */
+	uint32_t remote_cseq;         /* of the other side's last request */
+	uint32_t rseq;          /* of the last 1xx that was acknowledged (RFC 3262); 0: none */
+	uint32_t cancel, reply; /* errands: our CANCEL; our 200 to a re-INVITE */
 };
 
 /* ---- wheel: the calls' timers ---- */
@@ -480,6 +560,7 @@ void calls_refused(void *calls, const struct packet *p);
 void calls_timers(struct calls *c, uint64_t now);
 /* When timers have to be looked at next (may be early). */
 uint64_t calls_next(const struct calls *c);
+/* Calls that are open, and requests of theirs that are not answered yet. */
 uint64_t calls_open(const struct calls *c);
 bool calls_full(const struct calls *c);
 /* Fails what is open. */

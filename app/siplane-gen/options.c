@@ -343,7 +343,7 @@ static int take_load(int id, const char *name, const char *value, struct gen_con
 	case OPTION_SEED:
 		return take_number(name, value, 0, 1ULL << 53, &c->seed);
 	case OPTION_CALLS:
-		if (take_number(name, value, 1, 1U << GEN_CALLS_BITS, &n) != 0)
+		if (take_number(name, value, 1, (1U << GEN_CALLS_BITS) - 1, &n) != 0)
 			return -EINVAL;
 		c->calls = (uint32_t)n;
 		return 0;

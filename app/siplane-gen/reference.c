@@ -28,7 +28,11 @@ int scenario_reference(FILE *out)
 	      "`180-183`, several with a bar between; "
 	      "within 32s where nothing is said. Provisional answers that nothing expects are "
 	      "passed over; a final one fails the attempt "
-	      "(an INVITE's is acknowledged) |\n"
+	      "(an INVITE's is acknowledged), but a 401 or 407 to a message with `{authorization}` "
+	      "is "
+	      "answered |\n"
+	      "| `expect METHOD [within TIME];` | waits for a request of the other side's in the "
+	      "dialog: `BYE`, `UPDATE`, `INFO` |\n"
 	      "| `wait TIME [to TIME];` | waits, between two times at random |\n"
 	      "| `repeat COUNT { steps }` | does them so many times |\n\n"
 	      "| field | is |\n|---|---|\n",
@@ -36,6 +40,20 @@ int scenario_reference(FILE *out)
 #define FIELD(id, field_name, most, text) fprintf(out, "| `{%s}` | %s |\n", field_name, text);
 	FIELDS(FIELD)
 #undef FIELD
+	fputs("\nBeside the steps, without a word of the scenario's: failed INVITEs are "
+	      "acknowledged, "
+	      "a 2xx that comes again gets its ACK again, one that nobody wants (it crossed the "
+	      "CANCEL, came too late, or from another branch) is acknowledged and ended; CANCEL is "
+	      "retransmitted; a call that fails is cancelled or ended; a reliable 1xx to an INVITE "
+	      "that speaks of `100rel` gets its PRACK; requests of the other side's are answered, "
+	      "and "
+	      "its BYE ends the call.\n\n"
+	      "An INVITE without `{to_tag}`, or behind a BYE, begins a new dialog with a Call-ID "
+	      "and "
+	      "tag of its own. Contacts of later 2xx and of the other side's INVITE and UPDATE "
+	      "move "
+	      "`{contact}`.\n",
+		out);
 	fputs("\n`{{` is a brace. `set auth_user` and `set auth_password` are texts with fields, "
 	      "for `{authorization}` "
 	      "(MD5, SHA-256 and SHA-512-256).\n",

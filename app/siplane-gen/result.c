@@ -108,13 +108,15 @@ static void print_messages(const struct gen_result *r, FILE *out)
 	for (unsigned i = 0; i < GEN_STATUS_MAX; i++)
 		if (r->received_by[i] != 0)
 			fprintf(out, "  %-22u %12" PRIu64 "\n", i, r->received_by[i]);
-	line_if("requests", r->received_requests, "not answered", out);
+	line_if("requests", r->received_requests, "of the other side's, answered", out);
+	line_if("forked", r->forked, "2xx of another branch, ended", out);
 	line_if("lost", r->lost, "requests without any answer in their time", out);
 	line_if("missing", r->missing, "provisional answers that the other side sent", out);
 	line_if("missing ACKs", r->acks_missing, "that did not come to the reflector", out);
 	line_if("late", r->late, "answers after that time", out);
 	line_if("duplicates", r->duplicates, "the same answer again", out);
 	line_if("reordered", r->reordered, "answers behind those of later requests", out);
+	line_if("not cleared", r->uncleared, "own CANCEL, BYE, PRACK that nobody answered", out);
 	line_if("stale", r->stale, "answers to calls long ended", out);
 	line_if("not asked for", r->unasked, "answers to requests that expect none", out);
 	line_if("foreign", r->foreign, "not of this run", out);
@@ -237,6 +239,8 @@ int gen_result_json(const struct gen_result *r, FILE *out)
 		{"retransmissions", r->retransmissions},
 		{"received", r->received},
 		{"received_requests", r->received_requests},
+		{"forked", r->forked},
+		{"uncleared", r->uncleared},
 		{"expected", r->expected},
 		{"lost", r->lost},
 		{"missing", r->missing},

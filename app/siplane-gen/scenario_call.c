@@ -79,11 +79,37 @@ static void range(struct parser *p, struct step *step)
 	step->final = step->final || high >= 200;
 }
 
+/* A request of the other side's. */
+static void step_await(struct parser *p, struct scenario_call *c)
+{
+	struct step *step = add_step(p, c, STEP_AWAIT);
+
+	if (step == NULL)
+		return;
+	step->method = (uint8_t)sip_method_of(p->token.text);
+	step->from_ns = GEN_WITHIN_NS;
+	parse_next(p);
+	if (parse_take(p, "within"))
+		step->from_ns = parse_duration(p);
+}
+
+static bool is_method(const struct parser *p)
+{
+	enum sip_method method = sip_method_of(p->token.text);
+
+	return p->token.kind == TOKEN_WORD && method != SIP_METHOD_OTHER &&
+	       method != SIP_METHOD_NONE && method != SIP_METHOD_ACK && method != SIP_METHOD_CANCEL;
+}
+
 static void step_expect(struct parser *p, struct scenario_call *c)
 {
 	struct step *step;
 	uint32_t at = p->token_at;
 
+	if (is_method(p)) {
+		step_await(p, c);
+		return;
+	}
 	if (c->steps == 0 || (c->step[c->steps - 1].kind != STEP_SEND &&
 				     c->step[c->steps - 1].kind != STEP_EXPECT)) {
 		parse_error(p, at, "an answer is expected to what was sent: 'send' comes first");

@@ -365,25 +365,26 @@ static struct str request_uri(const char *begin, const char *end)
 	return second > 0 ? str_of(line.s, (uint32_t)second) : STR_NONE;
 }
 
-static char *put_authorization(
-	const struct template *t, const struct fill *f, char *begin, char *out)
+/* The answer to one challenge; nothing where there was none. */
+static char *put_credentials(
+	const struct template *t, const struct fill *f, bool proxy, const char *begin, char *out)
 {
 	const struct call *call = f->call;
+	enum call_part part = proxy ? CALL_PROXY_CHALLENGE : CALL_CHALLENGE;
 	char user[DIGEST_USER_MAX + TEMPLATE_SLACK], password[DIGEST_USER_MAX + TEMPLATE_SLACK];
 	struct digest d = {
 		.method = sip_method_name(t->method),
-		.uri = request_uri(begin, out),
-		.challenge = str_of(
-			f->text + call->to_tag + call->contact + call->routes, call->challenge),
-		.proxy = call->proxy_challenge,
+		.challenge = dialog_part(call, f->text, part),
+		.proxy = proxy,
 		.cnonce = f->time ^ call->seq << 32,
-		.count = call->nonce_count,
+		.count = call->nonce_count[proxy],
 	};
 	struct fill inner = *f;
 	uint32_t n;
 
-	if (call->challenge == 0)
-		return out; /* not asked yet: no line */
+	if (d.challenge.len == 0)
+		return out;
+	d.uri = request_uri(begin, out);
 	if (f->digest_user == NULL || d.uri.len == 0)
 		return NULL;
 	inner.room = DIGEST_USER_MAX;
@@ -393,19 +394,29 @@ static char *put_authorization(
 	return n != 0 ? out + n : NULL;
 }
 
+static char *put_authorization(
+	const struct template *t, const struct fill *f, char *begin, char *out)
+{
+	out = put_credentials(t, f, false, begin, out);
+	return out != NULL ? put_credentials(t, f, true, begin, out) : NULL;
+}
+
 static char *put_field(const struct template *t, const struct fill *f, const struct instruction *in,
 	char *begin, char *out)
 {
 	const struct call *call = f->call;
+	struct str part;
 
 	switch ((enum field)in->field) {
 	case FIELD_CALL_ID:
 		template_hex16(out, call->seq << 12 | f->bind->run);
-		template_hex16(out + 17, (uint64_t)f->bind->process << 32);
+		/* An odd factor: dialogs of one call are all different. */
+		template_hex16(
+			out + 17, (uint64_t)(f->bind->process + call->dialog * 0x9e3779b1U) << 32);
 		out[16] = '-';
 		return out + 25;
 	case FIELD_TAG:
-		template_hex16(out, (call->seq + 1) * 0x9e3779b97f4a7c15ULL ^ f->bind->process);
+		template_hex16(out, f->tag);
 		return out + 16;
 	case FIELD_RANDOM:
 		template_hex16(out,
@@ -431,16 +442,16 @@ static char *put_field(const struct template *t, const struct fill *f, const str
 		memset(out, ' ', 5);
 		return out + 5;
 	case FIELD_TO_TAG:
-		if (call->to_tag == 0)
+		part = dialog_part(call, f->text, CALL_TO_TAG);
+		if (part.len == 0)
 			return out;
 		memcpy(out, ";tag=", 5);
-		return put_span(out + 5, str_of(f->text, call->to_tag));
+		return put_span(out + 5, part);
 	case FIELD_CONTACT:
-		if (call->contact == 0)
-			return put_span(out, str_c(f->bind->target_uri));
-		return put_span(out, str_of(f->text + call->to_tag, call->contact));
+		part = dialog_part(call, f->text, CALL_CONTACT);
+		return put_span(out, part.len != 0 ? part : str_c(f->bind->target_uri));
 	case FIELD_ROUTES:
-		return put_span(out, str_of(f->text + call->to_tag + call->contact, call->routes));
+		return put_span(out, dialog_part(call, f->text, CALL_ROUTES));
 	case FIELD_AUTHORIZATION:
 		return put_authorization(t, f, begin, out);
 	default:
@@ -454,14 +465,17 @@ static uint32_t needs(const struct template *t, const struct fill *f)
 	const struct call *call = f->call;
 	uint32_t n = t->most;
 
-	if (t->to_tags != 0 && call->to_tag != 0)
-		n += t->to_tags * (call->to_tag + 5U);
+	if (t->to_tags != 0 && call->part[CALL_TO_TAG] != 0)
+		n += t->to_tags * (call->part[CALL_TO_TAG] + 5U);
 	if (t->contacts != 0)
-		n += t->contacts *
-		     (call->contact != 0 ? call->contact : (uint32_t)sizeof(f->bind->target_uri));
-	n += t->routes * (uint32_t)call->routes;
-	if (t->digests != 0 && call->challenge != 0)
-		n += t->digests * (uint32_t)DIGEST_LINE_MAX;
+		n += t->contacts * (call->part[CALL_CONTACT] != 0
+						   ? call->part[CALL_CONTACT]
+						   : (uint32_t)sizeof(f->bind->target_uri));
+	n += t->routes * (uint32_t)call->part[CALL_ROUTES];
+	if (t->digests != 0)
+		n += t->digests *
+		     ((call->part[CALL_CHALLENGE] != 0) + (call->part[CALL_PROXY_CHALLENGE] != 0)) *
+		     (uint32_t)DIGEST_LINE_MAX;
 	return n;
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as what a system answers to a call with authentication, and as what a reflector is
- * asked. Wherever the bytes hold z9hG4bK and 32 characters, the branch of the last request is put
- * there: so the fuzzer's answers are taken for answers.
+ * Any bytes as what a system answers to a call with authentication, as what it asks in its dialogs,
+ * and as what a reflector is asked. Wherever the bytes hold z9hG4bK and 32 characters, the branch
+ * of the last request is put there, and its From tag where they hold OUR_TAG: so the fuzzer's
+ * answers are taken for answers, and its requests for the dialog's.
  */
 #include "../../unit/gen/fake.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define OUR_TAG "--our-own--tag--"
 
 #define HEAD(method, uri, cseq) \
 	method " " uri " SIP/2.0\nVia: SIP/2.0/UDP " \
@@ -16,14 +19,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char scenario[] =
 	"set auth_user = \"u{user}\"; set auth_password = x;\n"
-	"message invite {\n" HEAD("INVITE", "sip:{domain}", "INVITE") "message cancel {\n" HEAD(
-		"CANCEL", "sip:{domain}", "CANCEL") "message ack {\n" HEAD("ACK", "{contact}",
+	"message again {\n" HEAD("INVITE", "{contact}", "INVITE") "message invite {\n" HEAD(
+		"INVITE", "sip:{domain}",
+		"INVITE\nSupported: 100rel") "message cancel {\n" HEAD("CANCEL", "sip:{domain}",
+		"CANCEL") "message ack {\n" HEAD("ACK", "{contact}",
 		"ACK") "message bye {\n" HEAD("BYE", "{contact}",
-		"BYE") "call a { send invite; expect 401 | 407 optional within 2ms; send invite; "
-		       "expect 180 optional; expect 200-299 within 2ms; send ack; send bye; expect "
-		       "200 within 2ms; }\n"
-		       "call b { send invite; expect 180 within 2ms; send cancel; expect 487 "
-		       "within 2ms; }\n";
+		"BYE") "message update {\n" HEAD("UPDATE", "{contact}",
+		"UPDATE") "call a { send invite; expect 401 | 407 optional within 2ms; send "
+			  "invite; "
+			  "expect 180 optional; expect 200-299 within 2ms; send ack; send bye; "
+			  "expect "
+			  "200 within 2ms; }\n"
+			  "call b { send invite; expect 180 within 2ms; send cancel; expect 487 "
+			  "within 2ms; }\n"
+			  "call c { repeat 2 { send invite; expect 302 optional within 1ms; send "
+			  "again; "
+			  "expect 2xx within 2ms; send ack; send again; expect 2xx | 3xx within "
+			  "1ms; "
+			  "send update; expect 200-699 within 1ms; expect BYE within 2ms; } }\n";
 
 struct input {
 	const uint8_t *data;
@@ -35,17 +48,24 @@ static struct fate give(struct fake *f, const struct packet *p)
 {
 	struct input *in = f->arg;
 	const char *branch = memmem(p->text, p->len, BRANCH_COOKIE, 7);
+	const char *tag = memmem(p->text, p->len, ">;tag=", 6);
 	char *text = malloc(in->size + (in->size == 0)), *at = text;
 
-	if (text == NULL || branch == NULL)
+	if (text == NULL)
 		abort();
 	memcpy(text, in->data, in->size);
-	while ((at = memmem(at, in->size - (size_t)(at - text), BRANCH_COOKIE, 7)) != NULL) {
-		if (in->size - (size_t)(at - text) < BRANCH_LEN)
+	while (branch != NULL &&
+		(at = memmem(at, in->size - (size_t)(at - text), BRANCH_COOKIE, 7)) != NULL) {
+		if (in->size - (size_t)(at - text) < BRANCH_LEN ||
+			(size_t)(p->text + p->len - branch) < BRANCH_LEN)
 			break;
 		memcpy(at, branch, BRANCH_LEN);
 		at += BRANCH_LEN;
 	}
+	at = text;
+	while (tag != NULL && (size_t)(p->text + p->len - tag) >= 22 &&
+		(at = memmem(at, in->size - (size_t)(at - text), OUR_TAG, 16)) != NULL)
+		memcpy(at, tag + 6, 16);
 	/* Each request gets the whole, and later the same again. */
 	if (in->given++ < 64) {
 		fake_deliver(f, text, (uint32_t)in->size, 1000, 0);

@@ -267,7 +267,11 @@ static void an_invite_that_rings_is_not_sent_again(void **state)
 
 	f->on_answer = only_provisional;
 	run(g, 1, 1);
-	assert_int_equal(f->requests, 1);
+	assert_int_equal(r.sent_by[SIP_METHOD_INVITE], 1);
+	/* It is cancelled then, and nobody hears that. */
+	assert_int_equal(r.sent_by[SIP_METHOD_CANCEL], 11);
+	assert_int_equal(f->requests, 12);
+	assert_int_equal(r.uncleared, 1);
 	assert_int_equal(r.failed_by[GEN_FAIL_TIMEOUT], 1);
 	assert_int_equal(r.lost, 0); /* there was an answer, if not the one that was needed */
 	gen_close(g);
@@ -440,7 +444,8 @@ static void strangers_are_told_apart(void **state)
 	static const char other[] =
 		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n\r\n";
 	static const char request[] =
-		"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\r\n\r\n";
+		"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\r\n"
+		"From: <sip:b>;tag=1\r\nTo: <sip:a>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n";
 	struct reflector_config c = uas();
 	struct fake *f = fake_create(&c);
 	struct gen_config config = fake_config();

@@ -130,9 +130,9 @@ static void what_an_answer_said(void **state)
 
 	assert_fills("", text, bind_of(1), &c, "",
 		"BYE sip:192.0.2.2:5062 SIP/2.0\r\nTo: <sip:b>\r\n\r\n");
-	c.to_tag = 3;
-	c.contact = 7;
-	c.routes = 14;
+	c.part[CALL_TO_TAG] = 3;
+	c.part[CALL_CONTACT] = 7;
+	c.part[CALL_ROUTES] = 14;
 	assert_fills("", text, bind_of(1), &c, "tagsip:a@bRoute: <sip:r>\r\n",
 		"BYE sip:a@b SIP/2.0\r\nRoute: <sip:r>To: <sip:b>;tag=tag\r\n\r\n");
 }
@@ -160,7 +160,7 @@ static void what_does_not_fit_is_not_written(void **state)
 	assert_int_equal(template_fill(&t, &f, out), n);
 	f.room = n - 1;
 	assert_int_equal(template_fill(&t, &f, out), 0);
-	c.to_tag = 8;
+	c.part[CALL_TO_TAG] = 8;
 	f.room = n + 12;
 	assert_int_equal(template_fill(&t, &f, out), 0);
 	f.room = n + 13;
@@ -267,19 +267,34 @@ static const char dialog[] =
 	"x\r\nCSeq: 1 INVITE\r\n"
 	"Contact: \"who\" <sip:b@192.0.2.9:5080;ob>;q=1\r\nContent-Length: 0\r\n\r\n";
 
+static const char moved[] = "SIP/2.0 200 OK\r\nContact: <sip:new>\r\n\r\n";
+
 static void a_dialog_is_kept(void **state)
 {
 	static struct sip_msg msg;
 	char text[CALL_TEXT_MAX] = "Digest nonce=\"n\"";
-	struct call c = {.challenge = 16};
+	struct call c = {.part[CALL_CHALLENGE] = 9, .part[CALL_PROXY_CHALLENGE] = 7};
 
-	assert_int_equal(answer_dialog(&msg, dialog, sizeof(dialog) - 1, &c, text), 0);
-	/* RFC 3261 12.1.2: in reverse; the challenge is still there. */
-	assert_true(str_eq(str_of(text, c.to_tag + c.contact + c.routes + c.challenge),
+	assert_int_equal(dialog_take(&msg, dialog, sizeof(dialog) - 1, &c, text), 0);
+	/* RFC 3261 12.1.2: in reverse; the challenges are still there. */
+	assert_true(str_istarts(str_of(text, sizeof(text)),
 		STR("t7sip:b@192.0.2.9:5080;obRoute: <sip:p1;lr>\r\nRoute: <sip:p2;lr>;x=y\r\n"
 		    "Route: <sip:p3;lr>\r\nDigest nonce=\"n\"")));
-	assert_int_equal(c.challenge, 16);
-	assert_true(c.has_dialog);
+	assert_true(str_eq(dialog_part(&c, text, CALL_TO_TAG), STR("t7")));
+	assert_true(str_eq(dialog_part(&c, text, CALL_CONTACT), STR("sip:b@192.0.2.9:5080;ob")));
+	assert_true(str_eq(dialog_part(&c, text, CALL_CHALLENGE), STR("Digest no")));
+	assert_true(str_eq(dialog_part(&c, text, CALL_PROXY_CHALLENGE), STR("nce=\"n\"")));
+	/* A target refresh moves what stands behind it. */
+	assert_int_equal(sip_msg_index(&msg, moved, sizeof(moved) - 1), SIP_OK);
+	assert_int_equal(dialog_target(&msg, moved, &c, text), 0);
+	assert_true(str_eq(dialog_part(&c, text, CALL_CONTACT), STR("sip:new")));
+	assert_true(str_istarts(dialog_part(&c, text, CALL_ROUTES), STR("Route: <sip:p1;lr>\r\n")));
+	assert_true(str_eq(dialog_part(&c, text, CALL_PROXY_CHALLENGE), STR("nce=\"n\"")));
+	dialog_forget(&c, text, false);
+	assert_int_equal(c.part[CALL_TO_TAG] + c.part[CALL_ROUTES], 0);
+	assert_true(str_eq(dialog_part(&c, text, CALL_CONTACT), STR("sip:new")));
+	dialog_forget(&c, text, true);
+	assert_true(str_eq(str_of(text, 16), STR("Digest nonce=\"n\"")));
 }
 
 static void a_dialog_that_is_too_long_is_refused(void **state)
@@ -288,11 +303,13 @@ static void a_dialog_that_is_too_long_is_refused(void **state)
 	char text[CALL_TEXT_MAX], big[4096];
 	struct call c = {0};
 	int n = snprintf(big, sizeof(big),
-		"SIP/2.0 200 OK\r\nTo: <sip:b>;tag=t\r\nContact: <sip:%01100d>\r\n\r\n", 1);
+		"SIP/2.0 200 OK\r\nTo: <sip:b>;tag=t\r\nContact: <sip:%02100d>\r\n\r\n", 1);
 
-	assert_int_equal(answer_dialog(&msg, big, (uint32_t)n, &c, text), -ENOSPC);
-	assert_int_equal(c.to_tag + c.contact + c.routes, 0);
-	assert_int_equal(answer_dialog(&msg, "SIP/2.0 200 OK\r\n\r\n", 18, &c, text), -EBADMSG);
+	assert_int_equal(dialog_take(&msg, big, (uint32_t)n, &c, text), -ENOSPC);
+	assert_int_equal(c.part[CALL_TO_TAG] + c.part[CALL_CONTACT] + c.part[CALL_ROUTES], 0);
+	assert_int_equal(sip_msg_index(&msg, big, (uint32_t)n), SIP_OK);
+	assert_int_equal(dialog_target(&msg, big, &c, text), -ENOSPC);
+	assert_int_equal(dialog_take(&msg, "SIP/2.0 200 OK\r\n\r\n", 18, &c, text), -EBADMSG);
 }
 
 static void the_first_challenge_that_can_be_met(void **state)
@@ -304,12 +321,17 @@ static void the_first_challenge_that_can_be_met(void **state)
 				   "algorithm=SHA-256, qop=\"auth-int,auth\"\r\n\r\n";
 	static struct sip_msg msg;
 	char kept[CALL_TEXT_MAX] = "tag";
-	struct call c = {.to_tag = 3};
+	struct call c = {.part[CALL_TO_TAG] = 3};
+	bool worth;
 
-	assert_int_equal(answer_challenge(&msg, text, sizeof(text) - 1, &c, kept), 0);
-	assert_true(str_istarts(
-		str_of(kept, 3U + c.challenge), STR("tagDigest realm=\"r\", nonce=\"n2\"")));
-	assert_false(c.proxy_challenge);
+	assert_int_equal(dialog_challenge(&msg, text, sizeof(text) - 1, &c, kept, &worth), 0);
+	assert_true(worth);
+	assert_true(str_istarts(str_of(kept, 3U + c.part[CALL_CHALLENGE]),
+		STR("tagDigest realm=\"r\", nonce=\"n2\"")));
+	assert_int_equal(c.part[CALL_PROXY_CHALLENGE], 0);
+	/* The same realm asks again: the password was wrong. */
+	assert_int_equal(dialog_challenge(&msg, text, sizeof(text) - 1, &c, kept, &worth), 0);
+	assert_false(worth);
 }
 
 /* ---- digest ---- */
