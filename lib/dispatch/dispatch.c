@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The room: made, listed, ticked, taken down. */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -183,10 +184,19 @@ size_t dispatch_bytes(const struct dispatch *d)
 
 /* ---- who is asked for by address ---- */
 
-static bool address_below(
+/* As memcmp() of the bytes has it. */
+static inline int compare_addr(const struct net_addr *a, const struct net_addr *b)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (a->q[i] != b->q[i])
+			return be64toh(a->q[i]) < be64toh(b->q[i]) ? -1 : 1;
+	return (int)a->family - (int)b->family;
+}
+
+static inline bool address_below(
 	const struct dispatch_address *a, const struct net_addr *addr, uint16_t port)
 {
-	int order = memcmp(&a->addr, addr, sizeof(*addr));
+	int order = compare_addr(&a->addr, addr);
 
 	return order != 0 ? order < 0 : a->port < port;
 }
@@ -224,11 +234,11 @@ static bool address_matches(
 	return true;
 }
 
-/* Those of the address with this port; any: with whatever port. */
-static bool scan(const struct dispatch *d, const struct dispatch_addresses *a,
+/* From place `i` on those of the address with this port; any: with whatever port. */
+static bool scan(const struct dispatch *d, const struct dispatch_addresses *a, unsigned i,
 	const struct dispatch_query *q, uint16_t port, bool any)
 {
-	for (unsigned i = lower_bound(a, &q->ep.addr, any ? 0 : port); i < a->count; i++) {
+	for (; i < a->count; i++) {
 		if (!net_addr_equal(&a->at[i].addr, &q->ep.addr) || (!any && a->at[i].port != port))
 			return false;
 		if (address_matches(d, &a->at[i], q))
@@ -240,14 +250,23 @@ static bool scan(const struct dispatch *d, const struct dispatch_addresses *a,
 bool dispatch_find(const struct dispatch *d, const struct dispatch_query *q)
 {
 	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
+	const struct dispatch_addresses *a = view->addresses;
+	unsigned i;
 
-	if (view->addresses == NULL)
+	if (a == NULL)
+		return false;
+	i = lower_bound(a, &q->ep.addr, 0);
+	if (i == a->count || !net_addr_equal(&a->at[i].addr, &q->ep.addr))
 		return false;
 	if (!q->with_port)
-		return scan(d, view->addresses, q, 0, true);
+		return scan(d, a, i, q, 0, true);
 	/* Port 0 in the table: the list gave none. */
-	return scan(d, view->addresses, q, 0, false) ||
-	       scan(d, view->addresses, q, q->ep.port, false);
+	if (scan(d, a, i, q, 0, false))
+		return true;
+	/* Most addresses have one port. */
+	if (a->at[i].port < q->ep.port)
+		i = lower_bound(a, &q->ep.addr, q->ep.port);
+	return scan(d, a, i, q, q->ep.port, false);
 }
 
 bool dispatch_is_destination(

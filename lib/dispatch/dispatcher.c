@@ -3,6 +3,7 @@
  * OpenSER and Kamailio type. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "dispatch/dispatcher.h"
 
@@ -106,6 +107,7 @@ static const struct route_function functions[] = {
 		.in = ROUTE_IN_ANY,
 		.run = dispatcher_run_is_from_list,
 		.check = dispatcher_check_from_list,
+		.free_data = free,
 		.usage = "ds_is_from_list([set [, mode [, uri]]])",
 		.help = "Whether the message (or the URI) comes from a destination of the set, of "
 			"any set where it is -1 or missing."},

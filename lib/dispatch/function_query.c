@@ -2,6 +2,7 @@
 /* ds_is_from_list, ds_is_active, ds_list_exist, ds_mark_dst: who is in the list, and how they are.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "dispatch/dispatcher.h"
 
@@ -29,26 +30,65 @@ static bool endpoint_of_uri(struct str text, struct net_endpoint *ep, enum sip_t
 	return true;
 }
 
+/* The set and the mode of ds_is_from_list(). */
+struct from_list {
+	int64_t set, mode;
+};
+
+static bool read_from_list(const struct route_value *v, unsigned n, struct from_list *out)
+{
+	*out = (struct from_list){.set = -1, .mode = MODE_NO_PROTOCOL};
+	return (n < 1 || dispatcher_number(&v[0], &out->set)) &&
+	       (n < 2 || dispatcher_number(&v[1], &out->mode));
+}
+
 int32_t dispatcher_run_is_from_list(struct route_ctx *ctx, const struct route_args *args)
 {
-	struct dispatch_query q = {.any_set = true, .ep = ctx->origin.src};
+	struct dispatch_query q = {.ep = ctx->origin.src};
 	enum sip_transport transport = (enum sip_transport)ctx->origin.transport;
-	int64_t set = -1, mode = MODE_NO_PROTOCOL;
+	const struct from_list *from = args->data;
+	struct from_list read;
 
-	if ((args->n > 0 && !dispatcher_number(&args->v[0], &set)) ||
-		(args->n > 1 && !dispatcher_number(&args->v[1], &mode)))
-		return ROUTE_FALSE;
+	if (from == NULL) {
+		if (!read_from_list(args->v, args->n, &read))
+			return ROUTE_FALSE;
+		from = &read;
+	}
 	if (args->n > 2 && args->v[2].type == ROUTE_STR && args->v[2].s.len > 0 &&
 		!endpoint_of_uri(args->v[2].s, &q.ep, &transport))
 		return ROUTE_FALSE;
-	if (set > UINT32_MAX || ((mode & MODE_NO_PROTOCOL) == 0 && transport != SIP_TRANSPORT_UDP))
+	if (from->set > UINT32_MAX ||
+		((from->mode & MODE_NO_PROTOCOL) == 0 && transport != SIP_TRANSPORT_UDP))
 		return ROUTE_FALSE;
-	q.any_set = set < 0;
-	q.set = (uint32_t)set;
-	q.with_port = (mode & MODE_NO_PORT) == 0;
-	q.active = (mode & MODE_ACTIVE) != 0;
-	q.socket = (mode & MODE_SOCKET) != 0 ? &ctx->origin.dst : NULL;
+	q.any_set = from->set < 0;
+	q.set = (uint32_t)from->set;
+	q.with_port = (from->mode & MODE_NO_PORT) == 0;
+	q.active = (from->mode & MODE_ACTIVE) != 0;
+	q.socket = (from->mode & MODE_SOCKET) != 0 ? &ctx->origin.dst : NULL;
 	return dispatch_find(args->room, &q) ? ROUTE_TRUE : ROUTE_FALSE;
+}
+
+/* Set and mode are read once where they are known by now. */
+static int keep_from_list(const struct route_arg *arg, unsigned n, const struct route_place *place,
+	struct route_report *report, void **data)
+{
+	struct route_value v[2];
+	struct from_list *kept;
+
+	for (unsigned i = 0; i < n && i < 2; i++) {
+		if (!arg[i].constant)
+			return 0;
+		v[i] = arg[i].value;
+	}
+	kept = malloc(sizeof(*kept));
+	if (kept == NULL) {
+		route_error(report, place, "out of memory");
+		return -ENOMEM;
+	}
+	/* What check() has let pass can be read. */
+	read_from_list(v, n, kept);
+	*data = kept;
+	return 0;
 }
 
 static const struct dispatch_set *set_of(struct dispatch *d, const struct route_value *value)
@@ -116,7 +156,7 @@ int dispatcher_check_from_list(void *room, const void *config, const struct rout
 			"a SIP URI with an address is expected: names are not looked up here");
 		return -EINVAL;
 	}
-	return 0;
+	return keep_from_list(arg, n, place, report, data);
 }
 
 int dispatcher_check_active(void *room, const void *config, const struct route_arg *arg, unsigned n,

@@ -22,18 +22,29 @@ uint64_t stage_end(struct worker *w, enum pipeline_stage stage, uint64_t begun)
 	return now;
 }
 
+static void give_back(struct worker *w, struct held *held)
+{
+	route_script_unref(held->ctx.script);
+	slab_put(w->p->slab, held);
+}
+
+/* All at once: a pool takes many for hardly more than one. */
 static void free_received(struct worker *w)
 {
-	for (unsigned i = 0; i < w->batch; i++) {
-		struct message *msg = &w->msg[i];
+	struct rte_mbuf *m[PORT_BURST];
+	unsigned n = 0;
 
+	for (unsigned i = 0; i < w->batch; i++) {
+		const struct message *msg = &w->msg[i];
+
+		if (msg->held != NULL)
+			give_back(w, msg->held);
+		if (msg->m == NULL)
+			continue;
 		unguard_mbuf(msg->m);
-		rte_pktmbuf_free(msg->m);
-		if (msg->held != NULL) {
-			route_script_unref(msg->held->ctx.script);
-			slab_put(w->p->slab, msg->held);
-		}
+		m[n++] = msg->m;
 	}
+	rte_pktmbuf_free_bulk(m, n);
 	w->batch = 0;
 }
 

@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The context of one message: reset, copy to another core, and the text that a run makes. */
+#include <emmintrin.h>
+
 #include "route/route.h"
+
+/* Some hundred bytes, at least 16, known at compile time: plain stores, where the compiler would
+ * call memset(). The last one may overlap the one before. */
+static inline void clear(char *p, size_t len)
+{
+	const __m128i zero = _mm_setzero_si128();
+	char *last = p + len - 16;
+
+#pragma GCC unroll 64
+	for (; p < last; p += 16)
+		_mm_storeu_si128((__m128i *)(void *)p, zero);
+	_mm_storeu_si128((__m128i *)(void *)last, zero);
+}
 
 void route_ctx_reset(struct route_ctx *ctx)
 {
@@ -8,7 +23,7 @@ void route_ctx_reset(struct route_ctx *ctx)
 	const size_t begin = offsetof(struct route_ctx, uri);
 	const size_t end = offsetof(struct route_ctx, pc);
 
-	memset((char *)ctx + begin, 0, end - begin);
+	clear((char *)ctx + begin, end - begin);
 	ctx->du_target.listener = -1;
 	ctx->du_target.destination = -1;
 	ctx->socket = -1;

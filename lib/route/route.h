@@ -118,7 +118,6 @@ struct route_origin {
 enum route_scratch {
 	ROUTE_SCRATCH_PROXY,
 	ROUTE_SCRATCH_DISPATCH,
-	ROUTE_SCRATCH_ACCESS,
 	ROUTE_SCRATCH_COUNT
 };
 
