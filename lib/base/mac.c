@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "base/mac.h"
+#include "base/mac_chain.h"
 
 #include <errno.h>
-#include <immintrin.h>
 
-#define ROUNDS 10
+bool mac_has_aes;
 
 /* FIPS 197 5.1.1, a row for each value of the high four bits. */
 static const _Alignas(MAC_BLOCK) uint8_t substitution[16][MAC_BLOCK] = {
@@ -42,11 +41,6 @@ static const _Alignas(MAC_BLOCK) uint8_t substitution[16][MAC_BLOCK] = {
 		0x16},
 };
 
-static inline __m128i load(const void *p)
-{
-	return _mm_loadu_si128((const __m128i *)p);
-}
-
 /*
  * SubBytes without a look-up that depends on the content: each row is tried for all bytes, and a
  * byte whose high bits are not the row's asks for nothing (its index has the highest bit set).
@@ -60,7 +54,7 @@ static inline __m128i substitute(__m128i v)
 		__m128i at = _mm_xor_si128(v, _mm_set1_epi8((char)(row << 4)));
 
 		at = _mm_adds_epu8(at, other);
-		out = _mm_or_si128(out, _mm_shuffle_epi8(load(substitution[row]), at));
+		out = _mm_or_si128(out, _mm_shuffle_epi8(mac_load(substitution[row]), at));
 	}
 	return out;
 }
@@ -73,7 +67,7 @@ static inline __m128i times_x(__m128i v)
 	return _mm_xor_si128(_mm_add_epi8(v, v), _mm_and_si128(overflow, _mm_set1_epi8(0x1b)));
 }
 
-static inline __m128i encrypt_portable(const struct mac_key *key, __m128i v)
+__m128i mac_encrypt_portable(const struct mac_key *key, __m128i v)
 {
 	const __m128i shift_rows =
 			      _mm_setr_epi8(0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11),
@@ -81,10 +75,10 @@ static inline __m128i encrypt_portable(const struct mac_key *key, __m128i v)
 		      over_next =
 			      _mm_setr_epi8(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
 
-	v = _mm_xor_si128(v, load(key->round[0]));
-	for (unsigned i = 1; i <= ROUNDS; i++) {
+	v = _mm_xor_si128(v, mac_load(key->round[0]));
+	for (unsigned i = 1; i <= MAC_ROUNDS; i++) {
 		v = _mm_shuffle_epi8(substitute(v), shift_rows);
-		if (i < ROUNDS) {
+		if (i < MAC_ROUNDS) {
 			/* MixColumns: 2a + 3b + c + d for each byte and those below it. */
 			__m128i sum = _mm_xor_si128(v, _mm_shuffle_epi8(v, next));
 			__m128i rest = _mm_xor_si128(
@@ -92,148 +86,25 @@ static inline __m128i encrypt_portable(const struct mac_key *key, __m128i v)
 
 			v = _mm_xor_si128(times_x(sum), rest);
 		}
-		v = _mm_xor_si128(v, load(key->round[i]));
+		v = _mm_xor_si128(v, mac_load(key->round[i]));
 	}
 	return v;
 }
 
-__attribute__((target("aes"))) static inline __m128i encrypt_aesni(
-	const struct mac_key *key, __m128i v)
+MAC_AESNI static struct hash128 bytes_aesni(
+	const struct mac_key *key, const void *data, uint32_t len)
 {
-	const __m128i *round = (const __m128i *)key->round;
-
-	/* Operands in memory: to have eleven registers filled first does not pay for two or three
-	 * blocks. */
-	__asm__("" : "+r"(round));
-	v = _mm_xor_si128(v, round[0]);
-	v = _mm_aesenc_si128(v, round[1]);
-	v = _mm_aesenc_si128(v, round[2]);
-	v = _mm_aesenc_si128(v, round[3]);
-	v = _mm_aesenc_si128(v, round[4]);
-	v = _mm_aesenc_si128(v, round[5]);
-	v = _mm_aesenc_si128(v, round[6]);
-	v = _mm_aesenc_si128(v, round[7]);
-	v = _mm_aesenc_si128(v, round[8]);
-	v = _mm_aesenc_si128(v, round[9]);
-	return _mm_aesenclast_si128(v, round[ROUNDS]);
+	return mac_of_bytes(mac_encrypt_aesni, key, data, len);
 }
-
-/* The last one to fifteen bytes of a text, then a one and zeros (RFC 4493 2.4). No byte behind them
- * is read. */
-static inline __m128i padded(const uint8_t *end, uint32_t len, uint32_t rest)
-{
-	static const uint8_t slide[32] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-		0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-		0x80, 0x80};
-	static const uint8_t one[32] = {[16] = 0x80};
-	uint8_t few[MAC_BLOCK] = {0};
-	__m128i v;
-
-	if (len >= MAC_BLOCK) {
-		v = _mm_shuffle_epi8(load(end - MAC_BLOCK), load(slide + MAC_BLOCK - rest));
-	} else {
-		str_copy((char *)few, (struct str){(const char *)end - rest, rest});
-		v = load(few);
-	}
-	return _mm_or_si128(v, load(one + MAC_BLOCK - rest));
-}
-
-typedef __m128i encrypt_fn(const struct mac_key *key, __m128i v);
-
-static inline __attribute__((always_inline)) struct hash128 end_with(encrypt_fn *encrypt,
-	const struct mac_key *key, __m128i v, const uint8_t *data, uint32_t len)
-{
-	const uint8_t *end = data + len;
-	uint32_t rest;
-
-	for (; end - data > MAC_BLOCK; data += MAC_BLOCK)
-		v = encrypt(key, _mm_xor_si128(v, load(data)));
-	rest = (uint32_t)(end - data);
-	if (rest == MAC_BLOCK)
-		v = _mm_xor_si128(v, _mm_xor_si128(load(data), load(key->subkey[0])));
-	else
-		v = _mm_xor_si128(v, _mm_xor_si128(padded(end, len, rest), load(key->subkey[1])));
-	v = encrypt(key, v);
-	return (struct hash128){(uint64_t)_mm_cvtsi128_si64(v), (uint64_t)_mm_extract_epi64(v, 1)};
-}
-
-static inline __attribute__((always_inline)) void blocks_with(encrypt_fn *encrypt,
-	const struct mac_key *key, struct hash128 *chain, const uint8_t *data, uint32_t blocks)
-{
-	__m128i v = load(chain);
-
-	for (; blocks != 0; blocks--, data += MAC_BLOCK)
-		v = encrypt(key, _mm_xor_si128(v, load(data)));
-	_mm_storeu_si128((__m128i *)chain, v);
-}
-
-static inline __m128i of_chain(struct hash128 chain)
-{
-	return _mm_set_epi64x((int64_t)chain.hi, (int64_t)chain.lo);
-}
-
-/* One way to compute it. */
-struct way {
-	struct hash128 (*bytes)(const struct mac_key *key, const void *data, uint32_t len);
-	struct hash128 (*end)(
-		const struct mac_key *key, struct hash128 chain, const void *data, uint32_t len);
-	void (*blocks)(const struct mac_key *key, struct hash128 *chain, const void *data,
-		uint32_t blocks);
-};
 
 static struct hash128 bytes_portable(const struct mac_key *key, const void *data, uint32_t len)
 {
-	return end_with(encrypt_portable, key, _mm_setzero_si128(), data, len);
+	return mac_of_bytes(mac_encrypt_portable, key, data, len);
 }
-
-static struct hash128 end_portable(
-	const struct mac_key *key, struct hash128 chain, const void *data, uint32_t len)
-{
-	return end_with(encrypt_portable, key, of_chain(chain), data, len);
-}
-
-static void blocks_portable(
-	const struct mac_key *key, struct hash128 *chain, const void *data, uint32_t blocks)
-{
-	blocks_with(encrypt_portable, key, chain, data, blocks);
-}
-
-__attribute__((target("aes"))) static struct hash128 bytes_aesni(
-	const struct mac_key *key, const void *data, uint32_t len)
-{
-	return end_with(encrypt_aesni, key, _mm_setzero_si128(), data, len);
-}
-
-__attribute__((target("aes"))) static struct hash128 end_aesni(
-	const struct mac_key *key, struct hash128 chain, const void *data, uint32_t len)
-{
-	return end_with(encrypt_aesni, key, of_chain(chain), data, len);
-}
-
-__attribute__((target("aes"))) static void blocks_aesni(
-	const struct mac_key *key, struct hash128 *chain, const void *data, uint32_t blocks)
-{
-	blocks_with(encrypt_aesni, key, chain, data, blocks);
-}
-
-static const struct way portable = {bytes_portable, end_portable, blocks_portable},
-			aesni = {bytes_aesni, end_aesni, blocks_aesni};
-static struct way in_use = {bytes_portable, end_portable, blocks_portable};
 
 struct hash128 mac_bytes(const struct mac_key *key, const void *data, uint32_t len)
 {
-	return in_use.bytes(key, data, len);
-}
-
-void mac_blocks(const struct mac_key *key, struct hash128 *chain, const void *data, uint32_t blocks)
-{
-	in_use.blocks(key, chain, data, blocks);
-}
-
-struct hash128 mac_end(
-	const struct mac_key *key, struct hash128 chain, const void *data, uint32_t len)
-{
-	return in_use.end(key, chain, data, len);
+	return mac_has_aes ? bytes_aesni(key, data, len) : bytes_portable(key, data, len);
 }
 
 /* Twice a value in the field of 2**128 elements, most significant byte first (RFC 4493 2.3). */
@@ -252,11 +123,11 @@ static void expand(struct mac_key *key, const struct hash_key *secret)
 	uint8_t constant = 1;
 
 	memcpy(key->round[0], secret, MAC_BLOCK);
-	for (unsigned i = 1; i <= ROUNDS; i++) {
+	for (unsigned i = 1; i <= MAC_ROUNDS; i++) {
 		const uint8_t *before = key->round[i - 1];
 		uint8_t *out = key->round[i], s[MAC_BLOCK];
 
-		_mm_storeu_si128((__m128i *)s, substitute(load(before)));
+		_mm_storeu_si128((__m128i *)s, substitute(mac_load(before)));
 		out[0] = (uint8_t)(before[0] ^ s[13] ^ constant);
 		out[1] = before[1] ^ s[14];
 		out[2] = before[2] ^ s[15];
@@ -272,7 +143,7 @@ void mac_key_set(struct mac_key *key, const struct hash_key *secret)
 	uint8_t zero[MAC_BLOCK];
 
 	expand(key, secret);
-	_mm_storeu_si128((__m128i *)zero, encrypt_portable(key, _mm_setzero_si128()));
+	_mm_storeu_si128((__m128i *)zero, mac_encrypt_portable(key, _mm_setzero_si128()));
 	double_block(key->subkey[0], zero);
 	double_block(key->subkey[1], key->subkey[0]);
 }
@@ -285,7 +156,7 @@ int mac_select(const char *name)
 		return -EINVAL;
 	if (fast && !__builtin_cpu_supports("aes"))
 		return -ENOTSUP;
-	in_use = fast ? aesni : portable;
+	mac_has_aes = fast;
 	return 0;
 }
 

@@ -16,27 +16,18 @@
 #include "base/hash.h"
 
 #define MAC_BLOCK 16
+#define MAC_ROUNDS 10
 
 /* A key made ready for use: the eleven round keys of AES-128 and the two subkeys of RFC 4493 2.3.
  */
 struct mac_key {
-	_Alignas(MAC_BLOCK) uint8_t round[11][MAC_BLOCK];
+	_Alignas(MAC_BLOCK) uint8_t round[MAC_ROUNDS + 1][MAC_BLOCK];
 	uint8_t subkey[2][MAC_BLOCK];
 };
 
 void mac_key_set(struct mac_key *key, const struct hash_key *secret);
 
-/*
- * What comes in pieces: whole blocks as they come, `chain` zero at first, and what is left at the
- * end. What is left is empty only where all is: the last block of a text that fills its blocks
- * belongs to mac_end().
- */
-void mac_blocks(
-	const struct mac_key *key, struct hash128 *chain, const void *data, uint32_t blocks);
-struct hash128 mac_end(
-	const struct mac_key *key, struct hash128 chain, const void *data, uint32_t len);
-
-/* One piece at once. The code's 16 bytes in the order of memory. */
+/* The code's 16 bytes in the order of memory. What is made block by block: mac_chain.h. */
 struct hash128 mac_bytes(const struct mac_key *key, const void *data, uint32_t len);
 
 static inline struct hash128 mac_text(const struct mac_key *key, struct str s)

@@ -10,9 +10,8 @@
  * The Via token need not hash what our branch is made of already: who verifies makes the branch
  * again from the Via below ours, which gives the sender's branch, host and port.
  */
+#include "base/mac_chain.h"
 #include "proxy/internal.h"
-
-#include <immintrin.h>
 
 #define CLASS_STATELESS 's'
 #define CLASS_STATEFUL 't'
@@ -57,46 +56,11 @@ void proxy_keys_derive(struct keys *keys)
 /*
  * What is authenticated is laid out in blocks of 16 bytes: numbers and digests that fill one, and
  * texts of the message, each from a block's beginning and filled up with zeros (its length is among
- * the numbers). What exceeds the buffer goes on in further pieces, with the same result.
+ * the numbers).
  */
-#define FEED_BLOCKS 24
-static_assert(SIP_MSG_UDP_OUT_MAX <= UINT16_MAX, "the length of any part of a message has 16 bits");
-
-struct feed {
-	const struct mac_key *key;
-	struct hash128 chain;
-	bool flushed; /* into chain */
-	uint32_t count;
-	__m128i block[FEED_BLOCKS];
-};
-
-static inline void feed_begin(struct feed *f, const struct mac_key *key)
+static inline __m128i numbers(uint64_t low, uint64_t high)
 {
-	f->key = key;
-	f->flushed = false;
-	f->count = 0;
-}
-
-static void feed_flush(struct feed *f)
-{
-	if (!f->flushed)
-		f->chain = (struct hash128){0, 0};
-	mac_blocks(f->key, &f->chain, f->block, f->count);
-	f->flushed = true;
-	f->count = 0;
-}
-
-/* Makes room for so many blocks, FEED_BLOCKS at most. */
-static inline void feed_room(struct feed *f, uint32_t blocks)
-{
-	if (__builtin_expect(f->count + blocks > FEED_BLOCKS, 0))
-		feed_flush(f);
-}
-
-/* Numbers come first and are few: there is room. */
-static inline void feed_numbers(struct feed *f, uint64_t low, uint64_t high)
-{
-	_mm_store_si128(&f->block[f->count++], _mm_set_epi64x((int64_t)high, (int64_t)low));
+	return _mm_set_epi64x((int64_t)high, (int64_t)low);
 }
 
 static inline __m128i lowered(__m128i v)
@@ -133,45 +97,44 @@ static inline __m128i text_at(const char *buf, uint32_t at, bool lower)
 	return lower ? lowered(v) : v;
 }
 
-static inline void feed_text(struct feed *f, const char *buf, struct sip_span text, bool lower)
+MAC_INLINE void add_text(mac_encrypt_fn *encrypt, const struct mac_key *key, struct mac_chain *c,
+	const char *buf, struct sip_span text, bool lower)
 {
 	uint32_t at = text.off, end = text.off + text.len;
 
-	for (; __builtin_expect(end - at > 16 * (FEED_BLOCKS - 1), 0); at += 16) {
-		feed_room(f, 1);
-		_mm_store_si128(&f->block[f->count++], text_at(buf, at, lower));
-	}
-	feed_room(f, (end - at) / 16 + 1);
 	for (; at + 16 <= end; at += 16)
-		_mm_store_si128(&f->block[f->count++], text_at(buf, at, lower));
+		mac_chain_add(encrypt, key, c, text_at(buf, at, lower));
 	if (at < end) {
 		__m128i v = text_before(buf, end, end - at);
 
-		_mm_store_si128(&f->block[f->count++], lower ? lowered(v) : v);
+		mac_chain_add(encrypt, key, c, lower ? lowered(v) : v);
 	}
 }
 
 /* A text that comes last: a one ends it (as RFC 4493 2.4 pads), so that its length need not be
  * told. */
-static inline void feed_last_text(struct feed *f, const char *buf, struct sip_span text)
+MAC_INLINE void add_last_text(mac_encrypt_fn *encrypt, const struct mac_key *key,
+	struct mac_chain *c, const char *buf, struct sip_span text)
 {
 	static const uint8_t one[32] = {[16] = 0x80};
 	uint32_t rest = text.len % 16, end = text.off + text.len;
 	__m128i v = _mm_setzero_si128();
 
-	feed_text(f, buf, (struct sip_span){text.off, text.len - rest}, true);
+	add_text(encrypt, key, c, buf, (struct sip_span){text.off, text.len - rest}, true);
 	if (rest != 0)
 		v = lowered(text_before(buf, end, rest));
-	feed_room(f, 1);
-	_mm_store_si128(&f->block[f->count++],
-		_mm_or_si128(v, _mm_loadu_si128((const __m128i *)(one + 16 - rest))));
+	mac_chain_add(encrypt, key, c, _mm_or_si128(v, mac_load(one + 16 - rest)));
 }
 
-static inline struct hash128 feed_end(const struct feed *f)
+/* Either way, where a call more does not matter. */
+MAC_AESNI static __m128i encrypt_aesni(const struct mac_key *key, __m128i v)
 {
-	if (__builtin_expect(f->flushed, 0))
-		return mac_end(f->key, f->chain, f->block, f->count * MAC_BLOCK);
-	return mac_bytes(f->key, f->block, f->count * MAC_BLOCK);
+	return mac_encrypt_aesni(key, v);
+}
+
+static __m128i encrypt_either(const struct mac_key *key, __m128i v)
+{
+	return mac_has_aes ? encrypt_aesni(key, v) : mac_encrypt_portable(key, v);
 }
 
 static const struct token_key *key_of(const struct keys *keys, char id)
@@ -206,24 +169,43 @@ static bool mac_equal(struct str text, struct hash128 mac)
 
 /* What a client's branch with the magic cookie and its sent-by make: the branch and the host are
  * compared without case, and a sent-by without a port means the default one. */
-static struct hash128 transaction_of_branch(
-	const struct keys *keys, const char *buf, const struct sip_via *via)
+MAC_INLINE struct hash128 branch_with(mac_encrypt_fn *encrypt, const struct mac_key *key,
+	const char *buf, const struct sip_via *via)
 {
 	struct sip_span unique = {
 		via->branch.off + BRANCH_COOKIE_LEN, via->branch.len - BRANCH_COOKIE_LEN};
 	uint64_t port = via->port != 0 ? via->port : SIP_DEFAULT_PORT;
-	struct feed f;
+	struct mac_chain c = mac_chain_begin(
+		numbers(port | (uint64_t)unique.len << 16 | (uint64_t)via->host.len << 32, 0));
 
-	feed_begin(&f, &keys->transaction);
-	feed_numbers(&f, port | (uint64_t)unique.len << 16 | (uint64_t)via->host.len << 32, 0);
-	feed_text(&f, buf, unique, true);
-	feed_text(&f, buf, via->host, true);
-	return feed_end(&f);
+	add_text(encrypt, key, &c, buf, unique, true);
+	add_text(encrypt, key, &c, buf, via->host, true);
+	return mac_chain_end(encrypt, key, &c);
+}
+
+MAC_AESNI static struct hash128 branch_aesni(
+	const struct mac_key *key, const char *buf, const struct sip_via *via)
+{
+	return branch_with(mac_encrypt_aesni, key, buf, via);
+}
+
+static struct hash128 branch_portable(
+	const struct mac_key *key, const char *buf, const struct sip_via *via)
+{
+	return branch_with(mac_encrypt_portable, key, buf, via);
+}
+
+static inline struct hash128 transaction_of_branch(
+	const struct keys *keys, const char *buf, const struct sip_via *via)
+{
+	return mac_has_aes ? branch_aesni(&keys->transaction, buf, via)
+			   : branch_portable(&keys->transaction, buf, via);
 }
 
 /* RFC 2543 clients have no such branch (RFC 3261 17.2.3). */
 static struct hash128 transaction_of_message(const struct keys *keys, struct route_ctx *ctx)
 {
+	const struct mac_key *key = &keys->transaction_2543;
 	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
 	struct sip_span value = via != NULL ? via->value : sip_msg_value(&ctx->msg, SIP_HEADER_VIA),
@@ -231,17 +213,15 @@ static struct hash128 transaction_of_message(const struct keys *keys, struct rou
 			call_id = sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID),
 			uri = ctx->msg.uri_text;
 	uint32_t cseq = sip_msg_cseq(&ctx->msg, ctx->buf) ? ctx->msg.cseq_number : 0;
-	struct feed f;
+	struct mac_chain c = mac_chain_begin(numbers(
+		(uint64_t)value.len << 32 | tag.len, (uint64_t)call_id.len << 32 | uri.len));
 
-	feed_begin(&f, &keys->transaction_2543);
-	feed_numbers(
-		&f, (uint64_t)value.len << 32 | tag.len, (uint64_t)call_id.len << 32 | uri.len);
-	feed_numbers(&f, cseq, 0);
-	feed_text(&f, ctx->buf, value, false);
-	feed_text(&f, ctx->buf, tag, true);
-	feed_text(&f, ctx->buf, call_id, false);
-	feed_text(&f, ctx->buf, uri, false);
-	return feed_end(&f);
+	mac_chain_add(encrypt_either, key, &c, numbers(cseq, 0));
+	add_text(encrypt_either, key, &c, ctx->buf, value, false);
+	add_text(encrypt_either, key, &c, ctx->buf, tag, true);
+	add_text(encrypt_either, key, &c, ctx->buf, call_id, false);
+	add_text(encrypt_either, key, &c, ctx->buf, uri, false);
+	return mac_chain_end(encrypt_either, key, &c);
 }
 
 static inline bool branch_is_unique(const struct sip_via *via)
@@ -295,7 +275,8 @@ static inline uint64_t place_of(const struct via_token *token)
 
 /* What is bound beyond numbers: an IPv6 address, and texts that are seldom there. `branch` is our
  * own where the Via below does not give it. */
-static void feed_more(struct feed *f, const struct via_bound *b, const char *branch)
+static void add_more(const struct mac_key *key, struct mac_chain *c, const struct via_bound *b,
+	const char *branch)
 {
 	const struct sip_via *next = b->next;
 	bool unique = branch_is_unique(next);
@@ -303,46 +284,61 @@ static void feed_more(struct feed *f, const struct via_bound *b, const char *bra
 			method = b->method == SIP_METHOD_OTHER ? b->method_text : none,
 			host = unique ? none : next->host, client = unique ? none : next->branch;
 
-	feed_numbers(f,
-		(uint64_t)next->maddr.len << 48 | (uint64_t)method.len << 32 |
-			(uint64_t)host.len << 16 | (uint64_t)client.len,
-		unique ? 0 : next->port);
-	feed_numbers(f, b->received.q[0], b->received.q[1]);
-	feed_text(f, b->buf, next->maddr, true);
-	feed_text(f, b->buf, method, false);
-	feed_text(f, b->buf, host, true);
-	feed_text(f, b->buf, client, true);
-	if (unique)
-		return;
-	feed_room(f, 1);
-	_mm_store_si128(&f->block[f->count++], text_at(branch, 0, true));
+	mac_chain_add(encrypt_either, key, c,
+		numbers((uint64_t)next->maddr.len << 48 | (uint64_t)method.len << 32 |
+				(uint64_t)host.len << 16 | (uint64_t)client.len,
+			unique ? 0 : next->port));
+	mac_chain_add(encrypt_either, key, c, numbers(b->received.q[0], b->received.q[1]));
+	add_text(encrypt_either, key, c, b->buf, next->maddr, true);
+	add_text(encrypt_either, key, c, b->buf, method, false);
+	add_text(encrypt_either, key, c, b->buf, host, true);
+	add_text(encrypt_either, key, c, b->buf, client, true);
+	if (!unique)
+		mac_chain_add(encrypt_either, key, c, text_at(branch, 0, true));
 }
 
 /* `transaction`: what the Via below says of it where it has the cookie; `branch`: ours as it is
  * written. */
-static struct hash128 via_mac(const struct token_key *key, const struct via_token *token,
-	const struct via_bound *b, struct hash128 transaction, const char *branch)
+MAC_INLINE struct hash128 via_with(mac_encrypt_fn *encrypt, const struct mac_key *key,
+	const struct via_token *token, const struct via_bound *b, const struct hash128 *transaction,
+	const char *branch)
 {
 	bool unique = branch_is_unique(b->next);
 	bool more = !unique || b->received.family == 6 || b->next->maddr.len != 0 ||
 		    b->method == SIP_METHOD_OTHER;
 	uint64_t kind = token->owner | (uint64_t)token->stateful << 10 | (uint64_t)unique << 11 |
-			(uint64_t)more << 12;
-	struct feed f;
+			(uint64_t)more << 12,
+		 v4 = b->received.family == 4 ? b->received.v4 : 0;
+	struct mac_chain c = mac_chain_begin(numbers(
+		place_of(token), (uint64_t)b->cseq << 32 | (uint64_t)b->rport << 16 | kind));
 
-	if (!unique)
-		transaction = (struct hash128){0, 0};
-	feed_begin(&f, &key->via);
-	feed_numbers(
-		&f, place_of(token), (uint64_t)b->cseq << 32 | (uint64_t)b->rport << 16 | kind);
-	feed_numbers(&f, b->call_id.lo, b->call_id.hi);
-	feed_numbers(&f, transaction.lo,
-		(transaction.hi & 0xffff) | (uint64_t)b->method << 16 |
-			(uint64_t)b->received.family << 24 |
-			(b->received.family == 4 ? (uint64_t)b->received.v4 << 32 : 0));
-	if (more)
-		feed_more(&f, b, branch);
-	return feed_end(&f);
+	mac_chain_add(encrypt, key, &c, numbers(b->call_id.lo, b->call_id.hi));
+	mac_chain_add(encrypt, key, &c,
+		numbers(unique ? transaction->lo : 0,
+			(unique ? transaction->hi & 0xffff : 0) | (uint64_t)b->method << 16 |
+				(uint64_t)b->received.family << 24 | v4 << 32));
+	if (__builtin_expect(more, 0))
+		add_more(key, &c, b, branch);
+	return mac_chain_end(encrypt, key, &c);
+}
+
+MAC_AESNI static struct hash128 via_aesni(const struct mac_key *key, const struct via_token *token,
+	const struct via_bound *b, const struct hash128 *transaction, const char *branch)
+{
+	return via_with(mac_encrypt_aesni, key, token, b, transaction, branch);
+}
+
+static struct hash128 via_portable(const struct mac_key *key, const struct via_token *token,
+	const struct via_bound *b, const struct hash128 *transaction, const char *branch)
+{
+	return via_with(mac_encrypt_portable, key, token, b, transaction, branch);
+}
+
+static inline struct hash128 via_mac(const struct token_key *key, const struct via_token *token,
+	const struct via_bound *b, const struct hash128 *transaction, const char *branch)
+{
+	return mac_has_aes ? via_aesni(&key->via, token, b, transaction, branch)
+			   : via_portable(&key->via, token, b, transaction, branch);
 }
 
 void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listener)
@@ -366,7 +362,7 @@ unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *
 		hash_base32(at, (uint64_t)token->owner << 54, 5 * TOKEN_OWNER_LEN);
 		at += TOKEN_OWNER_LEN;
 	}
-	mac_write(at, via_mac(key, token, bound, transaction, branch));
+	mac_write(at, via_mac(key, token, bound, &transaction, branch));
 	at += TOKEN_MAC_LEN;
 	return (unsigned)(at - out);
 }
@@ -436,27 +432,44 @@ bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str
 			return false;
 	}
 	return mac_equal((struct str){text.s + at, text.len - at},
-		via_mac(key, out, bound, transaction, branch.s));
+		via_mac(key, out, bound, &transaction, branch.s));
 }
 
 /* ---- Record-Route token, To tag ---- */
 
-static struct hash128 route_mac(
-	const struct token_key *key, struct hash128 call_id, const char *buf, struct sip_span tag)
+MAC_INLINE struct hash128 route_with(mac_encrypt_fn *encrypt, const struct mac_key *key,
+	const struct hash128 *call_id, const char *buf, struct sip_span tag)
 {
-	struct feed f;
+	struct mac_chain c = mac_chain_begin(numbers(call_id->lo, call_id->hi));
 
-	feed_begin(&f, &key->route);
-	feed_numbers(&f, call_id.lo, call_id.hi);
-	feed_last_text(&f, buf, tag);
-	return feed_end(&f);
+	add_last_text(encrypt, key, &c, buf, tag);
+	return mac_chain_end(encrypt, key, &c);
+}
+
+MAC_AESNI static struct hash128 route_aesni(const struct mac_key *key,
+	const struct hash128 *call_id, const char *buf, struct sip_span tag)
+{
+	return route_with(mac_encrypt_aesni, key, call_id, buf, tag);
+}
+
+static struct hash128 route_portable(const struct mac_key *key, const struct hash128 *call_id,
+	const char *buf, struct sip_span tag)
+{
+	return route_with(mac_encrypt_portable, key, call_id, buf, tag);
+}
+
+static inline struct hash128 route_mac(const struct token_key *key, const struct hash128 *call_id,
+	const char *buf, struct sip_span tag)
+{
+	return mac_has_aes ? route_aesni(&key->route, call_id, buf, tag)
+			   : route_portable(&key->route, call_id, buf, tag);
 }
 
 void proxy_route_token_write(const struct keys *keys, struct hash128 call_id, const char *buf,
 	struct sip_span tag, char *out)
 {
 	out[0] = keys->mac[0].id;
-	mac_write(out + 1, route_mac(&keys->mac[0], call_id, buf, tag));
+	mac_write(out + 1, route_mac(&keys->mac[0], &call_id, buf, tag));
 }
 
 bool proxy_route_token_verify(const struct keys *keys, struct str text, struct hash128 call_id,
@@ -468,7 +481,7 @@ bool proxy_route_token_verify(const struct keys *keys, struct str text, struct h
 		return false;
 	text.s++;
 	text.len--;
-	return mac_equal(text, route_mac(key, call_id, buf, tag));
+	return mac_equal(text, route_mac(key, &call_id, buf, tag));
 }
 
 void proxy_tag_write(const struct keys *keys, struct hash128 transaction, char *out)
