@@ -12,8 +12,9 @@
  * (a message becomes copy and field instructions), calls and call_* (their state and steps), wheel
  * (timers), answer (what a response says), digest (authorization); reflect (the other side);
  * io_udp, io_dpdk, outbox
- * (bursts in and out); open, trial (the loop), result (table, JSON, progress), main. search, ndr,
- * ser and report find rates by many trials and know only this header.
+ * (bursts in and out); open, trial (the loop), own (the generator's part in what was lost), result
+ * (table, JSON, progress), main. search, ndr, ser and report find rates by many trials and know
+ * only this header.
  */
 #include <signal.h>
 #include <stdbool.h>

@@ -9,11 +9,11 @@
 #include "internal.h"
 #include "report.h"
 #include "search_options.h"
+#include "verdict.h"
 
 #define LATENCY_POINTS 3   /* 10, 50 and 90 % of the rate */
 #define PROBE_SECONDS 1.0  /* of each doubling trial of --start probe */
 #define PROBE_ATTEMPTS 100 /* at least */
-#define ANSWER_SECONDS 1.0 /* in which a system that keeps up answers everything */
 
 /* One search while it runs. */
 struct search_run {
@@ -21,7 +21,7 @@ struct search_run {
 	struct gen *gen;
 	struct gen_result *result;
 	struct report_search *into;
-	double session;   /* s that the scenario holds a call, at most */
+	struct verdict_terms terms;
 	double threshold; /* s that a final answer may take, at most */
 	const struct search_ask *ask;
 	double planned;              /* attempts of the trial */
@@ -31,104 +31,6 @@ struct search_run {
 	uint64_t first;              /* number of the next trial's first attempt */
 	struct report_detail detail; /* of the last trial */
 };
-
-/* ---- what a trial says ---- */
-
-/*
- * What counts as failed. RFC 7501 3.1.8: the attempt did not come to its end. RFC 2544 26.1 counts
- * every frame: there an attempt that lost any message on its way through the system fails, also one
- * that no step waits for. These are lost only when the trial is `over`: before, they may be on
- * their way.
- */
-static uint64_t failures(const struct search_run *run, const struct gen_result *r, bool over)
-{
-	uint64_t failed = r->failed, sum;
-
-	/* What a trial that was cut left open has neither failed nor gone well. */
-	if (run->cut)
-		failed -= r->failed_by[GEN_FAIL_UNFINISHED];
-	if (run->options->kind != SEARCH_NDR)
-		return failed;
-	sum = !over || failed > r->lost ? failed : r->lost;
-	if (over)
-		sum += r->incomplete + r->acks_missing;
-	return sum < r->attempts ? sum : r->attempts;
-}
-
-/*
- * Whether the generator was the limit. A full table of calls is its own doing only where calls that
- * are answered at once would fill it: elsewhere it is the system that leaves them open.
- */
-static bool limited(const struct search_run *run, const struct gen_result *r)
-{
-	if (r->limits != 1U << GEN_LIMIT_CALLS)
-		return r->generator_limit;
-	return r->rate * (run->session + ANSWER_SECONDS) > run->options->gen.calls;
-}
-
-struct sentence {
-	char *out;
-	size_t size, n;
-};
-
-static void add(struct sentence *s, uint64_t n, const char *what, int status)
-{
-	const char *comma = s->n > 0 ? ", " : "";
-	int len;
-
-	if (n == 0 || s->n >= s->size)
-		return;
-	len = status != 0 ? snprintf(s->out + s->n, s->size - s->n, "%s%llu answered %d", comma,
-				    (unsigned long long)n, status)
-			  : snprintf(s->out + s->n, s->size - s->n, "%s%llu %s", comma,
-				    (unsigned long long)n, what);
-	s->n += (size_t)len;
-}
-
-/* Why attempts failed. */
-static void explain(
-	const struct search_run *run, const struct gen_result *r, char *out, size_t size)
-{
-	struct sentence s = {.out = out, .size = size};
-
-	out[0] = '\0';
-	if (limited(run, r)) {
-		snprintf(out, size, "the generator was the limit: %s", r->limit_reason);
-		return;
-	}
-	for (int i = 0; i < GEN_FAIL_COUNT; i++)
-		if (i != GEN_FAIL_STATUS)
-			add(&s, r->failed_by[i],
-				i == GEN_FAIL_UNFINISHED && run->cut
-					? "not waited for"
-					: gen_fail_text((enum gen_fail)i),
-				0);
-	for (int i = 0; i < GEN_STATUS_MAX; i++)
-		add(&s, r->failed_status[i], "", i);
-	if (run->options->kind != SEARCH_NDR || run->cut)
-		return;
-	if (r->failed == 0)
-		add(&s, r->lost, "without any answer", 0);
-	add(&s, r->missing, "provisional answers lost", 0);
-	add(&s, r->acks_missing, "ACKs lost", 0);
-}
-
-static void take_detail(
-	const struct search_run *run, const struct gen_result *r, struct report_detail *out)
-{
-	*out = (struct report_detail){
-		.p50_ns = histogram_percentile(&r->final, 50),
-		.p99_ns = histogram_percentile(&r->final, 99),
-		.p999_ns = histogram_percentile(&r->final, 99.9),
-		.max_ns = r->final.max,
-		.retransmissions = r->retransmissions,
-		.missed = r->missed,
-		.answers_missing = run->cut ? 0 : r->missing,
-		.acks_lost = run->cut ? 0 : r->acks_missing,
-		.cut = run->cut,
-	};
-	explain(run, r, out->reason, sizeof(out->reason));
-}
 
 /* ---- progress ---- */
 
@@ -145,7 +47,7 @@ static int on_progress(void *arg, const struct gen_progress *p)
 	char rate[32];
 
 	/* Nothing that comes yet changes the verdict: failed, or worth nothing. */
-	if ((double)failures(run, p->result, false) > run->allowed ||
+	if ((double)verdict_failures(&run->terms, p->result, false) > run->allowed ||
 		(isfinite(run->allowed) &&
 			(double)p->result->missed * 1000 > run->planned * GEN_MISSED_PER_MILLE))
 		run->cut = true;
@@ -239,11 +141,11 @@ static int run_trial(
 	}
 	*outcome = (struct search_outcome){
 		.attempts = run->result->attempts,
-		.failures = failures(run, run->result, !run->cut),
+		.failures = verdict_failures(&run->terms, run->result, !run->cut),
 		.seconds = (double)run->result->sending_ns / 1e9,
-		.limited = limited(run, run->result),
+		.limited = verdict_limited(&run->terms, run->result),
 	};
-	take_detail(run, run->result, &run->detail);
+	verdict_detail(&run->terms, run->result, !run->cut, &run->detail);
 	run->first += run->result->slots;
 	run->into->sees_ringing = run->into->sees_ringing || run->result->told;
 	run->into->sees_acks = run->into->sees_acks || run->result->acks > 0;
@@ -478,19 +380,21 @@ static int read_scenario(struct search_run *run, struct report *report)
 		fprintf(stderr, "siplane-gen: %s\n", error);
 		return -EINVAL;
 	}
+	run->terms =
+		(struct verdict_terms){.ndr = report->kind == SEARCH_NDR, .calls = config->calls};
 	for (unsigned c = 0; c < s->calls; c++) {
 		measure_call(&s->call[c], &from, &to, &report->threshold);
 		least = fmin(least, from);
-		run->session = fmax(run->session, to);
+		run->terms.session = fmax(run->terms.session, to);
 	}
 	scenario_free(s);
 	if (config->threshold_ns != 0)
 		report->threshold = fmin(report->threshold, (double)config->threshold_ns / 1e9);
 	run->threshold = report->threshold;
-	if (run->session > least)
-		snprintf(duration, sizeof(duration), "%g to %g s", least, run->session);
+	if (run->terms.session > least)
+		snprintf(duration, sizeof(duration), "%g to %g s", least, run->terms.session);
 	else
-		snprintf(duration, sizeof(duration), "%g s", run->session);
+		snprintf(duration, sizeof(duration), "%g s", run->terms.session);
 	report->session_duration = duration;
 	return 0;
 }

@@ -355,72 +355,6 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-static uint64_t lost_here(const struct gen *g)
-{
-	return (g->caller != NULL ? g->caller->lost(g->caller) : 0) +
-	       (g->reflector != NULL ? g->reflector->lost(g->reflector) : 0);
-}
-
-static void limit(struct gen_result *r, enum gen_limit what, const char *why, int error)
-{
-	if (r->limits == 0)
-		snprintf(r->limit_reason, sizeof(r->limit_reason), "%s%s%s", why,
-			error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
-	r->limits |= 1U << what;
-	r->generator_limit = true;
-}
-
-/*
- * Whether the generator itself was what ended the rate, and why: everything that it lost, or did
- * not send, is not the system's doing. What a memif's other side leaves in the queue is.
- */
-static void judge(const struct gen *g, struct gen_result *r)
-{
-	if (r->missed * 1000 > r->slots * GEN_MISSED_PER_MILLE)
-		limit(r, GEN_LIMIT_LATE, "it was late for more than 0.1 % of its send slots", 0);
-	if (r->failed_by[GEN_FAIL_FULL] > 0)
-		limit(r, GEN_LIMIT_CALLS, "its table of open calls was full (--calls)", 0);
-	if (g->caller != NULL &&
-		(r->failed_by[GEN_FAIL_SEND] > 0 || (r->tx_refused > 0 && !g->caller->peer_queue)))
-		limit(r, GEN_LIMIT_SEND, "its device or socket did not take all messages",
-			g->caller->send_error);
-	if (g->reflector != NULL && r->reflected.refused > 0 && !g->reflector->peer_queue)
-		limit(r, GEN_LIMIT_REFLECTOR, "its reflector could not send all answers",
-			g->reflector->send_error);
-	if (r->rx_lost > 0)
-		limit(r, GEN_LIMIT_RECEIVE, "its device or socket lost messages that came", 0);
-	if (r->rx_fragments > 0)
-		limit(r, GEN_LIMIT_FRAGMENTS,
-			"messages came in fragments, which it does not put together on a device",
-			0);
-}
-
-static void add_counts(const struct io *io, struct gen_result *r, int sign)
-{
-	if (io == NULL)
-		return;
-	r->rx_fragments += (uint64_t)sign * io->fragments;
-	r->rx_other += (uint64_t)sign * io->others;
-	r->rx_bad += (uint64_t)sign * io->bad;
-}
-
-/* What devices and sockets count goes on from trial to trial: `sign` -1 when one begins, 1 at its
- * end. */
-static void count_devices(struct gen *g, struct gen_result *r, int sign)
-{
-	r->rx_lost += (uint64_t)sign * lost_here(g);
-	add_counts(g->caller, r, sign);
-	add_counts(g->reflector, r, sign);
-	if (sign > 0)
-		return;
-	memset(&g->reflected, 0, sizeof(g->reflected));
-	g->out.refused = g->reflector_out.refused = 0;
-	if (g->caller != NULL)
-		g->caller->send_error = 0;
-	if (g->reflector != NULL)
-		g->reflector->send_error = 0;
-}
-
 int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *out)
 {
 	struct run run = {.g = g, .trial = trial, .r = out, .sending = true};
@@ -431,7 +365,7 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	if (rc != 0)
 		return rc;
 	discard(g, g->trials++ == 0 ? g->config.settle_ns : 0);
-	count_devices(g, out, -1);
+	own_count(g, out, -1);
 	out->rate = trial->rate;
 	run.limit = trial->attempts != 0 ? trial->attempts : UINT64_MAX;
 	run.total_ns = (uint64_t)((trial->attempts == 0     ? trial->seconds
@@ -457,12 +391,12 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	out->tx_refused = g->out.refused;
 	out->reflected = g->reflected;
 	out->reflected.refused += g->reflector_out.refused;
-	count_devices(g, out, 1);
+	own_count(g, out, 1);
 	/* What was abandoned may still be on its way. */
 	if (g->reflector != NULL && !run.abandoned && out->acks > out->reflected.acks)
 		out->acks_missing = out->acks - out->reflected.acks;
 	out->interrupted = run.stopped;
-	judge(g, out);
+	own_judge(g, out);
 	return run.stopped ? -EINTR : 0;
 }
 
@@ -474,7 +408,7 @@ int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result 
 	uint64_t progress_at = begun + GEN_PROGRESS_NS;
 
 	memset(out, 0, sizeof(*out));
-	count_devices(g, out, -1);
+	own_count(g, out, -1);
 	out->cpu_ns = cpu_ns();
 	while (!gen_interrupted && now < end) {
 		unsigned n = receive_all(g, &now);
@@ -498,8 +432,8 @@ int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result 
 	out->reflected = g->reflected;
 	out->reflected.refused += g->reflector_out.refused;
 	out->duration_ns = now - begun;
-	count_devices(g, out, 1);
-	judge(g, out);
+	own_count(g, out, 1);
+	own_judge(g, out);
 	/* Whoever ends it ends it in order: nothing was cut short. */
 	return 0;
 }
