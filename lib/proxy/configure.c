@@ -46,11 +46,14 @@ static void add_name(
 	struct sockets *s, struct str host, uint16_t port, uint8_t transport, int socket)
 {
 	struct name *n = &s->name[s->names];
+	struct net_addr addr;
 	uint32_t slot;
 
 	n->host_len = (uint16_t)proxy_host_canonical(host, n->host);
 	if (n->host_len == 0)
 		return;
+	if (net_addr_parse((struct str){n->host, n->host_len}, &addr) == 0 && addr.family == 4)
+		s->ip4_names |= proxy_ip4_bit(addr.v4);
 	slot = proxy_name_slot(n->host, n->host_len);
 	n->port = port;
 	n->transport = transport;

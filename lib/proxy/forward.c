@@ -67,6 +67,17 @@ static enum proxy_refusal hop_check(
 									   : PROXY_REFUSAL_ADDRESS;
 }
 
+/* hop->ep.addr is where it goes. */
+static int32_t use_address(
+	struct route_ctx *ctx, const struct sockets *s, uint16_t port, struct hop *hop)
+{
+	enum proxy_refusal refusal;
+
+	hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
+	refusal = hop_check(s, ctx, -1, hop);
+	return refusal == PROXY_REFUSAL_NONE ? ROUTE_TRUE : proxy_forward_refuse(ctx, refusal);
+}
+
 /* The first address of a name, in its fixed order, that one of our listeners can reach. */
 static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
 	struct str host, uint16_t port, struct hop *hop)
@@ -76,12 +87,8 @@ static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct
 	enum proxy_refusal refusal = PROXY_REFUSAL_UNRESOLVED;
 
 	memset(hop, 0, sizeof(*hop));
-	if (net_addr_parse(host, &hop->ep.addr) == 0) {
-		hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
-		refusal = hop_check(s, ctx, -1, hop);
-		return refusal == PROXY_REFUSAL_NONE ? ROUTE_TRUE
-						     : proxy_forward_refuse(ctx, refusal);
-	}
+	if (net_addr_parse(host, &hop->ep.addr) == 0)
+		return use_address(ctx, s, port, hop);
 	if (p->resolver == NULL || host.len == 0 || host.len > RESOLVE_NAME_MAX)
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_UNRESOLVED);
 	switch (resolve_find(resolver_snapshot(p->resolver), kind, host, &found)) {
@@ -174,6 +181,12 @@ static int32_t resolve_parsed(struct proxy *p, struct route_ctx *ctx, const char
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_NO_ROUTE);
 	if (uri->transport != SIP_TRANSPORT_NONE && uri->transport != SIP_TRANSPORT_UDP)
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
+	if (uri->host_is_ip4 && !uri->has_maddr) {
+		memset(hop, 0, sizeof(*hop));
+		hop->ep.addr.family = 4;
+		hop->ep.addr.v4 = uri->ip4;
+		return use_address(ctx, proxy_sockets(p), uri->port, hop);
+	}
 	return resolve_host(p, ctx, proxy_sockets(p),
 		sip_text(base, uri->has_maddr ? uri->maddr : uri->host), uri->port, hop);
 }

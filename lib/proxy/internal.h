@@ -182,6 +182,7 @@ struct sockets {
 	uint16_t server_len;
 	unsigned count, names;
 	uint64_t addresses; /* a bit for each of our addresses, by hash: most next hops miss it */
+	uint64_t ip4_names; /* likewise for names that are IPv4 addresses, proxy_ip4_bit() */
 	int16_t by_endpoint[BUCKETS]; /* open addressing */
 	int16_t by_id[BUCKETS];       /* likewise */
 	int16_t by_name[BUCKETS];     /* chains by name.next */
@@ -265,6 +266,11 @@ static inline uint64_t proxy_address_bit(const struct net_addr *addr)
 {
 	return (uint64_t)1 << (((addr->q[0] ^ addr->q[1]) * 0x9e3779b97f4a7c15ULL) >> 58);
 }
+/* Likewise for an IPv4 address in network byte order. */
+static inline uint64_t proxy_ip4_bit(uint32_t ip4)
+{
+	return (uint64_t)1 << ((ip4 * 0x9e3779b97f4a7c15ULL) >> 58);
+}
 /* Of a host in canonical form. */
 uint32_t proxy_name_slot(const char host[HOST_ROOM], uint32_t len);
 /* The form in which hosts are compared, filled up with zeros to eight characters; returns its
@@ -339,6 +345,28 @@ static_assert(sizeof(struct proxy_state) <= ROUTE_SCRATCH_BYTES, "proxy_state fi
 static inline struct proxy_state *proxy_state(struct route_ctx *ctx)
 {
 	return (struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+}
+
+/* ---- the message as it leaves ---- */
+
+/* What most pieces between two changes are not longer than, and bytes that copying one may touch.
+ */
+#define PIECE 96
+
+/* Bytes of the message that end at `off`, behind which there are PIECE bytes of room. */
+static inline char *proxy_put_piece(
+	char *at, const struct route_ctx *ctx, uint32_t from, uint32_t off)
+{
+	const char *s = ctx->buf + from;
+
+	if (off - from > PIECE || from + PIECE > ctx->msg.len) {
+		memcpy(at, s, off - from);
+	} else {
+		memcpy(at, s, 32);
+		memcpy(at + 32, s + 32, 32);
+		memcpy(at + 64, s + 64, 32);
+	}
+	return at + (off - from);
 }
 
 /* ---- tokens (token.c) ---- */

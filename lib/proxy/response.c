@@ -19,13 +19,16 @@ static bool is_ours(const struct sockets *s, const struct route_ctx *ctx, const 
 static bool bound_of(
 	struct proxy *p, struct route_ctx *ctx, const struct sip_via *next, struct via_bound *out)
 {
-	struct net_addr none = {0};
-
-	out->received = none;
-	if (!sip_msg_cseq(&ctx->msg, ctx->buf) ||
-		(sip_present(next->received) &&
-			net_addr_parse(sip_text(ctx->buf, next->received), &out->received) != 0))
+	memset(&out->received, 0, sizeof(out->received));
+	if (!sip_msg_cseq(&ctx->msg, ctx->buf))
 		return false;
+	if (next->received_is_ip4) {
+		out->received.family = 4;
+		out->received.v4 = next->received_ip4;
+	} else if (sip_present(next->received) &&
+		   net_addr_parse(sip_text(ctx->buf, next->received), &out->received) != 0) {
+		return false;
+	}
 	out->buf = ctx->buf;
 	out->next = next;
 	out->rport = next->rport;
@@ -54,6 +57,11 @@ static bool response_address(const struct via_bound *bound, struct net_endpoint 
 		return true;
 	}
 	/* Without `received` the host was the source's address itself. */
+	if (via->host_is_ip4) {
+		out->addr.family = 4;
+		out->addr.v4 = via->ip4;
+		return true;
+	}
 	return net_addr_parse(sip_text(buf, via->host), &out->addr) == 0;
 }
 
@@ -125,6 +133,27 @@ int proxy_response_owner(const struct route_ctx *ctx)
 	return (state->flags & STATE_OWNER) != 0 ? state->owner : -1;
 }
 
+/* What goes with the top Via: its line, or the value up to the next one on it. */
+static struct sip_span top_via(const struct sip_msg *msg, const struct sip_via *top)
+{
+	const struct sip_header *h = &msg->header[top->header];
+
+	if (top->next != 0)
+		return (struct sip_span){top->value.off, top->next - top->value.off};
+	return (struct sip_span){h->name, sip_msg_line_end(msg, h) - h->name};
+}
+
+/* Without edits of the script: what stands before the start line goes, and the top Via. */
+static int64_t write_straight(const struct route_ctx *ctx, const struct sip_via *top, char *out)
+{
+	struct sip_span gone = top_via(&ctx->msg, top);
+	uint32_t begin = ctx->msg.start_line.off, end = gone.off + gone.len;
+	char *at = proxy_put_piece(out, ctx, begin, gone.off);
+
+	memcpy(at, ctx->buf + end, ctx->msg.len - end);
+	return at + (ctx->msg.len - end) - out;
+}
+
 int64_t proxy_response_write(
 	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to)
 {
@@ -136,15 +165,20 @@ int64_t proxy_response_write(
 	if (!target->valid || top == NULL ||
 		proxy_listener_at(p, (unsigned)target->listener) == NULL)
 		return -(int64_t)PROXY_REASON_RESPONSE_TARGET;
-	if ((state->flags & STATE_WRITTEN) == 0) {
-		sip_edit_delete_value(&ctx->edits, &ctx->msg, ctx->buf,
-			&ctx->msg.header[top->header], top->value);
-		if (ctx->msg.start_line.off != 0)
-			sip_edit_delete(&ctx->edits, 0, ctx->msg.start_line.off);
-		state->flags |= STATE_WRITTEN;
+	if (room > SIP_MSG_UDP_OUT_MAX)
+		room = SIP_MSG_UDP_OUT_MAX;
+	if (ctx->edits.count == 0 && !ctx->edits.overflow && ctx->msg.len + PIECE <= room) {
+		len = write_straight(ctx, top, out);
+	} else {
+		if ((state->flags & STATE_WRITTEN) == 0) {
+			sip_edit_delete_value(&ctx->edits, &ctx->msg, ctx->buf,
+				&ctx->msg.header[top->header], top->value);
+			if (ctx->msg.start_line.off != 0)
+				sip_edit_delete(&ctx->edits, 0, ctx->msg.start_line.off);
+			state->flags |= STATE_WRITTEN;
+		}
+		len = sip_edit_apply(&ctx->edits, ctx->buf, ctx->msg.len, out, room);
 	}
-	len = sip_edit_apply(&ctx->edits, ctx->buf, ctx->msg.len, out,
-		room < SIP_MSG_UDP_OUT_MAX ? room : SIP_MSG_UDP_OUT_MAX);
 	if (len < 0)
 		return -(int64_t)PROXY_REASON_TOO_LARGE;
 	to->dst = target->ep;

@@ -6,6 +6,8 @@
  */
 #include "proxy/internal.h"
 
+#include <immintrin.h>
+
 /* What we write into our Record-Route's URI, as far as it is wanted here. */
 struct own_params {
 	struct sip_span token; /* its value; absent where there is none */
@@ -32,9 +34,18 @@ struct walk {
 	struct sip_address address; /* the value in hand; of one of ours `value`, `uri`, `next` */
 	unsigned n;                 /* values so far */
 	bool failed;
-	bool as_written; /* `ours` says what the value in hand is */
-	struct ours ours;
+	bool as_written;  /* `ours` says what the value in hand is */
+	struct ours ours; /* else what ours_at() has found */
 };
+
+static inline void walk_begin(struct walk *w, struct route_ctx *ctx, const struct sockets *s)
+{
+	w->ctx = ctx;
+	w->s = s;
+	w->h = NULL;
+	w->n = 0;
+	w->failed = false;
+}
 
 /* Whose writing a value is compared with. */
 #define LISTENERS_TRIED 8
@@ -53,6 +64,22 @@ static bool ends_value(const char *buf, uint32_t at, uint32_t end, uint32_t *nex
 	return at < end;
 }
 
+/* Whether two texts of at least 16 characters are the same. */
+static inline bool same_text(const char *a, const char *b, uint32_t len)
+{
+	for (uint32_t i = 0;; i += 16) {
+		if (i + 16 > len)
+			i = len - 16;
+		if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(a + i)),
+			    _mm_loadu_si128((const __m128i *)(b + i)))) != 0xffff)
+			return false;
+		if (i + 16 == len)
+			return true;
+	}
+}
+
+static_assert(sizeof("<sip:1.1.1.1;lr;" SIP_VIA_TOKEN_PARAM "=") > 16, "what same_text() compares");
+
 /* Whether the list's first value is one that we wrote for this listener. Behind the token stand at
  * most ftag and r2. */
 static bool written_for(const struct socket *k, struct walk *w, struct sip_span list)
@@ -63,8 +90,8 @@ static bool written_for(const struct socket *k, struct walk *w, struct sip_span 
 		 token;
 	bool r2 = false;
 
-	if (list.len <= base + ROUTE_TOKEN_LEN ||
-		memcmp(buf + list.off, k->record + RECORD_NAME_LEN - 1, base) != 0 ||
+	if (list.len <= base + ROUTE_TOKEN_LEN || k->listener.ep.port == 0 ||
+		!same_text(buf + list.off, k->record + RECORD_NAME_LEN - 1, base) ||
 		k->listener.transport != SIP_TRANSPORT_UDP)
 		return false;
 	token = at;
@@ -95,10 +122,18 @@ static bool written_for(const struct socket *k, struct walk *w, struct sip_span 
 	return true;
 }
 
+/* The listener that it came by first: it is what the top Route of most names. */
 static bool is_as_written(struct walk *w, struct sip_span list)
 {
-	for (unsigned k = 0; w->s != NULL && k < w->s->count && k < LISTENERS_TRIED; k++)
-		if (proxy_sockets_has(w->s, k) && written_for(&w->s->socket[k], w, list))
+	const struct sockets *s = w->s;
+	unsigned first = w->ctx->origin.listener;
+
+	if (s == NULL)
+		return false;
+	if (first < s->count && written_for(&s->socket[first], w, list))
+		return true;
+	for (unsigned k = 0; k < s->count && k < LISTENERS_TRIED; k++)
+		if (k != first && written_for(&s->socket[k], w, list))
 			return true;
 	return false;
 }
@@ -189,8 +224,9 @@ static bool value_by_commas(
 
 bool proxy_route_set_at(struct route_ctx *ctx, unsigned n, bool last, struct route_value_at *out)
 {
-	struct walk w = {.ctx = ctx};
+	struct walk w;
 
+	walk_begin(&w, ctx, NULL);
 	while ((last || w.n <= n) && w.n <= SIP_VALUES_MAX && walk_next(&w))
 		;
 	if (w.failed || w.n > SIP_VALUES_MAX)
@@ -217,10 +253,11 @@ static unsigned count_by_commas(const struct route_ctx *ctx)
 static unsigned count_values(struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
-	struct walk w = {.ctx = ctx};
+	struct walk w;
 
 	if ((state->flags & STATE_ROUTES) != 0)
 		return state->routes;
+	walk_begin(&w, ctx, NULL);
 	while (w.n <= SIP_VALUES_MAX && walk_next(&w))
 		;
 	state->routes = (uint16_t)(w.failed ? count_by_commas(ctx) : w.n);
@@ -248,6 +285,9 @@ static uint16_t default_port(const struct sip_uri *uri)
 bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri)
 {
 	if (uri->scheme != SIP_SCHEME_SIP && uri->scheme != SIP_SCHEME_SIPS)
+		return false;
+	/* Few addresses have as much as the bit of a name of ours. */
+	if (uri->host_is_ip4 && (s->ip4_names & proxy_ip4_bit(uri->ip4)) == 0)
 		return false;
 	return proxy_sockets_is_myself(
 		s, sip_text(buf, uri->host), default_port(uri), uri->transport);
@@ -307,22 +347,20 @@ static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct own
 	return false;
 }
 
-/* The n-th Route value, where it is us. The walk has not passed it. */
-static bool ours_at(struct walk *w, unsigned n, struct ours *out)
+/* Whether the n-th Route value is us; w->ours says which. The walk has not passed it. */
+static bool ours_at(struct walk *w, unsigned n)
 {
 	struct route_ctx *ctx = w->ctx;
 	struct route_value_at value;
 
-	if (walk_to(w, n) && w->as_written) {
-		*out = w->ours;
+	if (walk_to(w, n) && w->as_written)
 		return true;
-	}
 	if (!proxy_route_set_at(ctx, n, false, &value) ||
 		!proxy_uri_is_myself(w->s, ctx->buf, &value.uri))
 		return false;
-	out->params = value.uri.params;
-	out->own = own_params_of(ctx->buf, value.uri.params);
-	out->listener = proxy_sockets_named(
+	w->ours.params = value.uri.params;
+	w->ours.own = own_params_of(ctx->buf, value.uri.params);
+	w->ours.listener = proxy_sockets_named(
 		w->s, sip_text(ctx->buf, value.uri.host), default_port(&value.uri));
 	return true;
 }
@@ -341,13 +379,12 @@ static void take_ours(struct route_ctx *ctx, struct sip_span params)
 static void pop_second_half(struct walk *w)
 {
 	struct proxy_state *state = proxy_state(w->ctx);
-	struct ours next;
 
-	if (!ours_at(w, state->pop, &next) || !next.own.r2)
+	if (!ours_at(w, state->pop) || !w->ours.own.r2)
 		return;
 	state->pop++;
-	if (next.listener >= 0)
-		state->route_listener = (uint16_t)(next.listener + 1);
+	if (w->ours.listener >= 0)
+		state->route_listener = (uint16_t)(w->ours.listener + 1);
 }
 
 /* What of a Route's URI may be a Request-URI: no headers (RFC 3261 19.1.1). */
@@ -384,8 +421,12 @@ static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct soc
 	take_ours(ctx, uri->params);
 	state->flags |= STATE_ROUTE_VALID | STATE_POP_LAST;
 	ctx->uri = uri_without_headers(&last.uri);
-	if (own.r2 && count_values(ctx) > 1)
-		pop_second_half(&(struct walk){.ctx = ctx, .s = s});
+	if (own.r2 && count_values(ctx) > 1) {
+		struct walk w;
+
+		walk_begin(&w, ctx, s);
+		pop_second_half(&w);
+	}
 	return true;
 }
 
@@ -393,28 +434,28 @@ void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	const struct sockets *s = proxy_sockets(p);
-	struct walk w = {.ctx = ctx, .s = s};
-	struct ours top;
+	struct walk w;
 	bool strict;
 
 	if ((state->flags & STATE_ROUTE_SEEN) != 0)
 		return;
 	state->flags |= STATE_ROUTE_SEEN;
+	walk_begin(&w, ctx, s);
 	if (!sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
 		return;
 	strict = undo_strict(p, ctx, s);
 	if (strict && count_values(ctx) == (unsigned)state->pop + 1)
 		return; /* the last value was the only one left, and it is the R-URI now */
-	if (!ours_at(&w, state->pop, &top))
+	if (!ours_at(&w, state->pop))
 		return;
 	if (strict && state->route_listener != 0)
 		return; /* both halves are gone already: what stands here is another pass through us
 			 */
-	take_ours(ctx, top.params);
+	take_ours(ctx, w.ours.params);
 	state->pop++;
-	if (token_valid(p, ctx, &top.own) || proxy_sockets_trusts(s, ctx))
+	if (token_valid(p, ctx, &w.ours.own) || proxy_sockets_trusts(s, ctx))
 		state->flags |= STATE_ROUTE_VALID;
-	if (top.own.r2)
+	if (w.ours.own.r2)
 		pop_second_half(&w);
 	if (!strict && w.n == state->pop && walk_is_at_end(&w))
 		state->flags |= STATE_ROUTES_GONE;
@@ -443,10 +484,11 @@ void proxy_route_set_write(struct route_ctx *ctx)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	unsigned first = state->pop, count, i = 0;
-	struct walk w = {.ctx = ctx};
+	struct walk w;
 	struct route_value_at next;
 	bool pop_last;
 
+	walk_begin(&w, ctx, NULL);
 	if ((state->flags & STATE_STRICT_NEXT) != 0 &&
 		proxy_route_set_at(ctx, first, false, &next)) {
 		/* 16.6 step 6: the R-URI goes to the end of the Route, its first value becomes the
@@ -477,9 +519,10 @@ int proxy_route_set_gone(
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_msg *msg = &ctx->msg;
-	struct walk w = {.ctx = ctx, .s = s};
+	struct walk w;
 	int n = 0;
 
+	walk_begin(&w, ctx, s);
 	/* Mostly none stays, and preprocessing has seen that. */
 	if ((state->flags & STATE_ROUTES_GONE) == 0) {
 		walk_to(&w, state->pop);

@@ -14,25 +14,6 @@ struct writing {
 	uint32_t pos; /* straight: how far the message has been dealt with */
 };
 
-/* What most pieces between two changes are not longer than, and bytes that copying one may touch.
- */
-#define PIECE 96
-
-/* Bytes of the message that end at `off`, behind which there are PIECE bytes of room. */
-static inline char *put_piece(char *at, const struct route_ctx *ctx, uint32_t from, uint32_t off)
-{
-	const char *s = ctx->buf + from;
-
-	if (off - from > PIECE || from + PIECE > ctx->msg.len) {
-		memcpy(at, s, off - from);
-	} else {
-		memcpy(at, s, 32);
-		memcpy(at + 32, s + 32, 32);
-		memcpy(at + 64, s + 64, 32);
-	}
-	return at + (off - from);
-}
-
 /* A place for the text, at most `max` bytes, that stands in place of `del` bytes at `off`; or NULL.
  */
 static inline char *change_begin(struct writing *w, uint32_t off, uint32_t del, uint32_t max)
@@ -41,7 +22,7 @@ static inline char *change_begin(struct writing *w, uint32_t off, uint32_t del, 
 
 	if (at == NULL)
 		return sip_edit_begin(&w->ctx->edits, max);
-	at = put_piece(at, w->ctx, w->pos, off);
+	at = proxy_put_piece(at, w->ctx, w->pos, off);
 	w->pos = off + del;
 	return at;
 }
@@ -224,7 +205,7 @@ static void write_start(struct writing *w)
 		sip_edit_replace(&ctx->edits, was.off, was.len, route_ctx_uri(ctx));
 		return;
 	}
-	w->at = put_piece(w->at, ctx, w->pos, was.off);
+	w->at = proxy_put_piece(w->at, ctx, w->pos, was.off);
 	w->at = put_str(w->at, route_ctx_uri(ctx));
 	w->pos = was.off + was.len;
 }

@@ -179,6 +179,7 @@ static void response_finds_back(const char *src, unsigned at, int64_t n)
 	struct net_addr from;
 	struct proxy_out where;
 	enum sip_error error;
+	int64_t written;
 
 	if (len > SIP_MSG_UDP_MAX)
 		return;
@@ -190,7 +191,11 @@ static void response_finds_back(const char *src, unsigned at, int64_t n)
 		require(reason == PROXY_REASON_RESPONSE_TARGET);
 		return;
 	}
-	require(proxy_response_write(proxy, ctx, by_edits, OUT_MAX, &where) > 0);
+	written = proxy_response_write(proxy, ctx, again, OUT_MAX, &where);
+	require(written > 0);
+	require(proxy_response_write(proxy, ctx, by_edits, 1, &where) == -PROXY_REASON_TOO_LARGE);
+	require(proxy_response_write(proxy, ctx, by_edits, OUT_MAX, &where) == written);
+	require(memcmp(by_edits, again, (size_t)written) == 0);
 	require(sip_msg_index(&parsed, again, len) <= SIP_ERROR_COUNT);
 	/* From the listener that the request came to; a maddr of the other family is not reached
 	 * from it. */

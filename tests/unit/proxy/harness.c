@@ -217,7 +217,17 @@ const char *write_request(struct fixture *f)
 
 const char *write_response(struct fixture *f)
 {
+	static char again[sizeof(f->out)];
+	int64_t n;
+
 	f->written = proxy_response_write(f->proxy, f->ctx, f->out, sizeof(f->out) - 1, &f->to);
+	if (f->written > 0) {
+		assert_int_equal(proxy_response_write(f->proxy, f->ctx, again, 1, &f->to),
+			-PROXY_REASON_TOO_LARGE);
+		n = proxy_response_write(f->proxy, f->ctx, again, sizeof(again) - 1, &f->to);
+		assert_int_equal(n, f->written);
+		assert_memory_equal(again, f->out, (size_t)n);
+	}
 	return written(f);
 }
 
