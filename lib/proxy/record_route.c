@@ -165,13 +165,17 @@ static inline struct sip_span from_tag(struct route_ctx *ctx)
 uint32_t proxy_record_route_room(
 	struct route_ctx *ctx, const struct sockets *s, unsigned out_listener)
 {
-	unsigned values = values_of(ctx, s, out_listener);
-	const struct socket *to = &s->socket[out_listener],
-			    *back = &s->socket[values == 2 ? ctx->origin.listener : out_listener];
+	uint32_t tag = from_tag(ctx).len, room = base_room(ctx, &s->socket[out_listener], 0);
+	uint32_t each = ROUTE_TOKEN_LEN + (uint32_t)sizeof(";ftag=;r2=on>\r\n") +
+			proxy_state(ctx)->rr_params.len;
 
-	return base_room(ctx, to, 0) + base_room(ctx, back, values - 1) +
-	       2 * (uint32_t)(ROUTE_TOKEN_LEN + sizeof(";ftag=;r2=on>\r\n") + from_tag(ctx).len +
-			      proxy_state(ctx)->rr_params.len);
+	/* A longer one is not written: it takes no room from the script's edits. */
+	if (tag < HOST_MAX)
+		each += tag;
+	room += each;
+	if (values_of(ctx, s, out_listener) == 2)
+		room += base_room(ctx, &s->socket[ctx->origin.listener], 1) + each;
+	return room;
 }
 
 char *proxy_record_route_put(char *at, struct proxy *p, struct route_ctx *ctx,

@@ -98,9 +98,12 @@ static void way_back(const struct route_ctx *ctx, const struct sockets *s, struc
 	proxy_place_write(place, token->node, token->listener);
 }
 
-#define VIA_ROOM \
-	(SOCKET_TEXT_MAX + BRANCH_LEN + sizeof(";" SIP_VIA_TOKEN_PARAM "=;rport\r\n") + \
-		TOKEN_LEN_MAX)
+/* The most that our Via of a listener takes. */
+static inline uint32_t via_room(const struct socket *from)
+{
+	return from->via_len + BRANCH_LEN +
+	       (uint32_t)sizeof(";" SIP_VIA_TOKEN_PARAM "=;rport\r\n") + TOKEN_LEN_MAX;
+}
 
 /* 16.6 step 8. */
 static void write_vias(struct writing *w, struct proxy *p, const struct keys *keys,
@@ -114,7 +117,7 @@ static void write_vias(struct writing *w, struct proxy *p, const struct keys *ke
 	struct via_stamp stamp;
 	struct via_bound bound;
 	uint32_t off = ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name;
-	char *at = change_begin(w, off, 0, VIA_ROOM), *branch, place[TOKEN_PLACE_LEN];
+	char *at = change_begin(w, off, 0, via_room(from)), *branch, place[TOKEN_PLACE_LEN];
 
 	if (at == NULL)
 		return;
@@ -255,8 +258,8 @@ static void write_changes(struct writing *w, struct proxy *p, const struct keys 
 /* Bytes that the changes add at most, and that writing them straight may touch behind. */
 static uint32_t straight_growth(struct route_ctx *ctx, const struct sockets *s, unsigned listener)
 {
-	uint32_t growth = VIA_ROOM + 2 * VIA_CHANGE_MAX + sizeof("Max-Forwards: 255\r\n") + PIECE +
-			  PUT_SLACK + ctx->uri.len;
+	uint32_t growth = via_room(&s->socket[listener]) + 2 * VIA_CHANGE_MAX +
+			  sizeof("Max-Forwards: 255\r\n") + PIECE + PUT_SLACK + ctx->uri.len;
 
 	if ((proxy_state(ctx)->flags & STATE_RR) != 0)
 		growth += proxy_record_route_room(ctx, s, listener);

@@ -468,6 +468,37 @@ static void too_many_edits_are_a_500_and_too_many_bytes_a_513(void **state)
 	fixture_free(f);
 }
 
+static void room_is_taken_for_what_is_written_alone(void **state)
+{
+	static const unsigned tag[] = {1, 255, 256, 3000}, beside[] = {270, 780, 270, 270};
+	struct fixture *f = fixture_new(NULL);
+	char text[4096], script[SIP_EDIT_TEXT_MAX];
+	const char *out;
+
+	/* What the script leaves to our own changes is little more than they need. A tag of more
+	 * than 255 characters does not get into our Record-Route. */
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(text, sizeof(text),
+			"INVITE sip:b@10.9.9.9 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.9;"
+			"branch=z9hG4bK1\nMax-Forwards: 9\nFrom: <sip:a@b>;tag=%0*d\n"
+			"To: <sip:c@d>\nCall-ID: 1\nCSeq: 1 INVITE\n\n",
+			(int)tag[i], 1);
+		receive(f, text, "10.0.0.9", 5060, LEFT);
+		snprintf(script, sizeof(script), "X: %0*d\r\n",
+			(int)(SIP_EDIT_TEXT_MAX - beside[i] - 5), 1);
+		sip_edit_insert(
+			&f->ctx->edits, f->ctx->msg.headers_end, SIP_EDIT_LAST, str_c(script));
+		f->ctx->socket = RIGHT;
+		call(f, "record_route", NULL);
+		call(f, "forward", "sip:10.9.9.9", NULL);
+		out = write_request(f);
+		assert_true(f->written > 0);
+		assert_int_equal(lines(out, "Record-Route"), 2);
+		assert_int_equal(strstr(out, ";ftag=") != NULL, tag[i] < 256);
+	}
+	fixture_free(f);
+}
+
 static void myself_is_any_listener_advertised_name_or_alias(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
@@ -666,6 +697,7 @@ int main(void)
 		cmocka_unit_test(a_maddr_that_is_us_is_stripped),
 		cmocka_unit_test(the_edits_of_a_script_and_the_body_leave_with_it),
 		cmocka_unit_test(too_many_edits_are_a_500_and_too_many_bytes_a_513),
+		cmocka_unit_test(room_is_taken_for_what_is_written_alone),
 		cmocka_unit_test(myself_is_any_listener_advertised_name_or_alias),
 		cmocka_unit_test(a_listener_is_found_by_its_endpoint_alone),
 		cmocka_unit_test(a_listener_that_a_reload_takes_away_harms_nothing),
