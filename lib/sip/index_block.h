@@ -57,21 +57,22 @@ static inline bool start_usual(struct sip_msg *msg, const char *buf, uint32_t fr
 }
 
 /* See isa.h. */
-static int ISA(index)(struct sip_msg *msg, struct sip_scan *scan)
+static int ISA(index)(struct sip_msg *msg, const char *buf, uint32_t start, uint32_t len)
 {
-	const char *buf = scan->buf;
 	enum sip_error error = SIP_OK;
+	struct plain plain;
 
-	if (!plain_lines(scan))
+	if (!plain_lines(&plain, buf, start, len))
 		return -1;
-	if (!start_usual(msg, buf, scan->start, scan->lf[0] - 1))
-		error = sip_start_line(msg, buf, scan->start, scan->lf[0] - 1);
-	if (error == SIP_ERROR_NOT_SIP || !ISA(lines)(msg, buf, scan))
+	sip_msg_reset(msg, len);
+	if (!start_usual(msg, buf, start, plain.lf[0] - 1))
+		error = sip_start_line(msg, buf, start, plain.lf[0] - 1);
+	if (error == SIP_ERROR_NOT_SIP || !take_lines(msg, buf, len, plain.lf, plain.count - 1))
 		return -1;
 	msg->plain = true;
-	msg->headers = scan->lf[0] + 1;
-	msg->headers_end = scan->lf[scan->count - 1] + 1;
-	msg->body = scan->blank + 1;
-	msg->body_len = scan->len - msg->body;
+	msg->headers = plain.lf[0] + 1;
+	msg->headers_end = plain.lf[plain.count - 1] + 1;
+	msg->body = plain.blank + 1;
+	msg->body_len = len - msg->body;
 	return (int)error;
 }

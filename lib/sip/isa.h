@@ -20,13 +20,12 @@ struct sip_isa {
 	 */
 	bool (*lines)(struct sip_msg *msg, const char *buf, const struct sip_scan *scan);
 	/*
-	 * Indexes a message that begins at `start` of a scan that has begun, and from there has
-	 * SIP_SCAN_BLOCK bytes at least, into a view that is reset: SIP_OK, or what is wrong with
-	 * its start line. -1: it is not at a glance what nearly all are, and the view has to be
-	 * reset again; the scan is as it began but for lf, count and blank. NULL: there is no such
-	 * short way.
+	 * Indexes buf[start, len), of SIP_SCAN_BLOCK bytes at least and with no CRLF before its
+	 * start line: SIP_OK, or what is wrong with its start line. -1: it is not at a glance what
+	 * nearly all are, and nothing that stands in the view counts. NULL: there is no such short
+	 * way.
 	 */
-	int (*index)(struct sip_msg *msg, struct sip_scan *scan);
+	int (*index)(struct sip_msg *msg, const char *buf, uint32_t start, uint32_t len);
 	/* sip_msg_check() */
 	enum sip_error (*check)(struct sip_msg *msg, const char *buf);
 };

@@ -72,9 +72,9 @@ static inline uint64_t text64_of_set_or(struct text64 text, const uint8_t set[16
 }
 
 /* The lowest bit that is set, 64 where none is. */
-static inline uint32_t first_bit(uint64_t bits)
+static inline uint64_t first_bit(uint64_t bits)
 {
-	return (uint32_t)_tzcnt_u64(bits);
+	return _tzcnt_u64(bits);
 }
 
 /* The lowest n bits; all from 64 on. n is below 256. */

@@ -124,9 +124,9 @@ static inline uint64_t text64_of_set_or(struct text64 text, const uint8_t set[16
 }
 
 /* The lowest bit that is set, 64 where none is. */
-static inline uint32_t first_bit(uint64_t bits)
+static inline uint64_t first_bit(uint64_t bits)
 {
-	return bits != 0 ? (uint32_t)__builtin_ctzll(bits) : 64;
+	return bits != 0 ? (uint64_t)__builtin_ctzll(bits) : 64;
 }
 
 /* The lowest n bits; all from 64 on. */

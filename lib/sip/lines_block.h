@@ -115,9 +115,10 @@ static void find_last(struct sip_msg *msg)
 		msg->last[msg->header[i].id] = (uint8_t)i;
 }
 
-static bool ISA(lines)(struct sip_msg *msg, const char *buf, const struct sip_scan *scan)
+/* Takes the lines between the count + 1 line ends of `lf`, as sip_isa.lines. */
+static inline __attribute__((always_inline)) bool take_lines(
+	struct sip_msg *msg, const char *buf, uint32_t len, const uint32_t *lf, uint32_t count)
 {
-	const uint32_t *lf = scan->lf, count = scan->count - 1;
 	const uint8_t *text = (const uint8_t *)buf;
 	struct walk w = {text, msg, text + lf[count], LINE_END, 0};
 	uint32_t n = count;
@@ -128,7 +129,7 @@ static bool ISA(lines)(struct sip_msg *msg, const char *buf, const struct sip_sc
 
 		/* A line that begins up to there has as many bytes as a look at its name takes. No
 		 * call is in this loop, so that what does not change stays in registers. */
-		if (__builtin_expect(lf[n - 1] + 1 + SIP_NAME_SHORT <= scan->len, 1))
+		if (__builtin_expect(lf[n - 1] + 1 + SIP_NAME_SHORT <= len, 1))
 			while (n > 0 && take_line(&w, n - 1, lf[n - 1]))
 				n--;
 		if (n == 0)
@@ -149,4 +150,9 @@ static bool ISA(lines)(struct sip_msg *msg, const char *buf, const struct sip_sc
 	if ((uint32_t)__builtin_popcountll(msg->present) != count)
 		find_last(msg);
 	return true;
+}
+
+static bool ISA(lines)(struct sip_msg *msg, const char *buf, const struct sip_scan *scan)
+{
+	return take_lines(msg, buf, scan->len, scan->lf, scan->count - 1);
 }

@@ -17,27 +17,6 @@ struct indexer {
 	enum sip_error error; /* the first one */
 };
 
-static void reset(struct sip_msg *msg, uint32_t len)
-{
-	const struct sip_span none = {0, 0};
-
-	msg->len = len;
-	msg->headers = msg->headers_end = msg->body = len;
-	msg->body_len = 0;
-	msg->is_response = false;
-	msg->plain = false;
-	msg->method = SIP_METHOD_NONE;
-	msg->status = 0;
-	msg->header_count = 0;
-	msg->parsed = msg->broken = 0;
-	msg->max_forwards = 0;
-	msg->cseq_number = 0;
-	msg->cseq_method = SIP_METHOD_NONE;
-	msg->start_line = msg->method_text = msg->uri_text = none;
-	msg->version = msg->reason = msg->cseq_method_text = none;
-	msg->present = 0;
-}
-
 static void note_error(struct indexer *x, enum sip_error error)
 {
 	if (x->error == SIP_OK)
@@ -305,40 +284,38 @@ static bool is_not_sip(const char *buf, uint32_t start, uint32_t len)
 
 /* All that is not at a glance what nearly all are. */
 static __attribute__((noinline)) enum sip_error index_odd(
-	struct sip_msg *msg, const char *buf, struct sip_scan *scan)
+	struct sip_msg *msg, const char *buf, uint32_t start, uint32_t len)
 {
-	reset(msg, scan->len);
-	if (is_not_sip(buf, scan->start, scan->len))
+	struct sip_scan scan;
+
+	sip_msg_reset(msg, len);
+	if (start >= len)
+		return SIP_ERROR_EMPTY;
+	if (is_not_sip(buf, start, len))
 		return SIP_ERROR_NOT_SIP;
-	scan->count = 0;
-	scan->blank = 0;
-	sip_isa->scan(scan);
-	if (scan->len <= SIP_MSG_UDP_MAX && index_usual(msg, buf, scan))
+	sip_scan_begin(&scan, buf, start, len);
+	sip_isa->scan(&scan);
+	if (len <= SIP_MSG_UDP_MAX && index_usual(msg, buf, &scan))
 		return SIP_OK;
-	reset(msg, scan->len);
-	return index_any(msg, buf, scan->len, scan);
+	sip_msg_reset(msg, len);
+	return index_any(msg, buf, len, &scan);
 }
 
 enum sip_error sip_msg_index(struct sip_msg *msg, const char *buf, uint32_t len)
 {
-	struct sip_scan scan;
 	uint32_t start = 0;
 
-	reset(msg, len);
 	while (start + 1 < len && buf[start] == '\r' && buf[start + 1] == '\n')
 		start += 2;
-	if (start >= len)
-		return SIP_ERROR_EMPTY;
-	sip_scan_begin(&scan, buf, start, len);
 	if (__builtin_expect(len - start >= SIP_SCAN_BLOCK && len <= SIP_MSG_UDP_MAX &&
 				     sip_isa->index != NULL,
 		    1)) {
-		int error = sip_isa->index(msg, &scan);
+		int error = sip_isa->index(msg, buf, start, len);
 
 		if (__builtin_expect(error >= 0, 1))
 			return (enum sip_error)error;
 	}
-	return index_odd(msg, buf, &scan);
+	return index_odd(msg, buf, start, len);
 }
 
 const struct sip_header *sip_msg_header(

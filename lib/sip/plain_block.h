@@ -33,18 +33,25 @@ static inline uint32_t note_lines(uint32_t *out, uint32_t at, uint64_t cr)
 	return count;
 }
 
+/* The line ends of a message, without the blank line's. */
+struct plain {
+	uint32_t count;
+	uint32_t blank; /* offset of the blank line's LF */
+	/* Room for what a step writes ahead of its count. */
+	uint32_t lf[PLAIN_LINES + SIP_SCAN_BLOCK];
+};
+
 /*
- * Fills lf, count and blank of a scan that has begun, over at least SIP_SCAN_BLOCK bytes. False
- * where the message is not such a one. That a line ends with CR and LF is not yet known but of the
- * last one: who goes over the lines has to look.
+ * Finds those of buf[start, len), which has SIP_SCAN_BLOCK bytes at least. False where the message
+ * is not such a one. That a line ends with CR and LF is not yet known but of the last one: who goes
+ * over the lines has to look.
  */
-static inline bool plain_lines(struct sip_scan *scan)
+static inline bool plain_lines(struct plain *out, const char *buf, uint32_t start, uint32_t len)
 {
-	const char *const buf = scan->buf;
-	const uint32_t last = scan->len - SIP_SCAN_BLOCK;
-	uint32_t *out = scan->lf, *const full = scan->lf + PLAIN_LINES;
-	uint32_t at = scan->start, blank;
-	uint64_t odd, pairs, fresh = UINT64_MAX;
+	const uint64_t last = len - SIP_SCAN_BLOCK;
+	uint32_t *lf = out->lf, *const full = out->lf + PLAIN_LINES;
+	uint64_t odd, pairs, fresh = UINT64_MAX, at = start;
+	uint32_t blank;
 
 	for (;;) {
 		if (__builtin_expect(at > last, 0)) {
@@ -58,18 +65,19 @@ static inline bool plain_lines(struct sip_scan *scan)
 		pairs = odd & odd << 2 & fresh;
 		if (__builtin_expect(pairs != 0, 0))
 			break;
-		out += note_lines(out, at, odd & ~(odd << 1) & fresh);
-		if (__builtin_expect(out > full, 0))
+		lf += note_lines(lf, (uint32_t)at, odd & ~(odd << 1) & fresh);
+		if (__builtin_expect(lf > full, 0))
 			return false;
 		fresh = ~bits_below(PLAIN_OVERLAP);
 		at += SIP_SCAN_BLOCK - PLAIN_OVERLAP;
 	}
 	/* The first pair are the two CRs or the two LFs around it. */
-	blank = first_bit(pairs) - 2;
-	if (at + blank + 4 > scan->len || memcmp(buf + at + blank, "\r\n\r\n", 4) != 0)
+	blank = (uint32_t)(at + first_bit(pairs)) - 2;
+	if (blank + 4 > len || memcmp(buf + blank, "\r\n\r\n", 4) != 0)
 		return false;
-	out += note_lines(out, at, odd & ~(odd << 1) & fresh & bits_below(blank + 1));
-	scan->count = (uint32_t)(out - scan->lf);
-	scan->blank = at + blank + 3;
-	return scan->count <= PLAIN_LINES;
+	lf += note_lines(
+		lf, (uint32_t)at, odd & ~(odd << 1) & fresh & bits_below(blank + 1 - (uint32_t)at));
+	out->count = (uint32_t)(lf - out->lf);
+	out->blank = blank + 3;
+	return out->count <= PLAIN_LINES;
 }

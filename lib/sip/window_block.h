@@ -9,7 +9,7 @@
 /* What the parsers look at: the message's text, of which bytes up to `limit` may be read. */
 struct source {
 	const char *buf;
-	uint32_t limit; /* 64 at least */
+	uint64_t limit; /* 64 at least */
 };
 
 /* ---- up to 64 characters ---- */
@@ -42,7 +42,7 @@ struct window {
 /* `at` is below limit. */
 static inline struct window window_at(struct source in, uint32_t at)
 {
-	uint32_t last = in.limit - 64, from = at < last ? at : last;
+	uint32_t last = (uint32_t)in.limit - 64, from = at < last ? at : last;
 
 	return (struct window){text64_at(in.buf + from), at - from};
 }
