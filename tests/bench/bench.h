@@ -133,6 +133,7 @@ void message_route(struct draft *out, struct str forwarded, bool from_callee);
  * whole set later, nothing is copied, and freeing costs the worker what it costs in service.
  */
 struct feed {
+	struct bench *b;
 	struct rig *rig;
 	unsigned worker;
 	struct rte_mempool *pool[RIG_PORTS];
@@ -141,6 +142,8 @@ struct feed {
 	uint64_t bytes;                            /* of all messages */
 	unsigned at;                               /* bursts so far: which port comes next */
 	uint64_t in_frames, out_frames, out_bytes; /* since it was made */
+	bool inspects; /* what comes out is looked at, while no time is taken */
+	bool broken; /* what goes in lacks what an answer repeats: only that it is one is wanted */
 };
 
 /* A frame for one port. */
@@ -193,8 +196,11 @@ struct figures {
 };
 void figures_init(struct figures *f);
 void figures_free(struct figures *f);
-/* Runs windows for `seconds`, or what --count says under callgrind. What they gave is added to
- * `out`. */
+/*
+ * Runs windows for `seconds`, or what --count says under callgrind. What they gave is added to
+ * `out`. Of what comes out while the first run warms up, or all of it under callgrind, each has to
+ * be a datagram with good sums and SIP that we would take ourselves, or a fragment: else it exits.
+ */
 void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *out);
 /* What became of the frames, a counter a line. */
 void figures_print_ends(const struct figures *f, FILE *out);

@@ -58,7 +58,7 @@ static void fill(struct bench *b, struct feed *f, struct rte_mbuf *m, const stru
 void feed_create(struct bench *b, struct feed *f, struct rig *r, unsigned worker,
 	const struct feed_item *item, unsigned n, unsigned buffer_room)
 {
-	*f = (struct feed){.rig = r, .worker = worker, .frames_per_message = 1};
+	*f = (struct feed){.b = b, .rig = r, .worker = worker, .frames_per_message = 1};
 	for (unsigned i = 0; i < n; i++)
 		f->count[item[i].port]++;
 	for (unsigned p = 0; p < RIG_PORTS; p++) {
@@ -112,6 +112,47 @@ static unsigned refill(struct feed *f)
 	return rte_ring_enqueue_bulk(f->rig->rx[port][f->worker], (void **)m, PORT_BURST, NULL);
 }
 
+/* What is wrong with a frame that came out; NULL: nothing. */
+static const char *flaw(
+	const struct feed *f, const uint8_t *data, uint32_t len, struct str *payload)
+{
+	struct net_frame frame;
+	struct sip_msg msg;
+	enum sip_error error;
+
+	*payload = STR_NONE;
+	switch (net_frame_parse(data, len, true, &frame)) {
+	case NET_FRAGMENT:
+		return NULL;
+	case NET_UDP:
+		break;
+	default:
+		return "no datagram";
+	}
+	*payload = str_of((const char *)data + frame.payload_off, frame.payload_len);
+	if (net_udp_verify(data, &frame) != NET_CHECKSUM_GOOD)
+		return "a wrong checksum";
+	if (f->broken)
+		return str_istarts(*payload, STR("SIP/2.0 ")) ? NULL : "no answer";
+	error = sip_msg_index(&msg, payload->s, payload->len);
+	if (error == SIP_OK)
+		error = sip_msg_check(&msg, payload->s);
+	return error == SIP_OK ? NULL : sip_error_name(error);
+}
+
+static void inspect(const struct feed *f, const struct rte_mbuf *m)
+{
+	const char *what = "longer than any message";
+	struct str payload = STR_NONE;
+	uint8_t room[MESSAGE_MAX];
+
+	if (m->pkt_len <= sizeof(room))
+		what = flaw(f, rte_pktmbuf_read(m, 0, m->pkt_len, room), m->pkt_len, &payload);
+	if (what != NULL)
+		bench_fail(f->b, "what came out is no message: %s\n%.*s", what, (int)payload.len,
+			payload.s);
+}
+
 static void take_away(struct feed *f)
 {
 	struct rte_mbuf *out[2 * PORT_BURST];
@@ -123,6 +164,8 @@ static void take_away(struct feed *f)
 				2 * PORT_BURST, NULL)) > 0) {
 			for (unsigned i = 0; i < n; i++)
 				f->out_bytes += out[i]->pkt_len;
+			for (unsigned i = 0; i < n && f->inspects; i++)
+				inspect(f, out[i]);
 			f->out_frames += n;
 			rte_pktmbuf_free_bulk(out, n);
 		}
@@ -212,8 +255,14 @@ static void warm(struct bench *b, struct feed *f)
 	uint64_t begun = rte_rdtsc();
 	struct window w;
 
-	while ((double)(rte_rdtsc() - begun) * b->ns_per_cycle < WARM_SECONDS * 1e9)
+	f->inspects = true;
+	do {
 		feed_window(f, WINDOW_BURSTS, &w);
+		if (w.frames == 0)
+			bench_fail(b, "the worker keeps all messages");
+	} while ((double)(rte_rdtsc() - begun) * b->ns_per_cycle < WARM_SECONDS * 1e9 ||
+		 f->in_frames < f->count[0] + f->count[1]);
+	f->inspects = false;
 }
 
 void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *out)
@@ -228,6 +277,7 @@ void feed_run(struct bench *b, struct feed *f, double seconds, struct figures *o
 	frames = f->in_frames;
 	out_frames = f->out_frames;
 	out_bytes = f->out_bytes;
+	f->inspects = b->count != 0;
 	if (b->count != 0)
 		feed_window(f, (unsigned)b->count, &w);
 	else

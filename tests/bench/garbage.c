@@ -177,6 +177,7 @@ static void measure(struct bench *b, struct rig *r, const struct kind *k)
 
 	make_set(b, k, &s, b->count != 0 ? GUARD_SET : SET);
 	feed_create(b, &feed, r, 0, s.item, s.n, ROOM);
+	feed.broken = true;
 	figures_init(&f);
 	feed_run(b, &feed, b->seconds / 3, &f);
 	figures_check(b, &f, COUNTER_COUNT, k->variant);

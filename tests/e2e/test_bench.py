@@ -67,12 +67,13 @@ def test_what_is_sent_arrives_and_its_cost_is_found(build, tmp_path, system):
 @pytest.mark.parametrize("case, route, words", [
     ("dispatch", 'drop();', "not all frames ended as they should"),
     ("options", 'ds_select_dst("1", "0"); forward();', "not all frames ended as they should"),
-    ("malformed", 'ds_select_dst("1", "0"); forward();', "sent on that should not be")])
+    ("malformed", 'ds_select_dst("1", "0"); forward();', "what came out is no message: no answer"),
+    ("dispatch", 'append_hf("Call-ID: a second one\\r\\n"); ds_select_dst("1", "0"); forward();', "what came out is no message")])
 @pytest.mark.parametrize("options", [["--seconds", "0.05"], ["--count", "32"]])
 def test_a_case_whose_messages_end_otherwise_is_no_figure(build, tmp_path, case, route, words, options):
     """Also where instructions are counted: what is dropped costs few of them."""
     config = tmp_path / "bench.cfg"
-    config.write_text('loadmodule "dispatcher"\n' f'modparam("dispatcher", "list_file", "{ROOT}/conf/bench-dispatcher.list")\n'
+    config.write_text('loadmodule "dispatcher"\nloadmodule "textops"\n' f'modparam("dispatcher", "list_file", "{ROOT}/conf/bench-dispatcher.list")\n'
                       f'request_route {{ if (is_method("OPTIONS|INVITE|REGISTER")) {{ {route} exit; }} }}\n')
     r = subprocess.run([build / "tests/bench/bench", case, "--config", config, "--no-huge", *options], capture_output=True, text=True,
                        errors="replace", timeout=60)
