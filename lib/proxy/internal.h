@@ -84,24 +84,15 @@ static inline char *put_padded(char *at, const char *s, uint32_t len)
 
 #define put_lit(at, lit) ((char *)memcpy((at), (lit), sizeof(lit) - 1) + sizeof(lit) - 1)
 
-/* The two digits of a number below 100, the first one lowest. */
-static inline uint64_t two_digits(uint32_t v)
-{
-	uint32_t tens = v * 103 >> 10;
-
-	return tens | (uint64_t)(v - 10 * tens) << 8;
-}
-
 static inline char *put_number(char *at, uint16_t v)
 {
-	uint32_t hundreds = v / 100u, tens_of_thousands = hundreds / 100;
-	uint64_t digits;
-	unsigned zeros;
-
+	uint32_t ten_thousands = v / 10000u, rest = v - 10000u * ten_thousands,
+		 hundreds = rest / 100u, pairs = hundreds | (rest - 100u * hundreds) << 16,
+		 tens = pairs * 103u >> 10 & 0x000f000f;
 	/* Five digits, a byte each, the first one lowest; then without the zeros in front. */
-	digits = tens_of_thousands | two_digits(hundreds - 100 * tens_of_thousands) << 8 |
-		 two_digits(v - 100 * hundreds) << 24;
-	zeros = (unsigned)__builtin_ctzll(digits | 1ULL << 32) / 8;
+	uint64_t digits = ten_thousands | (uint64_t)(tens | (pairs - 10u * tens) << 8) << 8;
+	unsigned zeros = (unsigned)__builtin_ctzll(digits | 1ULL << 32) / 8;
+
 	digits = (digits + 0x3030303030ULL) >> (8 * zeros);
 	memcpy(at, &digits, sizeof(digits));
 	return at + 5 - zeros;

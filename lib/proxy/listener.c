@@ -5,6 +5,8 @@
  */
 #include "proxy/internal.h"
 
+#include <immintrin.h>
+
 /* The listener id is no secret, only the same everywhere: a key of our own choice. */
 static const struct hash_key id_key = {{0x73697020706c616eULL, 0x6c697374656e6572ULL}};
 
@@ -52,6 +54,28 @@ static uint32_t address_canonical(struct str host, char out[HOST_ROOM])
 	return len;
 }
 
+/* Of 8 to 16 characters, as most hosts have; false where it may be an IPv6 address. */
+static inline bool short_canonical(const char *host, uint32_t len, char out[HOST_ROOM])
+{
+	uint64_t first8, last8;
+	__m128i v, upper;
+
+	memcpy(&first8, host, 8);
+	memcpy(&last8, host + len - 8, 8);
+	/* In two steps: a shift by all 64 bits is none. */
+	last8 = last8 >> 4 * (16 - len) >> 4 * (16 - len);
+	v = _mm_set_epi64x((int64_t)last8, (int64_t)first8);
+	if (_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(':'))) != 0)
+		return false;
+	/* A to Z become the largest 26 of the signed values. */
+	upper = _mm_cmpgt_epi8(
+		_mm_add_epi8(v, _mm_set1_epi8(INT8_MAX - 'Z')), _mm_set1_epi8(INT8_MAX - 26));
+	v = _mm_or_si128(v, _mm_and_si128(upper, _mm_set1_epi8('a' - 'A')));
+	_mm_storeu_si128((__m128i *)out, v);
+	memset(out + 16, 0, 8);
+	return out[0] != '[';
+}
+
 uint32_t proxy_host_canonical(struct str host, char out[HOST_ROOM])
 {
 	const uint64_t each = 0x0101010101010101ULL;
@@ -62,6 +86,8 @@ uint32_t proxy_host_canonical(struct str host, char out[HOST_ROOM])
 		len--;
 	if (len == 0 || len >= HOST_MAX)
 		return 0;
+	if (len >= 8 && len <= 16 && short_canonical(host.s, len, out))
+		return len;
 	memset(out + len, 0, 8);
 	str_copy(out, (struct str){host.s, len});
 	for (uint32_t i = 0; i < len; i += 8) {

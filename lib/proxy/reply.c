@@ -10,70 +10,96 @@
  * unproven source. */
 enum optional { OPTIONAL_SERVER, OPTIONAL_TIMESTAMP, OPTIONAL_SCRIPT, OPTIONAL_COUNT };
 
-static const struct {
-	uint16_t status;
-	const char *phrase;
-} phrases[] = {
-	{100, "Trying"},
-	{180, "Ringing"},
-	{181, "Call Is Being Forwarded"},
-	{182, "Queued"},
-	{183, "Session Progress"},
-	{200, "OK"},
-	{202, "Accepted"},
-	{300, "Multiple Choices"},
-	{301, "Moved Permanently"},
-	{302, "Moved Temporarily"},
-	{305, "Use Proxy"},
-	{380, "Alternative Service"},
-	{400, "Bad Request"},
-	{401, "Unauthorized"},
-	{402, "Payment Required"},
-	{403, "Forbidden"},
-	{404, "Not Found"},
-	{405, "Method Not Allowed"},
-	{406, "Not Acceptable"},
-	{407, "Proxy Authentication Required"},
-	{408, "Request Timeout"},
-	{410, "Gone"},
-	{413, "Request Entity Too Large"},
-	{414, "Request-URI Too Long"},
-	{415, "Unsupported Media Type"},
-	{416, "Unsupported URI Scheme"},
-	{420, "Bad Extension"},
-	{421, "Extension Required"},
-	{423, "Interval Too Brief"},
-	{480, "Temporarily Unavailable"},
-	{481, "Call/Transaction Does Not Exist"},
-	{482, "Loop Detected"},
-	{483, "Too Many Hops"},
-	{484, "Address Incomplete"},
-	{485, "Ambiguous"},
-	{486, "Busy Here"},
-	{487, "Request Terminated"},
-	{488, "Not Acceptable Here"},
-	{491, "Request Pending"},
-	{493, "Undecipherable"},
-	{500, "Server Internal Error"},
-	{501, "Not Implemented"},
-	{502, "Bad Gateway"},
-	{503, "Service Unavailable"},
-	{504, "Server Time-out"},
-	{505, "Version Not Supported"},
-	{513, "Message Too Large"},
-	{600, "Busy Everywhere"},
-	{603, "Decline"},
-	{604, "Does Not Exist Anywhere"},
-	{606, "Not Acceptable"},
+/* Status codes and their reason phrases. */
+#define PHRASES(X) \
+	X(100, "Trying") \
+	X(180, "Ringing") \
+	X(181, "Call Is Being Forwarded") \
+	X(182, "Queued") \
+	X(183, "Session Progress") \
+	X(200, "OK") \
+	X(202, "Accepted") \
+	X(300, "Multiple Choices") \
+	X(301, "Moved Permanently") \
+	X(302, "Moved Temporarily") \
+	X(305, "Use Proxy") \
+	X(380, "Alternative Service") \
+	X(400, "Bad Request") \
+	X(401, "Unauthorized") \
+	X(402, "Payment Required") \
+	X(403, "Forbidden") \
+	X(404, "Not Found") \
+	X(405, "Method Not Allowed") \
+	X(406, "Not Acceptable") \
+	X(407, "Proxy Authentication Required") \
+	X(408, "Request Timeout") \
+	X(410, "Gone") \
+	X(413, "Request Entity Too Large") \
+	X(414, "Request-URI Too Long") \
+	X(415, "Unsupported Media Type") \
+	X(416, "Unsupported URI Scheme") \
+	X(420, "Bad Extension") \
+	X(421, "Extension Required") \
+	X(423, "Interval Too Brief") \
+	X(480, "Temporarily Unavailable") \
+	X(481, "Call/Transaction Does Not Exist") \
+	X(482, "Loop Detected") \
+	X(483, "Too Many Hops") \
+	X(484, "Address Incomplete") \
+	X(485, "Ambiguous") \
+	X(486, "Busy Here") \
+	X(487, "Request Terminated") \
+	X(488, "Not Acceptable Here") \
+	X(491, "Request Pending") \
+	X(493, "Undecipherable") \
+	X(500, "Server Internal Error") \
+	X(501, "Not Implemented") \
+	X(502, "Bad Gateway") \
+	X(503, "Service Unavailable") \
+	X(504, "Server Time-out") \
+	X(505, "Version Not Supported") \
+	X(513, "Message Too Large") \
+	X(600, "Busy Everywhere") \
+	X(603, "Decline") \
+	X(604, "Does Not Exist Anywhere") \
+	X(606, "Not Acceptable")
+
+#define STATUS_MAX 699
+
+enum line {
+	LINE_NONE = 0,
+#define PHRASE(code, phrase) LINE_##code,
+	PHRASES(PHRASE)
+#undef PHRASE
 };
+
+/* The whole start lines, and which of them a status has. */
+static const struct {
+	uint8_t len;
+	char text[64 + PUT_SLACK];
+} lines[] = {{0, ""},
+#define PHRASE(code, phrase) \
+	{sizeof("SIP/2.0 " #code " " phrase "\r\n") - 1, "SIP/2.0 " #code " " phrase "\r\n"},
+	PHRASES(PHRASE)
+#undef PHRASE
+};
+
+static const uint8_t line_of[STATUS_MAX + 1] = {
+#define PHRASE(code, phrase) [code] = LINE_##code,
+	PHRASES(PHRASE)
+#undef PHRASE
+};
+
+#define LINE_BEFORE_PHRASE (sizeof("SIP/2.0 100 ") - 1)
 
 struct str proxy_reply_phrase(uint16_t status)
 {
-	for (unsigned i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
-		if (phrases[i].status == status)
-			return str_c(phrases[i].phrase);
-	}
-	return STR("Unnamed");
+	unsigned line = status <= STATUS_MAX ? line_of[status] : LINE_NONE;
+
+	if (line == LINE_NONE)
+		return STR("Unnamed");
+	return (struct str){lines[line].text + LINE_BEFORE_PHRASE,
+		lines[line].len - (uint32_t)(LINE_BEFORE_PHRASE + sizeof("\r\n") - 1)};
 }
 
 void proxy_reply_set(struct route_ctx *ctx, uint16_t status, struct str reason)
@@ -120,12 +146,11 @@ static char *put_vias(char *at, const struct route_ctx *ctx, const struct sip_vi
 
 		at = put_lit(at, "Via: ");
 		for (unsigned i = 0; first && top != NULL && i < stamp->changes; i++) {
-			at = put_str(at,
-				(struct str){ctx->buf + rest.off, stamp->change[i].off - rest.off});
+			at = proxy_put_piece(at, ctx, rest.off, stamp->change[i].off);
 			at = proxy_via_change_put(at, stamp, i);
 			rest.off = stamp->change[i].off + stamp->change[i].del;
 		}
-		at = put_str(at, (struct str){ctx->buf + rest.off, end - rest.off});
+		at = proxy_put_piece(at, ctx, rest.off, end);
 		at = put_lit(at, "\r\n");
 		first = false;
 	}
@@ -136,11 +161,12 @@ static char *put_vias(char *at, const struct route_ctx *ctx, const struct sip_vi
 static inline char *put_header(
 	char *at, const struct route_ctx *ctx, enum sip_header_id id, struct str name)
 {
+	const struct sip_header *h = &ctx->msg.header[ctx->msg.first[id]];
+
 	if (!sip_msg_has(&ctx->msg, id))
 		return at;
 	at = put_str(at, name);
-	at = put_str(
-		at, sip_text(ctx->buf, sip_header_value(&ctx->msg.header[ctx->msg.first[id]])));
+	at = proxy_put_piece(at, ctx, h->value, h->value + h->value_len);
 	return put_lit(at, "\r\n");
 }
 
@@ -148,7 +174,7 @@ static char *put_all(char *at, const struct route_ctx *ctx, enum sip_header_id i
 {
 	SIP_MSG_FOREACH (&ctx->msg, id, h) {
 		at = put_str(at, name);
-		at = put_str(at, sip_text(ctx->buf, sip_header_value(h)));
+		at = proxy_put_piece(at, ctx, h->value, h->value + h->value_len);
 		at = put_lit(at, "\r\n");
 	}
 	return at;
@@ -162,7 +188,7 @@ static char *put_to(char *at, struct proxy *p, struct route_ctx *ctx)
 	if (to == NULL || to->tag.len != 0 || ctx->result.status == 100)
 		return put_header(at, ctx, SIP_HEADER_TO, STR("To: "));
 	at = put_lit(at, "To: ");
-	at = put_str(at, sip_text(ctx->buf, to->value));
+	at = proxy_put_piece(at, ctx, to->value.off, to->value.off + to->value.len);
 	at = put_lit(at, ";tag=");
 	proxy_tag_write(proxy_keys(p), proxy_transaction_key(p, ctx), at);
 	return put_lit(at + TAG_LEN, "\r\n");
@@ -181,20 +207,41 @@ static uint64_t lines_room(const struct sip_msg *msg, enum sip_header_id id)
 	return room;
 }
 
-/* The most that put_reply() writes. */
-static uint64_t reply_room(const struct route_ctx *ctx, const struct sockets *s)
+/* The most that a name of ours exceeds the name that a line came with, and what is around it. */
+#define LINE_GROWTH 16
+
+/* Whether what put_reply() writes fits. */
+static bool reply_fits(const struct route_ctx *ctx, const struct sockets *s, uint32_t room)
 {
 	static const enum sip_header_id copied[] = {SIP_HEADER_VIA, SIP_HEADER_FROM, SIP_HEADER_TO,
 		SIP_HEADER_CALL_ID, SIP_HEADER_CSEQ, SIP_HEADER_RECORD_ROUTE, SIP_HEADER_TIMESTAMP,
 		SIP_HEADER_PROXY_REQUIRE};
-	uint64_t room = REPLY_FIXED + 2 * VIA_CHANGE_MAX + ctx->result.reason.len +
-			ctx->result.headers.len + s->server_len;
+	uint64_t most = REPLY_FIXED + 2 * VIA_CHANGE_MAX + ctx->result.reason.len +
+			ctx->result.headers.len + s->server_len + PIECE;
 
+	/* Mostly all header lines would. */
+	if (most + ctx->msg.headers_end + LINE_GROWTH * ctx->msg.header_count <= room)
+		return true;
 	for (unsigned i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
 		if (sip_msg_has(&ctx->msg, copied[i]))
-			room += lines_room(&ctx->msg, copied[i]);
+			most += lines_room(&ctx->msg, copied[i]);
 	}
-	return room + PUT_SLACK;
+	return most <= room;
+}
+
+static char *put_start(char *at, const struct route_ctx *ctx)
+{
+	const struct route_result *r = &ctx->result;
+	unsigned line = r->status <= STATUS_MAX ? line_of[r->status] : LINE_NONE;
+
+	if (line != LINE_NONE && r->reason.len == 0)
+		return put_padded(at, lines[line].text, lines[line].len);
+	at = put_lit(at, "SIP/2.0 ");
+	at = put_number(at, r->status);
+	at = put_lit(at, " ");
+	at = put_str(at, r->reason.len != 0 ? route_text_str(ctx, r->reason)
+					    : proxy_reply_phrase(r->status));
+	return put_lit(at, "\r\n");
 }
 
 static char *put_reply(char *at, struct proxy *p, struct route_ctx *ctx, const struct sip_via *top,
@@ -202,14 +249,8 @@ static char *put_reply(char *at, struct proxy *p, struct route_ctx *ctx, const s
 {
 	const struct sockets *s = proxy_sockets(p);
 	const struct route_result *r = &ctx->result;
-	struct str reason =
-		r->reason.space != ROUTE_SPACE_NONE ? route_text_str(ctx, r->reason) : STR_NONE;
 
-	at = put_lit(at, "SIP/2.0 ");
-	at = put_number(at, r->status);
-	at = put_lit(at, " ");
-	at = put_str(at, reason.len != 0 ? reason : proxy_reply_phrase(r->status));
-	at = put_lit(at, "\r\n");
+	at = put_start(at, ctx);
 	at = put_vias(at, ctx, top, stamp);
 	at = put_header(at, ctx, SIP_HEADER_FROM, STR("From: "));
 	at = put_to(at, p, ctx);
@@ -247,7 +288,7 @@ int64_t proxy_reply_write(
 	const struct proxy_state *state = proxy_state(ctx);
 	const struct sip_via *top = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	bool force_rport = (state->flags & STATE_RPORT) != 0;
-	struct via_stamp stamp = {0};
+	struct via_stamp stamp;
 	struct net_endpoint dst;
 	uint32_t request_len = ctx->msg.len - ctx->msg.start_line.off, limit = room;
 	unsigned dropped = 0;
@@ -272,7 +313,7 @@ int64_t proxy_reply_write(
 		limit = request_len + request_len / 2;
 	if (limit > SIP_MSG_UDP_OUT_MAX)
 		limit = SIP_MSG_UDP_OUT_MAX;
-	if (reply_room(ctx, s) > room)
+	if (!reply_fits(ctx, s, room))
 		return -(int64_t)PROXY_REASON_REPLY_SIZE;
 	do
 		len = (uint64_t)(put_reply(out, p, ctx, top, &stamp, dropped) - out);

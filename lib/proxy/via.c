@@ -16,14 +16,15 @@ static void change(struct via_stamp *out, uint32_t off, uint32_t del, bool recei
 }
 
 /* Whether the sent-by says the source's address already. */
-static bool host_is_source(
-	const struct route_ctx *ctx, const struct sip_via *via, struct str source)
+static bool host_is_source(const struct route_ctx *ctx, const struct sip_via *via)
 {
-	struct str host = sip_text(ctx->buf, via->host);
+	const struct net_addr *source = &ctx->origin.src.addr;
 	struct net_addr literal;
 
-	return str_eq(host, source) || (via->host_is_ip6 && net_addr_parse(host, &literal) == 0 &&
-					       net_addr_equal(&literal, &ctx->origin.src.addr));
+	if (via->host_is_ip4)
+		return source->family == 4 && source->v4 == via->ip4;
+	return via->host_is_ip6 && net_addr_parse(sip_text(ctx->buf, via->host), &literal) == 0 &&
+	       net_addr_equal(&literal, source);
 }
 
 void proxy_via_stamp(const struct route_ctx *ctx, const struct sip_via *via, bool force_rport,
@@ -31,15 +32,13 @@ void proxy_via_stamp(const struct route_ctx *ctx, const struct sip_via *via, boo
 {
 	const struct net_endpoint *src = &ctx->origin.src;
 	bool has_received = sip_present(via->received_param), received, rport;
-	unsigned len = net_addr_format(&src->addr, out->received);
 
 	out->changes = 0;
 	out->rport = via->has_rport || force_rport ? src->port : 0;
 	/* RFC 3581 4: with rport, `received` is written even where it equals the host. A client's
 	 * own one never stays. */
-	received = has_received || out->rport != 0 ||
-		   !host_is_source(ctx, via, (struct str){out->received, len});
-	out->received_len = received ? (uint8_t)len : 0;
+	received = has_received || out->rport != 0 || !host_is_source(ctx, via);
+	out->received_len = received ? (uint8_t)net_addr_format(&src->addr, out->received) : 0;
 	/* At most two changes in all: a parameter is either inserted here or replaced below. */
 	received = received && !has_received;
 	rport = out->rport != 0 && !via->has_rport;
