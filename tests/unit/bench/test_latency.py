@@ -155,3 +155,36 @@ def test_gaps_are_of_windows_and_rare_ones_of_all_of_them(context):
     assert rows["gaps_longest_us"].max == 6000 and rows["gaps_longest_us"].median == 2000
     assert (rows["gaps_per_second/1024us"].min, rows["gaps_per_second/1024us"].max) == (0, 0.5)
     assert all(r.device for r in rows.values())
+
+
+class Stand(Simulated):
+    """A whole stand, whose latencies follow from the rate: 2 us through the loopback, and more through the system."""
+
+    def __init__(self, build):
+        super().__init__(100_000)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    def trial(self, rate, seconds, through=True):
+        self.rates.append((rate, through))
+        return result(rate, self.capacity), [(us + (rate / 10_000 if through else 0), share) for us, share in ((2.0, 0.5), (9.0, 1.0))]
+
+
+def test_latencies_are_at_parts_of_the_ndr_beside_the_loopback(context, monkeypatch):
+    monkeypatch.setattr(latency.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(context, "build", lambda *targets: None)
+    monkeypatch.setattr(latency, "gaps", lambda *args: ())
+    monkeypatch.setattr(latency, "Stand", Stand)
+    rows = {r.metric: r for r in latency.run(context)}
+    ndr = rows["ndr"].median
+    assert 90_000 <= rows["ndr"].min <= ndr <= rows["ndr"].max <= 100_000
+    for part in (10, 50, 90):
+        assert rows[f"latency_us_p50/loopback_{part}_percent"].median == 2
+        assert rows[f"latency_us_p50/{part}_percent"].median == pytest.approx(2 + ndr * part / 1e6)
+        assert rows[f"latency_us_p99/{part}_percent"].median == pytest.approx(9 + ndr * part / 1e6)
+        assert rows[f"added_latency_us_p50/{part}_percent"].median == pytest.approx(ndr * part / 1e6)
+        assert f"{ndr * part / 100:,.0f} requests a second" in rows[f"latency_us_p50/{part}_percent"].note
