@@ -3,7 +3,6 @@
  * The case scale: one worker, and two on a CPU each at the same time, every worker feeding itself.
  * One and two take turns, so that what else the machine does hits both; the idle CPU sleeps.
  */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <rte_launch.h>
