@@ -75,12 +75,8 @@ static uint64_t hash_source(const struct access_rate *rate, const struct net_add
 {
 	/* Of IPv6 the network: whoever has an address there has them all. */
 	uint32_t len = source->family == 4 ? 4 : 8;
-	struct hash h;
-	uint64_t v;
+	uint64_t v = hash_text(&rate->key, str_of((const char *)source->b, len));
 
-	hash_init(&h, &rate->key);
-	hash_bytes(&h, source->b, len);
-	v = hash_final(&h);
 	return v != 0 ? v : 1;
 }
 

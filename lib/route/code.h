@@ -24,6 +24,7 @@ enum code_op {
 	CODE_CALL,  /* c: site; a: arguments are the site's constants, else on the stack */
 	CODE_READY, /* a call that can be made at once: arguments are constants, and it is fast */
 	CODE_TEST,  /* the same; a CODE_JUMP_RC_* follows, which is taken where $rc > 0 equals b */
+	CODE_TEST_METHOD, /* of is_method() */
 	CODE_GUARD, /* b: enum route_in bits of what follows; elsewhere $rc is -1 and c is next */
 	CODE_ROUTE, /* c: block */
 	CODE_STATE, /* c: name in const: needs the slow path */

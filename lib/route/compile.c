@@ -6,6 +6,7 @@
 
 #include "route/compile.h"
 #include "route/explain.h"
+#include "route/function.h"
 
 #define CODES_MAX (1u << 20)
 #define BREAKS_MAX 64  /* nesting of while and switch */
@@ -352,6 +353,11 @@ static void settle_sites(struct compiler *c)
 	}
 }
 
+static bool is_method_call(const struct code_site *site)
+{
+	return site->run == run_is_method && site->args.data != NULL;
+}
+
 /*
  * Nearly all calls have constant arguments, and most are asked for their truth: such a call and its
  * jump become one step. The jump stays where it is, for those that come to it from elsewhere.
@@ -367,7 +373,7 @@ static void join_calls(struct route_script *script)
 		/* A block's last instruction is no call. */
 		if (code[1].op != CODE_JUMP_RC_FALSE && code[1].op != CODE_JUMP_RC_TRUE)
 			continue;
-		code->op = CODE_TEST;
+		code->op = is_method_call(&script->site[code->c]) ? CODE_TEST_METHOD : CODE_TEST;
 		code->b = code[1].op == CODE_JUMP_RC_TRUE;
 	}
 }

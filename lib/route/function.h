@@ -61,6 +61,14 @@ FUNCTION_RUN(run_remove_hf_re);
 FUNCTION_RUN(run_is_present_hf_re);
 
 /* ---- function_textops.c ---- */
+/* A list of methods as check_is_method() found it: known ones as bits, the others as the text that
+ * they stand in. The VM looks at `known` itself where a request has a known method. */
+struct methods {
+	uint32_t known;
+	bool others;
+	struct str list; /* lives in the buffer behind */
+	char text[];
+};
 FUNCTION_RUN(run_is_method);
 FUNCTION_CHECK(check_is_method);
 FUNCTION_RUN(run_has_body);

@@ -7,15 +7,6 @@
 
 /* ---- is_method ---- */
 
-/* A list of methods as check() found it: known ones as bits, the others as the text that they stand
- * in. */
-struct methods {
-	uint32_t known;
-	bool others;
-	struct str list; /* lives in the buffer behind */
-	char text[];
-};
-
 /* Steps through "INVITE|ACK"; Kamailio trims nothing, we trim blanks. */
 static bool next_token(struct str *rest, char separator, struct str *token)
 {

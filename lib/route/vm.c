@@ -6,6 +6,8 @@
  */
 #include "route/vm.h"
 
+#include "route/function.h"
+
 /* ---- tests on the message ---- */
 
 static bool method_is(struct route_ctx *ctx, enum sip_method method)
@@ -215,7 +217,8 @@ __attribute__((noinline)) static struct route_cell *operate(
 }
 
 /* A test that leaves 0 or 1; `top` stands where operands end. */
-__attribute__((noinline)) static bool holds(struct route_ctx *ctx, const struct code *code, const struct route_cell *top)
+__attribute__((noinline)) static bool holds(
+	struct route_ctx *ctx, const struct code *code, const struct route_cell *top)
 {
 	switch ((enum code_op)code->op) {
 	case CODE_METHOD_IS:
@@ -233,7 +236,8 @@ __attribute__((noinline)) static bool holds(struct route_ctx *ctx, const struct 
 /* ---- calls ---- */
 
 /* Runs a site. The arguments stay on the stack until it has come back with a result. */
-__attribute__((noinline)) static int32_t call(struct route_ctx *ctx, const struct code_site *site, unsigned sp)
+__attribute__((noinline)) static int32_t call(
+	struct route_ctx *ctx, const struct code_site *site, unsigned sp)
 {
 	struct route_value v[ROUTE_ARGS_MAX];
 	struct route_args args;
@@ -247,6 +251,16 @@ __attribute__((noinline)) static int32_t call(struct route_ctx *ctx, const struc
 		vm_get_value(ctx, &cell[i], &v[i]);
 	args.v = v;
 	return site->run(ctx, &args);
+}
+
+/* What is_method() says; nearly all ask a request for methods that have a number. */
+static inline bool is_method(struct route_ctx *ctx, const struct code_site *site)
+{
+	const struct methods *m = site->args.data;
+
+	if (!ctx->msg.is_response && ctx->msg.method != SIP_METHOD_OTHER)
+		return (m->known >> ctx->msg.method & 1) != 0;
+	return site->run(ctx, &site->args) > 0;
 }
 
 /* Where a function's result lets the run go on; $rc is set then. The two least of all numbers say
@@ -302,7 +316,7 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 	for (;;) {
 		const struct code_site *site;
 		struct route_cell *top;
-		bool truth;
+		bool holding;
 		int32_t rc;
 
 		if (++steps > ROUTE_STEPS_MAX)
@@ -317,6 +331,11 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			continue;
 		}
 		switch ((enum code_op)code->op) {
+		case CODE_TEST_METHOD:
+			holding = is_method(ctx, &script->site[code->c]);
+			ctx->rc = truth(holding);
+			code = holding == code->b ? begin + code[1].c : code + 2;
+			continue;
 		case CODE_READY:
 			site = &script->site[code->c];
 			rc = site->run(ctx, &site->args);
@@ -391,15 +410,15 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 		case CODE_MYSELF:
 		case CODE_PREFIX:
 		case CODE_METHOD_IS:
-			truth = holds(ctx, code, &stack[sp]);
+			holding = holds(ctx, code, &stack[sp]);
 			sp -= code->op == CODE_COMPARE ? 2 : 0;
 			/* What is behind it asks for nothing but its truth, nearly always. */
 			if (code[1].op == CODE_JUMP_FALSE || code[1].op == CODE_JUMP_TRUE) {
-				code = truth == (code[1].op == CODE_JUMP_TRUE) ? begin + code[1].c
-									       : code + 2;
+				code = holding == (code[1].op == CODE_JUMP_TRUE) ? begin + code[1].c
+										 : code + 2;
 				continue;
 			}
-			vm_set_int(&stack[sp++], truth);
+			vm_set_int(&stack[sp++], holding);
 			break;
 		default:
 			top = operate(ctx, code, &stack[sp]);
