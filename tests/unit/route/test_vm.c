@@ -227,6 +227,11 @@ static void test_conditions_take_values_as_numbers(void **state)
 		{"give(1) and not give(-1)", true},
 		{"is_method(\"INVITE\")", true},
 		{"is_method(\"BYE\")", false},
+		{"!is_method(\"BYE\")", true},
+		{"is_method(\"BYE|INVITE\")", true},
+		{"is_method(\"SPIRAL|BYE\")", false},
+		{"is_method(\"BYE\") || is_method(\"INVITE\")", true},
+		{"is_method(\"INVITE\") && !is_method(\"BYE\")", true},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -244,6 +249,37 @@ static void test_conditions_take_values_as_numbers(void **state)
 		assert_non_null(strstr(language_calls, rows[i].yes ? "note(yes)" : "note(no)"));
 		language_free(l);
 	}
+}
+
+/* A request with a method of no number, and a response, whose method is its CSeq's. What was said
+ * is $rc. */
+static void test_a_method_is_asked_for_in_any_message(void **state)
+{
+	static const char spiral[] = "SPIRAL sip:bob@example.net SIP/2.0\n"
+				     "Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKabc\n"
+				     "From: <sip:alice@example.org>;tag=f1\n"
+				     "To: <sip:bob@example.net>\n"
+				     "Call-ID: c1@192.0.2.7\n"
+				     "CSeq: 7 SPIRAL\n"
+				     "\n";
+	static const char body[] = "{ if (is_method(\"INVITE\")) note(1, $rc); else note(2, $rc); "
+				   "if (is_method(\"BYE|SPIRAL\")) note(3, $rc); "
+				   "if (!is_method(\"BYE|ACK\")) note(4, $rc); }";
+	char blocks[512];
+	struct language *l;
+
+	snprintf(blocks, sizeof(blocks), "request_route %s reply_route %s", body, body);
+	l = load(blocks);
+	language_message(l, language_invite);
+	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
+	assert_calls("", "note(1,1) note(4,-1)");
+	language_message(l, language_ok);
+	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
+	assert_calls("", "note(1,1) note(4,-1)");
+	language_message(l, spiral);
+	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
+	assert_calls("", "note(2,-1) note(3,1) note(4,-1)");
+	language_free(l);
 }
 
 /* ---- flow ---- */
@@ -802,6 +838,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_expressions_have_kamailios_values),
 		cmocka_unit_test(test_conditions_take_values_as_numbers),
+		cmocka_unit_test(test_a_method_is_asked_for_in_any_message),
 		cmocka_unit_test(test_statements_flow_as_written),
 		cmocka_unit_test(test_a_response_runs_reply_route_and_drop_drops_it),
 		cmocka_unit_test(test_a_function_is_false_in_a_block_where_it_does_nothing),
