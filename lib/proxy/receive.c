@@ -46,8 +46,9 @@ static void strip_maddr(struct proxy *p, struct route_ctx *ctx)
 	enum sip_transport transport =
 		uri->transport != SIP_TRANSPORT_NONE ? uri->transport : SIP_TRANSPORT_UDP;
 	uint32_t host_end = uri->host.off + uri->host.len + (uri->host_is_ip6 ? 1 : 0), at;
-	struct str part[8];
-	unsigned parts = 0;
+	struct sip_span gone[3];
+	struct str part[4];
+	unsigned parts = 0, count = 0;
 
 	if (port != ctx->origin.dst.port || transport != ctx->origin.transport ||
 		!proxy_sockets_is_myself(
@@ -55,20 +56,20 @@ static void strip_maddr(struct proxy *p, struct route_ctx *ctx)
 		return;
 	part[parts++] = (struct str){ctx->buf + uri->all.off, host_end - uri->all.off};
 	at = uri->hostport.off + uri->hostport.len;
-	/* Up to two parameters go, in whichever order they stand. */
-	while (parts < 6) {
-		static const struct str names[] = {{"maddr", 5}, {"transport", 9}};
-		struct sip_span next = {UINT32_MAX, 0}, whole;
-
-		for (unsigned i = 0; i < 2; i++) {
-			if (sip_param_find(ctx->buf, uri->params, names[i], NULL, &whole) &&
-				whole.off >= at && whole.off < next.off)
-				next = whole;
-		}
-		if (next.off == UINT32_MAX)
-			break;
-		part[parts++] = (struct str){ctx->buf + at, next.off - at};
-		at = next.off + next.len;
+	/* Up to two parameters go, in whichever order they stand. Each is looked for once: a URI
+	 * may have thousands of them. */
+	if (sip_param_find(ctx->buf, uri->params, STR("maddr"), NULL, &gone[count]))
+		count++;
+	if (sip_param_find(ctx->buf, uri->params, STR("transport"), NULL, &gone[count]))
+		count++;
+	if (count == 2 && gone[1].off < gone[0].off) {
+		gone[2] = gone[0];
+		gone[0] = gone[1];
+		gone[1] = gone[2];
+	}
+	for (unsigned i = 0; i < count; i++) {
+		part[parts++] = (struct str){ctx->buf + at, gone[i].off - at};
+		at = gone[i].off + gone[i].len;
 	}
 	part[parts++] = (struct str){ctx->buf + at, uri->all.off + uri->all.len - at};
 	ctx->uri = route_text_join(ctx, part, parts);
