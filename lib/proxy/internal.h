@@ -63,7 +63,7 @@ static inline void text_number(struct text *t, uint64_t v)
  * Each of these writes at `at` and returns where its text ends. What is behind that may be
  * overwritten, up to PUT_SLACK bytes.
  */
-#define PUT_SLACK SIP_EDIT_SLACK
+#define PUT_SLACK SIP_EDIT_SLACK /* two moves of 32 */
 
 static inline char *put_str(char *at, struct str s)
 {
@@ -71,14 +71,15 @@ static inline char *put_str(char *at, struct str s)
 	return at + s.len;
 }
 
-/* Text of our own behind which there are PUT_SLACK bytes that may be read. */
+/* Text of our own behind which there are PUT_SLACK bytes that may be read. Most is that short. */
 static inline char *put_padded(char *at, const char *s, uint32_t len)
 {
 	uint32_t i = 0;
 
-	do
+	do {
 		memcpy(at + i, s + i, 32);
-	while ((i += 32) < len);
+		memcpy(at + i + 32, s + i + 32, 32);
+	} while (__builtin_expect((i += PUT_SLACK) < len, 0));
 	return at + len;
 }
 
@@ -387,20 +388,32 @@ struct via_bound {
 void proxy_branch_write(char *out, struct hash128 key);
 /* The characters of node and listener. */
 void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listener);
-/* Writes the token, whose node and listener are `place`; returns its length. `branch`: the 16
- * characters made of `transaction`. Room: TOKEN_LEN_MAX and TOKEN_SLACK. */
-unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *token,
-	const char place[TOKEN_PLACE_LEN], struct hash128 transaction, const char *branch,
-	const struct via_bound *bound, char *out);
+/* What proves a token. `branch`: the 16 characters made of `transaction`. */
+struct hash128 proxy_via_mac(const struct token_key *key, const struct via_token *token,
+	const struct via_bound *bound, const struct hash128 *transaction, const char *branch);
+/* Writes the token, whose node and listener are `place`, with its proof under the first key;
+ * returns its end. Room: TOKEN_LEN_MAX and TOKEN_SLACK. */
+char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_token *token,
+	const char place[TOKEN_PLACE_LEN], struct hash128 mac);
 /* Verifies a token and a branch of any letter case against parsed values. */
 bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
 	const struct via_bound *bound, struct via_token *out);
 
-/* Room: ROUTE_TOKEN_LEN and TOKEN_SLACK. */
-void proxy_route_token_write(const struct keys *keys, struct hash128 call_id, const char *buf,
-	struct sip_span tag, char *out);
+/* Room: ROUTE_TOKEN_LEN and TOKEN_SLACK. Returns its end. */
+char *proxy_route_token_put(char *at, const struct keys *keys, struct hash128 mac);
 bool proxy_route_token_verify(const struct keys *keys, struct str text, struct hash128 call_id,
 	const char *buf, struct sip_span tag);
+
+/* What is keyed in a request that leaves. */
+struct request_codes {
+	char branch[BRANCH_LEN]; /* ours, without its cookie */
+	struct hash128 via;      /* of the Via token */
+	struct hash128 route;    /* of the Record-Route token, where it was wanted */
+};
+/* Computes them; fills bound->call_id, and what the state knows of the message. */
+void proxy_request_codes(const struct keys *keys, struct route_ctx *ctx,
+	const struct via_token *token, struct via_bound *bound, bool with_route,
+	struct request_codes *out);
 
 /* To tag of our own replies. */
 void proxy_tag_write(const struct keys *keys, struct hash128 key, char *out);
@@ -467,8 +480,8 @@ uint32_t proxy_record_route_place(const struct sip_msg *msg);
 uint32_t proxy_record_route_room(
 	struct route_ctx *ctx, const struct sockets *s, unsigned out_listener);
 /* Writes it; returns its end. */
-char *proxy_record_route_put(char *at, struct proxy *p, struct route_ctx *ctx,
-	const struct keys *keys, const struct sockets *s, unsigned out_listener);
+char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, unsigned out_listener, struct hash128 mac);
 
 /* ---- forward.c ---- */
 

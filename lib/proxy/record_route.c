@@ -178,8 +178,8 @@ uint32_t proxy_record_route_room(
 	return room;
 }
 
-char *proxy_record_route_put(char *at, struct proxy *p, struct route_ctx *ctx,
-	const struct keys *keys, const struct sockets *s, unsigned out_listener)
+char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, unsigned out_listener, struct hash128 mac)
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	struct sip_span tag = from_tag(ctx);
@@ -189,8 +189,7 @@ char *proxy_record_route_put(char *at, struct proxy *p, struct route_ctx *ctx,
 	/* The first faces where the request goes to. */
 	at = put_base(at, ctx, &s->socket[out_listener], 0);
 	same = at;
-	proxy_route_token_write(keys, proxy_call_id_digest(p, ctx), ctx->buf, tag, at);
-	at += ROUTE_TOKEN_LEN;
+	at = proxy_route_token_put(at, keys, mac);
 	if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(ctx, tag)) {
 		at = put_lit(at, ";ftag=");
 		at = put_str(at, sip_text(ctx->buf, tag));

@@ -334,7 +334,7 @@ static struct hash128 via_portable(const struct mac_key *key, const struct via_t
 	return via_with(mac_encrypt_portable, key, token, b, transaction, branch);
 }
 
-static inline struct hash128 via_mac(const struct token_key *key, const struct via_token *token,
+struct hash128 proxy_via_mac(const struct token_key *key, const struct via_token *token,
 	const struct via_bound *b, const struct hash128 *transaction, const char *branch)
 {
 	return mac_has_aes ? via_aesni(&key->via, token, b, transaction, branch)
@@ -347,14 +347,75 @@ void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listen
 		5 * TOKEN_PLACE_LEN);
 }
 
-unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *token,
-	const char place[TOKEN_PLACE_LEN], struct hash128 transaction, const char *branch,
-	const struct via_bound *bound, char *out)
+/* Of a Record-Route token. */
+MAC_INLINE struct hash128 route_with(mac_encrypt_fn *encrypt, const struct mac_key *key,
+	const struct hash128 *call_id, const char *buf, struct sip_span tag)
 {
-	const struct token_key *key = &keys->mac[0];
-	char *at = out;
+	struct mac_chain c = mac_chain_begin(numbers(call_id->lo, call_id->hi));
 
-	*at++ = key->id;
+	add_last_text(encrypt, key, &c, buf, tag);
+	return mac_chain_end(encrypt, key, &c);
+}
+
+/*
+ * All codes of a request that is forwarded, in one go: those that do not need each other are
+ * computed side by side by the CPU.
+ */
+MAC_INLINE void codes_with(mac_encrypt_fn *encrypt, const struct keys *keys, struct route_ctx *ctx,
+	const struct via_token *token, struct via_bound *b, bool with_route,
+	struct request_codes *out)
+{
+	struct proxy_state *state = proxy_state(ctx);
+	const struct sip_address *from = sip_msg_from(&ctx->msg, ctx->buf);
+	struct sip_span tag = from != NULL ? from->tag : (struct sip_span){0, 0}, call_id;
+
+	if ((state->flags & STATE_KEY) == 0) {
+		state->key = branch_is_unique(b->next)
+				     ? branch_with(encrypt, &keys->transaction, b->buf, b->next)
+				     : transaction_of_message(keys, ctx);
+	}
+	if ((state->flags & STATE_CALL_ID) == 0) {
+		call_id = sip_msg_value(&ctx->msg, SIP_HEADER_CALL_ID);
+		state->call_id = mac_of_bytes(encrypt, &keys->call_id,
+			(const uint8_t *)ctx->buf + call_id.off, call_id.len);
+	}
+	state->flags |= STATE_KEY | STATE_CALL_ID;
+	b->call_id = state->call_id;
+	proxy_branch_write(out->branch, state->key);
+	out->via = via_with(encrypt, &keys->mac[0].via, token, b, &state->key, out->branch);
+	if (with_route)
+		out->route =
+			route_with(encrypt, &keys->mac[0].route, &state->call_id, ctx->buf, tag);
+}
+
+MAC_AESNI static void codes_aesni(const struct keys *keys, struct route_ctx *ctx,
+	const struct via_token *token, struct via_bound *b, bool with_route,
+	struct request_codes *out)
+{
+	codes_with(mac_encrypt_aesni, keys, ctx, token, b, with_route, out);
+}
+
+static void codes_portable(const struct keys *keys, struct route_ctx *ctx,
+	const struct via_token *token, struct via_bound *b, bool with_route,
+	struct request_codes *out)
+{
+	codes_with(mac_encrypt_portable, keys, ctx, token, b, with_route, out);
+}
+
+void proxy_request_codes(const struct keys *keys, struct route_ctx *ctx,
+	const struct via_token *token, struct via_bound *bound, bool with_route,
+	struct request_codes *out)
+{
+	if (mac_has_aes)
+		codes_aesni(keys, ctx, token, bound, with_route, out);
+	else
+		codes_portable(keys, ctx, token, bound, with_route, out);
+}
+
+char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_token *token,
+	const char place[TOKEN_PLACE_LEN], struct hash128 mac)
+{
+	*at++ = keys->mac[0].id;
 	*at++ = token->stateful ? CLASS_STATEFUL : CLASS_STATELESS;
 	memcpy(at, place, TOKEN_PLACE_LEN);
 	at += TOKEN_PLACE_LEN;
@@ -362,9 +423,8 @@ unsigned proxy_via_token_write(const struct keys *keys, const struct via_token *
 		hash_base32(at, (uint64_t)token->owner << 54, 5 * TOKEN_OWNER_LEN);
 		at += TOKEN_OWNER_LEN;
 	}
-	mac_write(at, via_mac(key, token, bound, &transaction, branch));
-	at += TOKEN_MAC_LEN;
-	return (unsigned)(at - out);
+	mac_write(at, mac);
+	return at + TOKEN_MAC_LEN;
 }
 
 static bool place_read(const char *text, struct via_token *out)
@@ -432,19 +492,10 @@ bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str
 			return false;
 	}
 	return mac_equal((struct str){text.s + at, text.len - at},
-		via_mac(key, out, bound, &transaction, branch.s));
+		proxy_via_mac(key, out, bound, &transaction, branch.s));
 }
 
 /* ---- Record-Route token, To tag ---- */
-
-MAC_INLINE struct hash128 route_with(mac_encrypt_fn *encrypt, const struct mac_key *key,
-	const struct hash128 *call_id, const char *buf, struct sip_span tag)
-{
-	struct mac_chain c = mac_chain_begin(numbers(call_id->lo, call_id->hi));
-
-	add_last_text(encrypt, key, &c, buf, tag);
-	return mac_chain_end(encrypt, key, &c);
-}
 
 MAC_AESNI static struct hash128 route_aesni(const struct mac_key *key,
 	const struct hash128 *call_id, const char *buf, struct sip_span tag)
@@ -465,11 +516,11 @@ static inline struct hash128 route_mac(const struct token_key *key, const struct
 			   : route_portable(&key->route, call_id, buf, tag);
 }
 
-void proxy_route_token_write(const struct keys *keys, struct hash128 call_id, const char *buf,
-	struct sip_span tag, char *out)
+char *proxy_route_token_put(char *at, const struct keys *keys, struct hash128 mac)
 {
-	out[0] = keys->mac[0].id;
-	mac_write(out + 1, route_mac(&keys->mac[0], &call_id, buf, tag));
+	*at++ = keys->mac[0].id;
+	mac_write(at, mac);
+	return at + TOKEN_MAC_LEN;
 }
 
 bool proxy_route_token_verify(const struct keys *keys, struct str text, struct hash128 call_id,

@@ -12,6 +12,11 @@ struct writing {
 	struct route_ctx *ctx;
 	char *at; /* straight: where the next byte goes, room for all is there; NULL: as edits */
 	uint32_t pos; /* straight: how far the message has been dealt with */
+	/* What our Via, our Record-Route and the client's Via get. */
+	struct via_token token;
+	char place[TOKEN_PLACE_LEN];
+	struct via_stamp stamp;
+	struct request_codes codes;
 };
 
 /* A place for the text, at most `max` bytes, that stands in place of `del` bytes at `off`; or NULL.
@@ -105,44 +110,43 @@ static inline uint32_t via_room(const struct socket *from)
 	       (uint32_t)sizeof(";" SIP_VIA_TOKEN_PARAM "=;rport\r\n") + TOKEN_LEN_MAX;
 }
 
-/* 16.6 step 8. */
-static void write_vias(struct writing *w, struct proxy *p, const struct keys *keys,
-	const struct sockets *s, const struct socket *from)
+static void make_codes(struct writing *w, const struct keys *keys, const struct sockets *s)
 {
 	struct route_ctx *ctx = w->ctx;
-	const struct proxy_state *state = proxy_state(ctx);
+	uint32_t flags = proxy_state(ctx)->flags;
 	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
-	struct via_token token;
-	struct hash128 transaction = proxy_transaction_key(p, ctx);
-	struct via_stamp stamp;
-	struct via_bound bound;
+	struct via_bound bound = {.buf = ctx->buf, .next = via};
+
+	way_back(ctx, s, &w->token, w->place);
+	proxy_via_stamp(ctx, via, (flags & STATE_RPORT) != 0, &w->stamp);
+	sip_msg_cseq(&ctx->msg, ctx->buf);
+	bound.rport = w->stamp.rport;
+	bound.method = ctx->msg.cseq_method;
+	bound.cseq = ctx->msg.cseq_number;
+	bound.method_text = ctx->msg.cseq_method_text;
+	if (w->stamp.received_len != 0)
+		bound.received = ctx->origin.src.addr;
+	proxy_request_codes(keys, ctx, &w->token, &bound, (flags & STATE_RR) != 0, &w->codes);
+}
+
+/* 16.6 step 8. */
+static void write_vias(struct writing *w, const struct keys *keys, const struct socket *from)
+{
+	struct route_ctx *ctx = w->ctx;
 	uint32_t off = ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name;
-	char *at = change_begin(w, off, 0, via_room(from)), *branch, place[TOKEN_PLACE_LEN];
+	char *at = change_begin(w, off, 0, via_room(from));
 
 	if (at == NULL)
 		return;
-	way_back(ctx, s, &token, place);
-	proxy_via_stamp(ctx, via, (state->flags & STATE_RPORT) != 0, &stamp);
-	sip_msg_cseq(&ctx->msg, ctx->buf);
-	bound = (struct via_bound){.buf = ctx->buf,
-		.next = via,
-		.rport = stamp.rport,
-		.method = ctx->msg.cseq_method,
-		.cseq = ctx->msg.cseq_number,
-		.method_text = ctx->msg.cseq_method_text,
-		.call_id = proxy_call_id_digest(p, ctx)};
-	if (stamp.received_len != 0)
-		bound.received = ctx->origin.src.addr;
 	at = put_padded(at, from->via, from->via_len);
-	branch = at;
-	proxy_branch_write(branch, transaction);
+	memcpy(at, w->codes.branch, BRANCH_LEN);
 	at = put_lit(at + BRANCH_LEN, ";" SIP_VIA_TOKEN_PARAM "=");
-	at += proxy_via_token_write(keys, &token, place, transaction, branch, &bound, at);
-	if ((state->flags & STATE_LOCAL_RPORT) != 0)
+	at = proxy_via_token_put(at, keys, &w->token, w->place, w->codes.via);
+	if ((proxy_state(ctx)->flags & STATE_LOCAL_RPORT) != 0)
 		at = put_lit(at, ";rport");
 	at = put_lit(at, "\r\n");
 	change_end(w, off, 0, SIP_EDIT_FIRST, at);
-	write_stamp(w, &stamp);
+	write_stamp(w, &w->stamp);
 }
 
 /* 16.3 step 4: only what comes back to us as it came is a loop; with another R-URI or Route it is a
@@ -214,8 +218,8 @@ static void write_start(struct writing *w)
 }
 
 /* All changes, in their order; straight ones have to be. */
-static void write_changes(struct writing *w, struct proxy *p, const struct keys *keys,
-	const struct sockets *s, unsigned listener, const struct sip_span *gone, unsigned pieces)
+static void write_changes(struct writing *w, const struct keys *keys, const struct sockets *s,
+	unsigned listener, const struct sip_span *gone, unsigned pieces)
 {
 	struct route_ctx *ctx = w->ctx;
 	struct changes c = {.count = 0};
@@ -226,6 +230,7 @@ static void write_changes(struct writing *w, struct proxy *p, const struct keys 
 	for (unsigned i = 0; i < pieces; i++)
 		changes_add(&c, gone[i].off, CHANGE_ROUTE + i);
 	changes_add(&c, max_forwards_place(&ctx->msg), CHANGE_MAX_FORWARDS);
+	make_codes(w, keys, s);
 	write_start(w);
 	for (unsigned i = 0; i < c.count; i++) {
 		unsigned kind = c.at[i] % CHANGE_KINDS;
@@ -234,13 +239,14 @@ static void write_changes(struct writing *w, struct proxy *p, const struct keys 
 
 		switch (kind) {
 		case CHANGE_VIA:
-			write_vias(w, p, keys, s, &s->socket[listener]);
+			write_vias(w, keys, &s->socket[listener]);
 			break;
 		case CHANGE_RECORD_ROUTE:
 			at = change_begin(w, off, 0,
 				w->at == NULL ? proxy_record_route_room(ctx, s, listener) : 0);
 			if (at != NULL) {
-				at = proxy_record_route_put(at, p, ctx, keys, s, listener);
+				at = proxy_record_route_put(
+					at, ctx, keys, s, listener, w->codes.route);
 				change_end(w, off, 0, SIP_EDIT_FIRST, at);
 			}
 			break;
@@ -289,12 +295,14 @@ static int choose_listener(
 	return is_loop(ctx, state, s) ? -482 : listener;
 }
 
-static int64_t write_straight(struct proxy *p, struct route_ctx *ctx, const struct keys *keys,
+static int64_t write_straight(struct route_ctx *ctx, const struct keys *keys,
 	const struct sockets *s, const struct sip_span *gone, unsigned pieces, char *out)
 {
-	struct writing w = {.ctx = ctx, .at = out};
+	struct writing w;
 
-	write_changes(&w, p, keys, s, proxy_state(ctx)->out, gone, pieces);
+	w.ctx = ctx;
+	w.at = out;
+	write_changes(&w, keys, s, proxy_state(ctx)->out, gone, pieces);
 	memcpy(w.at, ctx->buf + w.pos, ctx->msg.len - w.pos);
 	return w.at + (ctx->msg.len - w.pos) - out;
 }
@@ -337,14 +345,16 @@ int64_t proxy_request_write(
 	else
 		pieces = -1;
 	if (pieces >= 0) {
-		len = write_straight(p, ctx, keys, s, gone, (unsigned)pieces, out);
+		len = write_straight(ctx, keys, s, gone, (unsigned)pieces, out);
 	} else {
 		if ((state->flags & STATE_WRITTEN) == 0) {
-			struct writing w = {.ctx = ctx};
+			struct writing w;
 
+			w.ctx = ctx;
+			w.at = NULL;
 			if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
 				proxy_route_set_write(ctx);
-			write_changes(&w, p, keys, s, state->out, NULL, 0);
+			write_changes(&w, keys, s, state->out, NULL, 0);
 			state->flags |= STATE_WRITTEN;
 		}
 		len = write_edits(ctx, out, room);

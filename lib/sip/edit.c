@@ -7,6 +7,8 @@
  * inserted at the same offset, and goes with them when a larger delete takes them, or a later one
  * of the same bytes. So a header line can be removed whatever was done to it.
  */
+#include <assert.h>
+
 #include "sip/grammar.h"
 
 static inline __attribute__((always_inline)) int add(struct sip_edits *edits, uint32_t off,
@@ -175,7 +177,8 @@ enum manner {
 };
 
 /* What a vector register of either size holds, wherever it lies. */
-typedef char wide __attribute__((vector_size(SIP_EDIT_SLACK), aligned(1), may_alias));
+typedef char wide __attribute__((vector_size(32), aligned(1), may_alias));
+static_assert(sizeof(wide) <= SIP_EDIT_SLACK, "the last one may touch what is behind");
 
 static inline __attribute__((always_inline)) void put_wide(char *out, const char *s, uint32_t len)
 {

@@ -441,7 +441,7 @@ bool sip_msg_list_has(
 
 #define SIP_EDITS_MAX 96       /* changes of one message */
 #define SIP_EDIT_TEXT_MAX 6144 /* bytes of inserted text of one message */
-#define SIP_EDIT_SLACK 32      /* bytes behind such text that copying in wide moves may touch */
+#define SIP_EDIT_SLACK 64      /* bytes behind such text that copying in wide moves may touch */
 
 /* At offset `off` of the original: delete `del` bytes and put `len` bytes of text[at..] there. */
 struct sip_edit {

@@ -397,8 +397,10 @@ static void a_stateful_token_says_its_owner(void **state)
 	assert_int_equal(
 		sip_via_parse(via_text, (struct sip_span){0, (uint32_t)strlen(via_text)}, &via), 0);
 	proxy_place_write(place, token.node, token.listener);
-	len = proxy_via_token_write(
-		keys, &token, place, (struct hash128){0, 0}, "abcdefghijklmnop", &bound, text);
+	len = (unsigned)(proxy_via_token_put(text, keys, &token, place,
+				 proxy_via_mac(&keys->mac[0], &token, &bound,
+					 &(struct hash128){0, 0}, "abcdefghijklmnop")) -
+			 text);
 	assert_int_equal(len, TOKEN_LEN_MAX);
 	assert_true(proxy_via_token_verify(
 		keys, str_of(text, len), STR("z9hG4bKabcdefghijklmnop"), &bound, &read));
