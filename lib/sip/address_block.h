@@ -41,8 +41,7 @@ static __attribute__((noinline)) bool address_params(
 	uint32_t begin, stop;
 
 	out->params = sip_span_of(at, end);
-	params_window(&params, window_at(in, at), at);
-	params.stops &= ~1ULL;
+	params_begin(&params);
 	do {
 		begin = params.at + 1;
 		if (!params_stop(&params, &stop) || !address_param(in, begin, stop, out))

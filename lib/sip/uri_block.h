@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ---- the Request-URI ---- */
+/*
+ * A Request-URI of the usual shape (see check_block.h), for the instruction set of the file that
+ * includes it (see isa.h).
+ */
 
 /*
- * sip: or sips:, with or without user and port, of at most 63 characters without escapes, headers
- * and IPv6 references. That is what sip_check_uri() asks too.
+ * sip: or sips:, with or without user and port, of at most 63 characters without password, escapes,
+ * headers and IPv6 references, and with no ';' in the user. That is what sip_check_uri() asks too.
  */
 static inline bool uri_usual(struct source in, struct sip_span text, struct sip_uri *out)
 {
 	const uint32_t at = text.off, len = text.len;
-	struct window w = window_at(in, at);
-	uint64_t all = bits_below(at_most_64(len)), signs = window_is(w, '@') & all;
+	const struct window w = window_at(in, at);
+	const uint64_t all = bits_below(at_most_64(len));
 	uint64_t stops = (window_of_set(w, set_of_uri) & all) | ~all;
-	uint32_t scheme, host, host_end, port_end;
+	uint32_t scheme, host, stop;
 
-	if (len - 1 >= 63 || at + 8 > in.limit || (signs & (signs - 1)) != 0 ||
+	if (len - 1 >= 63 || at + 8 > in.limit ||
 		(window_misses(w, sip_char_rows[__builtin_ctz(SIP_CHAR_PLAIN)]) & all) != 0)
 		return false;
 	memset(out, 0, sizeof(*out));
@@ -21,36 +24,38 @@ static inline bool uri_usual(struct source in, struct sip_span text, struct sip_
 	out->scheme = scheme == 5 ? SIP_SCHEME_SIPS : SIP_SCHEME_SIP;
 	if (scheme == 0 || scheme >= len || (in.buf[at] | 0x20) == 't')
 		return false;
+	/* Behind the scheme's colon. At `len` stands the space before the version. */
+	stops &= ~bits_below(scheme);
 	host = scheme;
-	if (signs != 0) {
-		uint32_t sign = first_bit(signs);
-		uint64_t colon = window_is(w, ':') & bits_below(sign) & ~bits_below(scheme);
-		uint32_t user_end = first_bit(colon | signs);
+	stop = (uint32_t)first_bit(stops);
+	if (in.buf[at + stop] == '@') {
+		if (stop == scheme)
+			return false;
+		out->user = (struct sip_span){at + scheme, stop - scheme};
+		host = stop + 1;
+		stops &= stops - 1;
+		stop = (uint32_t)first_bit(stops);
+	}
+	if (!host_usual(in, at + host, stop - host, &out->host_is_ip4, &out->ip4))
+		return false;
+	out->host = (struct sip_span){at + host, stop - host};
+	if (in.buf[at + stop] == ':') {
+		uint32_t colon = stop;
 
-		if (user_end == scheme)
-			return false;
-		out->user = (struct sip_span){at + scheme, user_end - scheme};
-		if (user_end != sign)
-			out->password = sip_span_of(at + user_end + 1, at + sign);
-		host = sign + 1;
-	}
-	host_end = port_end = first_bit(stops & ~bits_below(host));
-	if (host_end < len && in.buf[at + host_end] == ':') {
-		port_end = first_bit(stops & ~bits_below(host_end + 1));
-		if (!port_usual(in, at + host_end, at + port_end, &out->port))
+		stops &= stops - 1;
+		stop = (uint32_t)first_bit(stops);
+		if (!port_usual(in, at + colon, at + stop, &out->port))
 			return false;
 	}
-	if (port_end < len && in.buf[at + port_end] != ';')
-		return false;
-	if (!host_usual(in, at + host, host_end - host, &out->host_is_ip4, &out->ip4))
-		return false;
 	out->all = text;
 	out->scheme_text = (struct sip_span){at, scheme - 1};
 	out->opaque = sip_span_of(at + scheme, at + len);
-	out->host = sip_span_of(at + host, at + host_end);
-	out->hostport = sip_span_of(at + host, at + port_end);
-	if (port_end == len)
+	out->hostport = sip_span_of(at + host, at + stop);
+	if (stop == len)
 		return true;
-	out->params = sip_span_of(at + port_end + 1, at + len);
+	/* What came before was a user where an '@' comes now. */
+	if (in.buf[at + stop] != ';' || (window_is(w, '@') & all & ~bits_below(stop)) != 0)
+		return false;
+	out->params = sip_span_of(at + stop + 1, at + len);
 	return sip_uri_params_read(in.buf, out) == 0;
 }

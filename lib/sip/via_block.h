@@ -94,37 +94,76 @@ static inline enum sip_transport transport_usual(uint32_t text)
 						: SIP_TRANSPORT_NONE;
 }
 
+/* Length of a host that is no address, of at most 63 characters up to ':', ';' or `end`; else 0. */
+static __attribute__((noinline)) uint32_t name_length(struct source in, uint32_t at, uint32_t end)
+{
+	struct window w = window_at(in, at);
+	uint64_t inside = bits_below(at_most_64(end - at));
+	uint32_t len =
+		(uint32_t)first_bit(((window_is(w, ':') | window_is(w, ';')) & inside) | ~inside);
+
+	return len < 64 && name_usual(in, at, len) ? len : 0;
+}
+
+/* Digits that begin at `at`, of a port; *stop is the offset behind them. */
+static inline bool via_port(struct source in, uint32_t at, uint32_t *stop, uint16_t *port)
+{
+	uint64_t v = load8(in.buf + at) ^ 0x3030303030303030ULL;
+	uint64_t others = ((v + 0x0606060606060606ULL) | v) & 0xf0f0f0f0f0f0f0f0ULL;
+	uint32_t digits = (uint32_t)first_bit(others) / 8, number;
+
+	*stop = at + digits;
+	if (digits - 1 >= 5)
+		return false;
+	number = number_of_8(v << (64 - 8 * digits));
+	*port = (uint16_t)number;
+	return number - 1 < UINT16_MAX;
+}
+
+/* host or host:port up to a ';' or `end`; *stop is the offset behind it. */
+static inline bool via_sent_by(
+	struct source in, uint32_t at, uint32_t end, uint32_t *stop, struct sip_via *out)
+{
+	__m128i text = _mm_loadu_si128((const __m128i *)(in.buf + at));
+	uint32_t len = (uint32_t)first_bit((uint32_t)_mm_movemask_epi8(_mm_or_si128(
+		_mm_cmpeq_epi8(text, sip_each16(':')), _mm_cmpeq_epi8(text, sip_each16(';')))));
+
+	len = len < end - at ? len : end - at;
+	if (__builtin_expect(sip_ip4_short(in.buf + at, len, &out->ip4), 1)) {
+		out->host_is_ip4 = true;
+	} else {
+		len = name_length(in, at, end);
+		if (len == 0)
+			return false;
+	}
+	*stop = at + len;
+	out->host = (struct sip_span){at, len};
+	if (*stop != end && in.buf[*stop] == ':' &&
+		(*stop + 9 > in.limit || !via_port(in, *stop + 1, stop, &out->port)))
+		return false;
+	out->sent_by = sip_span_of(at, *stop);
+	return *stop == end || in.buf[*stop] == ';';
+}
+
 /* "SIP/2.0/UDP host:port;params", and no further value behind it. */
 static __attribute__((noinline)) bool via_usual(
 	struct source in, struct sip_span value, struct sip_via *out)
 {
 	const uint32_t at = value.off + 12, end = value.off + value.len;
-	uint32_t host_end, port_end;
-	struct params params = {.in = in, .at = at, .end = end};
+	struct params params = {.in = in, .end = end};
 	struct via_param param;
-	struct window w;
 
-	if (value.len <= 12 || load8(in.buf + value.off) != WORD("SIP/2.0/"))
+	if (value.len <= 12 || at + 16 > in.limit || load8(in.buf + value.off) != WORD("SIP/2.0/"))
 		return false;
 	memset(out, 0, sizeof(*out));
 	out->transport = transport_usual(load4(in.buf + value.off + 8));
-	if (out->transport == SIP_TRANSPORT_NONE)
+	if (out->transport == SIP_TRANSPORT_NONE || !via_sent_by(in, at, end, &params.at, out))
 		return false;
-	w = window_at(in, at);
-	params_window(&params, w, at);
-	/* Nothing that stops has to stand in a host or a port, so that the first is its end. */
-	if (!params_stop(&params, &port_end))
-		return false;
-	host_end = host_end_usual(in, w, at, port_end);
-	if (!host_usual(in, at, host_end - at, &out->host_is_ip4, &out->ip4) ||
-		(host_end != port_end && !port_usual(in, host_end, port_end, &out->port)))
-		return false;
-	out->host = sip_span_of(at, host_end);
-	out->sent_by = sip_span_of(at, port_end);
 	out->value = value;
-	if (port_end == end)
+	if (params.at == end)
 		return true;
-	out->params = sip_span_of(port_end, end);
+	out->params = sip_span_of(params.at, end);
+	params_begin(&params);
 	do {
 		param.begin = params.at + 1;
 		if (!params_stop(&params, &param.end) || param.begin + 8 > in.limit)

@@ -130,6 +130,15 @@ static inline bool read_4_digits(const char *p, uint32_t len, uint32_t *out)
 	return true;
 }
 
+/* The number whose eight digits, the first one lowest, are the bytes of v. */
+static inline uint32_t number_of_8(uint64_t v)
+{
+	v = v * 10 + (v >> 8);
+	v = (v & 0x00ff00ff00ff00ffULL) * 100 + ((v >> 16) & 0x00ff00ff00ff00ffULL);
+	v = (v & 0x0000ffff0000ffffULL) * 10000 + ((v >> 32) & 0x0000ffff0000ffffULL);
+	return (uint32_t)v;
+}
+
 /* The same for 1 to 8 digits and eight bytes. */
 static inline bool read_8_digits(const char *p, uint32_t len, uint32_t *out)
 {
@@ -137,10 +146,7 @@ static inline bool read_8_digits(const char *p, uint32_t len, uint32_t *out)
 
 	if ((((v + 0x0606060606060606ULL) | v) & 0xf0f0f0f0f0f0f0f0ULL) != 0)
 		return false;
-	v = v * 10 + (v >> 8);
-	v = (v & 0x00ff00ff00ff00ffULL) * 100 + ((v >> 16) & 0x00ff00ff00ff00ffULL);
-	v = (v & 0x0000ffff0000ffffULL) * 10000 + ((v >> 32) & 0x0000ffff0000ffffULL);
-	*out = (uint32_t)v;
+	*out = number_of_8(v);
 	return true;
 }
 
@@ -200,14 +206,6 @@ static inline bool host_usual(
 	return name_usual(in, at, len);
 }
 
-/* Where the host of "host:port", which begins the window at `at` and ends at `end` in it, ends. */
-static inline uint32_t host_end_usual(struct source in, struct window w, uint32_t at, uint32_t end)
-{
-	uint32_t colon = at + first_bit(window_is(w, ':'));
-
-	return colon < end ? colon : end;
-}
-
 /* ---- parameters of header fields ---- */
 
 /* Those from the ';' at `at` to `end`, through a window that moves on. */
@@ -219,12 +217,14 @@ struct params {
 			 */
 };
 
-static inline void params_window(struct params *p, struct window w, uint32_t base)
+/* A window that begins with the ';' at `at`, which it does not show. */
+static inline void params_begin(struct params *p)
 {
-	uint64_t inside = bits_below(at_most_64(p->end - base));
+	uint64_t inside = bits_below(at_most_64(p->end - p->at));
+	struct window w = window_at(p->in, p->at);
 
-	p->base = base;
-	p->stops = (window_of_set_or(w, set_of_params, '<') & inside) | ~inside;
+	p->base = p->at;
+	p->stops = ((window_of_set_or(w, set_of_params, '<') & inside) | ~inside) & ~1ULL;
 }
 
 /*
@@ -239,8 +239,7 @@ static inline bool params_stop(struct params *p, uint32_t *stop)
 		/* Once more in a window that begins with it. */
 		if (p->base == p->at)
 			return false;
-		params_window(p, window_at(p->in, p->at), p->at);
-		p->stops &= ~1ULL;
+		params_begin(p);
 		bit = first_bit(p->stops);
 		if (bit == 64)
 			return false;
