@@ -22,7 +22,7 @@ static bool address_param(struct source in, uint32_t begin, uint32_t end, struct
 
 	if (begin + 8 > in.limit)
 		return false;
-	if ((word8(in.buf + begin) & WORD_MASK(4)) == WORD("tag=")) {
+	if (WORD_BEGINS(word8(in.buf + begin), "tag=")) {
 		if (sip_present(out->tag) || begin + 4 >= end)
 			return false;
 		out->tag = sip_span_of(begin + 4, end);
@@ -56,7 +56,7 @@ static inline bool tag_alone(struct source in, uint32_t at, uint32_t end, struct
 	const uint32_t tag = at + 5;
 
 	if (tag >= end || end - tag > 64 || tag + 8 > in.limit ||
-		(word8(in.buf + at) & WORD_MASK(5)) != WORD(";tag=") ||
+		!WORD_BEGINS(word8(in.buf + at), ";tag=") ||
 		(window_of_set_or(window_at(in, tag), set_of_params, '<') &
 			bits_below(end - tag)) != 0)
 		return false;

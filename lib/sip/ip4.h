@@ -7,6 +7,7 @@
  */
 #include <nmmintrin.h>
 
+#include "sip/each.h"
 #include "sip/private.h"
 
 #include "base/base.h"
@@ -36,7 +37,7 @@ static inline bool sip_ip4_short(const char *p, uint32_t len, uint32_t *out)
 	const __m128i weight = _mm_set1_epi32(100 | 10 << 8 | 1 << 16);
 	__m128i text = _mm_loadu_si128((const __m128i *)p);
 	uint32_t end = 1U << (len & 31);
-	uint32_t dots = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(text, _mm_set1_epi8('.')));
+	uint32_t dots = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(text, sip_each16('.')));
 	uint32_t shape = (dots & (end - 1)) | end;
 	const struct sip_ip4_shape *slot =
 		&sip_ip4_table.slot[(shape * sip_ip4_table.multiplier) >> (32 - SIP_IP4_BITS)];

@@ -17,8 +17,7 @@ static inline bool via_branch(struct source in, const struct via_param *param, s
 	if (out->branch.off != 0 || value >= param->end || value + 8 > in.limit)
 		return false;
 	out->branch = sip_span_of(value, param->end);
-	out->has_magic = param->end - value >= 7 &&
-			 (word8(in.buf + value) & WORD_MASK(7)) == WORD("z9hg4bk");
+	out->has_magic = param->end - value >= 7 && WORD_BEGINS(word8(in.buf + value), "z9hg4bk");
 	return true;
 }
 
@@ -60,29 +59,28 @@ static inline bool via_token(struct source in, const struct via_param *param, st
 }
 
 /* A parameter that nobody looks at: a token that is none of those names, and maybe a value. */
-static bool via_other(struct source in, const struct via_param *param)
+static __attribute__((noinline)) bool via_other(struct source in, uint32_t begin, uint32_t end)
 {
-	uint32_t end = sip_skip(in.buf, param->begin, param->end, SIP_TEXT_TOKEN);
-	uint64_t name = word_of(in.buf + param->begin, end - param->begin);
+	uint32_t name_end = sip_skip(in.buf, begin, end, SIP_TEXT_TOKEN);
+	uint64_t name = word_of(in.buf + begin, name_end - begin);
 
-	return param_is_whole(in, param->begin, end, param->end) && name != WORD("branch") &&
+	return param_is_whole(in, begin, name_end, end) && name != WORD("branch") &&
 	       name != WORD("rport") && name != WORD("received") && name != WORD("maddr") &&
 	       name != WORD("ttl") && name != WORD(SIP_VIA_TOKEN_PARAM);
 }
 
 static inline bool via_param(struct source in, const struct via_param *param, struct sip_via *out)
 {
-	if ((param->word & WORD_MASK(7)) == WORD("branch="))
+	if (WORD_BEGINS(param->word, "branch="))
 		return via_branch(in, param, out);
-	if ((param->word & WORD_MASK(5)) == WORD("rport") &&
+	if (WORD_BEGINS(param->word, "rport") &&
 		(param->end - param->begin == 5 || in.buf[param->begin + 5] == '='))
 		return via_rport(in, param, out);
 	if (param->word == WORD("received"))
 		return via_received(in, param, out);
-	if ((param->word & WORD_MASK(sizeof(SIP_VIA_TOKEN_PARAM "=") - 1)) ==
-		WORD(SIP_VIA_TOKEN_PARAM "="))
+	if (WORD_BEGINS(param->word, SIP_VIA_TOKEN_PARAM "="))
 		return via_token(in, param, out);
-	return via_other(in, param);
+	return via_other(in, param->begin, param->end);
 }
 
 /* The protocol's name and the space behind it; 0 where it is none of those that are usual. */

@@ -109,13 +109,15 @@ static inline uint64_t word_of(const char *p, uint32_t len)
 	return (load8(p) | LOWER8) & bits_below(8 * (len < 8 ? len : 8));
 }
 
-/* Eight characters, of which n are compared with a WORD(). */
-#define WORD_MASK(n) (~0ULL >> (64 - 8 * (n)))
-
+/* Eight characters in lower case. */
 static inline uint64_t word8(const char *p)
 {
 	return load8(p) | LOWER8;
 }
+
+/* Whether such a word begins with that text of at most eight. One constant, and no mask of the
+ * word. */
+#define WORD_BEGINS(word, s) ((((word) ^ WORD(s)) << (72 - 8 * sizeof(s))) == 0)
 
 /* len (1 to 4) digits at p, of which four bytes may be read; false where one is none. */
 static inline bool read_4_digits(const char *p, uint32_t len, uint32_t *out)
