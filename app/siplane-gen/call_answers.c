@@ -218,6 +218,32 @@ static void measure(struct calls *c, struct call *call, const struct answer *a, 
 	}
 }
 
+/* Our BYE and the other side's have crossed, so there was no call any more (RFC 3261 15.1.2). */
+static bool gone(struct calls *c, struct call *call, uint16_t status, uint64_t now)
+{
+	const struct step *step;
+
+	if (!call->peer_over || c->config.template[call->message].method != SIP_METHOD_BYE ||
+		(status != 481 && status != 408))
+		return false;
+	while ((step = call_step(c, call, call->step)) != NULL && step->kind == STEP_EXPECT)
+		call->step++;
+	call_go_on(c, call, now);
+	return true;
+}
+
+/* The 2xx to the call's INVITE fails it; its ACK is due all the same. */
+static void refuse_success(
+	struct calls *c, struct call *call, const struct packet *in, uint64_t now)
+{
+	if (!call->has_dialog) {
+		call_unwanted(c, call, in, now);
+		call->cleared = true;
+	} else if (answer_is_to(&c->msg, in->text, in->len, SIP_METHOD_INVITE)) {
+		call_ack_answer(c, in, now); /* the BYE follows, of the dialog that there is */
+	}
+}
+
 /* No step takes it. */
 static void take_unexpected(struct calls *c, struct call *call, const struct packet *in,
 	uint16_t status, bool invite, uint64_t now)
@@ -226,13 +252,11 @@ static void take_unexpected(struct calls *c, struct call *call, const struct pac
 		call_set_timer(c, call, now);
 		return;
 	}
-	if (authorized(c, call, in, status, now))
+	if (authorized(c, call, in, status, now) || gone(c, call, status, now))
 		return;
 	c->result->failed_status[status]++;
-	if (status < 300 && invite && !call->has_dialog) {
-		call_unwanted(c, call, in, now);
-		call->cleared = true;
-	}
+	if (status < 300 && invite)
+		refuse_success(c, call, in, now);
 	call_abort(c, call, GEN_FAIL_STATUS, now);
 }
 
@@ -254,10 +278,13 @@ static void take_current(struct calls *c, struct call *call, const struct packet
 		return;
 	}
 	call->step = (uint16_t)step;
-	if (!keep(c, call, in, a->status))
-		call_abort(c, call, GEN_FAIL_DIALOG, now);
-	else
+	if (keep(c, call, in, a->status)) {
 		call_go_on(c, call, now);
+		return;
+	}
+	if (a->status >= 200 && a->status < 300 && invite)
+		refuse_success(c, call, in, now);
+	call_abort(c, call, GEN_FAIL_DIALOG, now);
 }
 
 /*

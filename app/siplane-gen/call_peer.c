@@ -125,7 +125,10 @@ static void in_dialog(struct calls *c, struct call *call, const struct packet *i
 	uint32_t cseq = c->msg.cseq_number;
 	bool again = call->peer_asked && cseq == call->remote_cseq;
 	bool refreshes = method == SIP_METHOD_INVITE || method == SIP_METHOD_UPDATE;
-	struct reply ok = {200, "OK", refreshes || method == SIP_METHOD_OPTIONS};
+	/* An UPDATE without an offer gets no answer to one (RFC 3311 5.2). */
+	struct reply ok = {200, "OK",
+		method == SIP_METHOD_INVITE || method == SIP_METHOD_OPTIONS ||
+			(method == SIP_METHOD_UPDATE && c->msg.body_len != 0)};
 
 	if (method == SIP_METHOD_CANCEL) {
 		/* What it is about was answered at once (9.2). */
@@ -158,7 +161,7 @@ static void in_dialog(struct calls *c, struct call *call, const struct packet *i
 		/* Our own BYE may cross it: the answer to that one ends the call. */
 		bool ended = call->over || call->state == CALL_ENDED;
 
-		call->over = true;
+		call->over = call->peer_over = true;
 		if (!awaited(c, call, method, now) && !ended)
 			call_fail(c, call, GEN_FAIL_PEER);
 	} else {

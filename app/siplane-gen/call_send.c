@@ -106,7 +106,8 @@ static void begin_dialog(struct calls *c, struct call *call)
 {
 	call->dialog += call->cseq > 1 && !call->retry;
 	dialog_forget(call, c->text[call - c->call], !call->redirected);
-	call->has_dialog = call->over = call->redirected = call->peer_asked = false;
+	call->has_dialog = call->over = call->peer_over = false;
+	call->redirected = call->peer_asked = false;
 }
 
 static void begin_invite(struct calls *c, struct call *call, unsigned message, uint64_t now)

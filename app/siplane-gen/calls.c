@@ -221,6 +221,7 @@ bool calls_full(const struct calls *c)
 
 void calls_end(struct calls *c)
 {
+	c->result->uncleared += c->errands.count;
 	for (uint32_t i = 0; i < c->fresh; i++) {
 		struct call *call = &c->call[i];
 

@@ -484,6 +484,7 @@ struct call {
 	bool cancelled;
 	bool has_dialog;        /* a 2xx said what later requests need */
 	bool over;              /* its dialog: a BYE went or came */
+	bool peer_over;         /* a BYE came */
 	bool retry;             /* the next INVITE is the last one's second try (RFC 3261 8.1.3) */
 	bool redirected;        /* the target is a 3xx's */
 	bool cleared;           /* a 2xx that nobody wants was ended */

@@ -59,7 +59,7 @@ static void range(struct parser *p, struct step *step)
 	} else {
 		if (p->token.kind != TOKEN_WORD || t.len != 3 || str_to_u32(t, 699, &low) != 0 ||
 			low < 100) {
-			parse_expected(p, "a status (200, 2xx, 180-183)");
+			parse_expected(p, "a status (200, 2xx, 180-183) or a method");
 			return;
 		}
 		high = low;

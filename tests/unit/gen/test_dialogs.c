@@ -485,6 +485,39 @@ static void a_call_that_fails_is_ended(void **state)
 	assert_holds(header(sent("BYE", 0), SIP_HEADER_TO), ";tag=t");
 }
 
+/* Each 2xx to an INVITE has its ACK, also one that no step wants, or that makes no dialog. */
+static struct fate accepts_all(struct fake *f, const struct packet *p, struct sip_msg *msg)
+{
+	if (msg->method == SIP_METHOD_INVITE && seen.state2 != 0)
+		answer(f, p, MS, "200 OK", "t", "Contact: <<>>\r\n");
+	else if (msg->method != SIP_METHOD_ACK)
+		answer(f, p, MS, "200 OK", "t", ACCEPTED);
+	return LOST;
+}
+
+static struct fate has_no_contact(struct fake *f, const struct packet *p, struct sip_msg *msg)
+{
+	seen.state2 = 1;
+	return accepts_all(f, p, msg);
+}
+
+static void every_200_is_acknowledged(void **state)
+{
+	play(CALL_MESSAGES INSIDE("INVITE", "again") "call c { send invite; expect 200; send ack; "
+						     "send again; expect 488; }",
+		accepts_all);
+	assert_int_equal(r.failed_status[200], 1);
+	assert_int_equal(how_many("ACK"), 2);
+	assert_holds(sent("ACK", 1), "CSeq: 2 ACK\r\n");
+	assert_int_equal(how_many("BYE"), 1);
+	play(CALL_MESSAGES "call c { send invite; expect 200; send ack; send bye; expect 200; }",
+		has_no_contact);
+	assert_int_equal(r.failed_by[GEN_FAIL_DIALOG], 1);
+	assert_holds(sent("ACK", 0), "ACK sip:192.0.2.2:5060 SIP/2.0\r\n");
+	assert_holds(sent("BYE", 0), "BYE sip:192.0.2.2:5060 SIP/2.0\r\n");
+	assert_int_equal(r.uncleared, 0);
+}
+
 /* A proxy forks, and two pick up (RFC 3261 13.2.2.4). */
 static struct fate forks(struct fake *f, const struct packet *p, struct sip_msg *msg)
 {
@@ -628,6 +661,28 @@ static void a_bye_that_was_expected_is_well(void **state)
 	assert_in_range(how_many("BYE"), 1, 11);
 }
 
+/* Both hang up at once, and each finds that there is no call any more. */
+static struct fate hangs_up_too(struct fake *f, const struct packet *p, struct sip_msg *msg)
+{
+	if (msg->is_response)
+		return LOST;
+	if (msg->method == SIP_METHOD_INVITE) {
+		answer(f, p, MS, "200 OK", "t", ACCEPTED);
+	} else if (msg->method == SIP_METHOD_BYE) {
+		ask(f, sent("INVITE", 0), MS, "BYE", 7, "t", "");
+		answer(f, p, 2 * MS, "481 No Such Call", "t", "");
+	}
+	return LOST;
+}
+
+static void two_byes_that_cross(void **state)
+{
+	play(HELD, hangs_up_too);
+	assert_int_equal(r.ok, 1);
+	assert_int_equal(how_many("SIP/2.0 200"), 1);
+	assert_int_equal(how_many("BYE"), 1);
+}
+
 static struct fate curious(struct fake *f, const struct packet *p, struct sip_msg *msg)
 {
 	struct str invite;
@@ -662,6 +717,8 @@ static void requests_in_the_dialog_are_answered(void **state)
 	assert_holds(ok, "CSeq: 10 OPTIONS\r\n");
 	assert_holds(ok, "\r\n\r\nv=0\r\ns=mine\r\n");
 	assert_holds(sent("SIP/2.0 200", 1), "CSeq: 11 UPDATE\r\n");
+	/* It offered nothing, so there is no answer to it (RFC 3311 5.2). */
+	assert_holds(sent("SIP/2.0 200", 1), "Content-Length: 0\r\n");
 	for (unsigned i = 2; i < 5; i++) {
 		ok = sent("SIP/2.0 200", i);
 		assert_holds(ok, "CSeq: 12 INVITE\r\n");
@@ -903,11 +960,13 @@ int main(void)
 		cmocka_unit_test(a_late_failure_is_acknowledged),
 		cmocka_unit_test(what_rings_late_is_cancelled),
 		cmocka_unit_test(a_call_that_fails_is_ended),
+		cmocka_unit_test(every_200_is_acknowledged),
 		cmocka_unit_test(the_second_of_two_that_pick_up_is_ended),
 		cmocka_unit_test(an_old_200_gets_its_own_ack),
 		cmocka_unit_test(provisional_answers_may_come_again),
 		cmocka_unit_test(a_bye_ends_the_call),
 		cmocka_unit_test(a_bye_that_was_expected_is_well),
+		cmocka_unit_test(two_byes_that_cross),
 		cmocka_unit_test(requests_in_the_dialog_are_answered),
 		cmocka_unit_test(two_invites_that_cross),
 		cmocka_unit_test(outside_of_dialogs),

@@ -76,6 +76,24 @@ static void steps_are_read(void **state)
 	scenario_free(s);
 }
 
+static void a_request_is_awaited(void **state)
+{
+	struct scenario *s =
+		parse(M "call c { send m; expect 200; expect BYE within 5s; expect UPDATE; }");
+	const struct step *step;
+
+	if (s == NULL)
+		fail_msg("%s", error);
+	step = s->call[0].step;
+	assert_int_equal(s->call[0].steps, 4);
+	assert_int_equal(step[2].kind, STEP_AWAIT);
+	assert_int_equal(step[2].method, SIP_METHOD_BYE);
+	assert_int_equal(step[2].from_ns, 5000000000);
+	assert_int_equal(step[3].method, SIP_METHOD_UPDATE);
+	assert_int_equal(step[3].from_ns, GEN_WITHIN_NS);
+	scenario_free(s);
+}
+
 static void variables_are_overridden(void **state)
 {
 	const struct gen_variable set[] = {{"a", "2"}, {"nothing", "x"}};
@@ -110,9 +128,16 @@ static const struct {
 	{M "call c { send ; }", "x.gen:4:15: error: the name of a message is expected, not ';'"},
 	{M "call c { send m }", "x.gen:4:17: error: ';' is expected, not '}'"},
 	{M "call c { send m; expect; }",
-		"x.gen:4:24: error: a status (200, 2xx, 180-183) is expected"},
+		"x.gen:4:24: error: a status (200, 2xx, 180-183) or a method is expected"},
 	{M "call c { send m; expect 99; }", "x.gen:4:25: error: a status"},
 	{M "call c { send m; expect 7xx; }", "x.gen:4:25: error: a status"},
+	{M "call c { send m; expect ACK; }", "x.gen:4:25: error: a status (200, 2xx, 180-183) or a "
+					     "method is expected, not 'ACK'"},
+	{M "call c { send m; expect bye; }", "x.gen:4:25: error: a status"},
+	{M "call c { send m; expect BYE; expect 200; }",
+		"x.gen:4:37: error: an answer is expected to what was sent"},
+	{M "call c { send m; expect BYE optional; }", "x.gen:4:29: error: ';' is expected"},
+	{M "call c { expect BYE; }", "x.gen:4:6: error: call 'c' sends nothing"},
 	{M "call c { send m; expect 200-100; }", "x.gen:4:29: error: a higher status"},
 	{M "call c { send m; expect 200 within; }", "x.gen:4:35: error: a duration"},
 	{M "call c { send m; expect 200 within 5y; }", "x.gen:4:36: error: '5y' is no duration"},
@@ -263,6 +288,7 @@ int main(void)
 		cmocka_unit_test(a_message_is_its_lines),
 		cmocka_unit_test(a_header_alone_gets_its_blank_line),
 		cmocka_unit_test(steps_are_read),
+		cmocka_unit_test(a_request_is_awaited),
 		cmocka_unit_test(variables_are_overridden),
 		cmocka_unit_test(errors_say_where),
 		cmocka_unit_test(the_line_is_shown),
