@@ -117,6 +117,7 @@ def test_a_call_that_the_callee_ends_has_an_outcome_of_its_own(nets):
     assert "BYE" not in r["sent_by"] and r["duration_s"] < 5
 
 
+@pytest.mark.sanitize
 def test_the_callee_asks_in_the_dialog(nets):
     p = sipp(nets, FIRST, reply("200 OK", retrans="500"), RECV.format("ACK", ""), request("OPTIONS", 7), OK.format(""),
              request("UPDATE", 8), OK.format(""), request("INVITE", 9),
@@ -128,6 +129,7 @@ def test_the_callee_asks_in_the_dialog(nets):
     assert r["received_requests"] == 4 * CALLS and r["sent_by"]["responses"] == 3 * CALLS
 
 
+@pytest.mark.sanitize
 def test_picked_up_as_it_is_cancelled(nets):
     """sipp answers the CANCEL, and the INVITE with 200: it has to get ACK and BYE."""
     p = sipp(nets, '<recv request="INVITE"><action><ereg regexp=".*" search_in="hdr" header="Via:" assign_to="via"/>'
@@ -143,6 +145,7 @@ def test_picked_up_as_it_is_cancelled(nets):
     assert r["sent_by"]["ACK"] >= CALLS and r["sent_by"]["BYE"] >= CALLS and r["uncleared"] == 0
 
 
+@pytest.mark.sanitize
 def test_reliable_provisional_answers(nets):
     p = sipp(nets, '<recv request="INVITE"><action><ereg regexp=".*" search_in="hdr" header="Via:" assign_to="via"/></action></recv>',
              reply("183 Session Progress", "Require: 100rel\nRSeq: 71\n", "500"),
