@@ -167,7 +167,8 @@ static bool keep(struct calls *c, struct call *call, const struct packet *in, ui
 
 	if (status < 300)
 		return !c->program_dialog[call->program] || keep_dialog(c, call, in, status < 200);
-	call->retry = is_second_try(status);
+	if (c->config.template[call->message].method == SIP_METHOD_INVITE && !call->has_dialog)
+		call->retry = is_second_try(status);
 	if (status < 400 && c->program_dialog[call->program] && !call->has_dialog) {
 		call->redirected = true;
 		return sip_msg_index(&c->msg, in->text, in->len) == SIP_OK &&

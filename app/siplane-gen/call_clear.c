@@ -116,7 +116,7 @@ void call_abort(struct calls *c, struct call *call, enum gen_fail why, uint64_t 
 	if (call->state == CALL_ASKING && method == SIP_METHOD_INVITE && call->gave_up &&
 		call->answered)
 		call_cancel(c, call, now);
-	if (call->has_dialog && !call->over)
+	if (call->has_dialog && !call->over && call->invite_ns != 0)
 		bye(c, call, now);
 	call_fail(c, call, why);
 }

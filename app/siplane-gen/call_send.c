@@ -174,7 +174,8 @@ int call_authorize(struct calls *c, struct call *call, uint64_t now)
 	int rc;
 
 	call->authorizations++;
-	call->retry = true;
+	if (!call->has_dialog && c->config.template[call->message].method == SIP_METHOD_INVITE)
+		call->retry = true;
 	rc = call_send(c, call, call->message, now);
 	if (rc == 0)
 		call_ask(c, call, now);

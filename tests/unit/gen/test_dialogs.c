@@ -239,6 +239,56 @@ static void a_registration_is_no_dialog(void **state)
 		header(sent("INVITE", 0), SIP_HEADER_CALL_ID)));
 }
 
+/* A digest that something else needed makes no second try of an INVITE. */
+static struct fate asks_once(struct fake *f, const struct packet *p, struct sip_msg *msg)
+{
+	if (msg->method != SIP_METHOD_ACK && seen.state2++ == 0)
+		answer(f, p, MS, "401 Unauthorized", "a",
+			"WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n");
+	else
+		return numbered(f, p, msg);
+	return LOST;
+}
+
+static void a_challenged_registration_is_none_either(void **state)
+{
+	play("set auth_user = alice; set auth_password = secret;\n" PLAIN(
+		     "REGISTER", "register", "{authorization}\n") CALL_MESSAGES
+		"call c { send register; expect 200; send invite; expect 200; send ack; "
+		"send bye; expect 200; }",
+		asks_once);
+	assert_int_equal(r.ok, 1);
+	assert_int_equal(how_many("REGISTER"), 2);
+	assert_true(str_eq(header(sent("REGISTER", 0), SIP_HEADER_CALL_ID),
+		header(sent("REGISTER", 1), SIP_HEADER_CALL_ID)));
+	assert_false(str_eq(header(sent("REGISTER", 1), SIP_HEADER_CALL_ID),
+		header(sent("INVITE", 0), SIP_HEADER_CALL_ID)));
+}
+
+/* Nor does a re-INVITE that was refused make one of the next call. */
+static struct fate refuses_the_second(struct fake *f, const struct packet *p, struct sip_msg *msg)
+{
+	if (msg->method == SIP_METHOD_INVITE && seen.state2++ == 1)
+		answer(f, p, MS, "420 Bad Extension", "t", "");
+	else
+		return numbered(f, p, msg);
+	return LOST;
+}
+
+static void the_next_call_is_new_after_a_refused_change(void **state)
+{
+	play(CALL_MESSAGES INSIDE("INVITE", "again") "call c { send invite; expect 200; send ack; "
+						     "send again; expect 420; send bye; "
+						     "expect 200; send invite; expect 200; send "
+						     "ack; send bye; expect 200; }",
+		refuses_the_second);
+	assert_int_equal(r.ok, 1);
+	assert_true(str_eq(header(sent("INVITE", 0), SIP_HEADER_CALL_ID),
+		header(sent("INVITE", 1), SIP_HEADER_CALL_ID)));
+	assert_false(str_eq(header(sent("INVITE", 0), SIP_HEADER_CALL_ID),
+		header(sent("INVITE", 2), SIP_HEADER_CALL_ID)));
+}
+
 /* Every 2xx has another Contact and Record-Route: the first moves the target, the second must not
  * move the route set (RFC 3261 12.2.1.2, RFC 3311 5.2). */
 static struct fate moves(struct fake *f, const struct packet *p, struct sip_msg *msg)
@@ -483,6 +533,27 @@ static void a_call_that_fails_is_ended(void **state)
 	assert_holds(sent("BYE", 0), "Route: <sip:a;lr>\r\nRoute: <sip:b;lr>\r\n");
 	assert_holds(header(sent("BYE", 0), SIP_HEADER_CSEQ), "3 BYE");
 	assert_holds(header(sent("BYE", 0), SIP_HEADER_TO), ";tag=t");
+}
+
+/* A subscription is no call: no BYE ends it. */
+static struct fate subscribes(struct fake *f, const struct packet *p, struct sip_msg *msg)
+{
+	if (msg->method == SIP_METHOD_SUBSCRIBE && seen.state++ == 0)
+		answer(f, p, MS, "200 OK", "t", ACCEPTED);
+	else if (!msg->is_response)
+		answer(f, p, MS, "500 Oops", "t", "");
+	return LOST;
+}
+
+static void a_subscription_that_fails_gets_no_bye(void **state)
+{
+	play(PLAIN("SUBSCRIBE", "subscribe", "") INSIDE("SUBSCRIBE",
+		     "again") "call c { send subscribe; expect 200; send again; expect 200; }",
+		subscribes);
+	assert_int_equal(r.failed_status[500], 1);
+	assert_holds(sent("SUBSCRIBE", 1), "SUBSCRIBE sip:c@192.0.2.2 SIP/2.0\r\n");
+	assert_int_equal(how_many("BYE"), 0);
+	assert_int_equal(r.sent, 2);
 }
 
 /* Each 2xx to an INVITE has its ACK, also one that no step wants, or that makes no dialog. */
@@ -952,6 +1023,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_invite_forgets_the_dialog),
 		cmocka_unit_test(a_registration_is_no_dialog),
+		cmocka_unit_test(a_challenged_registration_is_none_either),
+		cmocka_unit_test(the_next_call_is_new_after_a_refused_change),
 		cmocka_unit_test(the_target_follows_its_contact),
 		cmocka_unit_test(a_cancel_is_sent_again),
 		cmocka_unit_test(a_cancel_is_sent_once_without_retransmission),
@@ -960,6 +1033,7 @@ int main(void)
 		cmocka_unit_test(a_late_failure_is_acknowledged),
 		cmocka_unit_test(what_rings_late_is_cancelled),
 		cmocka_unit_test(a_call_that_fails_is_ended),
+		cmocka_unit_test(a_subscription_that_fails_gets_no_bye),
 		cmocka_unit_test(every_200_is_acknowledged),
 		cmocka_unit_test(the_second_of_two_that_pick_up_is_ended),
 		cmocka_unit_test(an_old_200_gets_its_own_ack),
