@@ -468,10 +468,6 @@ int proxy_route_set_gone(
 /* Whether a URI is us. */
 bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri);
 
-/* What may stand in a URI's parameter as it is (RFC 3261 25.1 paramchar, without escapes). */
-extern const bool proxy_paramchar[256];
-/* The end of such characters from `at` to `end` at most, in a text of `len`. */
-uint32_t proxy_paramchars(const char *buf, uint32_t len, uint32_t at, uint32_t end);
 /* What stands before the URI in a socket's `record`. */
 #define RECORD_NAME_LEN (sizeof("Record-Route: <") - 1)
 /* Where our Record-Route goes: above the others, else below the Vias. */

@@ -4,9 +4,7 @@
  * whether their token is valid, what a strict router did to the message, and what the next hop
  * wants.
  */
-#include "proxy/internal.h"
-
-#include <immintrin.h>
+#include "proxy/paramchar.h"
 
 /* What we write into our Record-Route's URI, as far as it is wanted here. */
 struct own_params {
