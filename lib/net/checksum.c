@@ -3,11 +3,15 @@
 
 #include <immintrin.h>
 
-/* One's complement addition: what overflows comes back at the bottom (RFC 1071 2 (A)). */
-static inline uint64_t add_around(uint64_t sum, uint64_t v)
+/* The 16-bit one's complement sum, not complemented. */
+__attribute__((always_inline)) static inline uint16_t fold(uint64_t sum)
 {
-	sum += v;
-	return sum + (sum < v);
+	uint32_t half = (uint32_t)sum, word;
+
+	half += (uint32_t)(sum >> 32);
+	half += half < (uint32_t)sum;
+	word = (half >> 16) + (half & 0xffff);
+	return (uint16_t)(word + (word >> 16));
 }
 
 /*
@@ -51,7 +55,12 @@ __attribute__((noinline)) static uint64_t sum_short(const uint8_t *p, uint32_t l
 	return (len & 1) != 0 ? sum + *p : sum;
 }
 
-static uint64_t sum_run_sse2(const uint8_t *p, uint32_t len)
+static uint16_t folded_short(uint64_t sum, const uint8_t *p, uint32_t len)
+{
+	return fold(net_checksum_carry(sum, sum_short(p, len)));
+}
+
+static inline uint64_t sum_run_sse2(const uint8_t *p, uint32_t len)
 {
 	const __m128i flip = _mm_set1_epi16(INT16_MIN), one = _mm_set1_epi16(1);
 	__m128i a = _mm_setzero_si128(), b = a;
@@ -96,7 +105,7 @@ AVX2 static inline __m256i pairs256(const struct constants256 *k, __m256i v)
 	return _mm256_madd_epi16(_mm256_xor_si256(v, k->flip), k->one);
 }
 
-AVX2 static uint64_t sum_run_avx2(const uint8_t *p, uint32_t len)
+AVX2 static inline uint64_t sum_run_avx2(const uint8_t *p, uint32_t len)
 {
 	/* From `rest` on: so many bytes at the end that are still to be summed. */
 	static const uint8_t last[64] = {[32 ... 63] = 0xff};
@@ -129,7 +138,7 @@ AVX512 static inline __m512i pairs512(__m512i v)
 		_mm512_xor_si512(v, _mm512_set1_epi16(INT16_MIN)), _mm512_set1_epi16(1));
 }
 
-AVX512 static uint64_t sum_run_avx512(const uint8_t *p, uint32_t len)
+AVX512 static inline uint64_t sum_run_avx512(const uint8_t *p, uint32_t len)
 {
 	const uint8_t *end64 = p + (len & ~63U), *end128 = p + (len & ~127U);
 	__m512i a = pairs512(_mm512_maskz_loadu_epi8(_bzhi_u64(UINT64_MAX, len & 63), end64));
@@ -149,19 +158,30 @@ AVX512 static uint64_t sum_run_avx512(const uint8_t *p, uint32_t len)
 		(len & ~63U) + 64);
 }
 
-/* The 16-bit words of SHORT to RUN_MAX bytes. */
-static uint64_t (*sum_run)(const uint8_t *p, uint32_t len) = sum_run_sse2;
+/* Up to RUN_MAX bytes on top of a sum, folded. */
+#define FOLDED(name) \
+	static uint16_t folded_##name(uint64_t sum, const uint8_t *p, uint32_t len) \
+	{ \
+		if (len < SHORT) \
+			return folded_short(sum, p, len); \
+		return fold(net_checksum_carry(sum, sum_run_##name(p, len))); \
+	}
+FOLDED(sse2)
+AVX2 FOLDED(avx2)
+AVX512 FOLDED(avx512)
+
+	uint16_t (*net_checksum_folded)(uint64_t sum, const uint8_t *p, uint32_t len) = folded_sse2;
 
 bool wire_checksum_select(enum wire_vector with)
 {
 	__builtin_cpu_init();
 	if (with == WIRE_AVX512 && __builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2"))
-		sum_run = sum_run_avx512;
+		net_checksum_folded = folded_avx512;
 	else if (with == WIRE_AVX2 && __builtin_cpu_supports("avx2"))
-		sum_run = sum_run_avx2;
+		net_checksum_folded = folded_avx2;
 	else if (with == WIRE_SSE2)
-		sum_run = sum_run_sse2;
+		net_checksum_folded = folded_sse2;
 	else
 		return false;
 	return true;
@@ -174,29 +194,13 @@ __attribute__((constructor)) static void pick_sum(void)
 		wire_checksum_select(WIRE_AVX2);
 }
 
-static inline uint64_t add_bytes(uint64_t sum, const uint8_t *p, uint32_t len)
-{
-	return add_around(sum, len < SHORT ? sum_short(p, len) : sum_run(p, len));
-}
-
 uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len)
 {
 	const uint8_t *p = data;
 
 	for (; len > RUN_MAX; len -= RUN_MAX, p += RUN_MAX)
-		sum = add_around(sum, sum_run(p, RUN_MAX));
-	return add_bytes(sum, p, len);
-}
-
-/* The 16-bit one's complement sum, not complemented. */
-static inline uint16_t fold(uint64_t sum)
-{
-	uint32_t half = (uint32_t)sum, word;
-
-	half += (uint32_t)(sum >> 32);
-	half += half < (uint32_t)sum;
-	word = (half >> 16) + (half & 0xffff);
-	return (uint16_t)(word + (word >> 16));
+		sum = net_checksum_folded(sum, p, RUN_MAX);
+	return net_checksum_folded(sum, p, len);
 }
 
 uint16_t net_checksum_fold(uint64_t sum)
@@ -204,71 +208,21 @@ uint16_t net_checksum_fold(uint64_t sum)
 	return (uint16_t)~fold(sum);
 }
 
-/* RFC 768, RFC 8200 8.1: addresses and protocol, in memory order. */
-static inline uint64_t pseudo_sum(const struct net_addr *src, const struct net_addr *dst)
-{
-	uint64_t sum = htobe16(WIRE_UDP);
-
-	if (src->family == 4)
-		return sum + src->v4 + dst->v4;
-	sum = add_around(add_around(sum, src->q[0]), src->q[1]);
-	return add_around(add_around(sum, dst->q[0]), dst->q[1]);
-}
-
 uint64_t wire_pseudo_sum(const struct net_addr *src, const struct net_addr *dst)
 {
-	return pseudo_sum(src, dst);
-}
-
-/* The length, as the pseudo header holds it. */
-static inline uint64_t with_length(uint64_t sum, uint32_t l4_len)
-{
-	return add_around(sum, htobe32(l4_len));
-}
-
-/* A datagram is at most RUN_MAX bytes. The sum that goes into the UDP header at l4, whatever stands
- * there: the field counts as 0, what it holds is taken off again. */
-static inline uint16_t udp_checksum(uint64_t pseudo, const uint8_t *l4, uint32_t l4_len)
-{
-	uint64_t sum = with_length(pseudo, l4_len);
-	uint16_t result, field;
-
-	memcpy(&field, l4 + 6, 2);
-	sum = add_bytes(add_around(sum, (uint16_t)~field), l4, l4_len);
-	result = (uint16_t)~fold(sum);
-	return result != 0 ? result : 0xffff;
+	return net_checksum_pseudo(src, dst, 0);
 }
 
 uint16_t net_udp_pseudo_checksum(
 	const struct net_addr *src, const struct net_addr *dst, uint32_t l4_len)
 {
-	return fold(with_length(pseudo_sum(src, dst), l4_len));
-}
-
-/* On top of the template's source. */
-static inline uint64_t with_destination(const struct net_template *t, const struct net_addr *dst)
-{
-	if (t->family == 4)
-		return t->pseudo_sum + dst->v4;
-	return add_around(add_around(t->pseudo_sum, dst->q[0]), dst->q[1]);
-}
-
-uint16_t net_template_pseudo_checksum(
-	const struct net_template *t, const struct net_addr *dst, uint32_t l4_len)
-{
-	return fold(with_length(with_destination(t, dst), l4_len));
+	return fold(net_checksum_pseudo(src, dst, l4_len));
 }
 
 uint16_t net_udp_checksum(
 	const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len)
 {
-	return udp_checksum(pseudo_sum(src, dst), l4, l4_len);
-}
-
-uint16_t net_template_checksum(const struct net_template *t, const struct net_addr *dst,
-	const uint8_t *l4, uint32_t l4_len)
-{
-	return udp_checksum(with_destination(t, dst), l4, l4_len);
+	return net_checksum_of_udp(net_checksum_pseudo(src, dst, l4_len), l4, l4_len);
 }
 
 enum net_checksum net_datagram_verify(
@@ -279,7 +233,7 @@ enum net_checksum net_datagram_verify(
 	memcpy(&field, l4 + 6, 2);
 	if (field == 0)
 		return src->family == 4 ? NET_CHECKSUM_NONE : NET_CHECKSUM_BAD;
-	if (fold(add_bytes(with_length(pseudo_sum(src, dst), l4_len), l4, l4_len)) == 0xffff)
+	if (net_datagram_holds(src, dst, l4, l4_len))
 		return NET_CHECKSUM_GOOD;
 	return field == net_udp_pseudo_checksum(src, dst, l4_len) ? NET_CHECKSUM_PSEUDO
 								  : NET_CHECKSUM_BAD;

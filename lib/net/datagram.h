@@ -6,8 +6,6 @@
  * nothing (false) of any frame that it does not find right in all points: net_frame_parse() then
  * finds its kind, or what is wrong.
  */
-#include <endian.h>
-
 #include "net/net.h"
 
 /* Where such a frame's datagram is. */

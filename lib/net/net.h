@@ -11,6 +11,8 @@
  * template (headers), checksum, reassemble (what a
  * fragment means), slot (where fragments wait), fragment, icmp; wire.h and slot.h are theirs alone.
  */
+#include <endian.h>
+
 #include "base/base.h"
 
 /* ---- addr ---- */
@@ -223,11 +225,6 @@ struct net_template {
 
 /* Of h->dst the family counts, and nothing else; h->dst_mac does not count. */
 void net_template_make(const struct net_header *h, struct net_template *out);
-/* net_udp_checksum() and net_udp_pseudo_checksum() from the template's source to `dst`. */
-uint16_t net_template_checksum(const struct net_template *t, const struct net_addr *dst,
-	const uint8_t *l4, uint32_t l4_len);
-uint16_t net_template_pseudo_checksum(
-	const struct net_template *t, const struct net_addr *dst, uint32_t l4_len);
 
 /*
  * ---- checksum (RFC 1071) ----
@@ -242,6 +239,40 @@ uint16_t net_template_pseudo_checksum(
  */
 uint64_t net_checksum_add(uint64_t sum, const void *data, uint32_t len);
 uint16_t net_checksum_fold(uint64_t sum);
+/* The same of up to 65,536 bytes, folded and not complemented: as this CPU does it best. */
+extern uint16_t (*net_checksum_folded)(uint64_t sum, const uint8_t *p, uint32_t len);
+
+/* One's complement addition: what overflows comes back at the bottom (RFC 1071 2 (A)). Also within
+ * code for other CPUs. */
+__attribute__((always_inline)) static inline uint64_t net_checksum_carry(uint64_t sum, uint64_t v)
+{
+	sum += v;
+	return sum + (sum < v);
+}
+
+/* RFC 768, RFC 8200 8.1: addresses, protocol and length, in memory order; not folded. */
+static inline uint64_t net_checksum_pseudo(
+	const struct net_addr *src, const struct net_addr *dst, uint32_t l4_len)
+{
+	uint64_t sum = (uint64_t)htobe16(17) + htobe32(l4_len);
+
+	if (src->family == 4)
+		return sum + src->v4 + dst->v4;
+	sum = net_checksum_carry(net_checksum_carry(sum, src->q[0]), src->q[1]);
+	return net_checksum_carry(net_checksum_carry(sum, dst->q[0]), dst->q[1]);
+}
+
+/* What goes into the UDP header at l4, whatever stands there: the field counts as 0, so what it
+ * holds is taken off again. */
+static inline uint16_t net_checksum_of_udp(uint64_t pseudo, const uint8_t *l4, uint32_t l4_len)
+{
+	uint16_t field;
+
+	memcpy(&field, l4 + 6, sizeof(field));
+	field = (uint16_t)~net_checksum_folded(
+		net_checksum_carry(pseudo, (uint16_t)~field), l4, l4_len);
+	return field != 0 ? field : 0xffff;
+}
 /*
  * Checksum of the pseudo header, UDP header and payload; a result of 0 is returned as 0xffff (RFC
  * 768). l4 is the UDP header, l4_len at least 8.
@@ -262,7 +293,17 @@ enum net_checksum { NET_CHECKSUM_GOOD, NET_CHECKSUM_BAD, NET_CHECKSUM_NONE, NET_
  * ports whose profile says so accept that.
  */
 enum net_checksum net_udp_verify(const uint8_t *data, const struct net_frame *frame);
-/* The same for a datagram whose UDP header is at l4; its addresses are of one family. */
+/* Whether a datagram has a checksum, and that is right: what nearly all have. */
+static inline bool net_datagram_holds(
+	const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len)
+{
+	uint16_t field;
+
+	memcpy(&field, l4 + 6, sizeof(field));
+	return field != 0 &&
+	       net_checksum_folded(net_checksum_pseudo(src, dst, l4_len), l4, l4_len) == 0xffff;
+}
+/* net_udp_verify() for a datagram whose UDP header is at l4; its addresses are of one family. */
 enum net_checksum net_datagram_verify(
 	const struct net_addr *src, const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len);
 

@@ -2,7 +2,6 @@
 #pragma once
 /* Headers of a struct net_template in front of a payload. */
 #include <emmintrin.h>
-#include <endian.h>
 
 #include "net/net.h"
 
@@ -57,4 +56,28 @@ static inline void net_template_write(const struct net_template *t, const uint8_
 	sum = (sum >> 16) + (sum & 0xffff);
 	field = (uint16_t) ~((sum >> 16) + sum);
 	memcpy(ip + 10, &field, sizeof(field));
+}
+
+/* The pseudo header's sum from the template's source to `dst`. */
+static inline uint64_t net_template_pseudo(
+	const struct net_template *t, const struct net_addr *dst, uint32_t l4_len)
+{
+	uint64_t sum = net_checksum_carry(t->pseudo_sum, htobe32(l4_len));
+
+	if (t->family == 4)
+		return sum + dst->v4;
+	return net_checksum_carry(net_checksum_carry(sum, dst->q[0]), dst->q[1]);
+}
+
+/* net_udp_checksum() and net_udp_pseudo_checksum() from the template's source to `dst`. */
+static inline uint16_t net_template_checksum(const struct net_template *t,
+	const struct net_addr *dst, const uint8_t *l4, uint32_t l4_len)
+{
+	return net_checksum_of_udp(net_template_pseudo(t, dst, l4_len), l4, l4_len);
+}
+
+static inline uint16_t net_template_pseudo_checksum(
+	const struct net_template *t, const struct net_addr *dst, uint32_t l4_len)
+{
+	return (uint16_t)~net_checksum_fold(net_template_pseudo(t, dst, l4_len));
 }

@@ -68,6 +68,8 @@ static inline bool checksum_ok(const struct port *port, const struct rte_mbuf *m
 	if (port->rx_checksum_flags &&
 		(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 		return true;
+	if (net_datagram_holds(&o->src.addr, &o->dst.addr, l4, l4_len))
+		return true;
 	switch (net_datagram_verify(&o->src.addr, &o->dst.addr, l4, l4_len)) {
 	case NET_CHECKSUM_GOOD:
 	case NET_CHECKSUM_NONE:
