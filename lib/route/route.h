@@ -115,11 +115,7 @@ struct route_origin {
 /* A rectangle of plain data that a room keeps in a message's context; zeroed at reset. The room
  * casts it. */
 #define ROUTE_SCRATCH_BYTES 128
-enum route_scratch {
-	ROUTE_SCRATCH_PROXY,
-	ROUTE_SCRATCH_DISPATCH,
-	ROUTE_SCRATCH_COUNT
-};
+enum route_scratch { ROUTE_SCRATCH_PROXY, ROUTE_SCRATCH_DISPATCH, ROUTE_SCRATCH_COUNT };
 
 /* A value on the VM's stack or in a $var: plain data. */
 struct route_cell {
