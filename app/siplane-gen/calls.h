@@ -3,8 +3,8 @@
 /*
  * What the files of the caller share. calls.c has the table and its places; call_send.c writes
  * messages; call_steps.c plays the steps and their timers; call_answers.c takes the answers that
- * come, call_peer.c the requests; call_clear.c ends what nobody wants any more; call_errands.c
- * sends again what goes beside the steps.
+ * come, call_keep.c what they leave behind, call_peer.c the requests; call_clear.c ends what nobody
+ * wants any more; call_errands.c sends again what goes beside the steps.
  *
  * A call that has ended keeps its place for a while, so that an answer that comes twice is known as
  * such; the place is the call's number in the branch, and a generation tells its users apart.
@@ -114,6 +114,17 @@ void call_set_timer(struct calls *c, struct call *call, uint64_t now);
 void call_ask(struct calls *c, struct call *call, uint64_t now);
 /* The call's timer has come. */
 void call_fire(struct calls *c, struct call *call, uint64_t now);
+
+/* ---- call_keep ---- */
+
+/* Keeps what later messages need of an answer that a step took. false where that cannot be. */
+bool call_keep(struct calls *c, struct call *call, const struct packet *in, uint16_t status);
+/*
+ * A challenge that no `expect` takes is answered, where the message has a place for it and it is
+ * worth it. false: it is a failure.
+ */
+bool call_authorized(
+	struct calls *c, struct call *call, const struct packet *in, uint16_t status, uint64_t now);
 
 /* ---- call_clear ---- */
 

@@ -10,7 +10,8 @@
  *
  * Files: options; scenario and scenario_* (a file becomes messages and steps), reference, template
  * (a message becomes copy and field instructions), calls and call_* (their state and steps), wheel
- * (timers), answer (what a response says), digest (authorization); reflect (the other side);
+ * (timers), answer (what a response says), dialog (what a call keeps of it), build (messages of no
+ * scenario), digest (authorization); reflect (the other side);
  * io_udp, io_dpdk, outbox
  * (bursts in and out); open, trial (the loop), own (the generator's part in what was lost), result
  * (table, JSON, progress), main. search, ndr, ser and report find rates by many trials and know
