@@ -181,13 +181,21 @@ static void transmit_to_ourselves(struct worker *w, struct rte_mbuf *m,
 {
 	const struct proxy_listener *at = proxy_listener_at(w->p->config.proxy,
 		(unsigned)proxy_listener_find(w->p->config.proxy, &to->dst, SIP_TRANSPORT_UDP));
-	struct net_header h = {.src = from->ep, .dst = to->dst};
+	struct net_header h = {.dst = to->dst};
 	uint32_t payload = rte_pktmbuf_pkt_len(m), header, mark = m->hash.usr;
-	int vid = w->p->config.vlan[at->port];
 	struct sent sent = {0};
 	uint16_t sum;
 	uint8_t *frame;
+	int vid;
 
+	/* A reload may have taken either away since the way was found. */
+	if (at == NULL || from == NULL) {
+		count_lost(w, mark, COUNTER_DROP_NO_ROUTE);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	h.src = from->ep;
+	vid = w->p->config.vlan[at->port];
 	memcpy(h.dst_mac, w->at[at->port].port->mac, 6);
 	h.src_mac[0] = 2; /* nobody's */
 	if (vid > 0) {
@@ -281,7 +289,10 @@ static inline const struct way *way_to(struct worker *w, const struct proxy_out 
 	struct way *way = &w->way[way_slot(to)];
 
 	if (way->pass != w->pass || way->listener != to->listener ||
-		!net_endpoint_equal(&way->dst, &to->dst))
+		!net_endpoint_equal(&way->dst, &to->dst) ||
+		/* Another way's link may have taken its place since. */
+		(way->link != NULL &&
+			(way->link->listener != to->listener || way->link->port != way->hop.port)))
 		find_way(w, to, way);
 	return way;
 }

@@ -124,28 +124,37 @@ static bool route_to(void *arg, const struct net_addr *to, struct net_addr *sour
 	return hop.state != KERNEL_HOP_NO_ROUTE;
 }
 
-static int configure_proxy(struct rig *r, const char *secret_file)
+int rig_listen(struct rig *r, bool more)
 {
-	static const char *const address[RIG_PORTS] = {"10.10.0.1", "10.20.0.1"};
-	struct proxy_listener l[RIG_PORTS] = {0};
+	static const struct {
+		const char *address;
+		uint16_t number, port;
+	} at[] = {{"10.10.0.1", 5060, 0}, {"10.20.0.1", 5060, 1}, {"10.20.0.1", 5070, 1}};
+	struct proxy_listener l[3] = {0};
 	struct proxy_config pc = {.listener = l,
-		.listeners = RIG_PORTS,
+		.listeners = more ? 3 : 2,
 		.require_token = true,
 		.route = route_to,
 		.route_arg = r};
+
+	for (unsigned i = 0; i < pc.listeners; i++) {
+		net_addr_parse(str_c(at[i].address), &l[i].ep.addr);
+		l[i].ep.port = at[i].number;
+		l[i].transport = SIP_TRANSPORT_UDP;
+		l[i].port = at[i].port;
+	}
+	return proxy_configure(r->proxy, &pc);
+}
+
+static int configure_proxy(struct rig *r, const char *secret_file)
+{
 	char error[256];
 
-	for (unsigned i = 0; i < RIG_PORTS; i++) {
-		net_addr_parse(str_c(address[i]), &l[i].ep.addr);
-		l[i].ep.port = 5060;
-		l[i].transport = SIP_TRANSPORT_UDP;
-		l[i].port = (uint16_t)i;
-	}
 	if (proxy_secret_load(r->proxy, secret_file, error, sizeof(error)) != 0) {
 		fprintf(stderr, "%s\n", error);
 		return -1;
 	}
-	return proxy_configure(r->proxy, &pc);
+	return rig_listen(r, false);
 }
 
 static struct route_script *load_text(

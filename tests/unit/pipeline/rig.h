@@ -64,6 +64,10 @@ struct rig *rig_rooms(const struct rig_config *config);
  * or -1 and the reason on stderr. */
 int rig_load(struct rig *r, const struct rig_config *config);
 
+/* Listens at port 5060 of both addresses, as a rig does from its start, and with `more` at port
+ * 5070 of the core's. 0 or -errno. */
+int rig_listen(struct rig *r, bool more);
+
 /* One pass of each worker and of control. */
 void rig_poll(struct rig *r);
 /* Polls until nothing moves. */

@@ -230,6 +230,58 @@ static void test_spiral_to_ourselves_is_received_again(void **state)
 	rte_pktmbuf_free(m);
 }
 
+/* Takes what left by a port: so many datagrams, each from this listener. */
+static void assert_left(unsigned port, const char *address, uint16_t number, unsigned count)
+{
+	struct net_addr from;
+	struct net_frame f;
+	struct rte_mbuf *m;
+	struct str out;
+
+	assert_int_equal(net_addr_parse(str_c(address), &from), 0);
+	for (unsigned i = 0; i < count; i++) {
+		m = rig_sent(rig, port, &out);
+		assert_non_null(m);
+		assert_int_equal(net_frame_parse(rte_pktmbuf_mtod(m, uint8_t *),
+					 rte_pktmbuf_data_len(m), true, &f),
+			NET_UDP);
+		assert_true(net_addr_equal(&f.src.addr, &from));
+		assert_int_equal(f.src.port, number);
+		rte_pktmbuf_free(m);
+	}
+	assert_null(rig_sent(rig, port, &out));
+}
+
+/* Within one burst from a listener, from another one and from the first one again, to the same
+ * place: what was found out for the one is not lost to the other. */
+static void test_listeners_take_turns_within_a_burst(void **state)
+{
+	struct rte_mbuf *m;
+	struct str out;
+	char reply[4096];
+	int n;
+
+	assert_int_equal(rig_listen(rig, true), 0);
+	send_to(0, request("INVITE", "alice", 51, 0));
+	m = sent(1, &out);
+	assert_non_null(m);
+	n = snprintf(reply, sizeof(reply), "SIP/2.0 200 OK%.*s",
+		(int)(out.len - (uint32_t)str_find(out, '\r')), out.s + str_find(out, '\r'));
+	rte_pktmbuf_free(m);
+	for (unsigned i = 0; i < 3; i++) {
+		if (i == 1)
+			send_to(1, str_of(reply, (size_t)n));
+		else
+			rig_receive(rig, 1, 0,
+				rig_datagram(rig, 1, "10.20.0.11", 5060, "10.20.0.1", 5070,
+					request("OPTIONS", "reply", 52, 0)));
+	}
+	rig_settle(rig);
+	assert_left(0, "10.10.0.1", 5060, 1);
+	assert_left(1, "10.20.0.1", 5070, 2);
+	assert_int_equal(rig_listen(rig, false), 0);
+}
+
 static void test_malformed_request_is_answered_and_malformed_response_dropped(void **state)
 {
 	struct str t = request("INVITE", "alice", 2, 0);
@@ -921,6 +973,7 @@ int main(void)
 		TEST(test_request_is_forwarded_and_its_response_comes_back),
 		TEST(test_each_end_of_a_request),
 		TEST(test_spiral_to_ourselves_is_received_again),
+		TEST(test_listeners_take_turns_within_a_burst),
 		TEST(test_malformed_request_is_answered_and_malformed_response_dropped),
 		TEST(test_error_replies_to_one_source_are_limited),
 		TEST(test_keepalives),
