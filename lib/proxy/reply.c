@@ -161,10 +161,11 @@ static char *put_vias(char *at, const struct route_ctx *ctx, const struct sip_vi
 static inline char *put_header(
 	char *at, const struct route_ctx *ctx, enum sip_header_id id, struct str name)
 {
-	const struct sip_header *h = &ctx->msg.header[ctx->msg.first[id]];
+	const struct sip_header *h;
 
 	if (!sip_msg_has(&ctx->msg, id))
 		return at;
+	h = &ctx->msg.header[ctx->msg.first[id]];
 	at = put_str(at, name);
 	at = proxy_put_piece(at, ctx, h->value, h->value + h->value_len);
 	return put_lit(at, "\r\n");
