@@ -3,9 +3,9 @@
  * sip_msg_check() for the instruction set of the file that includes it (see isa.h).
  *
  * Each ..._usual(), here and in via_block.h, address_block.h and uri_block.h, parses a value of the
- * shape that nearly all have, of a message that is printable ASCII: it takes the delimiters of up
- * to 64 characters at a time from vector compares. It returns false for whatever else, valid or
- * not, and then the general parser (via.c, address.c, uri.c, parsed.c) decides. What it accepts it
+ * shape that nearly all have, which is printable ASCII: it takes the delimiters of up to 64
+ * characters at a time from vector compares. It returns false for whatever else, valid or not, and
+ * then the general parser (via.c, address.c, uri.c, parsed.c) decides. What it accepts it
  * fills in as that one does; the tests and the fuzzer hold every verdict and every span against it.
  */
 #include "sip/check.h"
@@ -178,13 +178,34 @@ static enum sip_error check_request(struct sip_msg *msg, struct source in)
 	return usual_uri(msg, in) ? SIP_OK : sip_check_uri(msg, in.buf);
 }
 
+/*
+ * Whether the values that are looked at below are printable ASCII, in a message that is not: it has
+ * UTF-8, a tab or a fold, which most often stands in another field.
+ */
+static __attribute__((noinline)) bool values_are_plain(const struct sip_msg *msg, struct source in)
+{
+	const uint64_t looked_at = 1ULL << SIP_HEADER_VIA | 1ULL << SIP_HEADER_FROM |
+				   1ULL << SIP_HEADER_TO | 1ULL << SIP_HEADER_CALL_ID |
+				   1ULL << SIP_HEADER_CSEQ | 1ULL << SIP_HEADER_ROUTE |
+				   1ULL << SIP_HEADER_RECORD_ROUTE | 1ULL << SIP_HEADER_CONTACT;
+
+	for (unsigned i = 0; i < msg->header_count; i++) {
+		const struct sip_header *h = &msg->header[i];
+
+		if ((looked_at >> h->id & 1) != 0 && !value_is_plain(in, sip_header_value(h)))
+			return false;
+	}
+	return true;
+}
+
 /* The same steps as sip_check_general(), each in the usual way first. */
 static enum sip_error ISA(check)(struct sip_msg *msg, const char *buf)
 {
 	const struct source in = {buf, msg->len};
 	enum sip_error error;
 
-	if (__builtin_expect(!msg->plain || msg->len < 64 || msg->parsed != 0, 0))
+	if (__builtin_expect(msg->len < 64 || msg->parsed != 0, 0) ||
+		(__builtin_expect(!msg->plain, 0) && !values_are_plain(msg, in)))
 		return sip_check_general(msg, buf);
 	if (!present_usual(msg) && (error = sip_check_present(msg)) != SIP_OK)
 		return error;

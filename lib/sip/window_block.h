@@ -76,6 +76,20 @@ static inline uint32_t at_most_64(uint32_t n)
 	return n < 64 ? n : 64;
 }
 
+/* Whether all of a value is printable ASCII. */
+static inline bool value_is_plain(struct source in, struct sip_span value)
+{
+	const uint32_t end = value.off + value.len;
+
+	for (uint32_t at = value.off; at < end; at += 64) {
+		struct window w = window_at(in, at);
+
+		if ((text64_unprintable(w.text) >> w.shift & bits_below(at_most_64(end - at))) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* ---- words and numbers ---- */
 
 static inline uint64_t load8(const char *p)
