@@ -515,13 +515,13 @@ struct call {
 
 #define WHEEL_SHIFT 16 /* a tick is 65.5 us */
 #define WHEEL_SIZE 16384
-#define WHEEL_AHEAD 256 /* ticks that wheel_next() looks at */
 
 struct wheel {
 	struct call *call; /* the table; lists are of places in it */
 	uint64_t tick;     /* the last one that has run */
 	uint64_t count;
 	uint32_t list[WHEEL_SIZE];
+	uint64_t used[WHEEL_SIZE / 64]; /* a bit a list: somebody stands in it */
 };
 
 /* Empty; no call of the table stands in a list (call.tick 0). */

@@ -12,16 +12,19 @@ void wheel_begin(struct wheel *w, struct call *call, uint64_t now)
 	w->call = call;
 	w->tick = now >> WHEEL_SHIFT;
 	w->count = 0;
+	memset(w->used, 0, sizeof(w->used));
 	for (unsigned i = 0; i < WHEEL_SIZE; i++)
 		w->list[i] = CALL_NONE;
 }
 
 static void unlink_call(struct wheel *w, struct call *call)
 {
+	unsigned place = call->tick % WHEEL_SIZE;
+
 	if (call->prev != CALL_NONE)
 		w->call[call->prev].next = call->next;
-	else
-		w->list[call->tick % WHEEL_SIZE] = call->next;
+	else if ((w->list[place] = call->next) == CALL_NONE)
+		w->used[place / 64] &= ~(1ULL << place % 64);
 	if (call->next != CALL_NONE)
 		w->call[call->next].prev = call->prev;
 	call->tick = 0;
@@ -31,7 +34,8 @@ static void unlink_call(struct wheel *w, struct call *call)
 static void link_call(struct wheel *w, struct call *call, uint64_t tick)
 {
 	uint32_t slot = (uint32_t)(call - w->call);
-	uint32_t *head = &w->list[tick % WHEEL_SIZE];
+	unsigned place = tick % WHEEL_SIZE;
+	uint32_t *head = &w->list[place];
 
 	call->tick = tick;
 	call->prev = CALL_NONE;
@@ -39,7 +43,26 @@ static void link_call(struct wheel *w, struct call *call, uint64_t tick)
 	if (*head != CALL_NONE)
 		w->call[*head].prev = slot;
 	*head = slot;
+	w->used[place / 64] |= 1ULL << place % 64;
 	w->count++;
+}
+
+/* The next tick behind the one that has run whose list is not empty; a whole turn ahead at most. */
+static uint64_t next_used(const struct wheel *w)
+{
+	uint64_t tick = w->tick + 1;
+	unsigned place = tick % WHEEL_SIZE;
+	uint64_t bits = w->used[place / 64] >> place % 64;
+
+	if (bits != 0)
+		return tick + (unsigned)__builtin_ctzll(bits);
+	tick += 64 - place % 64;
+	for (unsigned i = 0; i < WHEEL_SIZE / 64; i++, tick += 64) {
+		bits = w->used[tick % WHEEL_SIZE / 64];
+		if (bits != 0)
+			return tick + (unsigned)__builtin_ctzll(bits);
+	}
+	return w->tick + WHEEL_SIZE;
 }
 
 void wheel_set(struct wheel *w, struct call *call, uint64_t due)
@@ -68,8 +91,15 @@ void wheel_run(struct wheel *w, uint64_t now,
 	if (to > w->tick + WHEEL_SIZE)
 		w->tick = to - WHEEL_SIZE;
 	while (w->tick < to) {
-		uint32_t slot = w->list[++w->tick % WHEEL_SIZE];
+		uint64_t tick = next_used(w);
+		uint32_t slot;
 
+		if (tick > to) {
+			w->tick = to;
+			return;
+		}
+		w->tick = tick;
+		slot = w->list[tick % WHEEL_SIZE];
 		/* What is put in while this runs stands in a later list. */
 		while (slot != CALL_NONE) {
 			struct call *call = &w->call[slot];
@@ -90,8 +120,5 @@ uint64_t wheel_next(const struct wheel *w)
 {
 	if (w->count == 0)
 		return UINT64_MAX;
-	for (uint64_t i = 1; i < WHEEL_AHEAD; i++)
-		if (w->list[(w->tick + i) % WHEEL_SIZE] != CALL_NONE)
-			return (w->tick + i) << WHEEL_SHIFT;
-	return (w->tick + WHEEL_AHEAD) << WHEEL_SHIFT;
+	return next_used(w) << WHEEL_SHIFT;
 }
