@@ -94,7 +94,7 @@ static void branch(struct maker *m, const struct ast_stmt *stmt, const char *bef
 		branch(m, otherwise, "else ");
 		return;
 	}
-	heading(m, otherwise->at, "else%.*s", STR_NONE);
+	heading(m, otherwise->at, "else%.*s", STR(""));
 	body(m, otherwise);
 }
 
@@ -110,7 +110,7 @@ static void cases(struct maker *m, const struct ast_stmt *stmt)
 		if (c->value != NULL)
 			ast_print(&value, c->value);
 		heading(m, c->at, c->value != NULL ? "case %.*s" : "default%.*s",
-			value.s != NULL ? str_of(value.s, value.len) : STR_NONE);
+			value.s != NULL ? str_of(value.s, value.len) : STR(""));
 		text_free(&value);
 		body(m, c->body);
 	}

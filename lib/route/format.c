@@ -54,7 +54,7 @@ static int add(struct parser *p, enum part_kind kind, int number, struct str tex
 	if (kind == PART_TEXT && text.len == 0)
 		return 0;
 	if (p->count == FORMAT_PARTS_MAX)
-		return fail(p, 0, "more than 128 parts in one string%.*s", STR_NONE);
+		return fail(p, 0, "more than 128 parts in one string%.*s", STR(""));
 	p->part[p->count++] = (struct part){.kind = kind, .number = number, .text = text};
 	return 0;
 }
@@ -101,7 +101,7 @@ static int add_variable(
 		int slot = indexed && index.len != 0 ? route_var_slot(index) : -1;
 
 		if (!indexed || index.len == 0)
-			return fail(p, from, "$var needs a name in parentheses%.*s", STR_NONE);
+			return fail(p, from, "$var needs a name in parentheses%.*s", STR(""));
 		if (slot < 0)
 			return fail(p, from, "no room for $var(%.*s): too many $var names", index);
 		return add(p, PART_VAR, slot, STR_NONE);
@@ -134,10 +134,10 @@ static int take_transforms(struct parser *p, uint32_t from)
 
 	while (p->at < p->in.len && p->in.s[p->at] == '{') {
 		if (!take_brackets(p, '{', '}', &text))
-			return fail(p, from, "'{' without '}'%.*s", STR_NONE);
+			return fail(p, from, "'{' without '}'%.*s", STR(""));
 		if (part->transforms == TRANSFORMS_MAX)
 			return fail(p, from, "more than 4 transformations of one variable%.*s",
-				STR_NONE);
+				STR(""));
 		if (!transform_parse(text, &part->transform[part->transforms++]))
 			return fail(
 				p, from, "'%.*s' is no transformation that is known here", text);
@@ -162,7 +162,7 @@ static int take_variable(struct parser *p)
 	name = take_name(p);
 	if (name.len == 0)
 		return fail(
-			p, from, "'$' without a name; '$$' stands for a dollar sign%.*s", STR_NONE);
+			p, from, "'$' without a name; '$$' stands for a dollar sign%.*s", STR(""));
 	if (p->at < p->in.len && p->in.s[p->at] == '(' &&
 		(braces || route_variable_find(name) < 0 ||
 			route_variables[route_variable_find(name)].index != ROUTE_INDEX_NONE)) {

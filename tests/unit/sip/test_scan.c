@@ -358,8 +358,9 @@ static void corpus_folder(const char *path, unsigned depth)
 
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		if (stat(name, &st) != 0)
+		if (snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) >=
+				(int)sizeof(name) ||
+			stat(name, &st) != 0)
 			continue;
 		if (S_ISDIR(st.st_mode) && depth < 8) {
 			corpus_folder(name, depth + 1);
