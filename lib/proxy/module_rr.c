@@ -258,7 +258,8 @@ static const struct route_function functions[] = {
 		.free_data = free_pattern,
 		.raw = 1,
 		.usage = "check_route_param(pattern)",
-		.help = "After loose_route(): true where the parameters of our Route match."},
+		.help = "After loose_route(): true where the parameters of our Route match. Ends "
+			"of the call can change them: believe them no more than a header."},
 	{.name = "is_direction",
 		.args_min = 1,
 		.args_max = 1,
