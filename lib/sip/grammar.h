@@ -158,7 +158,8 @@ struct sip_param {
  */
 int sip_header_param_read(const char *buf, uint32_t *at, uint32_t end, struct sip_param *out);
 
-/* Takes what routing looks at from the text of uri->params, of a SIP URI. 0 or -EINVAL. */
+/* Takes what routing looks at from the text of uri->params, of a SIP URI, before which a ';'
+ * stands. 0 or -EINVAL. */
 int sip_uri_params_read(const char *buf, struct sip_uri *uri);
 
 /* ---- lists ---- */

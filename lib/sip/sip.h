@@ -31,8 +31,11 @@
 #define SIP_MSG_HEADERS_MAX 128   /* header fields (lines) of one message */
 #define SIP_HEADER_NAME_MAX 255   /* bytes of a header field name */
 #define SIP_VALUES_MAX 128        /* values looked at in one list of values (Via, Route, ...) */
-#define SIP_CSEQ_MAX 2147483647U  /* RFC 3261 8.1.1.5: less than 2**31 */
-#define SIP_MAX_FORWARDS_MAX 255  /* RFC 3261 20.22 */
+/* Parameters of one URI whose names begin as those of the few that routing looks at: "lr", "ma",
+ * "tr", "tt", or escapes of letters. Each of them costs as much as a short header field. */
+#define SIP_URI_KNOWN_MAX 32
+#define SIP_CSEQ_MAX 2147483647U /* RFC 3261 8.1.1.5: less than 2**31 */
+#define SIP_MAX_FORWARDS_MAX 255 /* RFC 3261 20.22 */
 
 #define SIP_DEFAULT_PORT 5060
 #define SIPS_DEFAULT_PORT 5061
@@ -384,7 +387,8 @@ static inline bool sip_msg_max_forwards(struct sip_msg *msg, const char *buf)
 /*
  * Parses the URI that fills `in`. Returns 0 or -EINVAL; unknown schemes are SIP_SCHEME_OTHER and
  * not an error. Nothing is unescaped; `transport` and `lr` are recognised through escapes. `maddr`
- * and `transport` may stand once only.
+ * and `transport` may stand once only. Of parameters whose names begin as theirs, a SIP URI has at
+ * most SIP_URI_KNOWN_MAX.
  */
 int sip_uri_parse(const char *buf, struct sip_span in, struct sip_uri *out);
 

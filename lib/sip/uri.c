@@ -122,42 +122,48 @@ bool sip_uri_param_next(const char *buf, uint32_t *at, uint32_t end, struct sip_
 }
 
 enum param { PARAM_OTHER, PARAM_LR, PARAM_TRANSPORT, PARAM_MADDR, PARAM_TTL };
+#define PARAM_NAME_MAX 9 /* "transport" */
 
-/* The parameters that routing looks at, written with escapes or, where not `escaped`, without. */
-static enum param param_of(struct str name, bool escaped)
+/* The parameters that routing looks at, by a name without escapes. */
+static inline enum param param_named(struct str name)
 {
-	static const struct str names[] = {
-		[PARAM_LR] = {"lr", 2},
-		[PARAM_TRANSPORT] = {"transport", 9},
-		[PARAM_MADDR] = {"maddr", 5},
-		[PARAM_TTL] = {"ttl", 3},
-	};
-
 	if (SIP_IS(name, "lr"))
 		return PARAM_LR;
 	if (SIP_IS(name, "maddr"))
 		return PARAM_MADDR;
 	if (SIP_IS(name, "ttl"))
 		return PARAM_TTL;
-	if (name.len == sizeof("transport") - 1 && str_ieq(name, names[PARAM_TRANSPORT]))
+	if (name.len == PARAM_NAME_MAX && str_ieq(name, STR("transport")))
 		return PARAM_TRANSPORT;
-	if (!escaped)
-		return PARAM_OTHER;
-	for (enum param p = PARAM_LR; p <= PARAM_TTL; p++)
-		if (sip_uri_text_equal(name, names[p], true))
-			return p;
 	return PARAM_OTHER;
 }
 
-/* Takes one parameter. Those may stand once only: two readers could take different ones. */
-static int take_param(const char *buf, const struct sip_param *param, struct sip_uri *uri,
-	bool escaped, bool *has_ttl)
+/* The same by a name with escapes: as many characters as the longest one has are enough to tell. */
+static enum param param_escaped(struct str name)
 {
+	char plain[PARAM_NAME_MAX];
+	uint32_t at = 0, len = 0;
+
+	while (at < name.len) {
+		struct sip_uri_char c = sip_uri_char_next(name, &at);
+
+		if (len == sizeof(plain) || !str_is_alpha(c.c))
+			return PARAM_OTHER;
+		plain[len++] = c.c;
+	}
+	return param_named((struct str){plain, len});
+}
+
+/* Takes one parameter. Those may stand once only: two readers could take different ones. */
+static int take_param(
+	const char *buf, const struct sip_param *param, struct sip_uri *uri, bool *has_ttl)
+{
+	struct str name = sip_text(buf, param->name);
 	uint32_t ttl;
 
-	if (param->name.len == 0)
+	if (name.len == 0)
 		return -EINVAL;
-	switch (param_of(sip_text(buf, param->name), escaped)) {
+	switch (has_escape(name) ? param_escaped(name) : param_named(name)) {
 	case PARAM_LR:
 		uri->lr = true;
 		return 0;
@@ -182,32 +188,69 @@ static int take_param(const char *buf, const struct sip_param *param, struct sip
 	}
 }
 
-/* Whether a parameter that begins so, without escapes, may be one that routing looks at. */
-static bool may_be_known(char first)
+/* What the names of those begin with: "lr", "ma", "tr", "tt", or escapes of letters. */
+#define KNOWN_FIRST(c) \
+	((c) == 'l' || (c) == 'L' || (c) == 'm' || (c) == 'M' || (c) == 't' || (c) == 'T' || \
+		(c) == '%')
+#define KNOWN_SECOND(c) \
+	((c) == 'r' || (c) == 'R' || (c) == 'a' || (c) == 'A' || (c) == 't' || (c) == 'T' || \
+		(c) == '%' || ((c) >= '4' && (c) <= '7'))
+
+static _Alignas(16) const uint8_t first_rows[16] = {SIP_CLASS_ROWS(KNOWN_FIRST)};
+static _Alignas(16) const uint8_t second_rows[16] = {SIP_CLASS_ROWS(KNOWN_SECOND)};
+
+/* Bits of the 16 characters at p that are a ';' before such a name, or before one that is empty.
+ * Two characters behind them are looked at, too. */
+static inline uint32_t known_among(const char *p)
 {
-	first |= 0x20;
-	return first == 'l' || first == 't' || first == 'm';
+	uint32_t misses = sip_class_misses(p + 1, first_rows, false) |
+			  sip_class_misses(p + 2, second_rows, false);
+
+	return sip_either(p, ';', ';') & (~misses | sip_either(p + 1, '=', '='));
+}
+
+/* Offset of the first such ';' in [at, end), or `end`. */
+static uint32_t known_next(const char *buf, uint32_t at, uint32_t end)
+{
+	for (; at + 18 <= end; at += 16) {
+		uint32_t found = known_among(buf + at);
+
+		if (found != 0)
+			return at + (uint32_t)__builtin_ctz(found);
+	}
+	if (at + 3 <= end && end >= 18) {
+		/* What stands before `at` goes out again. */
+		uint32_t found = known_among(buf + end - 18) >> (18 - (end - at));
+
+		if (found != 0)
+			return at + (uint32_t)__builtin_ctz(found);
+		at = end - 2;
+	}
+	for (; at + 2 <= end; at++)
+		if (buf[at] == ';' &&
+			(buf[at + 1] == '=' || (at + 3 <= end && KNOWN_FIRST(buf[at + 1]) &&
+						       KNOWN_SECOND(buf[at + 2]))))
+			return at;
+	return end;
 }
 
 int sip_uri_params_read(const char *buf, struct sip_uri *uri)
 {
-	uint32_t at = uri->params.off, end = at + uri->params.len;
+	uint32_t end = uri->params.off + uri->params.len;
+	/* The first one's ';' stands before the span. */
+	uint32_t at = known_next(buf, uri->params.off - 1, end);
 	struct sip_param param;
-	bool has_ttl = false, escaped = sip_find(buf, at, end, '%') != end;
+	bool has_ttl = false;
+	unsigned n = 0;
 
-	while (at < end) {
-		if (buf[at] == ';') {
-			at++;
-		} else if (!escaped && buf[at] != '=' && !may_be_known(buf[at])) {
-			at = sip_find(buf, at, end, ';');
-		} else {
-			int err = sip_uri_param_next(buf, &at, end, &param)
-					  ? take_param(buf, &param, uri, escaped, &has_ttl)
-					  : 0;
+	while (at < end && sip_uri_param_next(buf, &at, end, &param)) {
+		int err = take_param(buf, &param, uri, &has_ttl);
 
-			if (err != 0)
-				return err;
-		}
+		if (err != 0)
+			return err;
+		if (++n > SIP_URI_KNOWN_MAX)
+			return -EINVAL;
+		at = known_next(buf, at, end);
 	}
 	return 0;
 }

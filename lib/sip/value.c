@@ -66,18 +66,17 @@ static inline uint32_t value_end(const char *buf, uint32_t at, uint32_t end)
 bool sip_list_next(const char *buf, struct sip_span list, uint32_t *at, struct sip_span *value)
 {
 	const uint32_t end = list.off + list.len;
+	uint32_t begin = list.off + *at, comma;
 
-	while (*at < list.len) {
-		uint32_t begin = list.off + *at, comma = value_end(buf, begin, end);
-
-		begin = sip_skip_lws(buf, begin, comma);
-		*at = comma - list.off + 1;
-		if (begin == comma)
-			continue;
-		*value = sip_span_of(begin, sip_skip_lws_back(buf, begin, comma));
-		return true;
-	}
-	return false;
+	/* Empty values are passed over here: a list may consist of nothing but commas. */
+	while (begin < end && (buf[begin] == ',' || str_is_lws(buf[begin])))
+		begin++;
+	if (begin >= end)
+		return false;
+	comma = value_end(buf, begin, end);
+	*at = comma - list.off + 1;
+	*value = sip_span_of(begin, sip_skip_lws_back(buf, begin, comma));
+	return true;
 }
 
 bool sip_msg_list_has(

@@ -417,6 +417,194 @@ static void test_a_uri_parameter_is_found_with_the_semicolon_before_it(void **st
 	free(buf);
 }
 
+/* Pieces put together at random: everything of it is a text that a URI may have as parameters. */
+static uint32_t pieces(const char *const piece[], unsigned n, char *out, uint32_t room)
+{
+	uint32_t len = 0, want = (uint32_t)rand() % room;
+
+	for (;;) {
+		struct str add = str_c(piece[(unsigned)rand() % n]);
+
+		if (len + add.len > want)
+			return len;
+		memcpy(out + len, add.s, add.len);
+		len += add.len;
+	}
+}
+
+/* What stands for a parameter's name without escapes and in lower case; only escapes of letters
+ * stand in what these tests make. */
+static uint32_t plain_name(struct str name, char *out)
+{
+	uint32_t len = 0;
+
+	for (uint32_t i = 0; i < name.len; i++) {
+		unsigned code;
+
+		out[len] = name.s[i];
+		if (name.s[i] == '%' && sscanf(name.s + i + 1, "%2x", &code) == 1) {
+			out[len] = (char)code;
+			i += 2;
+		}
+		out[len] = str_lower_char(out[len]);
+		len++;
+	}
+	return len;
+}
+
+struct looked_at {
+	unsigned lr, transport, maddr, ttl;
+	bool nameless;
+};
+
+/* One parameter after the other, one character after the other. */
+static void look_at(struct str text, struct looked_at *out)
+{
+	for (uint32_t at = 0, next; at < text.len; at = next + 1) {
+		char plain[512];
+		struct str name;
+
+		for (next = at; next < text.len && text.s[next] != ';';)
+			next++;
+		for (name = str_of(text.s + at, 0);
+			name.len < next - at && name.s[name.len] != '=';)
+			name.len++;
+		name = str_of(plain, plain_name(name, plain));
+		out->nameless |= name.len == 0 && next != at;
+		out->lr += str_eq(name, STR("lr"));
+		out->transport += str_eq(name, STR("transport"));
+		out->maddr += str_eq(name, STR("maddr"));
+		out->ttl += str_eq(name, STR("ttl"));
+	}
+}
+
+static void test_what_routing_looks_at_is_found_among_any_parameters(void **state)
+{
+	/* The last ones are taken seldom: a name must not be empty. */
+	static const char *const piece[] = {";", ";", ";", ";", ";lr", ";a", ";l", ";%6cr", ";L%52",
+		";lr=", ";a=b", ";m=t", ";Maddr=h", ";m%61ddr=h", ";transport=udp", ";ttl=5",
+		";%74ransport=tcp", ";abcdefgh=ijk", ";tr=1", ";lrx", ";mad=", ";t", ";\xc3\xa9",
+		";%6c", ";=", ";=lr"};
+	const unsigned usual = sizeof(piece) / sizeof(piece[0]) - 2;
+	unsigned taken_with[4] = {0};
+
+	srand(1);
+	for (unsigned i = 0; i < 200000; i++) {
+		char text[160] = "sip:h;";
+		uint32_t len = 6 + pieces(piece, i % 8 == 0 ? usual + 2 : usual, text + 6,
+					   i % 4 == 0 ? 20 : sizeof(text) - 6);
+		struct looked_at want = {0};
+		struct sip_uri uri;
+		char *buf = input_copy(str_of(text, len));
+		bool taken_it = sip_uri_parse(buf, (struct sip_span){0, len}, &uri) == 0;
+
+		look_at(str_of(text + 6, len - 6), &want);
+		if (taken_it !=
+			(!want.nameless && want.transport <= 1 && want.maddr <= 1 && want.ttl <= 1))
+			fail_msg("%.*s", (int)len, text);
+		if (taken_it &&
+			(uri.lr != (want.lr != 0) || uri.has_maddr != (want.maddr == 1) ||
+				(uri.transport != SIP_TRANSPORT_NONE) != (want.transport == 1)))
+			fail_msg("%.*s", (int)len, text);
+		taken_with[0] += taken_it;
+		taken_with[1] += taken_it && uri.lr;
+		taken_with[2] += taken_it && uri.has_maddr;
+		taken_with[3] += taken_it && uri.transport != SIP_TRANSPORT_NONE;
+		free(buf);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(taken_with[i] > 1000);
+}
+
+static void test_a_uri_has_so_many_parameters_that_routing_looks_at(void **state)
+{
+	static const char *const known[] = {";lr", ";tr", ";ma=1", ";%6c%72", ";%7a"};
+	char text[6000] = "sip:h";
+	struct sip_uri uri;
+	uint32_t len;
+
+	for (unsigned k = 0; k < sizeof(known) / sizeof(known[0]); k++) {
+		struct str add = str_c(known[k]);
+
+		memcpy(text + 5, ";m=1", 4);
+		len = 9;
+		for (unsigned n = 1; n <= SIP_URI_KNOWN_MAX + 1; n++) {
+			/* Others may stand there as they like. */
+			memcpy(text + len, ";abc;m;n", 8);
+			memcpy(text + len + 8, add.s, add.len);
+			len += 8 + add.len;
+			assert_int_equal(sip_uri_parse(text, (struct sip_span){0, len}, &uri),
+				n <= SIP_URI_KNOWN_MAX ? 0 : -EINVAL);
+			memcpy(text + len, ";m", 2);
+			assert_int_equal(sip_uri_parse(text, (struct sip_span){0, len + 2}, &uri),
+				n <= SIP_URI_KNOWN_MAX ? 0 : -EINVAL);
+		}
+	}
+	for (len = 5; len + 2 <= sizeof(text); len += 2)
+		memcpy(text + len, ";a", 2);
+	memcpy(text + len - 3, ";lr", 3);
+	assert_int_equal(sip_uri_parse(text, (struct sip_span){0, len}, &uri), 0);
+	assert_true(uri.lr);
+}
+
+/* By hand, as sip_param_find() says. */
+static bool find_slowly(struct str text, struct str name, struct sip_span *value)
+{
+	for (uint32_t at = 0, next; at < text.len; at = next) {
+		uint32_t begin = at + (text.s[at] == ';'), end;
+		bool quoted = false;
+
+		while (begin < text.len && str_is_lws(text.s[begin]))
+			begin++;
+		for (next = begin; next < text.len && (quoted || text.s[next] != ';'); next++)
+			quoted ^= text.s[next] == '"';
+		if (next - begin < name.len || !str_ieq(str_of(text.s + begin, name.len), name))
+			continue;
+		begin += name.len;
+		if (begin < next && text.s[begin] != '=' && !str_is_lws(text.s[begin]))
+			continue;
+		for (end = next; end > begin && str_is_lws(text.s[end - 1]);)
+			end--;
+		while (begin < end && str_is_lws(text.s[begin]))
+			begin++;
+		if (begin < end && text.s[begin] == '=') {
+			for (begin++; begin < end && str_is_lws(text.s[begin]);)
+				begin++;
+		} else {
+			begin = end;
+		}
+		*value = (struct sip_span){begin, end - begin};
+		return true;
+	}
+	return false;
+}
+
+static void test_a_parameter_is_found_among_any_others(void **state)
+{
+	static const char *const piece[] = {";", ";a", ";t", "; ta", ";tag", ";TAG=1", "; tag = 2 ",
+		";tagx=3", ";x=\"a;tag=4;b\"", ";\t", " ", "\"", ";abcdefghijk=lmnop", "\xc3\xa9",
+		";t\xc3", ";=", ";ta=", ";long=0123456789abcdef0123456789"};
+	static const struct str names[] = {{"tag", 3}, {"a", 1}, {"ta", 2}};
+	unsigned found = 0;
+
+	srand(2);
+	for (unsigned i = 0; i < 200000; i++) {
+		struct sip_span want = {0, 0}, got = {0, 0};
+		char text[200];
+		uint32_t len = pieces(piece, sizeof(piece) / sizeof(piece[0]), text, sizeof(text));
+		struct str name = names[i % 3];
+		char *buf = input_copy(str_of(text, len));
+		bool is = sip_param_find(buf, (struct sip_span){0, len}, name, &got, NULL);
+
+		if (is != find_slowly(str_of(text, len), name, &want) ||
+			(is && (got.off != want.off || got.len != want.len)))
+			fail_msg("'%.*s' in '%.*s'", STR_FMT(name), (int)len, text);
+		found += is;
+		free(buf);
+	}
+	assert_true(found > 10000);
+}
+
 static void test_transport_names_go_both_ways(void **state)
 {
 	for (int t = SIP_TRANSPORT_UDP; t < SIP_TRANSPORT_OTHER; t++) {
@@ -512,6 +700,9 @@ int main(void)
 		cmocka_unit_test(test_equality_of_huge_uris_is_bounded),
 		cmocka_unit_test(test_parameters_are_found_by_name),
 		cmocka_unit_test(test_a_uri_parameter_is_found_with_the_semicolon_before_it),
+		cmocka_unit_test(test_what_routing_looks_at_is_found_among_any_parameters),
+		cmocka_unit_test(test_a_uri_has_so_many_parameters_that_routing_looks_at),
+		cmocka_unit_test(test_a_parameter_is_found_among_any_others),
 		cmocka_unit_test(test_transport_names_go_both_ways),
 		cmocka_unit_test(test_osip_urls_stay_in_bounds_at_every_length),
 		cmocka_unit_test(test_pjsip_seeds_stay_in_bounds_at_every_length),
