@@ -108,6 +108,7 @@ def unit(args, tally):
     path = build("build", targets=("all",))
     run_cmocka(path, tally)
     run_pytest("tests/unit/bench", "unit", tally)
+    run_pytest("tests/unit/differential", "differential", tally)
 
 
 SANITIZERS = {
