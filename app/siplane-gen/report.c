@@ -197,7 +197,7 @@ static void print_setup(const struct report *report, FILE *out)
 	row(out, "Tester's machine", "%s", text);
 	row(out, "Device under test", "%s at %s",
 		report->device_under_test != NULL ? report->device_under_test : "not said (--dut)",
-		report->target != NULL ? report->target : "?");
+		report->target != NULL ? report->target : "the reflector of this process");
 }
 
 static void print_answer(const struct report *report, const struct report_search *search,
@@ -240,7 +240,9 @@ static void print_answers(const struct report *report, FILE *out)
 		if (report->again.ran)
 			print_answer(report, &report->again, "Re-registration Rate", out);
 		else
-			row(out, "Re-registration Rate", "not measured (--reregister)");
+			row(out, "Re-registration Rate", "not measured (%s)",
+				report->reregister ? "the Registration Rate was not found"
+						   : "--reregister");
 		break;
 	}
 	print_answer(report, &report->baseline, "Baseline of the testbed (RFC 7502 6.1)", out);

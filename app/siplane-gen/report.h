@@ -55,6 +55,7 @@ struct report {
 	double threshold;             /* s, the longest that a request waits for its final answer */
 	bool poisson, no_retransmit;
 	uint64_t users;                      /* addresses-of-record, 0: any number */
+	bool reregister;                     /* was asked for */
 	const char *notes[REPORT_NOTES_MAX]; /* the operator's */
 	unsigned n_notes;
 	double waited; /* s between registration and re-registration */

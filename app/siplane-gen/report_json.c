@@ -74,11 +74,13 @@ static json_t *search_object(const struct report *report, const struct report_se
 static json_t *setup(const struct report *report)
 {
 	bool ndr = report->kind == SEARCH_NDR;
-	json_t *out = json_pack("{s:s s:n s:f s:o s:i s:n s:n s:n s:f s:n s:n s:o s:s s:b s:o s:o}",
+	json_t *out = json_pack(
+		"{s:s s:n s:f s:o s:I s:i s:n s:n s:n s:n s:f s:n s:n s:o s:s s:b s:o s:o}",
 		"sip_transport_protocol", "UDP", "connection_management", "session_attempt_rate",
 		ndr ? report->ndr.start : report->ser.r, "session_duration",
-		or_null(report->session_duration), "media_streams_per_session", 0,
-		"associated_media_protocol", "codec", "media_packet_size",
+		or_null(report->session_duration), "total_sessions_attempted",
+		(json_int_t)report->search.result.attempts, "media_streams_per_session", 0,
+		"media_relay", "associated_media_protocol", "codec", "media_packet_size",
 		"establishment_threshold_time", report->threshold, "tls_ciphersuite",
 		"ipsec_profile", "scenario", or_null(report->scenario), "arrivals",
 		report->poisson ? "poisson" : "uniform", "retransmission",

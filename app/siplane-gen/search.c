@@ -329,7 +329,10 @@ static int search_all(struct search_run *run, struct report *report)
 	run->first = 0;
 	if (search(run, &options->gen, report_benchmark(report), &report->search, report) != 0)
 		return 1;
-	if (options->reregister && report->search.result.end == SEARCH_FOUND &&
+	/* A rate at which --max ended the search can be repeated as well. */
+	if (options->reregister &&
+		(report->search.result.end == SEARCH_FOUND ||
+			report->search.result.end == SEARCH_CEILING) &&
 		search_again(run, report) != 0)
 		return 1;
 	if (options->latency && report->search.result.rate > 0 && !gen_interrupted) {
@@ -412,6 +415,7 @@ static int make_report(struct search_run *run, struct report *report)
 	report->poisson = options->gen.poisson;
 	report->no_retransmit = options->gen.no_retransmit;
 	report->users = options->gen.users;
+	report->reregister = options->reregister;
 	memcpy(report->notes, options->note, sizeof(report->notes));
 	report->n_notes = options->notes;
 	if (options->baseline_from != NULL) {

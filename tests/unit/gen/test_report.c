@@ -113,7 +113,18 @@ static void test_the_form_of_registrations(void **state)
 	fill(SEARCH_RR, SEARCH_FOUND);
 	text = printed(report_print);
 	assert_says(text, "Registration Rate                       100 rps");
-	assert_says(text, "Re-registration Rate                    not measured");
+	assert_says(text, "Re-registration Rate                    not measured (--reregister)");
+	free(text);
+	/* Nobody is told to give an option that was given. */
+	report.reregister = true;
+	text = printed(report_print);
+	assert_says(text,
+		"Re-registration Rate                    not measured (the Registration Rate was "
+		"not found)");
+	free(text);
+	report.target = NULL;
+	text = printed(report_print);
+	assert_says(text, "at the reflector of this process");
 	free(text);
 	report.users = 1499;
 	text = printed(report_print);

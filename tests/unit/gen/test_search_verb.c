@@ -455,6 +455,21 @@ static void test_registrations(void **state)
 	forget(&said);
 }
 
+/* Where --max ended the search, that rate is repeated. */
+static void test_registrations_to_a_ceiling(void **state)
+{
+	struct said said = run("rr --udp --target 192.0.2.2:5060 --pause 0 --attempts 1000 "
+			       "--max 200 --reregister --wait 0 --json r.gen");
+
+	assert_int_equal(said.status, 1);
+	assert_true(json_number_value(at(said.json, "result", "rate")) == 200);
+	assert_true(json_number_value(at(said.json, "reregistration", "rate")) == 200);
+	assert_true(json_number_value(at(said.json, "setup", "total_sessions_attempted")) ==
+		    json_number_value(at(said.json, "result", "attempts")));
+	assert_non_null(at(said.json, "setup", "media_relay"));
+	forget(&said);
+}
+
 static void test_probe(void **state)
 {
 	struct said said =
@@ -594,6 +609,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_signal_ends_it, setup),
 		cmocka_unit_test_setup(test_baseline, setup),
 		cmocka_unit_test_setup(test_registrations, setup),
+		cmocka_unit_test_setup(test_registrations_to_a_ceiling, setup),
 		cmocka_unit_test_setup(test_probe, setup),
 		cmocka_unit_test_setup(test_a_probe_that_is_stopped, setup),
 		cmocka_unit_test_setup(test_what_the_baseline_says, setup),
