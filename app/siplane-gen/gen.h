@@ -66,6 +66,7 @@ struct gen_config {
 	const char *target; /* HOST[:PORT] that requests are sent to, an address */
 	const char *domain; /* of {domain}; NULL: the target */
 	const char *profiles;
+	bool udp;         /* --udp was said */
 	int cpu;          /* -1: the first that the process may use */
 	bool poll, sleep; /* --idle: with nothing to do it spins (devices), or sleeps (sockets) */
 	/* load */
@@ -114,6 +115,15 @@ struct gen_option {
  */
 int gen_options_parse(int argc, char **argv, const char *usage, const struct gen_option *more,
 	void *arg, struct gen_config *out);
+/*
+ * What is wrong with where messages shall go and come from, as far as that can be told before
+ * anything is opened: a sentence, which may stand in `text`; NULL: nothing.
+ */
+const char *gen_config_wrong(const struct gen_config *config, char *text, size_t size);
+/* Says what is wrong with a command line. Returns the exit status + 1. */
+int gen_usage_error(const char *what);
+/* ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT. 0 or -EINVAL. */
+int gen_target_parse(const char *text, struct net_endpoint *out);
 /* The part of --help that lists our options. */
 extern const char gen_options_help[];
 /* "2s", "250ms", "10us", "1m", a bare number is seconds. 0 or -EINVAL. */
@@ -238,6 +248,7 @@ struct gen_result {
 	bool generator_limit;
 	char limit_reason[128];
 	bool interrupted;
+	bool reflecting; /* of gen_reflect() */
 	/* times */
 	double rate;         /* as asked, attempts a second */
 	uint64_t sending_ns; /* from the first slot to where the one behind the last would have been
@@ -305,8 +316,8 @@ void gen_close(struct gen *g);
  */
 int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result *out);
 
-/* Whether there is nothing to complain of: no failure, no loss, no duplicate, the generator not the
- * limit. */
+/* Whether there is nothing to complain of, and the exit status 0: no failure, no loss, no
+ * duplicate, not interrupted, the generator not the limit; of a reflector the last alone. */
 bool gen_result_good(const struct gen_result *r);
 /* For gen_trial.progress: a line on standard error, for runs over 2 s; and its end. */
 int gen_progress_line(void *arg, const struct gen_progress *p);

@@ -35,18 +35,27 @@ static void signals_begin(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int write_histogram(const struct gen_config *config, const struct gen_result *r)
+/* The file of --histogram, before the run: nobody may measure for an hour and then have none. */
+static int open_histogram(const struct gen_config *config, FILE **out)
 {
-	FILE *f;
-
-	if (config->histogram == NULL)
+	*out = config->histogram != NULL ? fopen(config->histogram, "we") : NULL;
+	if (*out != NULL || config->histogram == NULL)
 		return 0;
-	f = fopen(config->histogram, "we");
-	if (f == NULL || histogram_points(&r->final, 0.001, f) != 0 || fclose(f) != 0) {
-		fprintf(stderr, "siplane-gen: %s: %s\n", config->histogram, strerror(errno));
-		return -EIO;
-	}
-	return 0;
+	fprintf(stderr, "siplane-gen: %s: %s\n", config->histogram, strerror(errno));
+	return -EIO;
+}
+
+static int write_histogram(const struct gen_config *config, const struct gen_result *r, FILE *f)
+{
+	int rc;
+
+	if (f == NULL)
+		return 0;
+	rc = histogram_points(&r->final, 0.001, f);
+	if (fclose(f) == 0 && rc == 0)
+		return 0;
+	fprintf(stderr, "siplane-gen: %s: %s\n", config->histogram, strerror(errno));
+	return -EIO;
 }
 
 static int output(const struct gen_config *config, const struct gen_result *r)
@@ -73,8 +82,11 @@ static int load(struct gen *g, const struct gen_config *config, struct gen_resul
 		.seconds = config->seconds,
 		.poisson = config->poisson,
 	};
+	FILE *points;
 	int rc;
 
+	if (open_histogram(config, &points) != 0)
+		return 1;
 	if (!config->quiet && isatty(STDERR_FILENO))
 		trial.progress = gen_progress_line;
 	rc = gen_trial(g, &trial, r);
@@ -82,12 +94,14 @@ static int load(struct gen *g, const struct gen_config *config, struct gen_resul
 		gen_progress_clear();
 	if (rc != 0 && rc != -EINTR) {
 		fprintf(stderr, "siplane-gen: %s\n", gen_error(g));
+		if (points != NULL)
+			fclose(points);
 		return 1;
 	}
 	rc = output(config, r);
-	if (write_histogram(config, r) != 0)
+	if (write_histogram(config, r, points) != 0)
 		rc = -EIO;
-	return rc == 0 && gen_result_good(r) && !r->interrupted ? 0 : 1;
+	return rc == 0 && gen_result_good(r) ? 0 : 1;
 }
 
 static int reflect(struct gen *g, const struct gen_config *config, struct gen_result *r)
@@ -103,7 +117,7 @@ static int reflect(struct gen *g, const struct gen_config *config, struct gen_re
 	gen_reflect(g, &trial, r);
 	if (trial.progress != NULL)
 		gen_progress_clear();
-	return output(config, r) == 0 && !r->generator_limit ? 0 : 1;
+	return output(config, r) == 0 && gen_result_good(r) ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -111,6 +125,7 @@ int main(int argc, char **argv)
 	static struct gen_config config;
 	struct gen_result *r;
 	char error[GEN_ERROR_MAX];
+	const char *wrong;
 	struct gen *g;
 	int status;
 
@@ -120,6 +135,9 @@ int main(int argc, char **argv)
 	status = gen_options_parse(argc, argv, usage, NULL, NULL, &config);
 	if (status != 0)
 		return fflush(stdout) != 0 ? 1 : status - 1;
+	wrong = gen_config_wrong(&config, error, sizeof(error));
+	if (wrong != NULL)
+		return gen_usage_error(wrong) - 1;
 	if (config.debug)
 		log_set_level(LOG_LEVEL_DEBUG);
 	r = calloc(1, sizeof(*r));

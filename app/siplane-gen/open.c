@@ -12,44 +12,6 @@
 
 #define TIMER_SLACK_NS 1000UL
 
-static int target_parse(const char *text, struct net_endpoint *out)
-{
-	struct str host = str_c(text), port = STR_NONE;
-	int64_t colon;
-	uint32_t n = SIP_DEFAULT_PORT;
-
-	*out = (struct net_endpoint){0};
-	if (host.len > 0 && host.s[0] == '[') {
-		int64_t close = str_find(host, ']');
-
-		if (close < 0)
-			return -EINVAL;
-		if ((uint32_t)close + 1 < host.len) {
-			if (host.s[close + 1] != ':')
-				return -EINVAL;
-			port = str_of(host.s + close + 2, host.len - (uint32_t)close - 2);
-			if (port.len == 0)
-				return -EINVAL;
-		}
-		host = str_of(host.s + 1, (uint32_t)close - 1);
-	} else {
-		colon = str_find(host, ':');
-		/* Two colons: an IPv6 address without a port. */
-		if (colon >= 0 &&
-			str_find(str_of(host.s + colon + 1, host.len - (uint32_t)colon - 1), ':') <
-				0) {
-			port = str_of(host.s + colon + 1, host.len - (uint32_t)colon - 1);
-			host.len = (uint32_t)colon;
-			if (port.len == 0)
-				return -EINVAL;
-		}
-	}
-	if (port.len != 0 && (str_to_u32(port, 65535, &n) != 0 || n == 0))
-		return -EINVAL;
-	out->port = (uint16_t)n;
-	return net_addr_parse(host, &out->addr);
-}
-
 static int compile(struct gen *g, char *error, size_t error_size)
 {
 	const struct scenario *s = g->scenario;
@@ -197,7 +159,7 @@ static int find_target(const struct gen_config *config, struct net_endpoint *tar
 	if (config->reflect)
 		return 0;
 	if (config->target != NULL) {
-		if (target_parse(config->target, target) != 0)
+		if (gen_target_parse(config->target, target) != 0)
 			return gen_fail(error, error_size, EINVAL,
 				"--target %s: ADDRESS[:PORT] is expected, not a name",
 				config->target);
@@ -208,7 +170,7 @@ static int find_target(const struct gen_config *config, struct net_endpoint *tar
 			"--target is needed: the address that requests are sent to");
 	snprintf(own, sizeof(own), "%s", config->reflector.address[0]);
 	own[strcspn(own, "/")] = '\0';
-	if (target_parse(own, target) != 0)
+	if (gen_target_parse(own, target) != 0)
 		return gen_fail(
 			error, error_size, EINVAL, "--reflect-address %s is no address", own);
 	target->port = config->reflector.port_first;

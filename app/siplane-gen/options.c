@@ -222,6 +222,44 @@ int gen_number_parse(const char *text, double *out)
 	return 0;
 }
 
+int gen_target_parse(const char *text, struct net_endpoint *out)
+{
+	struct str host = str_c(text), port = STR_NONE;
+	int64_t colon;
+	uint32_t n = SIP_DEFAULT_PORT;
+
+	*out = (struct net_endpoint){0};
+	if (host.len > 0 && host.s[0] == '[') {
+		int64_t close = str_find(host, ']');
+
+		if (close < 0)
+			return -EINVAL;
+		if ((uint32_t)close + 1 < host.len) {
+			if (host.s[close + 1] != ':')
+				return -EINVAL;
+			port = str_of(host.s + close + 2, host.len - (uint32_t)close - 2);
+			if (port.len == 0)
+				return -EINVAL;
+		}
+		host = str_of(host.s + 1, (uint32_t)close - 1);
+	} else {
+		colon = str_find(host, ':');
+		/* Two colons: an IPv6 address without a port. */
+		if (colon >= 0 &&
+			str_find(str_of(host.s + colon + 1, host.len - (uint32_t)colon - 1), ':') <
+				0) {
+			port = str_of(host.s + colon + 1, host.len - (uint32_t)colon - 1);
+			host.len = (uint32_t)colon;
+			if (port.len == 0)
+				return -EINVAL;
+		}
+	}
+	if (port.len != 0 && (str_to_u32(port, 65535, &n) != 0 || n == 0))
+		return -EINVAL;
+	out->port = (uint16_t)n;
+	return net_addr_parse(host, &out->addr);
+}
+
 static int wrong(const char *option, const char *value, const char *expected)
 {
 	fprintf(stderr, "siplane-gen: --%s '%s': %s is expected\nTry 'siplane-gen --help'.\n",
@@ -376,6 +414,7 @@ static int take(int id, const char *name, const char *value, struct gen_config *
 		return take_side(name, value, id, &c->caller);
 	switch (id) {
 	case OPTION_UDP:
+		c->udp = true;
 		return 0;
 	case OPTION_TARGET:
 		c->target = value;
@@ -453,6 +492,54 @@ static int take(int id, const char *name, const char *value, struct gen_config *
 	}
 }
 
+/* ---- where messages go and come from ---- */
+
+static const char *wrong_side(const struct gen_side *side, char *text, size_t size)
+{
+	for (unsigned i = 0; i < side->addresses; i++) {
+		struct net_addr addr;
+		struct str host =
+			str_of(side->address[i], (uint32_t)strcspn(side->address[i], "/"));
+
+		if (net_addr_parse(host, &addr) == 0)
+			continue;
+		snprintf(text, size, "'%s' is no address", side->address[i]);
+		return text;
+	}
+	return NULL;
+}
+
+const char *gen_config_wrong(const struct gen_config *c, char *text, size_t size)
+{
+	struct net_endpoint target;
+
+	if (c->udp && (c->caller.device != NULL || c->reflector.device != NULL))
+		return "--udp and --device: one or the other";
+	if (wrong_side(&c->caller, text, size) != NULL ||
+		wrong_side(&c->reflector, text, size) != NULL)
+		return text;
+	if (c->reflect)
+		return c->reflector.addresses != 0
+			       ? NULL
+			       : "--address is needed: the address that answers come from";
+	if (c->target == NULL && c->reflector.addresses == 0)
+		return "--target is needed: the address that requests are sent to";
+	if (c->target != NULL && gen_target_parse(c->target, &target) != 0) {
+		snprintf(text, size, "--target %s: ADDRESS[:PORT] is expected, not a name",
+			c->target);
+		return text;
+	}
+	if (c->caller.device != NULL && c->caller.addresses == 0)
+		return "--address is needed with a device";
+	return NULL;
+}
+
+int gen_usage_error(const char *what)
+{
+	fprintf(stderr, "siplane-gen: %s\nTry 'siplane-gen --help'.\n", what);
+	return 3;
+}
+
 /* ---- the command line ---- */
 
 static const char *default_profiles(void)
@@ -464,18 +551,15 @@ static const char *default_profiles(void)
 	return access(PROFILES_INSTALLED, R_OK) == 0 ? PROFILES_INSTALLED : PROFILES_SOURCE;
 }
 
-static int usage_error(const char *what)
-{
-	fprintf(stderr, "siplane-gen: %s\nTry 'siplane-gen --help'.\n", what);
-	return 3;
-}
-
 /* What options mean together. 0, or the exit status + 1. */
 static int complete(struct gen_config *c, int argc, char **argv)
 {
 	if (c->reflect) {
 		if (optind < argc)
-			return usage_error("--reflect takes no scenario");
+			return gen_usage_error("--reflect takes no scenario");
+		if (c->rate_said || c->attempts != 0 || c->histogram != NULL)
+			return gen_usage_error("--reflect answers: --rate, --attempts and "
+					       "--histogram are a run's");
 		/* Alone, it is what the plain options speak of. */
 		if (c->reflector.device == NULL)
 			c->reflector.device = c->caller.device;
@@ -497,13 +581,13 @@ static int complete(struct gen_config *c, int argc, char **argv)
 		}
 	} else {
 		if (optind >= argc)
-			return usage_error("a scenario file is expected (conf/gen/*.gen)");
+			return gen_usage_error("a scenario file is expected (conf/gen/*.gen)");
 		c->scenario = argv[optind++];
 		if (optind < argc)
-			return usage_error("one scenario file is expected, not several");
+			return gen_usage_error("one scenario file is expected, not several");
 		c->reflect_too = c->reflector.device != NULL || c->reflector.addresses > 0;
 		if (c->reflect_too && (c->caller.device == NULL) != (c->reflector.device == NULL))
-			return usage_error("--device and --reflect-device: both or none");
+			return gen_usage_error("--device and --reflect-device: both or none");
 	}
 	if (c->caller.port_first == 0)
 		c->caller.port_first = c->caller.port_last = 5070;

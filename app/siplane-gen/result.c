@@ -30,9 +30,11 @@ const char *gen_fail_text(enum gen_fail fail)
 
 bool gen_result_good(const struct gen_result *r)
 {
-	return r->attempts > 0 && r->failed == 0 && r->lost == 0 && r->missing == 0 &&
-	       r->acks_missing == 0 && r->duplicates == 0 && r->malformed == 0 && r->foreign == 0 &&
-	       r->stale == 0 && !r->generator_limit;
+	if (r->reflecting)
+		return !r->generator_limit;
+	return !r->interrupted && r->attempts > 0 && r->failed == 0 && r->lost == 0 &&
+	       r->missing == 0 && r->acks_missing == 0 && r->duplicates == 0 && r->malformed == 0 &&
+	       r->foreign == 0 && r->stale == 0 && !r->generator_limit;
 }
 
 static double per_second(uint64_t n, uint64_t ns)

@@ -242,6 +242,7 @@ static const char *contradiction(const struct search_options *o)
 
 int search_options_parse(int argc, char **argv, struct search_options *out)
 {
+	char text[GEN_ERROR_MAX];
 	const char *bad;
 	bool named;
 	int status;
@@ -276,6 +277,8 @@ int search_options_parse(int argc, char **argv, struct search_options *out)
 		return 3;
 	}
 	bad = contradiction(out);
+	if (bad == NULL)
+		bad = gen_config_wrong(&out->gen, text, sizeof(text));
 	if (bad != NULL) {
 		fprintf(stderr, "siplane-gen: %s\nTry 'siplane-gen search --help'.\n", bad);
 		return 3;

@@ -408,6 +408,7 @@ int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result 
 	uint64_t progress_at = begun + GEN_PROGRESS_NS;
 
 	memset(out, 0, sizeof(*out));
+	out->reflecting = true;
 	own_count(g, out, -1);
 	out->cpu_ns = cpu_ns();
 	while (!gen_interrupted && now < end) {

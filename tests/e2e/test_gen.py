@@ -185,9 +185,25 @@ def test_a_signal_ends_it_in_order(nets):
     begun = time.monotonic()
     out, err = p.communicate(timeout=15)
     r = json.loads(out)
-    assert p.returncode == 1 and r["interrupted"], err
+    assert p.returncode == 1 and r["interrupted"] and not r["good"], err
     assert r["attempts"] > 0 and r["failed_by"]["unfinished"] == r["failed"] == r["attempts"]
     assert time.monotonic() - begun < 5
+
+
+def test_a_reflector_is_good(nets):
+    """Its JSON says what its exit status says."""
+    p = nets.popen(0, GEN, "--reflect", "--json", "--address", ONE, "--seconds", "0.2")
+    out, err = p.communicate(timeout=20)
+    assert p.returncode == 0 and json.loads(out)["good"], err
+
+
+def test_points_that_cannot_be_written(nets):
+    """Said before the run, not behind it."""
+    begun = time.monotonic()
+    status, r, err = nets.gen("--address", ONE, "--reflect-address", TWO, "-r", "10", "-s", "30", "--histogram", nets.dir / "no/points",
+                              CONF / "options.gen")
+    assert status == 1 and r is None and "no/points: No such file" in err
+    assert time.monotonic() - begun < 10
 
 
 def test_latency_points(nets):
@@ -411,6 +427,14 @@ def gen(*args):
     (("--reflect", "a.gen"), "--reflect takes no scenario"),
     (("a.gen", "b.gen"), "one scenario file"),
     (("--device", "net_ring0", "--reflect-address", "10.0.0.1", "a.gen"), "both or none"),
+    ((CONF / "options.gen",), "--target is needed"),
+    (("--target", "example.com", CONF / "options.gen"), "--target example.com: ADDRESS[:PORT] is expected, not a name"),
+    (("--reflect",), "--address is needed"),
+    (("--target", "127.0.0.1:99999", "a.gen"), "--target 127.0.0.1:99999: ADDRESS[:PORT] is expected"),
+    (("--target", "127.0.0.1", "--address", "300.1.1.1", "a.gen"), "'300.1.1.1' is no address"),
+    (("--udp", "--device", "net_ring0", "--address", "10.0.0.1", "--target", "10.0.0.2", "a.gen"), "one or the other"),
+    (("--device", "net_ring0", "--target", "10.0.0.2", "a.gen"), "--address is needed with a device"),
+    (("--reflect", "--address", "127.0.0.1", "--rate", "5"), "--rate, --attempts and --histogram are a run's"),
 ])
 def test_wrong_usage(args, says):
     status, out, err = gen(*args)
@@ -419,13 +443,10 @@ def test_wrong_usage(args, says):
 
 @pytest.mark.parametrize("args, says", [
     (("--target", "127.0.0.1", "/nowhere/x.gen"), "/nowhere/x.gen: No such file"),
-    ((CONF / "options.gen",), "--target is needed"),
-    (("--target", "example.com", CONF / "options.gen"), "--target example.com: ADDRESS[:PORT] is expected, not a name"),
     (("--target", "127.0.0.1", "--set", "x=1", CONF / "options.gen"), "the scenario has no 'set x"),
     (("--target", "127.0.0.1", "--address", "192.0.2.77", CONF / "options.gen"), "udp 192.0.2.77:5070: Cannot assign"),
     (("--target", "127.0.0.1", "--address", "::1", CONF / "options.gen"), "not of one family"),
     (("--target", "10.0.0.1", "--device", "net_bogus0", "--address", "10.0.0.2", CONF / "options.gen"), "net_bogus0"),
-    (("--reflect",), "--address is needed"),
 ])
 def test_refused(args, says):
     status, out, err = gen(*args)
@@ -439,6 +460,37 @@ def test_help_and_reference():
     assert status == 0 and out.startswith("siplane-gen ")
     status, out, _ = gen("--reference")
     assert status == 0 and "{call_id}" in out
+
+
+def members(value, skip=()):
+    """Names of an object's members and of all objects in it; those of `skip` are data."""
+    found = set()
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        found.add(name)
+        if name == "messages":
+            found |= set().union(*(members(m, skip) for m in inner.values()))
+        elif name not in skip:
+            found |= members(inner, skip)
+    for inner in value if isinstance(value, list) else ():
+        found |= members(inner, skip)
+    return found
+
+
+def test_the_manual_knows_every_key():
+    """And the JSON has all that the manual names."""
+    manual = (ROOT / "docs/man/siplane-gen.1.scd").read_text().split("# JSON\n")[1].split("\n# ")[0]
+    of_run, of_search = (set(re.findall(r"\*([a-z0-9_]+)\*", part)) for part in manual.split("A search's object:"))
+    side = ("--address", "127.0.0.1", "--reflect-address", "127.0.0.1", "--reflect-port", "45060", "--port", "45070", "--json")
+    _, out, err = gen(*side, "-n", "5", "-r", "100", CONF / "options.gen")
+    assert out, err
+    assert members(json.loads(out), ("failed_by", "failed_status", "sent_by", "received_by", "requests_by")) == of_run
+    found = set()
+    for search in (("ndr", "--trial", "100ms", "--final", "100ms"), ("rr", "-n", "10", "--repeats", "1", "--reregister", "--wait", "0")):
+        _, out, err = gen("search", *search, *side, "--max", "100", "--start", "100", "--pause", "0", "--quiet", "--late", "5s",
+                          CONF / "register.gen")
+        assert out, err
+        found |= members(json.loads(out))
+    assert found == of_search - {"file"}  # of --baseline-from
 
 
 def test_a_scenario_error_says_where(tmp_path):
