@@ -12,6 +12,37 @@
 
 #define TIMER_SLACK_NS 1000UL
 
+static bool has_branch(const struct template *t)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (t->in[i].field == FIELD_BRANCH)
+			return true;
+	return false;
+}
+
+/* An answer is known by the branch that it brings back: without one, each would be a stranger's and
+ * each request lost. */
+static int check_branches(const struct gen *g, char *error, size_t error_size)
+{
+	const struct scenario *s = g->scenario;
+
+	for (unsigned c = 0; c < s->calls; c++)
+		for (unsigned i = 0; i + 1 < s->call[c].steps; i++) {
+			const struct step *step = &s->call[c].step[i];
+			const struct scenario_message *m = &s->message[step->message];
+
+			if (step[0].kind != STEP_SEND || step[1].kind != STEP_EXPECT ||
+				has_branch(&g->template[step->message]))
+				continue;
+			return gen_fail(error, error_size, EINVAL,
+				"%s:%u:%u: error: call '%s' expects an answer to message '%s', "
+				"which has no {branch} to know it by: its top Via wants "
+				";branch={branch}",
+				s->path, m->line, m->indent + 1, s->call[c].name, m->name);
+		}
+	return 0;
+}
+
 static int compile(struct gen *g, char *error, size_t error_size)
 {
 	const struct scenario *s = g->scenario;
@@ -37,6 +68,8 @@ static int compile(struct gen *g, char *error, size_t error_size)
 				"%s: message '%s' may be %u bytes long: the device takes %u",
 				s->path, s->message[i].name, g->template[i].most, g->caller->room);
 	}
+	if (check_branches(g, error, error_size) != 0)
+		return -EINVAL;
 	if (!digest)
 		return 0;
 	if (user == NULL || password == NULL)

@@ -500,6 +500,17 @@ def test_a_scenario_error_says_where(tmp_path):
     assert status == 1 and f"{scenario}:2:14: error: 'usr' is no field" in err, err
 
 
+def test_an_answer_that_could_not_be_known_is_not_expected(tmp_path):
+    scenario = tmp_path / "bad.gen"
+    message = "message m {\n\tOPTIONS sip:a SIP/2.0\n\tVia: SIP/2.0/UDP {local_ip};branch=z9hG4bK1\n}\n"
+    scenario.write_text(message + "call c {\n\tsend m;\n\texpect 200;\n}\n")
+    status, _, err = gen("--target", "127.0.0.1", "-n", "1", "--drain", "0", scenario)
+    assert status == 1 and f"{scenario}:2:2: error: call 'c' expects an answer to message 'm', which has no {{branch}}" in err, err
+    scenario.write_text(message + "call c {\n\tsend m;\n}\n")
+    status, _, err = gen("--target", "127.0.0.1", "-n", "1", "--drain", "0", scenario)
+    assert "branch" not in err, err
+
+
 def test_output_that_cannot_be_written():
     with open("/dev/full", "w") as full:
         r = subprocess.run([GEN, "--address", "127.0.0.1", "--reflect-address", "127.0.0.1", "--reflect-port", "45060", "--port", "45070",
