@@ -92,14 +92,14 @@ def pick(lot, texts):
     return texts[int(len(texts) * lot.random() ** 2)]
 
 
-def make(seed, texts, first):
-    """The record of a seed: one message, a burst of mixed ones, or frames with odd headers. Seeds below `first` + as many as there are
-    messages send each message as it is."""
+def make(seed, texts):
+    """The record of a seed: one message, a burst of mixed ones, or frames with odd headers. The first seeds, as many as there are
+    messages, send each as it is."""
     lot = random.Random(seed)
     queue = 0 if lot.randrange(8) else 1
-    if seed - first < len(texts):
+    if seed < len(texts):
         port, source, destination = sender(lot)
-        return Record(f"{seed}", [(port, queue, datagram.build(port, source, destination, texts[seed - first]))])
+        return Record(f"{seed}", [(port, queue, datagram.build(port, source, destination, texts[seed]))])
     kind = lot.randrange(8)
     if kind < 4:
         port, source, destination = sender(lot)
@@ -301,8 +301,8 @@ class Comparison:
             self.note(kind, record, answers, record.name)
         return kind is None
 
-    def batch(self, programs, seeds, first):
-        records = [make(seed, self.texts, first) for seed in seeds]
+    def batch(self, programs, seeds):
+        records = [make(seed, self.texts) for seed in seeds]
         before = self.both(programs, [[r.frames for r in records]] * 2)
         due = []
         for record, answers in zip(records, zip(*before)):
@@ -321,7 +321,7 @@ class Comparison:
                 following += follow(record, answers, depth)
         return following
 
-    def run(self, seeds, first=0, until=lambda: False):
+    def run(self, seeds, until=lambda: False):
         """Runs records of these seeds, a range; ends early where until() says so, or where a program ended, which is a difference."""
         with Program(self.commands[0]) as a, Program(self.commands[1]) as b:
             for at in range(seeds.start, seeds.stop, BATCH):
@@ -329,18 +329,18 @@ class Comparison:
                     return
                 part = range(at, min(at + BATCH, seeds.stop))
                 try:
-                    self.batch((a, b), part, first)
+                    self.batch((a, b), part)
                 except Ended as e:
-                    self.find_end(part, first, e)
+                    self.find_end(part, e)
                     return
 
-    def find_end(self, seeds, first, reason):
+    def find_end(self, seeds, reason):
         """Which seed it is at which a program ends: each in a batch of its own, from the first of these on."""
         with Program(self.commands[0]) as a, Program(self.commands[1]) as b:
             for seed in seeds:
-                record = make(seed, self.texts, first)
+                record = make(seed, self.texts)
                 try:
-                    self.batch((a, b), [seed], first)
+                    self.batch((a, b), [seed])
                 except Ended as e:
                     self.note(f"a program ended: {e}", record, (Answer([], {}),) * 2, record.name)
                     return

@@ -94,7 +94,7 @@ def test_a_program_that_ends_is_a_difference(shared, tmp_path):
 def test_each_listener_and_both_families_are_sent_to_within_one_burst():
     met = set()
     for seed in range(len(OWN), len(OWN) + 40):
-        record = compare.make(seed, OWN, 0)
+        record = compare.make(seed, OWN)
         ends = {s.ends[1] for port, _, data in record.frames for s in datagram.datagrams([(port, data)]) if s.ends}
         if record.name.endswith("burst"):
             met.add(len(ends & {at[1:] for at in datagram.LISTENERS}))
@@ -102,7 +102,7 @@ def test_each_listener_and_both_families_are_sent_to_within_one_burst():
 
 
 def test_the_same_seed_makes_the_same_record():
-    assert [compare.make(n, OWN, 0) for n in range(600)] == [compare.make(n, OWN, 0) for n in range(600)]
+    assert [compare.make(n, OWN) for n in range(600)] == [compare.make(n, OWN) for n in range(600)]
 
 
 @pytest.mark.parametrize("source, destination", [(("10.10.0.2", 5080), ("10.10.0.1", 5060)), (("fd00:10::2", 5080), ("fd00:10::1", 5060))])
