@@ -2,11 +2,12 @@
 """The command line of tools/bench."""
 import argparse
 import difflib
+import subprocess
 import sys
 
 from . import cases, context, row
 
-USAGE_STATUS = 2
+STDERR = 2
 
 
 def arguments(argv):
@@ -35,6 +36,16 @@ def arguments(argv):
     if args.source and args.name:
         p.error("--from measures nothing: no NAME beside it")
     return args
+
+
+def install(args):
+    """What measuring or drawing wants; the rows of a file alone want nothing."""
+    purposes = ["bench"] if args.source else ["build", "run", "bench"]
+    if args.source and not args.plot and not args.report:
+        return
+    # Its words are progress: on stdout are rows.
+    if subprocess.run([context.ROOT / "tools/install-packages", *purposes], stdout=STDERR, check=False).returncode != 0:
+        raise context.Failed("packages are missing")
 
 
 class Output:
@@ -99,6 +110,7 @@ def main(argv=None):
         return 0
     failed = False
     try:
+        install(args)
         output = Output(args)
         if args.source:
             rows = from_file(args, output)

@@ -2,7 +2,9 @@
 """The command line of tools/bench: what is refused, how cases end, what goes where."""
 import io
 import json
+import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -30,6 +32,7 @@ def registry(monkeypatch):
     known = {}
     monkeypatch.setattr(cases, "ORDER", ())
     monkeypatch.setattr(cases, "load", known.__getitem__)
+    monkeypatch.setattr(runner, "install", lambda args: None)
 
     def add(name, case):
         known[name] = case
@@ -47,6 +50,30 @@ def test_every_case_of_the_registry_has_a_summary_and_can_run():
 def test_names_that_are_none_are_refused():
     with pytest.raises(KeyError):
         cases.load("nothing")
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """What dpkg and apt are asked, where nothing is installed and nothing can be."""
+    log = tmp_path / "asked"
+    for name in ("dpkg-query", "apt-get"):
+        stub = tmp_path / name
+        stub.write_text(f"#!/bin/sh\necho {name} >>{log}\nexit 1\n")
+        stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return lambda: log.read_text() if log.exists() else ""
+
+
+@pytest.mark.parametrize("argv, status", [(["dispach"], 2), (["--list"], 0), (["--help"], 0), (["--from", "/dev/null"], 0)])
+def test_nothing_is_installed_where_nothing_is_measured(asked, argv, status):
+    r = subprocess.run([context.ROOT / "tools/bench", *argv], capture_output=True, text=True, timeout=60)
+    assert r.returncode == status and asked() == "", r.stderr
+
+
+def test_what_cannot_be_installed_is_said(asked):
+    r = subprocess.run([context.ROOT / "tools/bench", "--json", "parse"], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 1 and r.stdout == "" and "tools/bench: packages are missing" in r.stderr
+    assert "dpkg-query" in asked()
 
 
 @pytest.mark.parametrize("argv, words", [
