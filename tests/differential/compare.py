@@ -334,6 +334,30 @@ class Comparison:
                     self.find_end(part, e)
                     return
 
+    def again(self, programs, record):
+        """The answers to one record, and in what they differ, which is not noted."""
+        answers = [r[0] for r in self.both(programs, [[record.frames]] * 2)]
+        return answers, kind_of([masked(a) for a in answers], [a.counters for a in answers])
+
+    def shrink(self, kind):
+        """Looks for less that shows the example of a kind: its record alone, then with one frame after another left out. The example
+        becomes what was found. A word on whether it shows alone; a program that ends is said by Ended."""
+        found = self.example[kind]
+        if any(name in found.record.name for name in ("response", "in-dialog")):
+            return "a follow-up of what that seed sent first"
+        with Program(self.commands[0]) as a, Program(self.commands[1]) as b:
+            answers, differs = self.again((a, b), found.record)
+            if differs is None:
+                return "only after what went before"
+            found = found._replace(answers=answers)
+            for frame in found.record.frames if len(found.record.frames) > 1 else ():
+                less = found.record._replace(frames=[f for f in found.record.frames if f is not frame])
+                answers, differs = self.again((a, b), less)
+                if differs is not None:
+                    found = found._replace(record=less, answers=answers)
+        self.example[kind] = found
+        return "also alone"
+
     def find_end(self, seeds, reason):
         """Which seed it is at which a program ends: each in a batch of its own, from the first of these on."""
         with Program(self.commands[0]) as a, Program(self.commands[1]) as b:

@@ -8,28 +8,39 @@ import datagram
 LONGEST = 65000
 
 SPECIALS = [t.encode("latin-1") for t in (
-    "\r\n ", "\r\n\t", "\r\n", "\n", "\r", ",", ";", ":", '"', "<", ">", "\\", "%", "%41", "%00", "=", "@", "[", "]", "?", " ", "\t", "  ",
-    "/", "(", ")", "(c)", "\x80", "\xc3\xa9", "\xff", "\x7f", "*", "&", "+", "-", "~", "'", "{", "}", "|", "^", "`", "#", ",,", ";;", "<>",
+    "\r\n ", "\r\n\t", "\r\n", "\n", "\r", ",", ";", ":", '"', "<", ">", "\\", "%", "%41", "%00", "=", "@", "[", "]", "?", " ",
+    "\t", "  ",
+    "/", "(", ")", "(c)", "\x80", "\xc3\xa9", "\xff", "\x7f", "*", "&", "+", "-", "~", "'", "{", "}", "|", "^", "`", "#", ",,",
+    ";;", "<>",
     '""', "::", "[::1]", "//", "\x01", "\0")]
 PARAMETERS = [t.encode() for t in (
     ";lr", ";lr=on", ";received=10.10.0.77", ";received=::1", ";rport", ";rport=99", ";rport=99999", ";maddr=10.20.0.12",
-    ";maddr=224.0.0.1", ";branch=z9hG4bK", ";branch=z9hG4bKxyz", ";branch=1", ";branch", ";tag=x", ";tag", ';tag="q"', ";ttl=1", ";ttl=300",
-    ";transport=udp", ";transport=tcp", ";transport=UDP", ";transport=", ";user=phone", ";method=BYE", ';x="a,b;c>"', ';x="a\\"b"', ";x=y",
-    ";sp=abcdefghijklm", ";r2=on", ";ftag=abc", ";q=0.7", ";Branch=z9hG4bKu", ";BRANCH=Z9HG4BKu", ";comp=sigcomp", "?Route=%3Csip:a%3E")]
+    ";maddr=224.0.0.1", ";branch=z9hG4bK", ";branch=z9hG4bKxyz", ";branch=1", ";branch", ";tag=x", ";tag", ';tag="q"', ";ttl=1",
+    ";ttl=300",
+    ";transport=udp", ";transport=tcp", ";transport=UDP", ";transport=", ";user=phone", ";method=BYE",
+    ';x="a,b;c>"', ';x="a\\"b"', ";x=y",
+    ";sp=abcdefghijklm", ";r2=on", ";ftag=abc", ";q=0.7", ";Branch=z9hG4bKu", ";BRANCH=Z9HG4BKu", ";comp=sigcomp",
+    "?Route=%3Csip:a%3E")]
 HEADERS = [t.encode() + b"\r\n" for t in (
     "Route: <sip:10.20.0.12;lr>", "Route: <sip:10.10.0.1;lr>, <sip:10.20.0.12;lr>",
     "Route: <sip:10.20.0.1:5060;lr>,<sip:10.10.0.1;lr>,<sip:10.20.0.12:5070;lr>", "Route: sip:10.20.0.12",
-    "Route: <sip:strict@10.20.0.12>", "Route: ,", "Route: <sip:[fd00:20::12];lr>", 'Route: "A, B" <sip:10.20.0.12;lr>;x=y , <sip:10.20.0.11;lr>',
+    "Route: <sip:strict@10.20.0.12>", "Route: ,", "Route: <sip:[fd00:20::12];lr>",
+    'Route: "A, B" <sip:10.20.0.12;lr>;x=y , <sip:10.20.0.11;lr>',
     "Record-Route: <sip:10.9.9.9;lr>",
     "Record-Route: <sip:a.b;lr>,<sip:c.d;lr>", "Max-Forwards: 0", "Max-Forwards: 1", "Max-Forwards: 70", "Max-Forwards: 255",
-    "Max-Forwards: 256", "Max-Forwards:  007 ", "Max-Forwards: x", "Content-Length: 0", "l: 5", "Content-Length: 99999", "Content-Length : 4",
+    "Max-Forwards: 256", "Max-Forwards:  007 ", "Max-Forwards: x", "Content-Length: 0", "l: 5", "Content-Length: 99999",
+    "Content-Length : 4",
     "v: SIP/2.0/UDP 10.10.0.9:5099;branch=z9hG4bKold;received=10.10.0.3;rport=5091",
-    "Via: SIP/2.0/UDP a.example.com,SIP/2.0/TCP b;branch=z9hG4bKb", "Via: SIP / 2.0 / UDP  10.10.0.9 : 5099 ; branch = z9hG4bKws ; rport",
+    "Via: SIP/2.0/UDP a.example.com,SIP/2.0/TCP b;branch=z9hG4bKb",
+    "Via: SIP / 2.0 / UDP  10.10.0.9 : 5099 ; branch = z9hG4bKws ; rport",
     "Via: SIP/2.0/UDP [fd00:10::9]:5099;branch=z9hG4bK6", "Via: SIP/2.0/TLS-SCTP host;branch=z9hG4bKt;maddr=10.10.0.55", "Via: ",
-    "Via: SIP/2.0/UDP 10.10.0.2:0;branch=z9hG4bKp", "Proxy-Require: foo, bar", "Proxy-Require: ", "Require: 100rel", "f: <sip:z@z>;tag=1",
+    "Via: SIP/2.0/UDP 10.10.0.2:0;branch=z9hG4bKp", "Proxy-Require: foo, bar", "Proxy-Require: ", "Require: 100rel",
+    "f: <sip:z@z>;tag=1",
     "t: <sip:z@z>;tag=2", 'To: "X" <sip:z@z>', "To: sip:z@z;tag=abc", "i: other@id", "CSeq: 2 BYE", "CSeq: 4294967296 INVITE",
-    "CSeq: 00001   INVITE ", "Subject: hello", "s: ", "X-Long: " + "a" * 110, "Contact: *", "m: <sip:u@h>;expires=3, sip:q@h", "X:", ":",
-    "nocolon", " leading fold", "X-P: \r\n folded\r\n\tmore", "P-Asserted-Identity: <sip:pai@h>, <tel:+1>", "User-Agent: me", "Expires: 10",
+    "CSeq: 00001   INVITE ", "Subject: hello", "s: ", "X-Long: " + "a" * 110, "Contact: *", "m: <sip:u@h>;expires=3, sip:q@h",
+    "X:", ":",
+    "nocolon", " leading fold", "X-P: \r\n folded\r\n\tmore", "P-Asserted-Identity: <sip:pai@h>, <tel:+1>", "User-Agent: me",
+    "Expires: 10",
     "c: text/plain", "Timestamp: 1.5", 'Authorization: Digest username="bob@x", realm="r", nonce="n", uri="sip:x", response="0123"',
     "Refer-To: <sip:r@h?Replaces=1>", "Date: x", "X-Utf8: \u00e9\t\u20ac")]
 COMPACT = [(a.encode(), b.encode()) for a, b in (
@@ -39,12 +50,15 @@ NUMBERS = [t.encode() for t in (
     "0", "1", "00", "255", "256", "65535", "65536", "4294967295", "4294967296", "18446744073709551616", "-1", "", "007",
     "99999999999999999999999999", "5060", "70")]
 URIS = [t.encode() for t in (
-    "sip:10.20.0.12", "sip:alice@10.10.0.1", "sip:10.10.0.1", "sip:alice@example.com", "sip:al%69ce@10.20.0.12:5070", "sips:a@10.20.0.12",
+    "sip:10.20.0.12", "sip:alice@10.10.0.1", "sip:10.10.0.1", "sip:alice@example.com", "sip:al%69ce@10.20.0.12:5070",
+    "sips:a@10.20.0.12",
     "tel:+123", "sip:a@[fd00:20::12]", "sip:a@[fd00:20::12]:5070;transport=udp", "sip:a@10.20.0.12;maddr=10.20.0.13",
     "sip:a@10.20.0.12;maddr=10.10.0.1", "sip:a:pw@10.20.0.12;transport=tcp", "sip:a@10.20.0.12?h=v", "sip:a;b=c@10.20.0.12",
-    "sip:@10.20.0.12", "sip:10.20.0.12:", "sip:10.20.0.12:99999", "sip:a@256.1.1.1", "sip:a@1.2.3", "SIP:A@10.20.0.12", "sip:a@host.invalid",
+    "sip:@10.20.0.12", "sip:10.20.0.12:", "sip:10.20.0.12:99999", "sip:a@256.1.1.1", "sip:a@1.2.3", "SIP:A@10.20.0.12",
+    "sip:a@host.invalid",
     "mailto:a@b", "sip:", "sip:a@10.20.0.12;lr", "sip:a@10.20.0.012", "sip:a@[::ffff:10.20.0.12]", "sip:a@127.0.0.1", "sip:a@0.0.0.0",
-    "sip:a@255.255.255.255", "sip:10.10.0.1:5060;lr", "sip:10.20.0.1:5070", "sip:10.20.0.1;transport=udp;lr;sp=abcdefghijklm", "http://x",
+    "sip:a@255.255.255.255", "sip:10.10.0.1:5060;lr", "sip:10.20.0.1:5070", "sip:10.20.0.1;transport=udp;lr;sp=abcdefghijklm",
+    "http://x",
     "sip:a@[fd00:20::12", "sip:a@10.20.0.12:5060;user=phone;method=INVITE;ttl=5", "sip:a@198.51.100.7", "sip:a@192.0.2.5",
     "sip:a@10.20.0.150", "sip:a@8.8.8.8")]
 METHODS = (b"ACK CANCEL BYE INVITE OPTIONS REGISTER SUBSCRIBE FOO invite INVITEX A UPDATE PRACK INFO MESSAGE REFER NOTIFY "

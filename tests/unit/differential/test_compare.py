@@ -69,6 +69,17 @@ def test_a_datagram_less_and_its_counters_are_found(shared):
     assert any("1 datagrams out, 0 now, counters: " in kind and "forwarded-" in kind and "script_silent+" in kind for kind in c.kinds)
 
 
+def test_of_a_burst_that_message_is_left_that_shows_it(shared):
+    quick = (FOLDER / "scripts/quick.cfg").read_text()
+    (shared / "publish.cfg").write_text(quick.replace("request_route {", 'request_route {\n\tif (is_method("PUBLISH")) exit;'))
+    c = compare.Comparison((command(shared, FOLDER / "scripts/quick.cfg"), command(shared, shared / "publish.cfg")), ("before", "now"), OWN)
+    listener, ends = 0, (("10.10.0.2", 5080), ("10.10.0.1", 5060))
+    burst = [(listener, 0, datagram.build(listener, *ends, messages.request(m))) for m in ("INFO", "PUBLISH", "NOTIFY", "INFO", "INFO")]
+    c.note("kind", compare.Record("1 burst", burst), (compare.Answer([], {}),) * 2, "1 burst")
+    assert c.shrink("kind") == "also alone"
+    assert c.example["kind"].record.frames == [burst[1]]
+
+
 def test_another_way_is_found(shared):
     c = changed(shared, lambda t: t.replace('if (!ds_select_dst("1", "0"))', '$du = "sip:10.20.0.13";\n\tif (false)'))
     assert "headers of a frame" in c.kinds
