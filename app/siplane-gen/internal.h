@@ -60,7 +60,7 @@ struct scenario_call {
 struct scenario_variable {
 	char name[GEN_NAME_MAX + 1];
 	char *value;
-	unsigned line;
+	unsigned line, column; /* of the value; line 0: --set gave it */
 };
 
 struct scenario {

@@ -43,6 +43,23 @@ static int check_branches(const struct gen *g, char *error, size_t error_size)
 	return 0;
 }
 
+/* auth_user or auth_password as a message, whose errors are said at its place. */
+static struct scenario_message credential(
+	const struct scenario *s, const char *name, const char *text, const char *option)
+{
+	struct scenario_message m = {
+		.text = (char *)(uintptr_t)text, .len = (uint32_t)strlen(text)};
+
+	snprintf(m.name, sizeof(m.name), "%s", option);
+	for (unsigned i = 0; i < s->variables; i++)
+		if (s->variable[i].value == text && s->variable[i].line != 0) {
+			m.line = s->variable[i].line;
+			m.indent = s->variable[i].column - 1;
+			snprintf(m.name, sizeof(m.name), "%s", name);
+		}
+	return m;
+}
+
 static int compile(struct gen *g, char *error, size_t error_size)
 {
 	const struct scenario *s = g->scenario;
@@ -51,9 +68,12 @@ static int compile(struct gen *g, char *error, size_t error_size)
 				       ? g->config.password
 				       : scenario_variable(s, STR("auth_password"));
 	struct {
-		const char *text;
+		const char *name, *text, *option;
 		struct template *t;
-	} inner[2] = {{user, &g->digest_user}, {password, &g->digest_password}};
+	} inner[2] = {{"auth_user", user, "--set auth_user", &g->digest_user},
+		{"auth_password", password,
+			g->config.password != NULL ? "--password" : "--set auth_password",
+			&g->digest_password}};
 	bool digest = false;
 
 	for (unsigned i = 0; i < s->messages; i++) {
@@ -79,10 +99,8 @@ static int compile(struct gen *g, char *error, size_t error_size)
 			"\"...\";' (or --password)",
 			s->path);
 	for (unsigned i = 0; i < 2; i++) {
-		struct scenario_message m = {.name = "credentials",
-			.text = (char *)(uintptr_t)inner[i].text,
-			.len = (uint32_t)strlen(inner[i].text),
-			.line = 1};
+		struct scenario_message m =
+			credential(s, inner[i].name, inner[i].text, inner[i].option);
 		int rc = template_compile(s, &m, &g->bind, inner[i].t, error, error_size);
 
 		if (rc != 0)

@@ -57,7 +57,7 @@ static void set(struct parser *p)
 	struct scenario *s = p->s;
 	struct scenario_variable *v = &s->variable[s->variables];
 	struct str text;
-	uint32_t at = p->token_at;
+	uint32_t at = p->token_at, begin;
 
 	if (s->variables == GEN_VARIABLES_MAX) {
 		parse_error(p, at, "there are more than %d variables", GEN_VARIABLES_MAX);
@@ -69,7 +69,6 @@ static void set(struct parser *p)
 		parse_error(p, at, "'%s' is set already", v->name);
 		return;
 	}
-	v->line = parse_line_of(p, at, &(uint32_t){0});
 	parse_need(p, "=");
 	if (p->token.kind != TOKEN_WORD && p->token.kind != TOKEN_TEXT) {
 		parse_expected(p, "a value");
@@ -80,9 +79,14 @@ static void set(struct parser *p)
 		parse_error(p, p->token_at, "a value has at most %d characters", VALUE_MAX);
 		return;
 	}
+	at = (uint32_t)(text.s - p->in.s);
+	v->line = parse_line_of(p, at, &begin);
+	v->column = at - begin + 1;
 	for (unsigned i = 0; i < p->sets; i++)
-		if (strcmp(p->set[i].name, v->name) == 0)
+		if (strcmp(p->set[i].name, v->name) == 0) {
 			text = str_c(p->set[i].value);
+			v->line = 0;
+		}
 	v->value = strndup(text.len != 0 ? text.s : "", text.len);
 	if (v->value == NULL) {
 		parse_error(p, p->token_at, "not enough memory");

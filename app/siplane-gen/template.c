@@ -76,22 +76,30 @@ static int compile_error(struct compiler *c, uint32_t at, const char *fmt, ...)
 
 static int compile_error(struct compiler *c, uint32_t at, const char *fmt, ...)
 {
-	unsigned line = c->m->line, column = 1 + c->m->indent;
+	struct str text = str_of(c->m->text, c->m->len);
+	unsigned line = c->m->line;
+	uint32_t begin = 0, end;
 	char what[256];
 	va_list ap;
 
-	for (uint32_t i = 0; i < at && i < c->m->len; i++) {
-		column++;
-		if (c->m->text[i] == '\n') {
+	for (uint32_t i = 0; i < at && i < text.len; i++)
+		if (text.s[i] == '\n') {
 			line++;
-			column = 1 + c->m->indent;
+			begin = i + 1;
 		}
-	}
+	for (end = begin; end < text.len && end - begin < 160 && text.s[end] != '\r'; end++)
+		;
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	return gen_fail(c->error, c->error_size, EINVAL, "%s:%u:%u: error: %s", c->s->path, line,
-		column, what);
+	/* A value of the command line stands in no file. */
+	if (c->m->line == 0)
+		return gen_fail(c->error, c->error_size, EINVAL, "%s '%.*s': %s", c->m->name,
+			STR_FMT(text), what);
+	return gen_fail(c->error, c->error_size, EINVAL,
+		"%s:%u:%u: error: %s\n%5u | %.*s\n      | %*s^", c->s->path, line,
+		at - begin + 1 + c->m->indent, what, line, (int)(end - begin), text.s + begin,
+		(int)(at - begin > 160 ? 160 : at - begin), "");
 }
 
 static int add_literal(struct compiler *c, const char *text, uint32_t len)

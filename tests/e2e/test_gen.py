@@ -498,6 +498,21 @@ def test_a_scenario_error_says_where(tmp_path):
     scenario.write_text("message m {\n\tOPTIONS sip:{usr} SIP/2.0\n}\ncall c {\n\tsend m;\n}\n")
     status, _, err = gen("--target", "127.0.0.1", scenario)
     assert status == 1 and f"{scenario}:2:14: error: 'usr' is no field" in err, err
+    assert err.endswith("\n    2 | OPTIONS sip:{usr} SIP/2.0\n      |             ^\n"), err
+
+
+@pytest.mark.parametrize("options, line, says", [
+    ((), 'set auth_user = "a{usr}";', ":3:19: error: 'usr' is no field"),
+    ((), 'set auth_user = a; set auth_password = "b{";', ":3:42: error: '{' begins"),
+    (("--set", "auth_user=x{usr}"), 'set auth_user = "a";', "--set auth_user 'x{usr}': 'usr' is no field"),
+    (("--password", "x{"), 'set auth_user = "a";', "--password 'x{': '{' begins")])
+def test_credentials_that_are_wrong_say_where(tmp_path, options, line, says):
+    scenario = tmp_path / "bad.gen"
+    password = "" if "auth_password" in line else 'set auth_password = "b";'
+    scenario.write_text(f"# a comment\n\n{line}\n{password}\nmessage m {{\n\tOPTIONS sip:a SIP/2.0\n\tVia: SIP/2.0/UDP a;branch={{branch}}\n"
+                        "\t{authorization}\n}\ncall c {\n\tsend m;\n}\n")
+    status, _, err = gen("--target", "127.0.0.1", *options, scenario)
+    assert status == 1 and says in err and ("--" in says or f"{scenario}{says}" in err), err
 
 
 def test_an_answer_that_could_not_be_known_is_not_expected(tmp_path):
