@@ -62,11 +62,17 @@ static inline bool via_token(struct source in, const struct via_param *param, st
 static __attribute__((noinline)) bool via_other(struct source in, uint32_t begin, uint32_t end)
 {
 	uint32_t name_end = sip_skip(in.buf, begin, end, SIP_TEXT_TOKEN);
-	uint64_t name = word_of(in.buf + begin, name_end - begin);
+	uint64_t name;
 
-	return param_is_whole(in, begin, name_end, end) && name != WORD("branch") &&
-	       name != WORD("rport") && name != WORD("received") && name != WORD("maddr") &&
-	       name != WORD("ttl") && name != WORD(SIP_VIA_TOKEN_PARAM);
+	if (!param_is_whole(in, begin, name_end, end))
+		return false;
+	/* No such name has one letter only: the shortest parameters, of which a message has room
+	 * for most, are the cheapest. */
+	if (name_end - begin == 1)
+		return true;
+	name = word_of(in.buf + begin, name_end - begin);
+	return name != WORD("branch") && name != WORD("rport") && name != WORD("received") &&
+	       name != WORD("maddr") && name != WORD("ttl") && name != WORD(SIP_VIA_TOKEN_PARAM);
 }
 
 static inline bool via_param(struct source in, const struct via_param *param, struct sip_via *out)
