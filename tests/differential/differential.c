@@ -64,8 +64,8 @@ static void write_names(FILE *out)
 {
 	put_u16(out, COUNTER_COUNT);
 	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
-		const char *name = counter_name(i);
-		uint8_t len = name != NULL ? (uint8_t)strlen(name) : 0;
+		const char *name = counter_name(i) != NULL ? counter_name(i) : "";
+		uint8_t len = (uint8_t)strlen(name);
 
 		put(out, &len, sizeof(len));
 		put(out, name, len);
