@@ -408,8 +408,9 @@ int gen_reflect(struct gen *g, const struct gen_trial *trial, struct gen_result 
 	uint64_t progress_at = begun + GEN_PROGRESS_NS;
 
 	memset(out, 0, sizeof(*out));
+	/* Losses count from when sockets and devices were opened: who was told that we are here may
+	 * have sent before we come to this. */
 	out->reflecting = true;
-	own_count(g, out, -1);
 	out->cpu_ns = cpu_ns();
 	while (!gen_interrupted && now < end) {
 		unsigned n = receive_all(g, &now);

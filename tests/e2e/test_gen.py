@@ -509,8 +509,9 @@ def test_a_scenario_error_says_where(tmp_path):
 def test_credentials_that_are_wrong_say_where(tmp_path, options, line, says):
     scenario = tmp_path / "bad.gen"
     password = "" if "auth_password" in line else 'set auth_password = "b";'
-    scenario.write_text(f"# a comment\n\n{line}\n{password}\nmessage m {{\n\tOPTIONS sip:a SIP/2.0\n\tVia: SIP/2.0/UDP a;branch={{branch}}\n"
-                        "\t{authorization}\n}\ncall c {\n\tsend m;\n}\n")
+    scenario.write_text(f"# a comment\n\n{line}\n{password}\n"
+                        "message m {\n\tOPTIONS sip:a SIP/2.0\n\tVia: SIP/2.0/UDP a;branch={branch}\n\t{authorization}\n}\n"
+                        "call c {\n\tsend m;\n}\n")
     status, _, err = gen("--target", "127.0.0.1", *options, scenario)
     assert status == 1 and says in err and ("--" in says or f"{scenario}{says}" in err), err
 
