@@ -219,7 +219,7 @@ bool calls_full(const struct calls *c)
 	return c->open == c->count;
 }
 
-void calls_end(struct calls *c)
+void calls_end(struct calls *c, bool cut_short)
 {
 	c->result->uncleared += c->errands.count;
 	for (uint32_t i = 0; i < c->fresh; i++) {
@@ -227,7 +227,7 @@ void calls_end(struct calls *c)
 
 		if (call->state != CALL_ASKING && call->state != CALL_WAITING)
 			continue;
-		if (call->state == CALL_ASKING && !call->answered)
+		if (call->state == CALL_ASKING && !call->answered && !cut_short)
 			c->result->lost++;
 		call_fail(c, call, GEN_FAIL_UNFINISHED);
 	}

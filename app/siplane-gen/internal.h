@@ -564,8 +564,8 @@ uint64_t calls_next(const struct calls *c);
 /* Calls that are open, and requests of theirs that are not answered yet. */
 uint64_t calls_open(const struct calls *c);
 bool calls_full(const struct calls *c);
-/* Fails what is open. */
-void calls_end(struct calls *c);
+/* Fails what is open; what has no answer is lost, unless its time was cut short. */
+void calls_end(struct calls *c, bool cut_short);
 
 /* ---- trial ---- */
 

@@ -381,7 +381,7 @@ int gen_trial(struct gen *g, const struct gen_trial *trial, struct gen_result *o
 	out->cpu_ns = cpu_ns();
 	loop(&run);
 	out->cpu_ns = cpu_ns() - out->cpu_ns;
-	calls_end(g->calls);
+	calls_end(g->calls, run.stopped);
 	flush(g);
 	out->sending_ns = run.window_end - run.begun;
 	out->duration_ns = g->caller->now(g->caller) - run.begun;

@@ -276,9 +276,13 @@ def tap(nets, *args):
     p = nets.popen(0, GEN, "--json", "--device", "net_tap0,iface=gentap", "--address", "10.99.0.1/24", "--target", "10.99.0.2", "--idle",
                    "sleep", *args, *PATIENT)
     deadline = time.monotonic() + 10
-    while run("ip", "-n", nets.pair[0], "link", "set", "gentap", "netns", nets.pair[1], check=False).returncode != 0:
+    while True:  # until its port is up and takes all multicast, DPDK still asks for it by its name
+        shown = run("ip", "-n", nets.pair[0], "-j", "link", "show", "gentap", check=False)
+        if shown.returncode == 0 and {"UP", "ALLMULTI"} <= set(json.loads(shown.stdout)[0]["flags"]):
+            break
         assert p.poll() is None and time.monotonic() < deadline, p.communicate()
         time.sleep(0.05)
+    run("ip", "-n", nets.pair[0], "link", "set", "gentap", "netns", nets.pair[1])
     run("ip", "-n", nets.pair[1], "addr", "add", "10.99.0.2/24", "dev", "gentap")
     run("ip", "-n", nets.pair[1], "link", "set", "gentap", "up")
     nets.reflector("--address", "10.99.0.2", side=1)

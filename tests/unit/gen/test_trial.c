@@ -157,10 +157,14 @@ static void stopped_and_abandoned(void **state)
 	assert_in_range(r.sending_ns, 900000000, 1200000000);
 	assert_in_range((uint64_t)((double)r.attempts * 1e9 / (double)r.sending_ns), 98, 102);
 	assert_in_range(r.duration_ns, r.sending_ns + 450000000, r.sending_ns + 600000000);
+	/* Whose time was not over is not lost. */
+	assert_true(r.failed_by[GEN_FAIL_UNFINISHED] > 0);
+	assert_int_equal(r.lost, r.failed_by[GEN_FAIL_TIMEOUT]);
 	go = GEN_ABANDON;
 	assert_int_equal(gen_trial(g, &t, &r), -EINTR);
 	assert_in_range(r.duration_ns, r.sending_ns, r.sending_ns + 10000000);
 	assert_int_equal(r.failed_by[GEN_FAIL_UNFINISHED], r.attempts);
+	assert_int_equal(r.lost, 0);
 	gen_close(g);
 }
 
