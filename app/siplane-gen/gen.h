@@ -152,7 +152,6 @@ enum gen_fail {
 #undef GEN_FAIL
 		GEN_FAIL_COUNT
 };
-const char *gen_fail_name(enum gen_fail fail);
 const char *gen_fail_text(enum gen_fail fail);
 
 enum gen_limit {

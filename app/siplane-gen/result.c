@@ -18,11 +18,6 @@ static const struct {
 #undef GEN_FAIL
 };
 
-const char *gen_fail_name(enum gen_fail fail)
-{
-	return fails[fail].name;
-}
-
 const char *gen_fail_text(enum gen_fail fail)
 {
 	return fails[fail].text;

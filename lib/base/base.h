@@ -3,6 +3,7 @@
 /*
  * base: what every room stands on and what knows nothing of SIP, packets or DPDK.
  *
+ *   load.h   words from any address
  *   str.h    text as a span that is never NUL-terminated by assumption; checked numbers
  *   hash.h   SipHash (keyed, 64 and 128 bits) and the lower-case base32 of our tokens
  *   mac.h    AES-CMAC (keyed, 128 bits), which those tokens are made of
@@ -13,6 +14,7 @@
  *
  * Nothing here needs the EAL.
  */
+#include "base/load.h"
 #include "base/str.h"
 #include "base/hash.h"
 #include "base/mac.h"

@@ -5,6 +5,8 @@
 #include <immintrin.h>
 #include <sys/random.h>
 
+#include "base/load.h"
+
 /*
  * The state while it is mixed: a copy, which the compiler keeps in registers, since what is hashed
  * could be the hash itself as far as it knows.
@@ -51,31 +53,6 @@ static inline void mix(struct state *s, uint64_t word)
 	sip_round(s);
 	sip_round(s);
 	s->v0 ^= word;
-}
-
-static inline uint64_t load8(const uint8_t *p)
-{
-	uint64_t word;
-
-	memcpy(&word, p, 8);
-	return word;
-}
-
-/* Less than eight bytes, the first one lowest; no byte behind them is read. */
-static inline uint64_t load_short(const uint8_t *p, uint32_t len)
-{
-	uint32_t low, high;
-
-	if (len >= 4) {
-		memcpy(&low, p, 4);
-		memcpy(&high, p + len - 4, 4);
-		return (uint64_t)high >> (8 * (8 - len)) << 32 | low;
-	}
-	if (len == 0)
-		return 0;
-	/* One, two or three: the middle and the last may be the first again. */
-	return (uint64_t)p[0] | (uint64_t)p[len >> 1] << (8 * (len >> 1)) |
-	       (uint64_t)p[len - 1] << (8 * (len - 1));
 }
 
 static inline struct state begin(const struct hash_key *key)
@@ -282,14 +259,4 @@ bool hash_unbase32_60(const char in[12], uint64_t *v)
 	high = (uint64_t)_mm_extract_epi64(value, 1);
 	*v = first8 << 44 | first8 >> 32 << 24 | (high & 0xfffff) << 4;
 	return true;
-}
-
-bool hash_equal_constant_time(const void *a, const void *b, uint32_t len)
-{
-	const uint8_t *x = a, *y = b;
-	uint64_t diff = 0;
-
-	for (; len >= 8; len -= 8, x += 8, y += 8)
-		diff |= load8(x) ^ load8(y);
-	return (diff | (load_short(x, len) ^ load_short(y, len))) == 0;
 }

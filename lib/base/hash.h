@@ -106,6 +106,3 @@ void hash_base32_of_80(char out[16], struct hash128 v);
 
 /* hash_unbase32() of exactly twelve characters: the 60 bits come out at the top. */
 bool hash_unbase32_60(const char in[12], uint64_t *v);
-
-/* Compares in a time that does not depend on the content. */
-bool hash_equal_constant_time(const void *a, const void *b, uint32_t len);

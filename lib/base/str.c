@@ -3,30 +3,7 @@
 
 #include <errno.h>
 
-static inline uint64_t load8(const char *s)
-{
-	uint64_t v;
-
-	memcpy(&v, s, 8);
-	return v;
-}
-
-/* Less than eight bytes, no byte behind them, in an order of their own. */
-static inline uint64_t load_short(const char *s, uint32_t len)
-{
-	uint32_t low, high;
-
-	if (len >= 4) {
-		/* Two loads that overlap. */
-		memcpy(&low, s, 4);
-		memcpy(&high, s + len - 4, 4);
-		return (uint64_t)high << 32 | low;
-	}
-	if (len == 0)
-		return 0;
-	return (uint64_t)(uint8_t)s[0] << 16 | (uint64_t)(uint8_t)s[len >> 1] << 8 |
-	       (uint8_t)s[len - 1];
-}
+#include "base/load.h"
 
 bool str_ieq(struct str a, struct str b)
 {

@@ -2,6 +2,7 @@
 /* What of a message the hash algorithms hash, as Kamailio chooses it. */
 #include <endian.h>
 
+#include "base/load.h"
 #include "dispatch/internal.h"
 
 /* Not secret: all nodes have to agree. */
@@ -9,10 +10,7 @@ static const struct hash_key text_key = {{0x7369706c616e6520ULL, 0x6b65792074657
 
 static inline uint64_t word_at(const char *p)
 {
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
+	return le64toh(load8(p));
 }
 
 /* Up to 16 bytes as two words that hold all of them; no byte behind them is read. */

@@ -6,6 +6,7 @@
  * nothing (false) of any frame that it does not find right in all points: net_frame_parse() then
  * finds its kind, or what is wrong.
  */
+#include "base/load.h"
 #include "net/net.h"
 
 /* Where such a frame's datagram is. */
@@ -13,22 +14,6 @@ struct net_datagram {
 	uint32_t l4_off, l4_len; /* the IP payload; UDP's own length may be less */
 	uint32_t payload_len;    /* of UDP, by the UDP header */
 };
-
-static inline uint32_t net_datagram_u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint64_t net_datagram_u64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /* Whether 20 bytes of IPv4 header, as words in memory order, sum to all ones (RFC 791 3.1). */
 static inline bool net_datagram_sum_holds(uint64_t low, uint64_t middle, uint32_t high)
@@ -45,7 +30,7 @@ static inline bool net_datagram_sum_holds(uint64_t low, uint64_t middle, uint32_
 static inline bool net_datagram_udp(const uint8_t *data, struct net_endpoint *src,
 	struct net_endpoint *dst, struct net_datagram *out)
 {
-	uint64_t udp = be64toh(net_datagram_u64(data + out->l4_off));
+	uint64_t udp = be64toh(load8(data + out->l4_off));
 	uint32_t len = udp >> 16 & 0xffff;
 
 	src->port = (uint16_t)(udp >> 48);
@@ -58,8 +43,8 @@ static inline bool net_datagram_ipv4(const uint8_t *data, uint32_t len, struct n
 	struct net_endpoint *dst, struct net_datagram *out)
 {
 	const uint8_t *ip = data + NET_ETHER_LEN;
-	uint64_t low = net_datagram_u64(ip), middle = net_datagram_u64(ip + 8);
-	uint32_t to = net_datagram_u32(ip + 16), first = ip[12];
+	uint64_t low = load8(ip), middle = load8(ip + 8);
+	uint32_t to = load4(ip + 16), first = ip[12];
 	uint32_t total = be64toh(low) >> 32 & 0xffff;
 
 	/* Version and header length have been seen. No fragment; UDP; no source of class D and E,
@@ -87,7 +72,7 @@ static inline bool net_datagram_ipv6(const uint8_t *data, uint32_t len, struct n
 	/* A group, or what begins with 64 zeros: unspecified, loopback, IPv4-mapped. Without a
 	 * checksum (RFC 8200 8.1). */
 	if (payload < NET_UDP_LEN || payload > len - NET_ETHER_LEN - NET_IPV6_LEN ||
-		ip[8] == 0xff || net_datagram_u64(ip + 8) == 0 || (ip[46] | ip[47]) == 0)
+		ip[8] == 0xff || load8(ip + 8) == 0 || (ip[46] | ip[47]) == 0)
 		return false;
 	*src = (struct net_endpoint){.addr = {.family = 6}};
 	*dst = (struct net_endpoint){.addr = {.family = 6}};
@@ -108,7 +93,7 @@ static inline bool net_datagram_parse(const uint8_t *data, uint32_t len, struct 
 	if (len < NET_ETHER_LEN + NET_IPV4_LEN + NET_UDP_LEN)
 		return false;
 	/* EtherType, and the first byte of the IP header. */
-	type = be32toh(net_datagram_u32(data + 12));
+	type = be32toh(load4(data + 12));
 	if (type >> 8 == 0x080045)
 		return net_datagram_ipv4(data, len, src, dst, out);
 	return type >> 12 == 0x86dd6 && net_datagram_ipv6(data, len, src, dst, out);

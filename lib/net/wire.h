@@ -4,6 +4,7 @@
  * What the files of this room share: numbers of the protocols, and bytes in network order. Not for
  * other rooms.
  */
+#include "base/load.h"
 #include "net/net.h"
 
 #include <endian.h>
@@ -21,7 +22,6 @@
 #define WIRE_IPV4_MORE 0x2000
 #define WIRE_IPV4_DONT_FRAGMENT 0x4000
 #define WIRE_IPV4_OFFSET 0x1fff
-#define WIRE_IPV4_HEADER_MAX 60
 #define WIRE_IPV4_OPTION_END 0
 #define WIRE_IPV4_OPTION_NOP 1
 #define WIRE_IPV4_OPTION_LSRR 131
@@ -52,19 +52,11 @@ static inline uint32_t wire_get32(const uint8_t *p)
 	return be32toh(v);
 }
 
-static inline uint32_t wire_load32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* The 20 bytes of an IPv4 header without options, not folded. */
 static inline uint64_t wire_ipv4_sum(const uint8_t *ip)
 {
-	return (uint64_t)wire_load32(ip) + wire_load32(ip + 4) + wire_load32(ip + 8) +
-	       wire_load32(ip + 12) + wire_load32(ip + 16);
+	return (uint64_t)load4(ip) + load4(ip + 4) + load4(ip + 8) + load4(ip + 12) +
+	       load4(ip + 16);
 }
 
 static inline void wire_put16(uint8_t *p, uint32_t v)

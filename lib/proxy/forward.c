@@ -12,19 +12,13 @@ struct hop {
 };
 
 static const struct {
-	const char *name;
 	uint16_t status;
 	const char *reason;
-} refusals[PROXY_REFUSAL_COUNT] = {[PROXY_REFUSAL_NONE] = {"", 500, "Server Internal Error"},
-#define PROXY_REFUSAL(id, counter, code, text) [PROXY_REFUSAL_##id] = {counter, code, text},
+} refusals[PROXY_REFUSAL_COUNT] = {[PROXY_REFUSAL_NONE] = {500, "Server Internal Error"},
+#define PROXY_REFUSAL(id, code, text) [PROXY_REFUSAL_##id] = {code, text},
 	PROXY_REFUSALS(PROXY_REFUSAL)
 #undef PROXY_REFUSAL
 };
-
-const char *proxy_refusal_name(enum proxy_refusal refusal)
-{
-	return (unsigned)refusal < PROXY_REFUSAL_COUNT ? refusals[refusal].name : "";
-}
 
 enum proxy_refusal proxy_refusal(const struct route_ctx *ctx)
 {

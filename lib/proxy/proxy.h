@@ -68,23 +68,23 @@ enum proxy_reason {
 /*
  * Why forward() returned false; the negative value that the script sees as $rc is -1 minus the
  * enum's. The reply with this status is left in ctx->result (TWICE apart), so that a script that
- * does not look still answers. PROXY_REFUSAL(enum suffix, counter name, status, reason)
+ * does not look still answers. PROXY_REFUSAL(enum suffix, status, reason)
  */
 #define PROXY_REFUSALS(PROXY_REFUSAL) \
-	PROXY_REFUSAL(URI, "refused_uri", 400, "Malformed Next Hop") \
-	PROXY_REFUSAL(TRANSPORT, "refused_transport", 480, "Transport Not Available") \
-	PROXY_REFUSAL(SIPS, "refused_sips", 416, "Unsupported URI Scheme") \
-	PROXY_REFUSAL(UNRESOLVED, "refused_unresolved", 478, "Unresolvable Destination") \
-	PROXY_REFUSAL(ADDRESS, "refused_address", 403, "Destination Not Allowed") \
-	PROXY_REFUSAL(NO_LISTENER, "refused_no_listener", 500, "No Listener For Destination") \
-	PROXY_REFUSAL(NO_ROUTE, "refused_no_route", 404, "Not Found") \
-	PROXY_REFUSAL(ROUTE_TOKEN, "refused_route_token", 403, "Route Not Allowed") \
-	PROXY_REFUSAL(MAX_FORWARDS, "refused_max_forwards", 483, "Too Many Hops") \
-	PROXY_REFUSAL(TWICE, "refused_twice", 500, "Server Internal Error")
+	PROXY_REFUSAL(URI, 400, "Malformed Next Hop") \
+	PROXY_REFUSAL(TRANSPORT, 480, "Transport Not Available") \
+	PROXY_REFUSAL(SIPS, 416, "Unsupported URI Scheme") \
+	PROXY_REFUSAL(UNRESOLVED, 478, "Unresolvable Destination") \
+	PROXY_REFUSAL(ADDRESS, 403, "Destination Not Allowed") \
+	PROXY_REFUSAL(NO_LISTENER, 500, "No Listener For Destination") \
+	PROXY_REFUSAL(NO_ROUTE, 404, "Not Found") \
+	PROXY_REFUSAL(ROUTE_TOKEN, 403, "Route Not Allowed") \
+	PROXY_REFUSAL(MAX_FORWARDS, 483, "Too Many Hops") \
+	PROXY_REFUSAL(TWICE, 500, "Server Internal Error")
 
 enum proxy_refusal {
 	PROXY_REFUSAL_NONE = 0,
-#define PROXY_REFUSAL(id, name, status, reason) PROXY_REFUSAL_##id,
+#define PROXY_REFUSAL(id, status, reason) PROXY_REFUSAL_##id,
 	PROXY_REFUSALS(PROXY_REFUSAL)
 #undef PROXY_REFUSAL
 		PROXY_REFUSAL_COUNT
@@ -183,7 +183,6 @@ struct hash128 proxy_call_id_digest(struct proxy *p, struct route_ctx *ctx);
 
 /* Why the last forward() of this run returned false. */
 enum proxy_refusal proxy_refusal(const struct route_ctx *ctx);
-const char *proxy_refusal_name(enum proxy_refusal refusal);
 /* The source has proven that it receives at its address (it answered a challenge): replies may be
  * larger than 1.5 times the request. */
 void proxy_source_verified(struct route_ctx *ctx);

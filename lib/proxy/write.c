@@ -324,13 +324,14 @@ int64_t proxy_request_write(
 	const struct keys *keys = proxy_keys(p);
 	const struct sockets *s = proxy_sockets(p);
 	struct proxy_state *state = proxy_state(ctx);
+	bool joined = (state->flags & STATE_WRITTEN) != 0;
 	struct sip_span gone[ROUTE_GONE_MAX];
-	int listener, pieces = 0;
+	int listener, pieces = -1;
 	int64_t len;
 
 	if (room > SIP_MSG_UDP_OUT_MAX)
 		room = SIP_MSG_UDP_OUT_MAX;
-	if ((state->flags & STATE_WRITTEN) == 0) {
+	if (!joined) {
 		if (keys == NULL || s == NULL || sip_msg_via(&ctx->msg, ctx->buf, 0) == NULL ||
 			!ctx->result.target.valid)
 			return -500;
@@ -338,16 +339,14 @@ int64_t proxy_request_write(
 		if (listener < 0)
 			return listener;
 		state->out = (uint16_t)listener;
+		if (goes_straight(ctx) &&
+			ctx->msg.len + straight_growth(ctx, s, state->out) <= room)
+			pieces = state->pop != 0 ? proxy_route_set_gone(ctx, s, gone) : 0;
 	}
-	if ((state->flags & STATE_WRITTEN) == 0 && goes_straight(ctx) &&
-		ctx->msg.len + straight_growth(ctx, s, state->out) <= room)
-		pieces = state->pop != 0 ? proxy_route_set_gone(ctx, s, gone) : 0;
-	else
-		pieces = -1;
 	if (pieces >= 0) {
 		len = write_straight(ctx, keys, s, gone, (unsigned)pieces, out);
 	} else {
-		if ((state->flags & STATE_WRITTEN) == 0) {
+		if (!joined) {
 			struct writing w;
 
 			w.ctx = ctx;

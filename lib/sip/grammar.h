@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "base/load.h"
 #include "sip/class.h"
 #include "sip/private.h"
 #include "sip/sip.h"
@@ -87,24 +88,7 @@ static inline unsigned sip_hex(char c)
  */
 static inline uint64_t sip_word(const char *s, uint32_t len)
 {
-	uint32_t low = 0, high = 0;
-
-	if (len >= 8) {
-		memcpy(&low, s, 4);
-		memcpy(&high, s + 4, 4);
-	} else if (len >= 4) {
-		/* Two loads that overlap; the shift drops what both have. */
-		memcpy(&low, s, 4);
-		memcpy(&high, s + len - 4, 4);
-		high = len == 4 ? 0 : high >> (8 * (8 - len));
-	} else if (len != 0) {
-		low = (uint8_t)s[0];
-		if (len > 1)
-			low |= (uint32_t)(uint8_t)s[1] << 8;
-		if (len > 2)
-			low |= (uint32_t)(uint8_t)s[2] << 16;
-	}
-	return ((uint64_t)high << 32 | low) | 0x2020202020202020ULL;
+	return (len >= 8 ? load8(s) : load_short(s, len)) | 0x2020202020202020ULL;
 }
 
 /* Whether `text` is the name `literal`, of letters only and at most 8, in any case. */

@@ -92,22 +92,6 @@ static inline bool value_is_plain(struct source in, struct sip_span value)
 
 /* ---- words and numbers ---- */
 
-static inline uint64_t load8(const char *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint32_t load4(const char *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* A short name in lower case, to compare with a WORD(). Other characters than letters may change,
  * but none becomes a letter; a name of more than eight is no WORD() of less. */
 #define LOWER8 0x2020202020202020ULL
