@@ -225,6 +225,51 @@ int proxy_response_owner(const struct route_ctx *ctx);
 int64_t proxy_response_write(
 	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);
 
+/* ---- slow lcores: what lib/txn needs for requests that it keeps ---- */
+
+#define PROXY_BRANCHES_MAX 1024 /* of one transaction: 10 bits */
+#define PROXY_OWNERS_MAX 1024
+
+/* From here on proxy_request_write() writes the request as branch `branch` of the transaction that
+ * `owner` keeps: the transaction key's characters and two more, and a token of the stateful class.
+ * Undone by route_ctx_reset(). */
+void proxy_branch_set(struct route_ctx *ctx, uint16_t owner, uint16_t branch);
+/*
+ * The next hop of the request as it stands (ctx->uri, du, path, Routes), into ctx->result.target,
+ * where forward() has not been called or proxy_target_reset() was: what forward() does. `nth`: of a
+ * name's addresses that can be used, that many are passed over (RFC 3263 4.3). ROUTE_TRUE,
+ * ROUTE_PENDING (ctx->wait), or negative: proxy_refusal() says why, and a reply stands in
+ * ctx->result; UNRESOLVED where there are not so many addresses.
+ */
+int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth);
+/* Forgets the decision of forward() or proxy_next_hop() and what writing it left in ctx, so that
+ * the same request can be written again for another target. Edits of the script stay. */
+void proxy_target_reset(struct route_ctx *ctx);
+
+/* What a received response's top Via says of the request that it answers. */
+struct proxy_branch {
+	uint64_t key; /* the first 64 bits of the transaction key (struct hash128, lo) */
+	uint16_t owner, branch;
+	bool ours; /* this node's; else another's of the group */
+};
+/* After proxy_response_receive(); false where it was forwarded without state. A response to a
+ * CANCEL of ours has no Via below ours: ctx->result.forward is not set for it. */
+bool proxy_response_branch(const struct route_ctx *ctx, struct proxy_branch *out);
+
+/*
+ * The ACK to a failure (RFC 3261 17.1.1.3) and the CANCEL (9.1) of an INVITE that left as `sent`;
+ * they go where it went. `to`: the To value of the response. `lines`: header lines to add (Reason,
+ * RFC 3326), empty: none. Bytes written, or -EINVAL, -ENOSPC.
+ */
+int64_t proxy_ack_write(struct proxy *p, struct str sent, struct str to, char *out, uint32_t room);
+int64_t proxy_cancel_write(
+	struct proxy *p, struct str sent, struct str lines, char *out, uint32_t room);
+/*
+ * RFC 5393 4.2: whether the request in ctx was here before with all that routes it unchanged. Every
+ * request that proxy_branch_set() was called for carries what this compares.
+ */
+bool proxy_is_loop(struct proxy *p, struct route_ctx *ctx);
+
 /* ---- workers: what is not SIP and is answered all the same ---- */
 
 /*

@@ -27,6 +27,8 @@ void route_ctx_reset(struct route_ctx *ctx)
 	ctx->du_target.listener = -1;
 	ctx->du_target.destination = -1;
 	ctx->socket = -1;
+	ctx->q = ROUTE_Q_NONE;
+	ctx->shard = -1;
 	ctx->result.target.listener = -1;
 	ctx->result.target.destination = -1;
 
@@ -63,6 +65,8 @@ void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from)
 		memcpy(to->var, from->var, used * sizeof(from->var[0]));
 	}
 	memcpy(to->stack, from->stack, from->sp * sizeof(from->stack[0]));
+	memcpy(to->branch, from->branch, from->branches * sizeof(from->branch[0]));
+	memcpy(to->avp, from->avp, from->avps * sizeof(from->avp[0]));
 
 	to->text_len = from->text_len;
 	memcpy(to->text, from->text, from->text_len);

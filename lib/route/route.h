@@ -33,6 +33,9 @@
 #define ROUTE_STEPS_MAX 65536 /* instructions of one run: what exceeds it is a loop */
 #define ROUTE_MODULES_MAX 96
 #define ROUTE_ARGS_MAX 8
+#define ROUTE_BRANCHES_MAX \
+	16                /* that append_branch() and lookup() may add to the Request-URI's own */
+#define ROUTE_AVPS_MAX 64 /* values of all AVPs of one transaction */
 
 /* ---- text and values ---- */
 
@@ -115,13 +118,39 @@ struct route_origin {
 /* A rectangle of plain data that a room keeps in a message's context; zeroed at reset. The room
  * casts it. */
 #define ROUTE_SCRATCH_BYTES 128
-enum route_scratch { ROUTE_SCRATCH_PROXY, ROUTE_SCRATCH_DISPATCH, ROUTE_SCRATCH_COUNT };
+enum route_scratch {
+	ROUTE_SCRATCH_PROXY,
+	ROUTE_SCRATCH_DISPATCH,
+	ROUTE_SCRATCH_TXN,
+	ROUTE_SCRATCH_COUNT
+};
 
 /* A value on the VM's stack or in a $var: plain data. */
 struct route_cell {
 	uint8_t type; /* enum route_type */
 	struct route_text text;
 	int64_t i;
+};
+
+/* A target beside the Request-URI's own: of append_branch(), and of the further contacts that
+ * lookup() found. t_relay() forks to all of them. */
+#define ROUTE_Q_NONE UINT16_MAX /* no q was given: 1000 where they are compared */
+struct route_branch {
+	struct route_text uri;
+	struct route_text du;   /* destination URI, NONE: none */
+	struct route_text path; /* Route values that go above the message's own (RFC 3327 5.3) */
+	struct route_text instance; /* +sip.instance of the contact (RFC 5626), with its quotes */
+	struct route_target du_target; /* address behind du, where it is known (valid) */
+	int16_t socket;                /* listener to send from, -1: by route */
+	uint16_t q;                    /* thousandths, or ROUTE_Q_NONE */
+	uint32_t flags;
+	uint32_t reg_id;
+};
+
+/* A value of $avp(name). The one added last is found first. */
+struct route_avp {
+	struct route_text name; /* "s:" is not part of it; a number's is its digits */
+	struct route_cell value;
 };
 
 struct route_script;
@@ -142,9 +171,15 @@ struct route_ctx {
 	struct route_text uri;         /* Request-URI to send, NONE: as received */
 	struct route_text du;          /* destination URI ($du), NONE: none */
 	struct route_target du_target; /* its address, where who set $du knows it (valid) */
-	int16_t socket;                /* forced listener ($fs), -1: none */
-	uint32_t flags;                /* setflag() */
-	uint32_t branch_flags;
+	struct route_text path; /* of the Request-URI's own branch: see struct route_branch */
+	struct route_text instance;
+	uint32_t reg_id;
+	int16_t socket;         /* forced listener ($fs), -1: none */
+	uint16_t q;             /* of the Request-URI's own branch */
+	uint32_t flags;         /* setflag() */
+	uint32_t branch_flags;  /* of the Request-URI's own branch */
+	int16_t shard;          /* slow lcore that must go on with it, -1: by Call-ID */
+	uint8_t branches, avps; /* how many of branch[] and avp[] are in use */
 	struct route_result result;
 	_Alignas(16) uint8_t scratch[ROUTE_SCRATCH_COUNT][ROUTE_SCRATCH_BYTES];
 
@@ -162,6 +197,8 @@ struct route_ctx {
 	uint64_t var_set; /* bit n: var[n] has been written in this run */
 	struct route_cell var[ROUTE_VARS_MAX];
 	struct route_cell stack[ROUTE_STACK_MAX];
+	struct route_branch branch[ROUTE_BRANCHES_MAX];
+	struct route_avp avp[ROUTE_AVPS_MAX];
 
 	uint32_t text_len;
 	struct sip_msg msg;
@@ -184,6 +221,16 @@ void route_ctx_reset(struct route_ctx *ctx);
 /* Copies the plain data of a context, only the parts in use; what `to` is bound to stays, and its
  * next runner binds it. */
 void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from);
+
+/*
+ * What outlives a message in its transaction, packed: everything but the text, msg and the VM's
+ * registers and stack. route_ctx_load() wants a context whose text has been indexed again and whose
+ * script is the same; $var and the arena are as they were. `room` bytes as route_ctx_saved_size()
+ * said.
+ */
+uint32_t route_ctx_saved_size(const struct route_ctx *ctx);
+void route_ctx_save(const struct route_ctx *ctx, void *out);
+void route_ctx_load(struct route_ctx *ctx, const void *saved);
 
 /* The span behind a text. Good while ctx, its buf and its script live. */
 struct str route_text_str(const struct route_ctx *ctx, struct route_text text);
@@ -215,6 +262,7 @@ struct route_thread {
 	void *regex;             /* match data and JIT stack */
 	struct route_xlog *xlog; /* lines for the control thread; may be NULL */
 	bool has_state; /* a slow lcore: functions of ROUTE_PATH_SLOW that have a run() run here */
+	uint16_t shard; /* ... and which of them this is */
 };
 /* Control thread, at start. Returns 0 or -errno. */
 int route_thread_init(struct route_thread *thread, uint32_t index);
@@ -485,6 +533,12 @@ const struct route_config *route_script_config(const struct route_script *script
 /* A module's parameters in this script; NULL where it is not loaded. */
 const void *route_script_module_config(const struct route_script *script, const char *module);
 bool route_script_has_reply_route(const struct route_script *script);
+/* Whether any of its statements needs the slow path. */
+bool route_script_has_state(const struct route_script *script);
+/* The number of branch_route[name], failure_route[name] or onreply_route[name] (`in`: one enum
+ * route_in bit) or event_route[name], ROUTE_NO_BLOCK where there is none. */
+#define ROUTE_NO_BLOCK UINT32_MAX
+uint32_t route_script_block(const struct route_script *script, enum route_in in, struct str name);
 /* What the spaces of texts and the variables ask of a script: its constants' text
  * (ROUTE_SPACE_CONST counts from here), and the hooks of its registry. */
 struct str route_script_text(const struct route_script *script);
@@ -499,6 +553,13 @@ const struct route_hooks *route_script_hooks(const struct route_script *script);
  */
 enum route_verdict route_run(struct route_ctx *ctx);
 enum route_verdict route_resume(struct route_ctx *ctx);
+/*
+ * Runs another block over ctx->msg, `in` which: of a message that another block is running over
+ * already (a function calls this), or of one whose context was loaded. What that block was at (pc,
+ * stack, calls, steps) is as before afterwards, unless the verdict is WAIT: then the run stopped
+ * inside, and route_resume() goes on there. ctx->result is the block's.
+ */
+enum route_verdict route_run_block(struct route_ctx *ctx, uint32_t block, enum route_in in);
 
 /* The function name and place of a stop (ROUTE_SLOW), for the counter and the 500's reason. */
 const char *route_stop_name(const struct route_ctx *ctx);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * location: who can be reached where (RFC 3261 10.2: the location service). Contacts by
+ * address-of-record, in memory, one table a shard.
+ *
+ * Each shard has one writer, the slow lcore of its number. Any thread reads any shard, without a
+ * lock and without waiting: it copies what it needs and looks at the record's version before and
+ * after. The index is a digest_index, the records stand in an arena of fixed places that is never
+ * unmapped, longer ones overflow into further places. Nothing here allocates after the start.
+ *
+ * An address-of-record is text in canonical form, made by who calls (lib/registrar); `table` is the
+ * name of OpenSER's usrloc domain ("location"), as a small number. Times are seconds of the
+ * monotonic clock (clock_now_ns() / CLOCK_NS_PER_S), so that a wall clock that jumps ends nothing.
+ *
+ * Costs, in bytes and ns: see location.c's head; the benchmark case `location` measures them.
+ */
+#include "net/net.h"
+
+#define LOCATION_SHARDS_MAX 64
+#define LOCATION_CONTACTS_MAX 64 /* of one address-of-record */
+#define LOCATION_AOR_MAX 512     /* bytes */
+#define LOCATION_URI_MAX 1024    /* bytes of a Contact URI */
+#define LOCATION_PATH_MAX 1024   /* bytes of a Path vector, as Route values */
+#define LOCATION_INSTANCE_MAX 128
+#define LOCATION_USER_AGENT_MAX 64 /* what exceeds it is not kept */
+#define LOCATION_CALL_ID_MAX 256
+#define LOCATION_SET_TEXT 16384 /* of all contacts that one read copies */
+#define LOCATION_Q_NONE UINT16_MAX
+
+struct location;
+
+struct location_config {
+	unsigned shards;
+	uint32_t contacts; /* of all shards together */
+	bool huge;         /* ask for transparent huge pages */
+};
+
+/* NULL, and errno and a sentence. Maps all memory; pages come with their first use. */
+struct location *location_create(
+	const struct location_config *config, char *error, size_t error_size);
+void location_destroy(struct location *l);
+
+/* A contact: spans point into the caller's text (write), or into the set that was read. */
+struct location_contact {
+	struct str uri;        /* as given */
+	struct str path;       /* Route values, empty: none (RFC 3327) */
+	struct str instance;   /* +sip.instance with its quotes, empty: none (RFC 5626) */
+	struct str user_agent; /* for people */
+	struct str call_id;
+	struct net_endpoint received; /* where the REGISTER came from, where that is not what the
+					 contact says; family 0: none */
+	int16_t listener;             /* that received it, -1: any */
+	uint16_t q;                   /* thousandths, or LOCATION_Q_NONE */
+	uint32_t reg_id;              /* 0: none */
+	uint32_t flags;               /* branch flags, given to the branch of a lookup */
+	uint32_t methods;             /* bit n: enum sip_method n allowed; UINT32_MAX: all */
+	uint32_t cseq;
+	uint32_t expires;  /* second at which it ends */
+	uint32_t modified; /* second of its last change */
+};
+
+/* The contacts of one address-of-record, as they stood at one moment. Caller-owned, no part needs
+ * freeing. */
+struct location_set {
+	unsigned count;
+	struct location_contact contact[LOCATION_CONTACTS_MAX];
+	uint32_t text_len;
+	char text[LOCATION_SET_TEXT];
+};
+
+/* What finds an address-of-record: computed once, by any thread. */
+struct hash128 location_digest(const struct location *l, uint8_t table, struct str aor);
+/* Whose it is. */
+unsigned location_shard(const struct location *l, struct hash128 digest);
+/* Brings the lines that location_read() will look at. */
+void location_prefetch(const struct location *l, struct hash128 digest);
+
+/*
+ * Copies those contacts that have not ended at `now`, in the order of their q, the last modified
+ * first among equals. Returns their number; 0: none is registered; -EAGAIN: it kept changing while
+ * it was read (a writer at the same record the whole time; ask again); -E2BIG: does not fit the
+ * set. Any thread.
+ */
+int location_read(const struct location *l, struct hash128 digest, uint8_t table, struct str aor,
+	uint32_t now, struct location_set *out);
+/* Whether any has not ended. Any thread. */
+bool location_has(const struct location *l, struct hash128 digest, uint8_t table, struct str aor,
+	uint32_t now);
+
+/*
+ * Makes these the contacts of an address-of-record, all of them or, where there is no room, none
+ * (-ENOSPC, -E2BIG): RFC 3261 10.3 wants it atomic, and readers see the old ones or the new ones.
+ * count 0 forgets it. The spans may point into a set that was read from it. The owner's thread.
+ */
+int location_replace(struct location *l, unsigned shard, struct hash128 digest, uint8_t table,
+	struct str aor, const struct location_contact *contact, unsigned count);
+
+/* Looks at `records` further places of a shard and forgets what has ended; called with what a pass
+ * may cost. Returns how many contacts it took away. The owner's thread. */
+unsigned location_sweep(struct location *l, unsigned shard, uint32_t now, unsigned records);
+
+/* Visits the addresses-of-record of a shard, from `*at` (0 at first) on, at most `records` places;
+ * false when all have been seen. Any thread; what changes meanwhile may be seen or not. */
+bool location_walk(const struct location *l, unsigned shard, uint64_t *at, unsigned records,
+	uint32_t now,
+	void (*visit)(void *arg, uint8_t table, struct str aor, const struct location_set *set),
+	void *arg);
+
+struct location_stats {
+	uint64_t aors, contacts;  /* that stand, ended ones that no sweep has met included */
+	uint64_t contacts_max;    /* room */
+	uint64_t bytes;           /* of address space */
+	uint64_t bytes_used;      /* of places and index entries in use */
+	uint64_t expired, failed; /* contacts that a sweep took away; replaces that found no room */
+};
+/* Sum over all shards. Any thread. */
+void location_stats(const struct location *l, struct location_stats *out);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/*
+ * registrar: REGISTER (RFC 3261 10.3, with RFC 3327 Path, RFC 3608 Service-Route, RFC 5626
+ * outbound) and the routing by what was registered (16.5).
+ *
+ * OpenSER modules: "registrar" (save, lookup, registered, unregister, add_sock_hdr, ...) and
+ * "usrloc", whose parameters say how the table is kept.
+ *
+ * save() runs on the slow lcore that owns the address-of-record, since a table has one writer;
+ * lookup() and registered() run on any thread.
+ *
+ * The canonical address-of-record: user part without escapes of characters that need none (RFC 3261
+ * 19.1.4), in lower case unless `case_sensitive`; with `use_domain` also "@" and the host in lower
+ * case. Port, password and parameters are no part of it.
+ *
+ * Files: aor, contact (parsing and checks of a REGISTER's), save, lookup, reply (the 200's lines),
+ * module (tables).
+ */
+#include "location/location.h"
+#include "proxy/proxy.h"
+
+struct registrar;
+
+struct registrar_config {
+	struct location *location;
+	struct proxy *proxy;
+	struct rcu *rcu;
+};
+
+struct registrar *registrar_create(const struct registrar_config *config);
+void registrar_destroy(struct registrar *r);
+/* Adds both modules. 0 or -errno. */
+int registrar_register(struct registrar *r, struct route_registry *registry);
+
+/* The shard that a REGISTER in ctx belongs to (its To), or -1 where To is malformed. Any thread. */
+int registrar_shard(struct registrar *r, struct route_ctx *ctx);
+
+/* What is counted, by thread (route_thread.index), without a shared line.
+ * REGISTRAR_COUNTER(enum suffix, counter name) */
+#define REGISTRAR_COUNTERS(REGISTRAR_COUNTER) \
+	REGISTRAR_COUNTER(ACCEPTED, "registrar_accepted") /* REGISTERs answered 200 */ \
+	REGISTRAR_COUNTER(REJECTED, "registrar_rejected") /* ... with a failure */ \
+	REGISTRAR_COUNTER(FULL, "registrar_full")         /* ... because the table is full */ \
+	REGISTRAR_COUNTER(LOOKUPS, "registrar_lookups")   /* lookup() and its kin */ \
+	REGISTRAR_COUNTER(LOOKUP_HITS, "registrar_lookup_hits") /* ... that found a contact */
+
+enum registrar_counter {
+#define REGISTRAR_COUNTER(id, name) REGISTRAR_COUNTER_##id,
+	REGISTRAR_COUNTERS(REGISTRAR_COUNTER)
+#undef REGISTRAR_COUNTER
+		REGISTRAR_COUNTER_COUNT
+};
+/* The sum over all threads. Any thread. */
+uint64_t registrar_counter(const struct registrar *r, enum registrar_counter counter);
+const char *registrar_counter_name(enum registrar_counter counter);
