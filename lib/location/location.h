@@ -77,8 +77,9 @@ unsigned location_shard(const struct location *l, struct hash128 digest);
 void location_prefetch(const struct location *l, struct hash128 digest);
 
 /*
- * Copies those contacts that have not ended at `now`, in the order of their q, the last modified
- * first among equals. Returns their number; 0: none is registered; -EAGAIN: it kept changing while
+ * Copies those contacts that have not ended at `now`, the highest q first, among equals in the order
+ * in which location_replace() was given them: so a refresh changes no choice, and a stateless
+ * proxy's INVITE, its CANCEL and its ACK find the same first one (RFC 3261 16.11). Returns their number; 0: none is registered; -EAGAIN: it kept changing while
  * it was read (a writer at the same record the whole time; ask again); -E2BIG: does not fit the
  * set. Any thread.
  */
