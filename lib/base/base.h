@@ -10,6 +10,7 @@
  *   clock.h  monotonic nanoseconds
  *   log.h    messages of the control thread (workers count, they never log)
  *   rcu.h    immutable snapshots: one store publishes, quiescent readers free the old one
+ *   digest_index.h  numbers by a keyed digest: one writer, readers without a lock
  *   histogram.h  values to 2 significant digits in a fixed array
  *
  * Nothing here needs the EAL.
@@ -21,4 +22,5 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rcu.h"
+#include "base/digest_index.h"
 #include "base/histogram.h"
