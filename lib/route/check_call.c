@@ -230,7 +230,8 @@ static void check_args(struct route_load *load, struct ast_expr *expr,
 	/* Nothing can make a text of a variable that needs state yet. */
 	*site = (struct code_site){
 		.run = expr->state.len > 0 ? NULL : fn->run, .fn = fn, .constant = constant};
-	site->slow = site->run == NULL || fn->path == ROUTE_PATH_SLOW;
+	site->slow = site->run == NULL || fn->path != ROUTE_PATH_FAST;
+	site->tried = fn->path == ROUTE_PATH_EITHER;
 	expr->slow |= site->slow;
 	site->args.n = n;
 	site->args.room = script->registry.room[module];

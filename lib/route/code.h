@@ -74,14 +74,21 @@ struct code_site {
 	struct route_args args;       /* v: the constants, or NULL where they come from the stack */
 	struct route_value *constant; /* of each argument; what is no constant is ROUTE_NULL here */
 	bool slow;
+	bool tried; /* slow, and a worker asks run() all the same */
 };
 
 struct code_block {
 	uint32_t pc;
 	uint16_t stack; /* cells that its own code needs */
 	uint8_t kind;
-	uint8_t in; /* enum route_in bit while it runs as a main block */
 	const char *name;
+};
+
+/* A block that is found by its name while a script runs. */
+struct code_named {
+	uint16_t in; /* enum route_in bit of its kind */
+	uint32_t block;
+	struct str name;
 };
 
 /* A line of route_explain(). */
@@ -133,7 +140,10 @@ struct route_script {
 	uint32_t transforms, transforms_cap;
 	struct net_prefix *prefix;
 	uint32_t prefixes, prefixes_cap;
-	uint32_t request, reply; /* blocks, or CODE_NO_BLOCK */
+	uint32_t request, reply;  /* blocks, or CODE_NO_BLOCK */
+	uint32_t end_pc;          /* an instruction that ends the run */
+	struct code_named *named; /* in the order of code_compare_named() */
+	uint32_t nameds;
 
 	char *slot[ROUTE_VARS_MAX];
 	unsigned slots;
@@ -151,5 +161,7 @@ struct route_script {
 bool code_grow(void *array, uint32_t count, uint32_t *cap, size_t size);
 /* A string that lives as long as the script, or NULL. */
 const char *code_keep(struct route_script *script, struct str s);
+/* The order of named blocks, for qsort() and bsearch(). */
+int code_compare_named(const void *a, const void *b);
 /* The VM's name of a function or variable at an instruction. */
 const char *code_name_at(const struct route_script *script, uint32_t pc);

@@ -378,6 +378,37 @@ static void join_calls(struct route_script *script)
 	}
 }
 
+/* The blocks that something names while the script runs; their end. */
+static int name_blocks(struct compiler *c)
+{
+	static const uint16_t in_of[] = {[AST_BLOCK_REPLY] = ROUTE_IN_REPLY,
+		[AST_BLOCK_FAILURE] = ROUTE_IN_FAILURE,
+		[AST_BLOCK_BRANCH] = ROUTE_IN_BRANCH,
+		[AST_BLOCK_EVENT] = ROUTE_IN_EVENT,
+		[AST_BLOCK_ONSEND] = 0};
+	struct route_script *script = c->script;
+	uint32_t n = 0;
+
+	script->end_pc = compile_emit(c, CODE_EXIT, 0, 0, 0);
+	script->named = calloc(c->load->block_count + 1, sizeof(script->named[0]));
+	if (script->named == NULL)
+		return -ENOMEM;
+	for (const struct ast_block *b = c->load->blocks; b != NULL; b = b->next, n++) {
+		struct code_named *named = &script->named[script->nameds];
+		const char *name;
+
+		if (in_of[b->kind] == 0 || b->name.len == 0)
+			continue;
+		name = code_keep(script, b->name);
+		if (name == NULL)
+			return -ENOMEM;
+		*named = (struct code_named){in_of[b->kind], n, str_of(name, b->name.len)};
+		script->nameds++;
+	}
+	qsort(script->named, script->nameds, sizeof(script->named[0]), code_compare_named);
+	return 0;
+}
+
 int compile_all(struct route_load *load)
 {
 	struct compiler c = {.load = load, .script = load->script};
@@ -394,6 +425,10 @@ int compile_all(struct route_load *load)
 	for (struct ast_block *b = load->blocks; b != NULL && err == 0; b = b->next)
 		err = block(&c, b, n++);
 	load->script->blocks = n;
+	if (err == 0)
+		err = name_blocks(&c);
+	if (err == -ENOMEM)
+		compile_no_memory(&c);
 	settle_sites(&c);
 	if (err == 0 && !c.failed) {
 		join_calls(load->script);

@@ -37,6 +37,7 @@ void route_ctx_reset(struct route_ctx *ctx)
 	ctx->sp = 0;
 	ctx->calls = 0;
 	ctx->failure = ROUTE_FAILURE_NONE;
+	ctx->calling = false;
 	ctx->in = 0;
 	ctx->rc = 0;
 	ctx->stopped_at = 0;
@@ -66,6 +67,9 @@ void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from)
 	}
 	memcpy(to->stack, from->stack, from->sp * sizeof(from->stack[0]));
 	memcpy(to->branch, from->branch, from->branches * sizeof(from->branch[0]));
+	memcpy(&to->branch[ROUTE_BRANCHES_MAX - from->waiting],
+		&from->branch[ROUTE_BRANCHES_MAX - from->waiting],
+		from->waiting * sizeof(from->branch[0]));
 	memcpy(to->avp, from->avp, from->avps * sizeof(from->avp[0]));
 
 	to->text_len = from->text_len;

@@ -361,7 +361,7 @@ static void reference_module(
 			fn->statement != NULL ? ", `" : "",
 			fn->statement != NULL ? fn->statement : "",
 			fn->statement != NULL ? "`" : "",
-			fn->path == ROUTE_PATH_SLOW ? "slow" : "fast");
+			fn->path == ROUTE_PATH_FAST ? "fast" : "slow");
 		reference_blocks(&line, fn->in);
 		text_addf(&line, " | %s%s |", fn->help != NULL ? fn->help : "",
 			fn->run == NULL ? " (answers 500: nothing runs it yet)" : "");

@@ -244,12 +244,13 @@ int regex_match_from(struct route_ctx *ctx, const struct route_regex *regex, str
 		return -1;
 	}
 	const PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(t->data);
+	const char *base = subject.s != NULL ? subject.s : "";
 
 	for (unsigned i = 0; i < groups; i++) {
 		if (i < (unsigned)rc && ovector[2 * i] != PCRE2_UNSET &&
 			ovector[2 * i + 1] >= ovector[2 * i])
-			group[i] = str_of(
-				subject.s + ovector[2 * i], ovector[2 * i + 1] - ovector[2 * i]);
+			group[i] =
+				str_of(base + ovector[2 * i], ovector[2 * i + 1] - ovector[2 * i]);
 		else
 			group[i] = STR_NONE;
 	}

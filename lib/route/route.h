@@ -180,6 +180,9 @@ struct route_ctx {
 	uint32_t branch_flags;  /* of the Request-URI's own branch */
 	int16_t shard;          /* slow lcore that must go on with it, -1: by Call-ID */
 	uint8_t branches, avps; /* how many of branch[] and avp[] are in use */
+	uint8_t waiting;        /* branch[ROUTE_BRANCHES_MAX - waiting] and on: contacts whose turn
+				   comes later (t_load_contacts), the next one first */
+	bool uri_spent; /* the Request-URI has its branch already; route_uri_changed() ends that */
 	struct route_result result;
 	_Alignas(16) uint8_t scratch[ROUTE_SCRATCH_COUNT][ROUTE_SCRATCH_BYTES];
 
@@ -187,6 +190,7 @@ struct route_ctx {
 	uint32_t pc, steps;
 	uint16_t sp, calls;
 	uint8_t failure;        /* enum route_failure */
+	bool calling;           /* within a function's run(): what this block is at stands here */
 	uint8_t in;             /* one enum route_in bit: the kind of block that runs */
 	int32_t rc;             /* $rc: what the last function or route returned */
 	uint32_t stopped_at;    /* ROUTE_SLOW: index into the script's code */
@@ -225,12 +229,25 @@ void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from);
 /*
  * What outlives a message in its transaction, packed: everything but the text, msg and the VM's
  * registers and stack. route_ctx_load() wants a context whose text has been indexed again and whose
- * script is the same; $var and the arena are as they were. `room` bytes as route_ctx_saved_size()
- * said.
+ * script is the same; $var, edits and the arena are as they were, and the registers as after a
+ * reset. As many bytes as route_ctx_saved_size() said, of any alignment.
  */
 uint32_t route_ctx_saved_size(const struct route_ctx *ctx);
 void route_ctx_save(const struct route_ctx *ctx, void *out);
 void route_ctx_load(struct route_ctx *ctx, const void *saved);
+/*
+ * Of what was saved, that which belongs to the transaction and not to its request: flags and AVPs,
+ * into the context of a response, which is bound to the same script. `request` is the text that
+ * route_ctx_load() would want. False: they find no room, and ctx->failure says so.
+ */
+bool route_ctx_load_shared(struct route_ctx *ctx, const void *saved, struct str request);
+/*
+ * Writes `saved` again with the flags, AVPs and (from a request) waiting contacts that ctx has now:
+ * of a response after route_ctx_load_shared(), or of a request after route_ctx_load(). The size is
+ * 0 where none of them has changed, or where they find no room: ctx->failure says so then.
+ */
+uint32_t route_ctx_update_size(struct route_ctx *ctx, const void *saved, struct str request);
+void route_ctx_update(struct route_ctx *ctx, const void *saved, struct str request, void *out);
 
 /* The span behind a text. Good while ctx, its buf and its script live. */
 struct str route_text_str(const struct route_ctx *ctx, struct route_text text);
@@ -249,6 +266,12 @@ static inline struct route_text route_text_of_span(struct sip_span span)
 }
 /* The Request-URI as it will leave: ctx->uri or the message's. */
 struct str route_ctx_uri(const struct route_ctx *ctx);
+/* Whoever writes ctx->uri or ctx->du says so: it is a target that no branch has been made of yet.
+ */
+static inline void route_uri_changed(struct route_ctx *ctx)
+{
+	ctx->uri_spent = false;
+}
 
 /* ---- per thread ---- */
 
@@ -299,7 +322,9 @@ uint64_t route_xlog_lost(const struct route_xlog *xlog);
 #define ROUTE_PENDING INT32_MIN /* cannot go on here: ctx->wait is set, call again later */
 #define ROUTE_NEEDS_STATE (INT32_MIN + 1) /* this call needs the slow path after all */
 
-enum route_path { ROUTE_PATH_FAST = 0, ROUTE_PATH_SLOW };
+/* EITHER counts as slow, but run() is asked on a worker first: ROUTE_NEEDS_STATE where it cannot.
+ */
+enum route_path { ROUTE_PATH_FAST = 0, ROUTE_PATH_SLOW, ROUTE_PATH_EITHER };
 
 /* Blocks in which a function may stand. */
 enum route_in {
@@ -555,9 +580,13 @@ enum route_verdict route_run(struct route_ctx *ctx);
 enum route_verdict route_resume(struct route_ctx *ctx);
 /*
  * Runs another block over ctx->msg, `in` which: of a message that another block is running over
- * already (a function calls this), or of one whose context was loaded. What that block was at (pc,
- * stack, calls, steps) is as before afterwards, unless the verdict is WAIT: then the run stopped
- * inside, and route_resume() goes on there. ctx->result is the block's.
+ * already (a function of ROUTE_PATH_SLOW calls this), or of one whose context was loaded. What that
+ * block was at (pc, stack, calls, $rc) is as before afterwards; its steps count toward the bound of
+ * both. ctx->result is the block's, but the header lines for our reply go on from those before.
+ *
+ * WAIT: where a function called this, it returns ROUTE_PENDING and is called again from the start
+ * when the name is known; otherwise the run stopped inside, and route_resume() goes on there. SLOW:
+ * the block met a function that nothing runs.
  */
 enum route_verdict route_run_block(struct route_ctx *ctx, uint32_t block, enum route_in in);
 

@@ -96,6 +96,7 @@ static void destroy(struct route_script *script)
 	free(script->transform);
 	free(script->format);
 	free(script->regex);
+	free(script->named);
 	free(script->block);
 	free(script->site);
 	free(script->text);
@@ -255,6 +256,36 @@ const void *route_script_module_config(const struct route_script *script, const 
 bool route_script_has_reply_route(const struct route_script *script)
 {
 	return script->reply != CODE_NO_BLOCK;
+}
+
+bool route_script_has_state(const struct route_script *script)
+{
+	return script->slow_lines > 0;
+}
+
+int code_compare_named(const void *a, const void *b)
+{
+	const struct code_named *x = a, *y = b;
+	uint32_t len = x->name.len < y->name.len ? x->name.len : y->name.len;
+	int order;
+
+	if (x->in != y->in)
+		return x->in < y->in ? -1 : 1;
+	order = len > 0 ? memcmp(x->name.s, y->name.s, len) : 0;
+	if (order != 0)
+		return order;
+	return x->name.len < y->name.len ? -1 : x->name.len > y->name.len;
+}
+
+uint32_t route_script_block(const struct route_script *script, enum route_in in, struct str name)
+{
+	struct code_named wanted = {.in = (uint16_t)in, .name = name};
+	const struct code_named *found = script->nameds > 0
+						 ? bsearch(&wanted, script->named, script->nameds,
+							   sizeof(wanted), code_compare_named)
+						 : NULL;
+
+	return found != NULL ? found->block : ROUTE_NO_BLOCK;
 }
 
 struct str route_script_text(const struct route_script *script)

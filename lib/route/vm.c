@@ -253,6 +253,22 @@ __attribute__((noinline)) static int32_t call(
 	return site->run(ctx, &args);
 }
 
+/* The same of a function that may run another block: that one's cells stand above this one's. */
+static int32_t call_slow(struct route_ctx *ctx, const struct code_site *site,
+	const struct code *code, unsigned sp, uint32_t *steps)
+{
+	int32_t rc;
+
+	ctx->pc = (uint32_t)(code - ctx->script->code);
+	ctx->sp = (uint16_t)sp;
+	ctx->steps = *steps;
+	ctx->calling = true;
+	rc = call(ctx, site, sp);
+	ctx->calling = false;
+	*steps = ctx->steps;
+	return rc;
+}
+
 /* What is_method() says; nearly all ask a request for methods that have a number. */
 static inline bool is_method(struct route_ctx *ctx, const struct code_site *site)
 {
@@ -281,6 +297,8 @@ static enum route_verdict stop(struct route_ctx *ctx, const struct code *code, u
 	ctx->steps = steps;
 	if (verdict == ROUTE_SLOW)
 		ctx->stopped_at = ctx->pc;
+	else if (verdict == ROUTE_ENDED)
+		ctx->sp = ctx->calls = 0;
 	return verdict;
 }
 
@@ -344,9 +362,13 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			break;
 		case CODE_CALL:
 			site = &script->site[code->c];
-			if (site->slow && (site->run == NULL || !ctx->thread->has_state))
-				STOP(ROUTE_SLOW);
-			rc = call(ctx, site, sp);
+			if (!site->slow) {
+				rc = call(ctx, site, sp);
+			} else {
+				if (site->run == NULL || (!ctx->thread->has_state && !site->tried))
+					STOP(ROUTE_SLOW);
+				rc = call_slow(ctx, site, code, sp, &steps);
+			}
 			if (!goes_on(ctx, rc))
 				return stop_call(ctx, code, sp, steps, rc);
 			sp -= code->a != 0 ? 0 : site->args.n;
@@ -441,6 +463,64 @@ enum route_verdict route_run(struct route_ctx *ctx)
 		return ROUTE_ENDED;
 	ctx->pc = script->block[block].pc;
 	return route_resume(ctx);
+}
+
+/* A block's result is its own, but for what append_to_reply() has gathered. */
+static void begin_result(struct route_ctx *ctx)
+{
+	struct route_text headers = ctx->result.headers;
+
+	ctx->result = (struct route_result){
+		.target = {.listener = -1, .destination = -1}, .headers = headers};
+}
+
+static enum route_verdict enter(struct route_ctx *ctx, const struct code_block *block)
+{
+	if (ctx->calls == ROUTE_CALLS_MAX) {
+		refuse(ctx, ROUTE_FAILURE_CALLS);
+		return ROUTE_FAILED;
+	}
+	if (ctx->sp + block->stack > ROUTE_STACK_MAX) {
+		refuse(ctx, ROUTE_FAILURE_STACK);
+		return ROUTE_FAILED;
+	}
+	/* Its end is an end of the run, and nothing goes on behind it. */
+	ctx->call_pc[ctx->calls++] = ctx->script->end_pc;
+	ctx->pc = block->pc;
+	return route_resume(ctx);
+}
+
+enum route_verdict route_run_block(struct route_ctx *ctx, uint32_t block, enum route_in in)
+{
+	const struct route_script *script = ctx->script;
+	uint32_t pc = ctx->pc, stopped_at = ctx->stopped_at;
+	uint16_t sp = ctx->sp, calls = ctx->calls;
+	int32_t rc = ctx->rc;
+	uint8_t was_in = ctx->in;
+	bool calling = ctx->calling;
+	enum route_verdict verdict;
+
+	if (block >= script->blocks) {
+		refuse(ctx, ROUTE_FAILURE_INTERNAL);
+		return ROUTE_FAILED;
+	}
+	begin_result(ctx);
+	ctx->in = (uint8_t)in;
+	ctx->rc = 0;
+	ctx->calling = false;
+	verdict = enter(ctx, &script->block[block]);
+	if (verdict == ROUTE_WAIT && !calling)
+		return verdict;
+	ctx->pc = pc;
+	/* Who asks for the name of a stop asks before this block goes on. */
+	if (verdict != ROUTE_SLOW)
+		ctx->stopped_at = stopped_at;
+	ctx->sp = sp;
+	ctx->calls = calls;
+	ctx->rc = rc;
+	ctx->in = was_in;
+	ctx->calling = calling;
+	return verdict;
 }
 
 const char *code_name_at(const struct route_script *script, uint32_t pc)

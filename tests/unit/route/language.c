@@ -6,7 +6,7 @@
 
 char language_calls[4096];
 char language_life[256];
-int language_pending;
+int language_pending, language_block_verdict;
 bool language_needs_state;
 bool language_refuse_prepare;
 
@@ -91,6 +91,29 @@ static int32_t run_needs(struct route_ctx *ctx, const struct route_args *args)
 static int32_t run_slow(struct route_ctx *ctx, const struct route_args *args)
 {
 	record("slow", args);
+	return 1;
+}
+
+/* Runs branch_route[its argument] from within the call, and says what came of it. */
+static int32_t run_block(struct route_ctx *ctx, const struct route_args *args)
+{
+	uint32_t block = route_script_block(ctx->script, ROUTE_IN_BRANCH, args->v[0].s);
+	enum route_verdict verdict;
+
+	record("block", args);
+	verdict = route_run_block(ctx, block, ROUTE_IN_BRANCH);
+	language_block_verdict = (int)verdict;
+	if (verdict == ROUTE_WAIT)
+		return ROUTE_PENDING;
+	return ctx->result.drop ? -2 : 2;
+}
+
+/* A worker can do it for an ACK. */
+static int32_t run_either(struct route_ctx *ctx, const struct route_args *args)
+{
+	if (!ctx->thread->has_state && ctx->msg.method != SIP_METHOD_ACK)
+		return ROUTE_NEEDS_STATE;
+	record("either", args);
 	return 1;
 }
 
@@ -195,6 +218,20 @@ static const struct route_function test_functions[] = {{.name = "give",
 		.path = ROUTE_PATH_SLOW,
 		.run = run_slow,
 		.usage = "slow()"},
+	{.name = "either",
+		.args_min = 0,
+		.args_max = 4,
+		.in = ROUTE_IN_ANY,
+		.path = ROUTE_PATH_EITHER,
+		.run = run_either,
+		.usage = "either()"},
+	{.name = "block",
+		.args_min = 1,
+		.args_max = 3,
+		.in = ROUTE_IN_ANY,
+		.path = ROUTE_PATH_SLOW,
+		.run = run_block,
+		.usage = "block(name)"},
 	{.name = "even",
 		.args_min = 1,
 		.args_max = 1,

@@ -20,6 +20,8 @@ void language_registry(struct route_registry *registry);
 extern char language_calls[4096];
 /* pending() is ROUTE_PENDING so many times more; needs() is ROUTE_NEEDS_STATE while this is set. */
 extern int language_pending;
+/* What route_run_block() said to block(). */
+extern int language_block_verdict;
 extern bool language_needs_state;
 /* Modules prepare, publish, discard: what they did, one letter each. */
 extern char language_life[256];
