@@ -255,17 +255,16 @@ __attribute__((noinline)) static int32_t call(
 
 /* The same of a function that may run another block: that one's cells stand above this one's. */
 static int32_t call_slow(struct route_ctx *ctx, const struct code_site *site,
-	const struct code *code, unsigned sp, uint32_t *steps)
+	const struct code *code, unsigned sp, uint32_t steps)
 {
 	int32_t rc;
 
 	ctx->pc = (uint32_t)(code - ctx->script->code);
 	ctx->sp = (uint16_t)sp;
-	ctx->steps = *steps;
+	ctx->steps = steps;
 	ctx->calling = true;
 	rc = call(ctx, site, sp);
 	ctx->calling = false;
-	*steps = ctx->steps;
 	return rc;
 }
 
@@ -367,7 +366,8 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			} else {
 				if (site->run == NULL || (!ctx->thread->has_state && !site->tried))
 					STOP(ROUTE_SLOW);
-				rc = call_slow(ctx, site, code, sp, &steps);
+				rc = call_slow(ctx, site, code, sp, steps);
+				steps = ctx->steps;
 			}
 			if (!goes_on(ctx, rc))
 				return stop_call(ctx, code, sp, steps, rc);
