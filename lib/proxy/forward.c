@@ -7,6 +7,8 @@
 
 /* What a name or an address became. */
 struct hop {
+	unsigned nth; /* asked for: of a name's addresses that can be used, that many are passed
+			 over */
 	struct net_endpoint ep;
 	int listener;
 };
@@ -68,19 +70,21 @@ static int32_t use_address(
 	enum proxy_refusal refusal;
 
 	hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
-	refusal = hop_check(s, ctx, -1, hop);
+	refusal = hop->nth != 0 ? PROXY_REFUSAL_UNRESOLVED : hop_check(s, ctx, -1, hop);
 	return refusal == PROXY_REFUSAL_NONE ? ROUTE_TRUE : proxy_forward_refuse(ctx, refusal);
 }
 
-/* The first address of a name, in its fixed order, that one of our listeners can reach. */
+/* Of the addresses of a name, in its order, that one of our listeners can reach, the one that is
+ * asked for. */
 static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
 	struct str host, uint16_t port, struct hop *hop)
 {
 	enum resolve_kind kind = port != 0 ? RESOLVE_ADDRESS : RESOLVE_SIP_UDP;
 	const struct resolve_addresses *found;
 	enum proxy_refusal refusal = PROXY_REFUSAL_UNRESOLVED;
+	unsigned usable = 0;
 
-	memset(hop, 0, sizeof(*hop));
+	memset(&hop->ep, 0, sizeof(hop->ep));
 	if (net_addr_parse(host, &hop->ep.addr) == 0)
 		return use_address(ctx, s, port, hop);
 	if (p->resolver == NULL || host.len == 0 || host.len > RESOLVE_NAME_MAX)
@@ -98,9 +102,11 @@ static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct
 			if (port != 0 || hop->ep.port == 0)
 				hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
 			refusal = hop_check(s, ctx, -1, hop);
-			if (refusal == PROXY_REFUSAL_NONE)
+			if (refusal == PROXY_REFUSAL_NONE && usable++ == hop->nth)
 				return ROUTE_TRUE;
 		}
+		if (usable != 0)
+			refusal = PROXY_REFUSAL_UNRESOLVED;
 		break;
 	case RESOLVE_FAILED:
 		break;
@@ -176,7 +182,7 @@ static int32_t resolve_parsed(struct proxy *p, struct route_ctx *ctx, const char
 	if (uri->transport != SIP_TRANSPORT_NONE && uri->transport != SIP_TRANSPORT_UDP)
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
 	if (uri->host_is_ip4 && !uri->has_maddr) {
-		memset(hop, 0, sizeof(*hop));
+		memset(&hop->ep, 0, sizeof(hop->ep));
 		hop->ep.addr.family = 4;
 		hop->ep.addr.v4 = uri->ip4;
 		return use_address(ctx, proxy_sockets(p), uri->port, hop);
@@ -197,7 +203,7 @@ static int32_t resolve_uri(struct proxy *p, struct route_ctx *ctx, struct str te
 int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri)
 {
 	enum proxy_refusal refusal = may_forward(p, ctx);
-	struct hop hop;
+	struct hop hop = {.nth = 0};
 	int32_t ret;
 
 	if (refusal != PROXY_REFUSAL_NONE)
@@ -209,7 +215,7 @@ int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri
 int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port)
 {
 	enum proxy_refusal refusal = may_forward(p, ctx);
-	struct hop hop;
+	struct hop hop = {.nth = 0};
 	int32_t ret;
 
 	if (refusal != PROXY_REFUSAL_NONE)
@@ -219,11 +225,11 @@ int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str ho
 }
 
 /* $du: by its address where who set it knows that. */
-static int32_t forward_du(struct proxy *p, struct route_ctx *ctx)
+static int32_t forward_du(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 {
 	const struct route_target *target = &ctx->du_target;
+	struct hop hop = {.nth = nth};
 	enum proxy_refusal refusal;
-	struct hop hop;
 	int32_t ret;
 
 	if (!target->valid) {
@@ -232,6 +238,8 @@ static int32_t forward_du(struct proxy *p, struct route_ctx *ctx)
 	}
 	if (target->transport != SIP_TRANSPORT_NONE && target->transport != SIP_TRANSPORT_UDP)
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
+	if (nth != 0)
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_UNRESOLVED);
 	hop.ep = target->ep;
 	/* The script's own choice of a socket goes before the destination's. */
 	refusal = hop_check(
@@ -241,19 +249,35 @@ static int32_t forward_du(struct proxy *p, struct route_ctx *ctx)
 	return set_target(ctx, &hop, target->destination);
 }
 
-int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx)
+/* The Route values that a registration brought (RFC 3327 5.3) stand above the message's own. */
+static int32_t forward_path(struct proxy *p, struct route_ctx *ctx, unsigned nth)
+{
+	struct hop hop = {.nth = nth};
+	struct sip_uri uri;
+	struct str text;
+	int32_t ret;
+
+	if (!proxy_path_next(ctx, &text, &uri))
+		return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);
+	ret = resolve_parsed(p, ctx, text.s, &uri, &hop);
+	return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
+}
+
+int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	enum proxy_refusal refusal = may_forward(p, ctx);
+	struct hop hop = {.nth = nth};
 	struct route_value_at next;
 	bool has_next;
-	struct hop hop;
 	int32_t ret;
 
 	if (refusal != PROXY_REFUSAL_NONE)
 		return proxy_forward_refuse(ctx, refusal);
 	if (ctx->du.space != ROUTE_SPACE_NONE || ctx->du_target.valid)
-		return forward_du(p, ctx);
+		return forward_du(p, ctx, nth);
+	if (ctx->path.len != 0)
+		return forward_path(p, ctx, nth);
 	has_next = sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE) && proxy_route_set_remains(ctx);
 	if (!has_next) {
 		bool own = ctx->uri.space == ROUTE_SPACE_NONE;
@@ -274,4 +298,24 @@ int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx)
 	if (!next.uri.lr)
 		state->flags |= STATE_STRICT_NEXT;
 	return set_target(ctx, &hop, -1);
+}
+
+int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
+{
+	return proxy_forward_next_hop(p, ctx, nth);
+}
+
+void proxy_target_reset(struct route_ctx *ctx)
+{
+	struct route_target *target = &ctx->result.target;
+	struct proxy_state *state = proxy_state(ctx);
+
+	memset(target, 0, sizeof(*target));
+	target->listener = -1;
+	target->destination = -1;
+	ctx->result.forward = false;
+	/* The reply of a refusal; not one that the script chose. */
+	ctx->result.reply = ctx->result.reply && (state->flags & STATE_REPLIED) != 0;
+	state->flags &= ~(uint32_t)STATE_STRICT_NEXT;
+	state->refusal = PROXY_REFUSAL_NONE;
 }

@@ -12,15 +12,20 @@
 #define BRANCH_COOKIE "z9hG4bK"
 #define BRANCH_COOKIE_LEN 7
 #define BRANCH_LEN 16        /* base32 characters of the transaction key in our branch: 80 bits */
+#define BRANCH_NUMBER_LEN 2  /* base32 characters of the branch's number behind it, stateful only \
+			      */
 #define TOKEN_MAC_LEN 12     /* base32 characters of a MAC: 60 bits */
 #define TOKEN_LISTENER_LEN 8 /* 40 bits */
 #define TOKEN_NODE_LEN 4     /* 20 bits, of which 16 are used */
-#define TOKEN_OWNER_LEN 2    /* 10 bits, stateful class only */
+#define TOKEN_OWNER_LEN 2    /* 10 bits, stateful classes only */
+#define TOKEN_LOOP_LEN 8     /* 40 bits, of forked requests only */
+#define TOKEN_OWN_LEN 8      /* 40 bits of the short MAC, stateful classes only */
 #define TOKEN_PLACE_LEN (TOKEN_NODE_LEN + TOKEN_LISTENER_LEN)
 #define TOKEN_PLACE_UNUSED \
 	0x0000f00000000000ULL /* bits of the node's 20 that are none of its 16 \
 			       */
-#define TOKEN_LEN_MAX (2 + TOKEN_PLACE_LEN + TOKEN_OWNER_LEN + TOKEN_MAC_LEN)
+#define TOKEN_LEN_STATELESS (2 + TOKEN_PLACE_LEN + TOKEN_MAC_LEN)
+#define TOKEN_LEN_MAX (TOKEN_LEN_STATELESS + TOKEN_OWNER_LEN + TOKEN_LOOP_LEN + TOKEN_OWN_LEN)
 #define TOKEN_SLACK 4 /* bytes behind a token that writing it takes too */
 #define ROUTE_TOKEN_LEN (1 + TOKEN_MAC_LEN)
 #define TAG_LEN TOKEN_MAC_LEN
@@ -105,6 +110,7 @@ struct token_key {
 	char id;              /* a base32 character */
 	struct hash_key key;  /* as in the file */
 	struct mac_key via;   /* derived: Via tokens */
+	struct mac_key own;   /* derived: what they prove without the Via below */
 	struct mac_key route; /* derived: Record-Route tokens */
 };
 
@@ -115,6 +121,7 @@ struct keys {
 	struct mac_key transaction_2543; /* derived: of clients without the magic cookie */
 	struct mac_key tag;              /* derived: To tags */
 	struct mac_key call_id;          /* derived: digests of Call-IDs */
+	struct mac_key loop;             /* derived: digests of what routes a request */
 	unsigned count;                  /* of mac; the first signs */
 	struct token_key mac[PROXY_KEYS_MAX];
 	int8_t by_id[32]; /* base32 digit to index in mac, -1 none */
@@ -310,9 +317,11 @@ enum state_flag {
 	STATE_REPLIED = 1 << 20,      /* the script chose the reply */
 	STATE_WRITTEN = 1 << 22, /* our edits are in ctx->edits: a second attempt at writing only
 				    applies them */
-	STATE_OWNER = 1 << 21,   /* response of a stateful transaction: owner is set */
+	STATE_OWNER = 1 << 21,   /* of a stateful transaction: owner and branch are set */
 	STATE_CALL_ID = 1 << 23, /* call_id is computed */
 	STATE_ROUTES = 1 << 24,  /* routes is counted */
+	STATE_OURS = 1 << 25,    /* with STATE_OWNER, of a response: of this node */
+	STATE_LOOP = 1 << 26,    /* loop is computed, and what leaves carries it */
 };
 
 /* Lives in ctx->scratch[ROUTE_SCRATCH_PROXY]; plain data, zero at reset. */
@@ -324,13 +333,14 @@ struct proxy_state {
 	uint16_t out; /* listener that the message leaves from, once written */
 	uint16_t
 		route_listener; /* listener of the second half of a double Record-Route, plus one */
-	uint16_t owner;
+	uint16_t owner, branch;
 	uint16_t routes; /* values of the Route headers */
 	uint8_t max_forwards;
 	uint8_t refusal; /* enum proxy_refusal */
 	struct route_text rr_params;
 	struct route_text rr_host[2];
 	struct sip_span own_params; /* parameters of our own Route's URI, in the message */
+	uint64_t loop;              /* top 40 bits: proxy_is_loop() */
 };
 static_assert(sizeof(struct proxy_state) <= ROUTE_SCRATCH_BYTES, "proxy_state fits its scratch");
 
@@ -366,16 +376,20 @@ static inline char *proxy_put_piece(
 /* What a Via token says beside its MAC. */
 struct via_token {
 	bool stateful;
-	uint16_t owner; /* stateful: below 1024 */
+	bool forked;     /* stateful: `loop` is there */
+	uint16_t owner;  /* stateful: below PROXY_OWNERS_MAX */
+	uint16_t branch; /* stateful: below PROXY_BRANCHES_MAX; it stands in the branch */
 	uint16_t node;
 	uint64_t listener; /* top 40 bits */
+	uint64_t loop;     /* likewise */
 };
 
 /* What a token binds beside itself: the Via below ours as it stands (or will stand), and the call.
  */
 struct via_bound {
 	const char *buf;            /* of the spans */
-	const struct sip_via *next; /* host, port, branch and maddr are taken from here */
+	const struct sip_via *next; /* host, port, branch and maddr are taken from here; NULL: only
+				       the call is bound */
 	struct net_addr received;   /* as written into it; family 0: none */
 	uint16_t rport;             /* likewise; 0: none */
 	uint8_t method;             /* enum sip_method; with OTHER, method_text counts */
@@ -391,13 +405,23 @@ void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listen
 /* What proves a token. `branch`: the 16 characters made of `transaction`. */
 struct hash128 proxy_via_mac(const struct token_key *key, const struct via_token *token,
 	const struct via_bound *bound, const struct hash128 *transaction, const char *branch);
-/* Writes the token, whose node and listener are `place`, with its proof under the first key;
- * returns its end. Room: TOKEN_LEN_MAX and TOKEN_SLACK. */
+/* What proves a stateful token without the Via below ours. */
+struct hash128 proxy_own_mac(const struct token_key *key, const struct via_token *token,
+	const struct via_bound *bound, const char *branch);
+/* Writes the number of a stateful branch; returns its end. Room: BRANCH_NUMBER_LEN. */
+char *proxy_branch_number_put(char *at, uint16_t number);
+/* Writes the token, whose node and listener are `place`, with its proofs under the first key
+ * (`own`: of stateful classes); returns its end. Room: TOKEN_LEN_MAX and TOKEN_SLACK. */
 char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_token *token,
-	const char place[TOKEN_PLACE_LEN], struct hash128 mac);
-/* Verifies a token and a branch of any letter case against parsed values. */
+	const char place[TOKEN_PLACE_LEN], struct hash128 mac, struct hash128 own);
+/* Verifies a token and a branch of any letter case against parsed values. Where bound->next is
+ * NULL: a stateful one, by its short proof. */
 bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
 	const struct via_bound *bound, struct via_token *out);
+/* The first 64 bits of the transaction key that the 16 characters of a branch hold. */
+uint64_t proxy_branch_key(const char *branch);
+/* The digest in a forked request's token, of which nothing is proven; false where it has none. */
+bool proxy_via_token_loop(struct str text, uint64_t *loop);
 
 /* Room: ROUTE_TOKEN_LEN and TOKEN_SLACK. Returns its end. */
 char *proxy_route_token_put(char *at, const struct keys *keys, struct hash128 mac);
@@ -409,6 +433,7 @@ struct request_codes {
 	char branch[BRANCH_LEN]; /* ours, without its cookie */
 	struct hash128 via;      /* of the Via token */
 	struct hash128 route;    /* of the Record-Route token, where it was wanted */
+	struct hash128 own;      /* of the Via token of a stateful class */
 };
 /* Computes them; fills bound->call_id, and what the state knows of the message. */
 void proxy_request_codes(const struct keys *keys, struct route_ctx *ctx,
@@ -465,6 +490,12 @@ void proxy_route_set_write(struct route_ctx *ctx);
  */
 int proxy_route_set_gone(
 	struct route_ctx *ctx, const struct sockets *s, struct sip_span gone[ROUTE_GONE_MAX]);
+/* The first URI of ctx->path, with offsets from *text: where the request goes next. False where it
+ * is malformed or no loose router (RFC 3327 5.3, RFC 3261 16.12.1). */
+bool proxy_path_next(const struct route_ctx *ctx, struct str *text, struct sip_uri *uri);
+/* An edit that puts ctx->path above the Routes of the message; false where it is no header value.
+ */
+bool proxy_path_write(struct route_ctx *ctx);
 /* Whether a URI is us. */
 bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct sip_uri *uri);
 
@@ -485,7 +516,8 @@ char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys 
  */
 int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri);
 int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port);
-int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx);
+/* `nth`: of a name's addresses that many are passed over. */
+int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth);
 /* Says why and leaves an error reply in ctx->result. Returns the value for the script. */
 int32_t proxy_forward_refuse(struct route_ctx *ctx, enum proxy_refusal refusal);
 

@@ -11,7 +11,8 @@
  *   transaction key  = PRF(branch key; branch and sent-by of the top Via as received)
  *   our branch       = magic cookie + transaction key
  *   Via token        = MAC(branch; next Via; Call-ID; CSeq) with key id, node, class, listener, as
- *                      Via parameter
+ *                      Via parameter; of a request that is kept (class stateful) also its owner,
+ *                      and a MAC(branch; Call-ID; CSeq number)
  *   To tag           = MAC(transaction key), of our own replies
  *   Record-Route token = MAC(Call-ID; From tag of the request that made the dialog)
  *
@@ -30,7 +31,8 @@
  *
  * Files: secret (file), token, configure (snapshot), listener, via (received, rport), receive
  * (16.3), route_set (16.4), forward (16.5), write (16.6), record_route, response (16.7), reply
- * (8.2.6), keepalive (CRLF, STUN), module_* (functions).
+ * (8.2.6), keepalive (CRLF, STUN), branch (of stateful requests, loops), follow (ACK, CANCEL),
+ * module_* (functions).
  */
 #include "net/net.h"
 #include "resolve/resolve.h"
@@ -230,20 +232,29 @@ int64_t proxy_response_write(
 #define PROXY_BRANCHES_MAX 1024 /* of one transaction: 10 bits */
 #define PROXY_OWNERS_MAX 1024
 
-/* From here on proxy_request_write() writes the request as branch `branch` of the transaction that
+/*
+ * From here on proxy_request_write() writes the request as branch `branch` of the transaction that
  * `owner` keeps: the transaction key's characters and two more, and a token of the stateful class.
- * Undone by route_ctx_reset(). */
+ * Undone by route_ctx_reset().
+ *
+ * Such a write leaves ctx->edits (their order, too) and ctx->uri as they were, so that who puts
+ * count, text_len and overflow of the edits back takes away exactly what was added since. Branch
+ * after branch: proxy_target_reset(), what the branch changes, proxy_branch_set(),
+ * proxy_next_hop(), proxy_request_write().
+ */
 void proxy_branch_set(struct route_ctx *ctx, uint16_t owner, uint16_t branch);
 /*
- * The next hop of the request as it stands (ctx->uri, du, path, Routes), into ctx->result.target,
- * where forward() has not been called or proxy_target_reset() was: what forward() does. `nth`: of a
- * name's addresses that can be used, that many are passed over (RFC 3263 4.3). ROUTE_TRUE,
- * ROUTE_PENDING (ctx->wait), or negative: proxy_refusal() says why, and a reply stands in
- * ctx->result; UNRESOLVED where there are not so many addresses.
+ * The next hop of the request as it stands ($du, else the first of ctx->path, else the next Route,
+ * else the Request-URI), into ctx->result.target, where forward() has not been called or
+ * proxy_target_reset() was: what forward() does. `nth`: of a name's addresses that can be used,
+ * that many are passed over (RFC 3263 4.3). ROUTE_TRUE, ROUTE_PENDING (ctx->wait), or negative:
+ * proxy_refusal() says why, and a reply stands in ctx->result; UNRESOLVED where there are not so
+ * many addresses.
  */
 int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth);
-/* Forgets the decision of forward() or proxy_next_hop() and what writing it left in ctx, so that
- * the same request can be written again for another target. Edits of the script stay. */
+/* Forgets the decision of forward() or proxy_next_hop(), its refusal included, so that the same
+ * request can be written again for another target. Edits of the script and a reply that it chose
+ * stay. For requests of proxy_branch_set(): another's edits are in ctx once it is written. */
 void proxy_target_reset(struct route_ctx *ctx);
 
 /* What a received response's top Via says of the request that it answers. */
@@ -253,20 +264,25 @@ struct proxy_branch {
 	bool ours; /* this node's; else another's of the group */
 };
 /* After proxy_response_receive(); false where it was forwarded without state. A response to a
- * CANCEL of ours has no Via below ours: ctx->result.forward is not set for it. */
+ * CANCEL of ours has no Via below ours: ctx->result.forward is not set for it, and it is for the
+ * owner to know whether it has sent one. */
 bool proxy_response_branch(const struct route_ctx *ctx, struct proxy_branch *out);
 
 /*
  * The ACK to a failure (RFC 3261 17.1.1.3) and the CANCEL (9.1) of an INVITE that left as `sent`;
- * they go where it went. `to`: the To value of the response. `lines`: header lines to add (Reason,
- * RFC 3326), empty: none. Bytes written, or -EINVAL, -ENOSPC.
+ * they go where it went. Their Via is the INVITE's to the letter. `to`: the To value of the
+ * response. `lines`: header lines to add (Reason, RFC 3326), empty: none. Bytes written, or
+ * -EINVAL, -ENOSPC.
  */
 int64_t proxy_ack_write(struct proxy *p, struct str sent, struct str to, char *out, uint32_t room);
 int64_t proxy_cancel_write(
 	struct proxy *p, struct str sent, struct str lines, char *out, uint32_t room);
 /*
- * RFC 5393 4.2: whether the request in ctx was here before with all that routes it unchanged. Every
- * request that proxy_branch_set() was called for carries what this compares.
+ * RFC 5393 4.2: whether a request that we forked was the one in ctx, with the same Request-URI and
+ * Routes, From tag, Call-ID and CSeq. To be asked before a request is forked, which is when a loop
+ * multiplies (4.1): from then on every branch that is written carries what is compared here, and
+ * one that nobody asked for carries nothing (4.2.2), so that a request which goes out and comes
+ * back before it is forked, told from itself by no more than its source, is none.
  */
 bool proxy_is_loop(struct proxy *p, struct route_ctx *ctx);
 

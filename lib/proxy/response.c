@@ -22,6 +22,11 @@ static bool bound_of(
 	memset(&out->received, 0, sizeof(out->received));
 	if (!sip_msg_cseq(&ctx->msg, ctx->buf))
 		return false;
+	out->next = next;
+	out->cseq = ctx->msg.cseq_number;
+	out->call_id = proxy_call_id_digest(p, ctx);
+	if (next == NULL)
+		return true;
 	if (next->received_is_ip4) {
 		out->received.family = 4;
 		out->received.v4 = next->received_ip4;
@@ -30,12 +35,9 @@ static bool bound_of(
 		return false;
 	}
 	out->buf = ctx->buf;
-	out->next = next;
 	out->rport = next->rport;
 	out->method = ctx->msg.cseq_method;
-	out->cseq = ctx->msg.cseq_number;
 	out->method_text = ctx->msg.cseq_method_text;
-	out->call_id = proxy_call_id_digest(p, ctx);
 	return true;
 }
 
@@ -77,12 +79,28 @@ static int response_listener(const struct sockets *s, const struct route_ctx *ct
 	return proxy_sockets_choose(s, ctx->origin.listener, -1, to);
 }
 
+/* Nothing but our own requests has no Via below ours, and of these only a CANCEL is answered. */
+static bool is_to_own_cancel(struct route_ctx *ctx)
+{
+	return sip_msg_cseq(&ctx->msg, ctx->buf) && ctx->msg.cseq_method == SIP_METHOD_CANCEL;
+}
+
+/* Whose it is. */
+static void note_owner(
+	struct route_ctx *ctx, const struct sockets *s, const struct via_token *token)
+{
+	struct proxy_state *state = proxy_state(ctx);
+
+	state->flags |= STATE_OWNER | (token->node == s->node ? STATE_OURS : 0);
+	state->owner = token->owner;
+	state->branch = token->branch;
+}
+
 enum proxy_verdict proxy_response_receive(
 	struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason)
 {
 	const struct sockets *s = proxy_sockets(p);
 	const struct keys *keys = proxy_keys(p);
-	struct proxy_state *state = proxy_state(ctx);
 	struct route_target *target = &ctx->result.target;
 	const struct sip_via *top, *next;
 	struct via_token token;
@@ -98,13 +116,18 @@ enum proxy_verdict proxy_response_receive(
 		return PROXY_DROP;
 	next = sip_msg_via(&ctx->msg, ctx->buf, 1);
 	*reason = PROXY_REASON_VIA_NONE_BELOW;
-	if (next == NULL)
+	if (next == NULL && !is_to_own_cancel(ctx))
 		return PROXY_DROP;
 	*reason = PROXY_REASON_VIA_MAC;
 	if (!bound_of(p, ctx, next, &bound) ||
 		!proxy_via_token_verify(keys, sip_text(ctx->buf, top->token),
 			sip_text(ctx->buf, top->branch), &bound, &token))
 		return PROXY_DROP;
+	if (token.stateful)
+		note_owner(ctx, s, &token);
+	*reason = PROXY_REASON_NONE;
+	if (next == NULL)
+		return PROXY_GO;
 	*reason = PROXY_REASON_RESPONSE_TARGET;
 	if (!response_address(&bound, &target->ep))
 		return PROXY_DROP;
@@ -117,20 +140,8 @@ enum proxy_verdict proxy_response_receive(
 	target->listener = (int16_t)listener;
 	target->destination = -1;
 	target->valid = true;
-	if (token.stateful) {
-		state->flags |= STATE_OWNER;
-		state->owner = token.owner;
-	}
 	ctx->result.forward = true;
 	return PROXY_GO;
-}
-
-int proxy_response_owner(const struct route_ctx *ctx)
-{
-	const struct proxy_state *state =
-		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
-
-	return (state->flags & STATE_OWNER) != 0 ? state->owner : -1;
 }
 
 /* What goes with the top Via: its line, or the value up to the next one on it. */

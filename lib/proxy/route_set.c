@@ -512,6 +512,35 @@ void proxy_route_set_write(struct route_ctx *ctx)
 		write_by_commas(ctx, i, first, count);
 }
 
+bool proxy_path_next(const struct route_ctx *ctx, struct str *text, struct sip_uri *uri)
+{
+	struct str path = route_text_str(ctx, ctx->path);
+	struct sip_address address;
+
+	if (sip_address_parse(path.s, (struct sip_span){0, path.len}, &address) != 0 ||
+		address.star || sip_uri_parse(path.s, address.uri, uri) != 0)
+		return false;
+	*text = path;
+	return uri->lr;
+}
+
+bool proxy_path_write(struct route_ctx *ctx)
+{
+	const struct sip_msg *msg = &ctx->msg;
+	struct str part[] = {STR("Route: "), route_text_str(ctx, ctx->path), STR("\r\n")};
+	uint32_t off = sip_msg_has(msg, SIP_HEADER_ROUTE)
+			       ? msg->header[msg->first[SIP_HEADER_ROUTE]].name
+			       : sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]);
+
+	/* What a registration brought stays on its line. */
+	for (uint32_t i = 0; i < part[1].len; i++) {
+		if ((unsigned char)part[1].s[i] < ' ' && part[1].s[i] != '\t')
+			return false;
+	}
+	sip_edit_insert_parts(&ctx->edits, off, SIP_EDIT_LAST, part, 3);
+	return true;
+}
+
 int proxy_route_set_gone(
 	struct route_ctx *ctx, const struct sockets *s, struct sip_span gone[ROUTE_GONE_MAX])
 {

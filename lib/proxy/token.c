@@ -3,9 +3,15 @@
  * The keyed texts that we put into messages and know again: branch, Via token, Record-Route token,
  * To tag. All are AES-CMAC under keys derived for their purpose.
  *
- * Via token: key id (1), class (1: 's' stateless, 't' stateful), node (4), listener (8), owner (2,
- * stateful only), MAC (12). Record-Route token: key id (1), MAC (12). All in lower-case base32: SIP
- * compares tokens without case, and peers may change it, so reading takes both.
+ * Via token: key id (1), class (1), node (4), listener (8), then MAC (12) in class 's', stateless.
+ * In class 't', stateful, there stand owner (2) and a short MAC (8) before it, and in class 'u', of
+ * a request that was forked, the digest by which it is known as a loop (8) between these two.
+ * Record-Route token: key id (1), MAC (12). All in lower-case base32: SIP compares tokens without
+ * case, and peers may change it, so reading takes both.
+ *
+ * The long MAC binds the Via below ours, which a response is sent by. The short one binds no more
+ * than our own Via and the request: a response to a CANCEL of our own has no other Via, and the
+ * CANCEL has the Via of its INVITE to the letter (RFC 3261 9.1).
  *
  * The Via token need not hash what our branch is made of already: who verifies makes the branch
  * again from the Via below ours, which gives the sender's branch, host and port.
@@ -15,7 +21,8 @@
 
 #define CLASS_STATELESS 's'
 #define CLASS_STATEFUL 't'
-#define BRANCH_BYTES 10 /* of the transaction key, which our branch's characters hold */
+#define CLASS_FORKED 'u' /* stateful, with the digest of a loop */
+#define BRANCH_BYTES 10  /* of the transaction key, which our branch's characters hold */
 
 int proxy_base32_digit(char c)
 {
@@ -43,11 +50,13 @@ void proxy_keys_derive(struct keys *keys)
 	derive(&keys->transaction_2543, &keys->branch, STR("transaction of RFC 2543"));
 	derive(&keys->tag, &keys->branch, STR("to tag"));
 	derive(&keys->call_id, &keys->branch, STR("call-id"));
+	derive(&keys->loop, &keys->branch, STR("loop"));
 	memset(keys->by_id, -1, sizeof(keys->by_id));
 	for (unsigned i = 0; i < keys->count; i++) {
 		struct token_key *mac = &keys->mac[i];
 
 		derive(&mac->via, &mac->key, STR("via"));
+		derive(&mac->own, &mac->key, STR("via of our own"));
 		derive(&mac->route, &mac->key, STR("record-route"));
 		keys->by_id[proxy_base32_digit(mac->id)] = (int8_t)i;
 	}
@@ -144,7 +153,7 @@ static const struct token_key *key_of(const struct keys *keys, char id)
 	return digit >= 0 && keys->by_id[digit] >= 0 ? &keys->mac[keys->by_id[digit]] : NULL;
 }
 
-/* Twelve characters at `out`, which has room for sixteen. */
+/* Twelve characters at `out` or, of a short one, eight; it has room for sixteen. */
 static inline void mac_write(char *out, struct hash128 mac)
 {
 	hash_base32_of_80(out, mac);
@@ -152,17 +161,20 @@ static inline void mac_write(char *out, struct hash128 mac)
 
 /* Whether the characters of `mac` are these, in any case, in a time that does not depend on them.
  */
-static bool mac_equal(struct str text, struct hash128 mac)
+static inline bool mac_begins(const char *text, struct hash128 mac, unsigned len)
 {
 	char want[16], said[16];
 	__m128i same;
 
-	if (text.len != TOKEN_MAC_LEN)
-		return false;
-	memcpy(said, text.s, TOKEN_MAC_LEN);
+	memcpy(said, text, len);
 	mac_write(want, mac);
 	same = _mm_cmpeq_epi8(text_at(said, 0, true), text_at(want, 0, false));
-	return (_mm_movemask_epi8(same) & ((1 << TOKEN_MAC_LEN) - 1)) == (1 << TOKEN_MAC_LEN) - 1;
+	return (_mm_movemask_epi8(same) & ((1 << len) - 1)) == (1 << len) - 1;
+}
+
+static bool mac_equal(struct str text, struct hash128 mac)
+{
+	return text.len == TOKEN_MAC_LEN && mac_begins(text.s, mac, TOKEN_MAC_LEN);
 }
 
 /* ---- transaction ---- */
@@ -273,10 +285,10 @@ static inline uint64_t place_of(const struct via_token *token)
 	return (uint64_t)token->node << 48 | token->listener >> 20;
 }
 
-/* What is bound beyond numbers: an IPv6 address, and texts that are seldom there. `branch` is our
- * own where the Via below does not give it. */
-static void add_more(const struct mac_key *key, struct mac_chain *c, const struct via_bound *b,
-	const char *branch)
+/* What is bound beyond numbers: the number of a branch, an IPv6 address, and texts that are seldom
+ * there. `branch` is our own where the Via below does not give it. */
+static void add_more(const struct mac_key *key, struct mac_chain *c, const struct via_token *token,
+	const struct via_bound *b, const char *branch)
 {
 	const struct sip_via *next = b->next;
 	bool unique = branch_is_unique(next);
@@ -287,7 +299,8 @@ static void add_more(const struct mac_key *key, struct mac_chain *c, const struc
 	mac_chain_add(encrypt_either, key, c,
 		numbers((uint64_t)next->maddr.len << 48 | (uint64_t)method.len << 32 |
 				(uint64_t)host.len << 16 | (uint64_t)client.len,
-			unique ? 0 : next->port));
+			(unique ? 0 : next->port) |
+				(token->stateful ? (uint64_t)token->branch << 16 : 0)));
 	mac_chain_add(encrypt_either, key, c, numbers(b->received.q[0], b->received.q[1]));
 	add_text(encrypt_either, key, c, b->buf, next->maddr, true);
 	add_text(encrypt_either, key, c, b->buf, method, false);
@@ -305,7 +318,7 @@ MAC_INLINE struct hash128 via_with(mac_encrypt_fn *encrypt, const struct mac_key
 {
 	bool unique = branch_is_unique(b->next);
 	bool more = !unique || b->received.family == 6 || b->next->maddr.len != 0 ||
-		    b->method == SIP_METHOD_OTHER;
+		    b->method == SIP_METHOD_OTHER || token->stateful;
 	uint64_t kind = token->owner | (uint64_t)token->stateful << 10 | (uint64_t)unique << 11 |
 			(uint64_t)more << 12,
 		 v4 = b->received.family == 4 ? b->received.v4 : 0;
@@ -318,7 +331,7 @@ MAC_INLINE struct hash128 via_with(mac_encrypt_fn *encrypt, const struct mac_key
 			(unique ? transaction->hi & 0xffff : 0) | (uint64_t)b->method << 16 |
 				(uint64_t)b->received.family << 24 | v4 << 32));
 	if (__builtin_expect(more, 0))
-		add_more(key, &c, b, branch);
+		add_more(key, &c, token, b, branch);
 	return mac_chain_end(encrypt, key, &c);
 }
 
@@ -339,6 +352,21 @@ struct hash128 proxy_via_mac(const struct token_key *key, const struct via_token
 {
 	return mac_has_aes ? via_aesni(&key->via, token, b, transaction, branch)
 			   : via_portable(&key->via, token, b, transaction, branch);
+}
+
+/* The short MAC: `branch` are our branch's 16 characters. */
+struct hash128 proxy_own_mac(const struct token_key *key, const struct via_token *token,
+	const struct via_bound *b, const char *branch)
+{
+	struct mac_chain c = mac_chain_begin(
+		numbers(place_of(token), (uint64_t)b->cseq << 32 | (uint64_t)token->branch << 16 |
+						 (uint64_t)token->forked << 10 | token->owner));
+
+	mac_chain_add(encrypt_either, &key->own, &c, numbers(b->call_id.lo, b->call_id.hi));
+	mac_chain_add(encrypt_either, &key->own, &c, text_at(branch, 0, true));
+	if (token->forked)
+		mac_chain_add(encrypt_either, &key->own, &c, numbers(token->loop, 0));
+	return mac_chain_end(encrypt_either, &key->own, &c);
 }
 
 void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listener)
@@ -412,16 +440,28 @@ void proxy_request_codes(const struct keys *keys, struct route_ctx *ctx,
 		codes_portable(keys, ctx, token, bound, with_route, out);
 }
 
+char *proxy_branch_number_put(char *at, uint16_t number)
+{
+	hash_base32(at, (uint64_t)number << 54, 5 * BRANCH_NUMBER_LEN);
+	return at + BRANCH_NUMBER_LEN;
+}
+
 char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_token *token,
-	const char place[TOKEN_PLACE_LEN], struct hash128 mac)
+	const char place[TOKEN_PLACE_LEN], struct hash128 mac, struct hash128 own)
 {
 	*at++ = keys->mac[0].id;
-	*at++ = token->stateful ? CLASS_STATEFUL : CLASS_STATELESS;
+	*at++ = !token->stateful ? CLASS_STATELESS : token->forked ? CLASS_FORKED : CLASS_STATEFUL;
 	memcpy(at, place, TOKEN_PLACE_LEN);
 	at += TOKEN_PLACE_LEN;
 	if (token->stateful) {
 		hash_base32(at, (uint64_t)token->owner << 54, 5 * TOKEN_OWNER_LEN);
 		at += TOKEN_OWNER_LEN;
+		if (token->forked) {
+			hash_base32(at, token->loop, 5 * TOKEN_LOOP_LEN);
+			at += TOKEN_LOOP_LEN;
+		}
+		mac_write(at, own);
+		at += TOKEN_OWN_LEN;
 	}
 	mac_write(at, mac);
 	return at + TOKEN_MAC_LEN;
@@ -461,38 +501,92 @@ static bool has_cookie(const char *text)
 	return (str_lower8(v) & cookie_only) == want;
 }
 
+/* What a stateful token has behind the place, at `at`, and the number of the branch. */
+static bool stateful_read(struct str text, uint32_t at, struct str branch, struct via_token *out)
+{
+	uint64_t owner, number;
+
+	if (branch.len != BRANCH_COOKIE_LEN + BRANCH_LEN + BRANCH_NUMBER_LEN ||
+		text.len != at + TOKEN_OWNER_LEN + (out->forked ? TOKEN_LOOP_LEN : 0) +
+				    TOKEN_OWN_LEN + TOKEN_MAC_LEN ||
+		!hash_unbase32((struct str){text.s + at, TOKEN_OWNER_LEN}, &owner) ||
+		!hash_unbase32(
+			(struct str){branch.s + BRANCH_COOKIE_LEN + BRANCH_LEN, BRANCH_NUMBER_LEN},
+			&number))
+		return false;
+	out->owner = (uint16_t)(owner >> 54);
+	out->branch = (uint16_t)(number >> 54);
+	out->loop = 0;
+	return !out->forked ||
+	       hash_unbase32(
+		       (struct str){text.s + at + TOKEN_OWNER_LEN, TOKEN_LOOP_LEN}, &out->loop);
+}
+
+/* What a token says, of which nothing is proven yet; its key, or NULL. */
+static const struct token_key *token_read(
+	const struct keys *keys, struct str text, struct str branch, struct via_token *out)
+{
+	const uint32_t at = 2 + TOKEN_PLACE_LEN;
+	const struct token_key *key;
+	char class;
+
+	if (text.len < at || branch.len < BRANCH_COOKIE_LEN + BRANCH_LEN || !has_cookie(branch.s))
+		return NULL;
+	key = key_of(keys, text.s[0]);
+	class = str_lower_char(text.s[1]);
+	out->stateful = class == CLASS_STATEFUL || class == CLASS_FORKED;
+	out->forked = class == CLASS_FORKED;
+	out->owner = 0;
+	if (key == NULL || (class != CLASS_STATELESS && !out->stateful) ||
+		!place_read(text.s + 2, out))
+		return NULL;
+	if (out->stateful)
+		return stateful_read(text, at, branch, out) ? key : NULL;
+	return text.len == at + TOKEN_MAC_LEN && branch.len == BRANCH_COOKIE_LEN + BRANCH_LEN
+		       ? key
+		       : NULL;
+}
+
 bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
 	const struct via_bound *bound, struct via_token *out)
 {
+	const struct token_key *key = token_read(keys, text, branch, out);
 	struct hash128 transaction = {0, 0};
-	const struct token_key *key;
-	uint64_t owner = 0;
-	uint32_t at = 2 + TOKEN_PLACE_LEN;
-	char class;
 
-	if (text.len < at || branch.len != BRANCH_COOKIE_LEN + BRANCH_LEN || !has_cookie(branch.s))
+	if (key == NULL)
 		return false;
-	key = key_of(keys, text.s[0]);
-	class = str_lower_char(text.s[1]);
-	if (key == NULL || (class != CLASS_STATELESS && class != CLASS_STATEFUL) ||
-		!place_read(text.s + 2, out))
-		return false;
-	if (class == CLASS_STATEFUL) {
-		if (text.len < at + TOKEN_OWNER_LEN ||
-			!hash_unbase32((struct str){text.s + at, TOKEN_OWNER_LEN}, &owner))
-			return false;
-		at += TOKEN_OWNER_LEN;
-	}
-	out->stateful = class == CLASS_STATEFUL;
-	out->owner = (uint16_t)(owner >> 54);
 	branch.s += BRANCH_COOKIE_LEN;
+	if (out->stateful && !mac_begins(text.s + text.len - TOKEN_MAC_LEN - TOKEN_OWN_LEN,
+				     proxy_own_mac(key, out, bound, branch.s), TOKEN_OWN_LEN))
+		return false;
+	if (bound->next == NULL)
+		return out->stateful;
 	if (branch_is_unique(bound->next)) {
 		transaction = transaction_of_branch(keys, bound->buf, bound->next);
 		if (!branch_fits(branch.s, transaction))
 			return false;
 	}
-	return mac_equal((struct str){text.s + at, text.len - at},
+	return mac_equal((struct str){text.s + text.len - TOKEN_MAC_LEN, TOKEN_MAC_LEN},
 		proxy_via_mac(key, out, bound, &transaction, branch.s));
+}
+
+uint64_t proxy_branch_key(const char *branch)
+{
+	uint64_t high = 0, low = 0;
+
+	/* Twelve characters have 60 bits; of the thirteenth four more. */
+	if (!hash_unbase32_60(branch, &high) ||
+		!hash_unbase32((struct str){branch + TOKEN_MAC_LEN, 1}, &low))
+		return 0;
+	return __builtin_bswap64(high | low >> 60);
+}
+
+bool proxy_via_token_loop(struct str text, uint64_t *loop)
+{
+	return text.len == TOKEN_LEN_MAX && str_lower_char(text.s[1]) == CLASS_FORKED &&
+	       hash_unbase32(
+		       (struct str){text.s + 2 + TOKEN_PLACE_LEN + TOKEN_OWNER_LEN, TOKEN_LOOP_LEN},
+		       loop);
 }
 
 /* ---- Record-Route token, To tag ---- */

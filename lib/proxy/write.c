@@ -91,8 +91,14 @@ static void write_stamp(struct writing *w, const struct via_stamp *stamp)
 static void way_back(const struct route_ctx *ctx, const struct sockets *s, struct via_token *token,
 	char place[TOKEN_PLACE_LEN])
 {
-	token->stateful = false;
-	token->owner = 0;
+	const struct proxy_state *state =
+		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+
+	token->stateful = (state->flags & STATE_OWNER) != 0;
+	token->forked = (state->flags & (STATE_OWNER | STATE_LOOP)) == (STATE_OWNER | STATE_LOOP);
+	token->owner = state->owner;
+	token->branch = state->branch;
+	token->loop = state->loop;
 	token->node = s->node;
 	if (proxy_sockets_has(s, ctx->origin.listener)) {
 		token->listener = s->socket[ctx->origin.listener].id;
@@ -104,10 +110,11 @@ static void way_back(const struct route_ctx *ctx, const struct sockets *s, struc
 }
 
 /* The most that our Via of a listener takes. */
-static inline uint32_t via_room(const struct socket *from)
+static inline uint32_t via_room(const struct socket *from, bool stateful)
 {
 	return from->via_len + BRANCH_LEN +
-	       (uint32_t)sizeof(";" SIP_VIA_TOKEN_PARAM "=;rport\r\n") + TOKEN_LEN_MAX;
+	       (uint32_t)sizeof(";" SIP_VIA_TOKEN_PARAM "=;rport\r\n") +
+	       (stateful ? BRANCH_NUMBER_LEN + TOKEN_LEN_MAX : TOKEN_LEN_STATELESS);
 }
 
 static void make_codes(struct writing *w, const struct keys *keys, const struct sockets *s)
@@ -127,6 +134,8 @@ static void make_codes(struct writing *w, const struct keys *keys, const struct 
 	if (w->stamp.received_len != 0)
 		bound.received = ctx->origin.src.addr;
 	proxy_request_codes(keys, ctx, &w->token, &bound, (flags & STATE_RR) != 0, &w->codes);
+	if (w->token.stateful)
+		w->codes.own = proxy_own_mac(&keys->mac[0], &w->token, &bound, w->codes.branch);
 }
 
 /* 16.6 step 8. */
@@ -134,14 +143,17 @@ static void write_vias(struct writing *w, const struct keys *keys, const struct 
 {
 	struct route_ctx *ctx = w->ctx;
 	uint32_t off = ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name;
-	char *at = change_begin(w, off, 0, via_room(from));
+	char *at = change_begin(w, off, 0, via_room(from, w->token.stateful));
 
 	if (at == NULL)
 		return;
 	at = put_padded(at, from->via, from->via_len);
 	memcpy(at, w->codes.branch, BRANCH_LEN);
-	at = put_lit(at + BRANCH_LEN, ";" SIP_VIA_TOKEN_PARAM "=");
-	at = proxy_via_token_put(at, keys, &w->token, w->place, w->codes.via);
+	at += BRANCH_LEN;
+	if (w->token.stateful)
+		at = proxy_branch_number_put(at, w->token.branch);
+	at = put_lit(at, ";" SIP_VIA_TOKEN_PARAM "=");
+	at = proxy_via_token_put(at, keys, &w->token, w->place, w->codes.via, w->codes.own);
 	if ((proxy_state(ctx)->flags & STATE_LOCAL_RPORT) != 0)
 		at = put_lit(at, ";rport");
 	at = put_lit(at, "\r\n");
@@ -158,7 +170,7 @@ static bool is_loop(
 
 	/* Few next hops have as much as the bit of an address of ours. */
 	return (s->addresses & proxy_address_bit(&target->ep.addr)) != 0 && state->pop == 0 &&
-	       (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0 &&
+	       (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0 && ctx->path.len == 0 &&
 	       str_eq(route_ctx_uri(ctx), sip_text(ctx->buf, ctx->msg.uri_text)) &&
 	       proxy_sockets_at_endpoint(s, &target->ep, target->transport) >= 0;
 }
@@ -264,10 +276,12 @@ static void write_changes(struct writing *w, const struct keys *keys, const stru
 /* Bytes that the changes add at most, and that writing them straight may touch behind. */
 static uint32_t straight_growth(struct route_ctx *ctx, const struct sockets *s, unsigned listener)
 {
-	uint32_t growth = via_room(&s->socket[listener]) + 2 * VIA_CHANGE_MAX +
-			  sizeof("Max-Forwards: 255\r\n") + PIECE + PUT_SLACK + ctx->uri.len;
+	uint32_t flags = proxy_state(ctx)->flags;
+	uint32_t growth = via_room(&s->socket[listener], (flags & STATE_OWNER) != 0) +
+			  2 * VIA_CHANGE_MAX + sizeof("Max-Forwards: 255\r\n") + PIECE + PUT_SLACK +
+			  ctx->uri.len;
 
-	if ((proxy_state(ctx)->flags & STATE_RR) != 0)
+	if ((flags & STATE_RR) != 0)
 		growth += proxy_record_route_room(ctx, s, listener);
 	return growth;
 }
@@ -278,7 +292,7 @@ static inline bool goes_straight(const struct route_ctx *ctx)
 	const struct proxy_state *state =
 		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
 
-	return ctx->edits.count == 0 && !ctx->edits.overflow &&
+	return ctx->edits.count == 0 && !ctx->edits.overflow && ctx->path.len == 0 &&
 	       (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0;
 }
 
@@ -307,7 +321,7 @@ static int64_t write_straight(struct route_ctx *ctx, const struct keys *keys,
 	return w.at + (ctx->msg.len - w.pos) - out;
 }
 
-static int64_t write_edits(struct route_ctx *ctx, char *out, uint32_t room)
+static int64_t apply(struct route_ctx *ctx, char *out, uint32_t room)
 {
 	int64_t len = ctx->edits.overflow
 			      ? -EOVERFLOW
@@ -318,20 +332,71 @@ static int64_t write_edits(struct route_ctx *ctx, char *out, uint32_t room)
 	return len < 0 ? -500 : len;
 }
 
+/* Our changes join the script's. */
+static bool join(struct route_ctx *ctx, const struct keys *keys, const struct sockets *s)
+{
+	struct writing w;
+
+	w.ctx = ctx;
+	w.at = NULL;
+	if (ctx->path.len != 0 && !proxy_path_write(ctx))
+		return false;
+	if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
+		proxy_route_set_write(ctx);
+	write_changes(&w, keys, s, proxy_state(ctx)->out, NULL, 0);
+	return true;
+}
+
+/* By edits, for as long as it takes to write them: what is written next begins with what the script
+ * left. */
+static int64_t write_edits_once(struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, char *out, uint32_t room)
+{
+	uint16_t count = ctx->edits.count, text_len = ctx->edits.text_len;
+	bool overflow = ctx->edits.overflow;
+	struct route_text uri = ctx->uri;
+	struct sip_edit edit[SIP_EDITS_MAX];
+	int64_t len;
+
+	memcpy(edit, ctx->edits.edit, count * sizeof(edit[0]));
+	len = join(ctx, keys, s) ? apply(ctx, out, room) : -500;
+	/* Applying has sorted them. */
+	memcpy(ctx->edits.edit, edit, count * sizeof(edit[0]));
+	ctx->edits.count = count;
+	ctx->edits.text_len = text_len;
+	ctx->edits.overflow = overflow;
+	ctx->uri = uri;
+	return len;
+}
+
+static int64_t write_edits(struct route_ctx *ctx, const struct keys *keys, const struct sockets *s,
+	char *out, uint32_t room)
+{
+	struct proxy_state *state = proxy_state(ctx);
+
+	if ((state->flags & STATE_OWNER) != 0)
+		return write_edits_once(ctx, keys, s, out, room);
+	if ((state->flags & STATE_WRITTEN) == 0) {
+		if (!join(ctx, keys, s))
+			return -500;
+		state->flags |= STATE_WRITTEN;
+	}
+	return apply(ctx, out, room);
+}
+
 int64_t proxy_request_write(
 	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to)
 {
 	const struct keys *keys = proxy_keys(p);
 	const struct sockets *s = proxy_sockets(p);
 	struct proxy_state *state = proxy_state(ctx);
-	bool joined = (state->flags & STATE_WRITTEN) != 0;
 	struct sip_span gone[ROUTE_GONE_MAX];
 	int listener, pieces = -1;
 	int64_t len;
 
 	if (room > SIP_MSG_UDP_OUT_MAX)
 		room = SIP_MSG_UDP_OUT_MAX;
-	if (!joined) {
+	if ((state->flags & STATE_WRITTEN) == 0) {
 		if (keys == NULL || s == NULL || sip_msg_via(&ctx->msg, ctx->buf, 0) == NULL ||
 			!ctx->result.target.valid)
 			return -500;
@@ -343,21 +408,10 @@ int64_t proxy_request_write(
 			ctx->msg.len + straight_growth(ctx, s, state->out) <= room)
 			pieces = state->pop != 0 ? proxy_route_set_gone(ctx, s, gone) : 0;
 	}
-	if (pieces >= 0) {
+	if (pieces >= 0)
 		len = write_straight(ctx, keys, s, gone, (unsigned)pieces, out);
-	} else {
-		if (!joined) {
-			struct writing w;
-
-			w.ctx = ctx;
-			w.at = NULL;
-			if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
-				proxy_route_set_write(ctx);
-			write_changes(&w, keys, s, state->out, NULL, 0);
-			state->flags |= STATE_WRITTEN;
-		}
-		len = write_edits(ctx, out, room);
-	}
+	else
+		len = write_edits(ctx, keys, s, out, room);
 	if (len < 0)
 		return len;
 	to->dst = ctx->result.target.ep;

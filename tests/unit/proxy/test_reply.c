@@ -449,6 +449,32 @@ static void sanity_check_answers_what_a_script_asks_for(void **state)
 	fixture_free(f);
 }
 
+/* RFC 3261 10.3 step 8: all contacts stand in the 200, however many. */
+static void a_list_of_contacts_may_be_longer_than_its_register(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	static const char *const status[] = {"200", "404"};
+	char contacts[4096] = "";
+
+	for (unsigned i = 0; i < 40; i++)
+		snprintf(contacts + strlen(contacts), sizeof(contacts) - strlen(contacts),
+			"Contact: <sip:alice@10.0.0.%u:5060>;expires=3600\r\n", i);
+	for (unsigned i = 0; i < 4; i++) {
+		const char *text = replaced(
+			INVITE, "INVITE sip:bob", i < 2 ? "REGISTER sip:bob" : "OPTIONS sip:bob");
+
+		assert_int_equal(
+			receive(f, replaced(text, "7 INVITE", i < 2 ? "7 REGISTER" : "7 OPTIONS"),
+				"10.0.0.9", 5060, LEFT),
+			PROXY_GO);
+		assert_int_equal(call(f, "sl_send_reply", status[i % 2], "x", NULL), ROUTE_TRUE);
+		f->ctx->result.headers = route_text_make(f->ctx, str_c(contacts));
+		assert_non_null(write_reply(f));
+		assert_int_equal(lines(f->out, "Contact"), i == 0 ? 40 : 0);
+	}
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +498,7 @@ int main(void)
 		cmocka_unit_test(sl_reply_error_says_why_forward_failed),
 		cmocka_unit_test(options_to_us_without_a_user_are_answered),
 		cmocka_unit_test(sanity_check_answers_what_a_script_asks_for),
+		cmocka_unit_test(a_list_of_contacts_may_be_longer_than_its_register),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -377,43 +377,6 @@ static void a_response_is_taken_on_any_node_of_the_group(void **state)
 	fixture_free(g);
 }
 
-static void a_stateful_token_says_its_owner(void **state)
-{
-	struct fixture *f = fixture_new(NULL);
-	const struct keys *keys = proxy_keys(f->proxy);
-	struct via_token token = {.stateful = true,
-				 .owner = 777,
-				 .node = 0xbeef,
-				 .listener = f->listener[0].port},
-			 read;
-	const char *via_text = "SIP/2.0/UDP h;branch=b";
-	struct sip_via via;
-	struct via_bound bound = {
-		.buf = via_text, .next = &via, .cseq = 1, .method = SIP_METHOD_INVITE};
-	char text[TOKEN_LEN_MAX + TOKEN_SLACK], place[TOKEN_PLACE_LEN];
-	unsigned len;
-
-	token.listener = proxy_listener_id(&f->listener[0].ep, SIP_TRANSPORT_UDP);
-	assert_int_equal(
-		sip_via_parse(via_text, (struct sip_span){0, (uint32_t)strlen(via_text)}, &via), 0);
-	proxy_place_write(place, token.node, token.listener);
-	len = (unsigned)(proxy_via_token_put(text, keys, &token, place,
-				 proxy_via_mac(&keys->mac[0], &token, &bound,
-					 &(struct hash128){0, 0}, "abcdefghijklmnop")) -
-			 text);
-	assert_int_equal(len, TOKEN_LEN_MAX);
-	assert_true(proxy_via_token_verify(
-		keys, str_of(text, len), STR("z9hG4bKabcdefghijklmnop"), &bound, &read));
-	assert_true(read.stateful);
-	assert_int_equal(read.owner, 777);
-	assert_int_equal(read.node, 0xbeef);
-	assert_true(read.listener == token.listener);
-	for (unsigned cut = 0; cut < len; cut++)
-		assert_false(proxy_via_token_verify(
-			keys, str_of(text, cut), STR("z9hG4bKabcdefghijklmnop"), &bound, &read));
-	fixture_free(f);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,7 +398,6 @@ int main(void)
 		cmocka_unit_test(loopback_is_served_by_a_loopback_listener),
 		cmocka_unit_test(a_malformed_response_is_dropped_under_the_name_of_its_error),
 		cmocka_unit_test(a_response_is_taken_on_any_node_of_the_group),
-		cmocka_unit_test(a_stateful_token_says_its_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
