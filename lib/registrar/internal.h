@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+/* What the files of lib/registrar share. Nothing outside the room includes it, tests apart. */
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "registrar/registrar.h"
+
+#define REGISTRAR_TABLES_MAX 16       /* names of usrloc domains ("location") of one process */
+#define REGISTRAR_TABLE_NAME_MAX 64   /* bytes of one */
+#define REGISTRAR_TEXT_PARAM_MAX 1024 /* bytes of a parameter that is text */
+/* The longest life of a binding, in seconds: the end of any, counted from the start of the machine,
+ * fits 32 bits. */
+#define REGISTRAR_EXPIRES_MAX 2147483647U
+/* RFC 3261 10.3 step 7: an interval from here on may not be refused as too brief. */
+#define REGISTRAR_BRIEF_MAX 3600U
+/* URIs that one REGISTER may have compared by RFC 3261 19.1.4, which costs as much as both have
+ * parameters; equal bytes do not count. */
+#define REGISTRAR_COMPARISONS_MAX 256
+#define REGISTRAR_READ_TRIES 8 /* of a record that its writer is at */
+
+/* ---- settings ---- */
+
+enum registrar_path_mode { REGISTRAR_PATH_OFF, REGISTRAR_PATH_LAZY, REGISTRAR_PATH_STRICT };
+enum registrar_outbound {
+	REGISTRAR_OUTBOUND_NONE,
+	REGISTRAR_OUTBOUND_KNOWN,
+	REGISTRAR_OUTBOUND_REQUIRED
+};
+/* How a Contact finds its binding where it names no instance (usrloc's matching_mode). */
+enum registrar_matching {
+	REGISTRAR_MATCH_CONTACT,
+	REGISTRAR_MATCH_CONTACT_CALL_ID,
+	REGISTRAR_MATCH_CONTACT_PATH,
+	REGISTRAR_MATCH_CALL_ID
+};
+
+/* Parameters of "usrloc". */
+struct registrar_usrloc {
+	int64_t db_mode, use_domain, nat_bflag, matching_mode, cseq_delay;
+};
+
+/* Parameters of "registrar", as the language fills them. */
+struct registrar_params {
+	int64_t default_expires, min_expires, max_expires, min_expires_mode, default_expires_range,
+		expires_range, default_q, max_contacts, append_branches, case_sensitive,
+		method_filtering, retry_after, use_path, path_mode, path_use_received,
+		outbound_mode, regid_mode, flow_timer, sock_flag, contact_max_size;
+	const char *received_param, *received_avp, *sock_hdr_name, *realm_prefix, *service_route;
+};
+
+/* Text of a parameter. */
+struct registrar_text {
+	uint32_t len;
+	char text[REGISTRAR_TEXT_PARAM_MAX];
+};
+
+/* What is published of the one module and of the other; immutable. */
+struct registrar_usrloc_settings {
+	struct registrar_usrloc p;
+};
+
+struct registrar_settings {
+	struct registrar_params p; /* without its pointers */
+	struct registrar_text received_param, received_avp, sock_hdr_name, realm_prefix,
+		service_route;
+};
+
+static inline struct str registrar_text_str(const struct registrar_text *t)
+{
+	return str_of(t->text, t->len);
+}
+
+/* ---- the room ---- */
+
+struct registrar_thread {
+	_Alignas(64) _Atomic uint64_t count[REGISTRAR_COUNTER_COUNT];
+};
+
+struct registrar {
+	struct registrar_config config;
+	_Atomic(const struct registrar_usrloc_settings *) usrloc; /* never NULL */
+	_Atomic(const struct registrar_settings *) settings;      /* likewise */
+	struct registrar_thread *thread;                          /* RCU_READERS_MAX */
+	/* Names that a usrloc domain has been given; control thread only, and never taken back. */
+	unsigned tables;
+	char table[REGISTRAR_TABLES_MAX][REGISTRAR_TABLE_NAME_MAX + 1];
+};
+
+static inline const struct registrar_settings *registrar_settings(const struct registrar *r)
+{
+	return atomic_load_explicit(&r->settings, memory_order_acquire);
+}
+
+static inline const struct registrar_usrloc *registrar_usrloc(const struct registrar *r)
+{
+	return &atomic_load_explicit(&r->usrloc, memory_order_acquire)->p;
+}
+
+static inline void registrar_count(
+	struct registrar *r, const struct route_ctx *ctx, enum registrar_counter counter)
+{
+	_Atomic uint64_t *at;
+
+	if (ctx->thread->index >= RCU_READERS_MAX)
+		return;
+	at = &r->thread[ctx->thread->index].count[counter];
+	atomic_store_explicit(
+		at, atomic_load_explicit(at, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static inline uint32_t registrar_now(const struct route_ctx *ctx)
+{
+	return (uint32_t)(ctx->thread->now_ns / CLOCK_NS_PER_S);
+}
+
+/* The number of a usrloc domain, given where it has none; -1 where there is no room or the name is
+ * none. Control thread. */
+int registrar_table(struct registrar *r, struct str name);
+
+/* Frees settings that were published, once nobody can read them. Control thread. */
+void registrar_retire(struct registrar *r, const void *settings);
+
+/* ---- aor.c ---- */
+
+enum registrar_aor_error {
+	REGISTRAR_AOR_OK,
+	REGISTRAR_AOR_BAD,     /* no URI that could be one, or a control character in it */
+	REGISTRAR_AOR_NO_USER, /* and the domain is no part of it */
+	REGISTRAR_AOR_LONG
+};
+
+struct registrar_aor {
+	uint32_t len;
+	char text[LOCATION_AOR_MAX];
+};
+
+/* The canonical form of a URI: see registrar.h. Any thread. */
+enum registrar_aor_error registrar_aor_of(const struct registrar *r, const char *buf,
+	const struct sip_uri *uri, struct registrar_aor *out);
+/* The same of text; BAD also where it is no URI. */
+enum registrar_aor_error registrar_aor_of_text(
+	const struct registrar *r, struct str text, struct registrar_aor *out);
+
+static inline struct str registrar_aor_str(const struct registrar_aor *aor)
+{
+	return str_of(aor->text, aor->len);
+}
+
+/* ---- the functions (module.c has the tables) ---- */
+
+/* What check() makes of a call's constant arguments. */
+struct registrar_call {
+	uint8_t table;
+	uint32_t flags; /* REGISTRAR_SAVE_... */
+	/* OpenSIPS' letters; -1: as the parameter says */
+	int64_t max_contacts, min_expires, max_expires, path_mode;
+};
+
+#define REGISTRAR_SAVE_MEMORY 0x01 /* there is nothing else yet */
+#define REGISTRAR_SAVE_NO_REPLY 0x02
+#define REGISTRAR_SAVE_REPLACE 0x04      /* the contact takes the place of all others */
+#define REGISTRAR_SAVE_NO_VARIATION 0x10 /* of its expiry, whatever expires_range says */
+#define REGISTRAR_SAVE_NUMBERS 0x17
+#define REGISTRAR_SAVE_FORCE 0x100    /* beyond max_contacts the oldest goes */
+#define REGISTRAR_SAVE_RECEIVED 0x200 /* as path_use_received */
+
+#define REGISTRAR_RUN(name) int32_t name(struct route_ctx *ctx, const struct route_args *args)
+#define REGISTRAR_CHECK(name) \
+	int name(void *room, const void *config, const struct route_arg *arg, unsigned n, \
+		const struct route_place *place, struct route_report *report, void **data)
+
+REGISTRAR_RUN(registrar_run_save);
+REGISTRAR_RUN(registrar_run_unregister);
+REGISTRAR_RUN(registrar_run_add_sock_hdr);
+REGISTRAR_RUN(registrar_run_lookup);
+REGISTRAR_RUN(registrar_run_lookup_to_dset);
+REGISTRAR_RUN(registrar_run_lookup_branches);
+REGISTRAR_RUN(registrar_run_registered);
+
+extern const struct route_module registrar_module, registrar_usrloc_module;

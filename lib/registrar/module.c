@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The tables of OpenSER's modules "usrloc" and "registrar", and what their parameters become when a
+ * configuration is loaded.
+ */
+#include <stdlib.h>
+
+#include "registrar/internal.h"
+
+/* ---- what can be wrong with a call ---- */
+
+static const struct registrar_call no_call = {
+	.max_contacts = -1, .min_expires = -1, .max_expires = -1, .path_mode = -1};
+
+/* The usrloc domain is known by now: it is a number from here on. */
+static REGISTRAR_CHECK(check_table)
+{
+	struct registrar_call *call;
+	int table;
+
+	if (!arg[0].constant || arg[0].value.type != ROUTE_STR) {
+		route_error(report, &arg[0].place,
+			"the location table is a name that is known when the file is read");
+		return -EINVAL;
+	}
+	table = registrar_table(room, arg[0].value.s);
+	if (table < 0) {
+		route_error(report, &arg[0].place,
+			"a location table has a name of 1 to %d bytes, and there are at most %d",
+			REGISTRAR_TABLE_NAME_MAX, REGISTRAR_TABLES_MAX);
+		return -EINVAL;
+	}
+	call = malloc(sizeof(*call));
+	if (call == NULL) {
+		route_error(report, place, "out of memory");
+		return -ENOMEM;
+	}
+	*call = no_call;
+	call->table = (uint8_t)table;
+	*data = call;
+	return 0;
+}
+
+/* "0x02" and "2". */
+static bool flags_of_number(struct str text, struct registrar_call *call)
+{
+	uint32_t flags = 0;
+
+	if (text.len > 2 && text.len <= 4 && text.s[0] == '0' && str_lower_char(text.s[1]) == 'x') {
+		for (uint32_t i = 2; i < text.len; i++) {
+			char c = str_lower_char(text.s[i]);
+
+			if (!str_is_digit(c) && !(c >= 'a' && c <= 'f'))
+				return false;
+			flags = flags * 16 + (uint32_t)(str_is_digit(c) ? c - '0' : c - 'a' + 10);
+		}
+	} else if (str_to_u32(text, UINT8_MAX, &flags) != 0) {
+		return false;
+	}
+	call->flags = flags;
+	return (flags & ~(uint32_t)REGISTRAR_SAVE_NUMBERS) == 0;
+}
+
+/* OpenSIPS' letters, some with a number behind them: "rc5f", "m,p1". */
+static bool flags_of_letters(struct str text, struct registrar_call *call)
+{
+	while (text.len > 0) {
+		char letter = text.s[0];
+		uint32_t digits = 0, number = 0;
+
+		while (digits + 1 < text.len && str_is_digit(text.s[digits + 1]))
+			digits++;
+		if (digits != 0 && str_to_u32(str_of(text.s + 1, digits), INT32_MAX, &number) != 0)
+			return false;
+		if ((strchr("ceEp", letter) != NULL && letter != '\0') != (digits != 0))
+			return false;
+		switch (letter) {
+		case 'm':
+			call->flags |= REGISTRAR_SAVE_MEMORY;
+			break;
+		case 'r':
+			call->flags |= REGISTRAR_SAVE_NO_REPLY;
+			break;
+		case 'f':
+			call->flags |= REGISTRAR_SAVE_FORCE;
+			break;
+		case 'v':
+			call->flags |= REGISTRAR_SAVE_RECEIVED;
+			break;
+		case 'c':
+			call->max_contacts = number;
+			break;
+		case 'e':
+			call->min_expires = number;
+			break;
+		case 'E':
+			call->max_expires = number;
+			break;
+		case 'p':
+			call->path_mode = number;
+			break;
+		case ',':
+		case ' ':
+			break;
+		default:
+			return false;
+		}
+		text = str_of(text.s + 1 + digits, text.len - 1 - digits);
+	}
+	return call->max_contacts <= LOCATION_CONTACTS_MAX &&
+	       call->path_mode <= REGISTRAR_PATH_STRICT;
+}
+
+static REGISTRAR_CHECK(check_save)
+{
+	struct registrar_call *call;
+	int err = check_table(room, config, arg, n, place, report, data);
+	bool good;
+
+	if (err != 0 || n < 2)
+		return err;
+	call = *data;
+	if (!arg[1].constant)
+		good = false;
+	else if (arg[1].value.type == ROUTE_INT)
+		good = arg[1].value.i >= 0 &&
+		       (arg[1].value.i & ~(int64_t)REGISTRAR_SAVE_NUMBERS) == 0;
+	else
+		good = flags_of_number(arg[1].value.s, call) ||
+		       flags_of_letters(arg[1].value.s, call);
+	if (arg[1].constant && arg[1].value.type == ROUTE_INT)
+		call->flags = (uint32_t)arg[1].value.i;
+	if (good)
+		return 0;
+	route_error(report, &arg[1].place,
+		"flags are a number of 0x01 (memory only), 0x02 (no reply), 0x04 (replace all) and "
+		"0x10 (no variation of expires), or letters: m, r, f, v, c<contacts, at most %d>, "
+		"e<least expires>, E<most expires>, p<path mode>",
+		LOCATION_CONTACTS_MAX);
+	free(call);
+	*data = NULL;
+	return -EINVAL;
+}
+
+/* ---- tables ---- */
+
+#define REQUEST (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE)
+#define REGISTRAR_FUNCTION(function, least, most, on, blocks, work, checked, how, what) \
+	{ \
+		.name = function, .args_min = least, .args_max = most, .path = on, .in = blocks, \
+		.run = work, .check = checked, .free_data = free, .usage = how, .help = what \
+	}
+
+static const struct route_function functions[] = {
+	REGISTRAR_FUNCTION("save", 1, 3, ROUTE_PATH_SLOW, ROUTE_IN_REQUEST | ROUTE_IN_REPLY, NULL,
+		check_save, "save(table [, flags [, uri]])",
+		"Takes the contacts of a REGISTER, or of the response to one, and answers it (RFC "
+		"3261 10.3). True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
+		"contacts, -1: any other refusal."),
+	REGISTRAR_FUNCTION("lookup", 1, 2, ROUTE_PATH_SLOW, REQUEST, NULL, check_table,
+		"lookup(table [, uri])",
+		"Replaces the Request-URI by the best contact of its user, or of another one, and "
+		"adds the others as branches (RFC 3261 16.5). -1: none, -2: none that allows the "
+		"method, -3: not a URI of a user, or no room."),
+	{.name = NULL},
+};
+
+#define NUMBER(param, struct_type, field, least, most, start, what) \
+	{ \
+		.name = param, .type = ROUTE_PARAM_INT, \
+		.offset = offsetof(struct struct_type, field), .min = least, .max = most, \
+		.initial = start, .help = what \
+	}
+#define TEXT(param, field, start, what) \
+	{ \
+		.name = param, .type = ROUTE_PARAM_STR, \
+		.offset = offsetof(struct registrar_params, field), .initial = start, .help = what \
+	}
+#define NO_EFFECT(param, kind, what) \
+	{ \
+		.name = param, .type = kind, .accepted_only = true, .min = INT64_MIN, \
+		.max = INT64_MAX, .help = what \
+	}
+#define I ROUTE_PARAM_INT
+#define S ROUTE_PARAM_STR
+#define REG(param, least, most, start, what) \
+	NUMBER(#param, registrar_params, param, least, most, start, what)
+#define YEAR 31536000
+
+static const struct route_param registrar_param[] = {
+	REG(default_expires, 1, YEAR, "3600",
+		"Seconds that a contact lives where neither it nor an Expires header says."),
+	REG(min_expires, 0, YEAR, "60", "Contacts that ask for less: see min_expires_mode."),
+	REG(min_expires_mode, 0, 1, "0",
+		"0: they live min_expires; 1: 423 with Min-Expires, below an hour."),
+	REG(max_expires, 0, YEAR, "0",
+		"Longer lives are shortened to so many seconds; 0: none is."),
+	REG(default_expires_range, 0, 100, "0",
+		"A contact that says nothing lives so many percent less at most, by chance: not "
+		"all "
+		"come back at once."),
+	REG(expires_range, 0, 100, "0", "The same for contacts that say how long."),
+	REG(default_q, -1, 1000, "-1",
+		"Thousandths of q of a contact that has none; -1: none, which counts as the most."),
+	REG(max_contacts, 0, LOCATION_CONTACTS_MAX, "0",
+		"Contacts of one address-of-record, more get a 503; 0: what the table holds, 64."),
+	REG(append_branches, 0, 1, "1",
+		"lookup() adds all contacts as branches, not only the best."),
+	REG(case_sensitive, 0, 1, "0", "Users differ by letter case."),
+	REG(method_filtering, 0, 1, "0",
+		"lookup() passes over contacts whose methods parameter or Allow lacks the method."),
+	REG(retry_after, 0, 86400, "0",
+		"Seconds in the Retry-After of replies of class 5xx; 0: none."),
+	REG(use_path, 0, 1, "0", "Path is kept and used (RFC 3327)."),
+	REG(path_mode, 0, 2, "2",
+		"Path in the 200: 0 never, 1 to who supports it, 2 the same, and others get a "
+		"420."),
+	REG(path_use_received, 0, 1, "0",
+		"The `received` parameter of the first Path URI says where the user agent is."),
+	REG(outbound_mode, 0, 2, "0",
+		"RFC 5626: 0 not supported, 1 supported, 2 required (421 without)."),
+	REG(regid_mode, 0, 1, "0", "reg-id counts: 0 only where outbound is possible, 1 always."),
+	REG(flow_timer, 0, 999, "0",
+		"Seconds in the Flow-Timer of a 200 to a user agent with outbound; 0: none."),
+	REG(sock_flag, -1, 31, "-1", "Flag that says that the header sock_hdr_name counts."),
+	REG(contact_max_size, 1, LOCATION_URI_MAX, "512", "Bytes of a Contact URI at most."),
+	TEXT("received_param", received_param, "received",
+		"Parameter of a Contact in the 200 that says where the user agent is; empty: "
+		"none."),
+	TEXT("received_avp", received_avp, NULL,
+		"AVP with the URI (sip:address:port) of where the user agent is."),
+	TEXT("sock_hdr_name", sock_hdr_name, NULL,
+		"Header of a REGISTER with the listener (udp:address:port) that its user agent is "
+		"reached from; see sock_flag."),
+	TEXT("realm_prefix", realm_prefix, NULL,
+		"What is taken from the beginning of a domain, where use_domain is set."),
+	TEXT("service_route", service_route, NULL,
+		"Service-Route of the 200s: \"<sip:edge.example.com;lr>, ...\" (RFC 3608)."),
+	NO_EFFECT("gruu_enabled", I, "There are no GRUUs (RFC 5627)."),
+	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the last one comes first."),
+	NO_EFFECT("tcp_persistent_flag", I, "Known from OpenSER."),
+	NO_EFFECT("nat_flag", I, "Known from OpenSER."),
+	NO_EFFECT("path_check_local", I, "A Path that begins with us is sent to ourselves."),
+	NO_EFFECT("use_expired_contacts", I, "What has expired is gone."),
+	NO_EFFECT("lookup_filter_mode", I, "lookup() filters by method only."),
+	NO_EFFECT("sock_mode", I, "The listener is kept by its number."),
+	NO_EFFECT("xavp_cfg", S, "There are no XAVPs."),
+	NO_EFFECT("xavp_rcd", S, "There are no XAVPs."),
+	NO_EFFECT("xavp_rcd_mask", I, "There are no XAVPs."),
+	NO_EFFECT("event_callback", S, "There are no other languages."),
+	{.name = NULL},
+};
+
+#define USRLOC(param, least, most, start, what) \
+	NUMBER(#param, registrar_usrloc, param, least, most, start, what)
+#define DATABASE(param) NO_EFFECT(param, S, "Contacts are kept in memory.")
+#define DATABASE_NUMBER(param) NO_EFFECT(param, I, "Contacts are kept in memory.")
+
+static const struct route_param usrloc_param[] = {
+	USRLOC(db_mode, 0, 4, "0", "0: contacts are kept in memory; others need a database."),
+	USRLOC(use_domain, 0, 1, "0", "The domain belongs to the address-of-record."),
+	USRLOC(nat_bflag, -1, 31, "-1",
+		"Branch flag of contacts whose Path says where they are; -1: none."),
+	USRLOC(matching_mode, 0, 3, "0",
+		"What a Contact without instance is found by: 0 its URI (RFC 3261 19.1.4), 1 also "
+		"the "
+		"Call-ID, 2 also the Path, 3 the Call-ID alone."),
+	USRLOC(cseq_delay, 0, 3600, "20",
+		"Seconds in which a REGISTER with the CSeq of its binding is a retransmission and "
+		"is "
+		"answered again; later ones get a 400."),
+	NO_EFFECT("timer_interval", I, "What has expired is taken away little by little."),
+	NO_EFFECT("hash_size", I, "memory { contacts } of the configuration says how many."),
+	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the last one comes first."),
+	NO_EFFECT("preload", S, "A table is there when a function names it."),
+	NO_EFFECT("timer_procs", I, "Known from Kamailio."),
+	NO_EFFECT("rm_expired_delay", I, "Known from Kamailio."),
+	NO_EFFECT("xavp_contact", S, "There are no XAVPs."),
+	NO_EFFECT("handle_lost_tcp", I, "Known from Kamailio."),
+	NO_EFFECT("close_expired_tcp", I, "Known from Kamailio."),
+	NO_EFFECT("skip_remote_socket", I, "Known from Kamailio."),
+	NO_EFFECT("ka_mode", I, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_from", S, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_domain", S, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_method", S, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_filter", I, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_interval", I, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_randomize", I, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_timeout", I, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_loglevel", I, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_logmsg", S, "Nobody is sent keep-alives."),
+	NO_EFFECT("ka_reply_codes", S, "Nobody is sent keep-alives."),
+	DATABASE("db_url"),
+	DATABASE("user_column"),
+	DATABASE("domain_column"),
+	DATABASE("contact_column"),
+	DATABASE("expires_column"),
+	DATABASE("q_column"),
+	DATABASE("callid_column"),
+	DATABASE("cseq_column"),
+	DATABASE("method_column"),
+	DATABASE("methods_column"),
+	DATABASE("flags_column"),
+	DATABASE("cflags_column"),
+	DATABASE("user_agent_column"),
+	DATABASE("received_column"),
+	DATABASE("socket_column"),
+	DATABASE("path_column"),
+	DATABASE("ruid_column"),
+	DATABASE("instance_column"),
+	DATABASE("reg_id_column"),
+	DATABASE("server_id_column"),
+	DATABASE("connection_id_column"),
+	DATABASE("keepalive_column"),
+	DATABASE("partition_column"),
+	DATABASE_NUMBER("db_load"),
+	DATABASE_NUMBER("db_insert_update"),
+	DATABASE_NUMBER("db_update_as_insert"),
+	DATABASE_NUMBER("db_check_update"),
+	DATABASE_NUMBER("db_ops_ruid"),
+	DATABASE_NUMBER("db_raw_fetch_type"),
+	DATABASE_NUMBER("db_insert_null"),
+	DATABASE_NUMBER("db_timer_clean"),
+	DATABASE_NUMBER("db_clean_tcp"),
+	DATABASE_NUMBER("expires_type"),
+	DATABASE_NUMBER("fetch_rows"),
+	DATABASE_NUMBER("server_id_filter"),
+	DATABASE_NUMBER("version_table"),
+	DATABASE_NUMBER("load_rank"),
+	{.name = NULL},
+};
+
+/* ---- from parameters to settings ---- */
+
+static int usrloc_prepare(
+	void *room, const void *config, struct route_report *report, void **prepared)
+{
+	const struct registrar_usrloc *p = config;
+	struct registrar_usrloc_settings *s;
+
+	if (p->db_mode != 0) {
+		route_error(report, NULL,
+			"usrloc: db_mode %d needs a database, which there is none of yet: contacts "
+			"are "
+			"kept in memory, db_mode 0",
+			(int)p->db_mode);
+		return -EINVAL;
+	}
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return -ENOMEM;
+	s->p = *p;
+	*prepared = s;
+	return 0;
+}
+
+static void usrloc_publish(void *room, void *prepared)
+{
+	struct registrar *r = room;
+
+	registrar_retire(r, atomic_exchange_explicit(&r->usrloc, prepared, memory_order_acq_rel));
+}
+
+static void discard(void *room, void *prepared)
+{
+	free(prepared);
+}
+
+static bool keep_text(struct registrar_text *out, const char *text, const char *param,
+	struct route_report *report)
+{
+	struct str s = str_c(text);
+
+	for (uint32_t i = 0; i < s.len; i++) {
+		if ((unsigned char)s.s[i] < ' ' || s.s[i] == 0x7f)
+			s.len = UINT32_MAX;
+	}
+	if (s.len > sizeof(out->text)) {
+		route_error(report, NULL,
+			"registrar: %s is at most %zu bytes without control characters", param,
+			sizeof(out->text));
+		return false;
+	}
+	str_copy(out->text, s);
+	out->len = s.len;
+	return true;
+}
+
+/* "$avp(rcv)", "$avp(s:rcv)", "$avp(i:42)": the name alone. */
+static bool read_avp(struct registrar_text *name, struct route_report *report)
+{
+	struct str s = registrar_text_str(name);
+
+	if (s.len == 0)
+		return true;
+	if (s.len > 6 && str_istarts(s, STR("$avp(")) && s.s[s.len - 1] == ')') {
+		s = str_of(s.s + 5, s.len - 6);
+		if (s.len > 2 && s.s[1] == ':')
+			s = str_of(s.s + 2, s.len - 2);
+		if (str_find(s, '$') < 0 && str_find(s, '[') < 0) {
+			memmove(name->text, s.s, s.len);
+			name->len = s.len;
+			return true;
+		}
+	}
+	route_error(report, NULL, "registrar: received_avp is an AVP: $avp(name)");
+	return false;
+}
+
+/* RFC 3608 6.1: each value is a loose router. */
+static bool check_service_route(const struct registrar_text *route, struct route_report *report)
+{
+	struct sip_span all = {0, route->len}, value;
+	uint32_t at = 0;
+
+	while (sip_list_next(route->text, all, &at, &value)) {
+		struct sip_address address;
+		struct sip_uri uri;
+
+		if (sip_address_parse(route->text, value, &address) != 0 || address.star ||
+			!address.brackets || sip_uri_parse(route->text, address.uri, &uri) != 0 ||
+			!uri.lr) {
+			route_error(report, NULL,
+				"registrar: service_route: '%.*s' is no <sip:...;lr>",
+				STR_FMT(sip_text(route->text, value)));
+			return false;
+		}
+	}
+	return true;
+}
+
+static int registrar_prepare(
+	void *room, const void *config, struct route_report *report, void **prepared)
+{
+	const struct registrar_params *p = config;
+	struct registrar_settings *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->p = *p;
+	s->p.received_param = s->p.received_avp = s->p.sock_hdr_name = s->p.realm_prefix =
+		s->p.service_route = NULL;
+	if (p->flow_timer > 0 && p->outbound_mode == REGISTRAR_OUTBOUND_NONE) {
+		route_error(report, NULL, "registrar: flow_timer needs outbound_mode 1 or 2");
+		goto fail;
+	}
+	if (p->max_expires != 0 && p->max_expires < p->min_expires) {
+		route_error(report, NULL, "registrar: max_expires is below min_expires");
+		goto fail;
+	}
+	if (!keep_text(&s->received_param, p->received_param, "received_param", report) ||
+		!keep_text(&s->received_avp, p->received_avp, "received_avp", report) ||
+		!keep_text(&s->sock_hdr_name, p->sock_hdr_name, "sock_hdr_name", report) ||
+		!keep_text(&s->realm_prefix, p->realm_prefix, "realm_prefix", report) ||
+		!keep_text(&s->service_route, p->service_route, "service_route", report) ||
+		!read_avp(&s->received_avp, report) ||
+		!check_service_route(&s->service_route, report))
+		goto fail;
+	*prepared = s;
+	return 0;
+fail:
+	free(s);
+	return -EINVAL;
+}
+
+static void registrar_publish(void *room, void *prepared)
+{
+	struct registrar *r = room;
+
+	registrar_retire(r, atomic_exchange_explicit(&r->settings, prepared, memory_order_acq_rel));
+}
+
+static const struct route_function no_functions[] = {{.name = NULL}};
+
+const struct route_module registrar_usrloc_module = {
+	.name = "usrloc",
+	.functions = no_functions,
+	.params = usrloc_param,
+	.config_size = sizeof(struct registrar_usrloc),
+	.prepare = usrloc_prepare,
+	.publish = usrloc_publish,
+	.discard = discard,
+};
+
+const struct route_module registrar_module = {
+	.name = "registrar",
+	.functions = functions,
+	.params = registrar_param,
+	.config_size = sizeof(struct registrar_params),
+	.prepare = registrar_prepare,
+	.publish = registrar_publish,
+	.discard = discard,
+};
