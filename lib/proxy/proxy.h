@@ -215,6 +215,8 @@ int64_t proxy_reply_write(
 
 /* Sets ctx->result to a reply, replacing what was there. */
 void proxy_reply_set(struct route_ctx *ctx, uint16_t status, struct str reason);
+/* What stands there is the script's own choice: no forward() replaces it. */
+void proxy_reply_chosen(struct route_ctx *ctx);
 
 /* ---- workers: a response (RFC 3261 16.7, 18.1.2) ---- */
 

@@ -115,6 +115,11 @@ void proxy_reply_set(struct route_ctx *ctx, uint16_t status, struct str reason)
 	ctx->failure = failure; /* a full arena costs the phrase, not the reply */
 }
 
+void proxy_reply_chosen(struct route_ctx *ctx)
+{
+	proxy_state(ctx)->flags |= STATE_REPLIED;
+}
+
 void proxy_source_verified(struct route_ctx *ctx)
 {
 	proxy_state(ctx)->flags |= STATE_VERIFIED;
@@ -257,8 +262,8 @@ static char *put_reply(char *at, struct proxy *p, struct route_ctx *ctx, const s
 	at = put_to(at, p, ctx);
 	at = put_header(at, ctx, SIP_HEADER_CALL_ID, STR("Call-ID: "));
 	at = put_header(at, ctx, SIP_HEADER_CSEQ, STR("CSeq: "));
-	/* 12.1.1: only what makes a dialog carries the route set. */
-	if (r->status > 100 && r->status < 300)
+	/* 12.1.1: only what makes a dialog carries the route set; 10.3: a registration never. */
+	if (r->status > 100 && r->status < 300 && ctx->msg.method != SIP_METHOD_REGISTER)
 		at = put_all(at, ctx, SIP_HEADER_RECORD_ROUTE, STR("Record-Route: "));
 	if (r->status == 100 && dropped <= OPTIONAL_TIMESTAMP)
 		at = put_header(at, ctx, SIP_HEADER_TIMESTAMP, STR("Timestamp: ")); /* 8.2.6.1 */

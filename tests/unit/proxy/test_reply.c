@@ -311,6 +311,19 @@ static void a_200_carries_the_record_route(void **state)
 	fixture_free(f);
 }
 
+/* RFC 3261 10.3. */
+static void a_registration_carries_no_record_route(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	const char *text =
+		replaced(INVITE, "Contact:", "Record-Route: <sip:10.5.5.5;lr>\nContact:");
+
+	text = replaced(text, "INVITE sip:bob", "REGISTER sip:bob");
+	answered(f, replaced(text, "7 INVITE", "7 REGISTER"), "200", "OK");
+	assert_null(line(f->out, "Record-Route"));
+	fixture_free(f);
+}
+
 static void a_reply_is_at_most_one_and_a_half_times_its_request(void **state)
 {
 	struct fixture *f = fixture_new(NULL);
@@ -491,6 +504,7 @@ int main(void)
 		cmocka_unit_test(max_forwards_0_gets_483_and_options_to_us_its_200),
 		cmocka_unit_test(a_100_has_the_timestamp_and_no_tag),
 		cmocka_unit_test(a_200_carries_the_record_route),
+		cmocka_unit_test(a_registration_carries_no_record_route),
 		cmocka_unit_test(a_reply_is_at_most_one_and_a_half_times_its_request),
 		cmocka_unit_test(headers_of_the_script_are_in_the_reply),
 		cmocka_unit_test(a_reason_cannot_add_headers),
