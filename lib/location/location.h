@@ -14,6 +14,9 @@
  * monotonic clock (clock_now_ns() / CLOCK_NS_PER_S), so that a wall clock that jumps ends nothing.
  *
  * Costs, in bytes and ns: see location.c's head; the benchmark case `location` measures them.
+ *
+ * Files: location (shards), place (the arena, and how what changes is read), record (a text of one
+ * address-of-record), agents (user agents, each once), read, replace (with the sweep).
  */
 #include "net/net.h"
 
@@ -73,25 +76,29 @@ struct location_set {
 struct hash128 location_digest(const struct location *l, uint8_t table, struct str aor);
 /* Whose it is. */
 unsigned location_shard(const struct location *l, struct hash128 digest);
-/* Brings the lines that location_read() will look at. */
+/* Both bring what location_read() will look at, the first one the lines of the index, the second
+ * one, some 100 ns later, those of the record. */
 void location_prefetch(const struct location *l, struct hash128 digest);
+void location_prefetch_record(const struct location *l, struct hash128 digest);
 
 /*
- * Copies those contacts that have not ended at `now`, the highest q first, among equals in the order
- * in which location_replace() was given them: so a refresh changes no choice, and a stateless
- * proxy's INVITE, its CANCEL and its ACK find the same first one (RFC 3261 16.11). Returns their number; 0: none is registered; -EAGAIN: it kept changing while
- * it was read (a writer at the same record the whole time; ask again); -E2BIG: does not fit the
- * set. Any thread.
+ * Copies those contacts that have not ended at `now`, the highest q first, those without one last,
+ * among equals in the order in which location_replace() was given them: so a refresh changes no
+ * choice, and a stateless proxy's INVITE, its CANCEL and its ACK find the same first one (RFC 3261
+ * 16.11). Returns their number; 0: none is registered; -EAGAIN: it kept changing while it was read
+ * (its writer has lost its CPU in the middle of a change; ask again). Any thread.
  */
 int location_read(const struct location *l, struct hash128 digest, uint8_t table, struct str aor,
 	uint32_t now, struct location_set *out);
-/* Whether any has not ended. Any thread. */
+/* Whether any has not ended, or it kept changing. Any thread. */
 bool location_has(const struct location *l, struct hash128 digest, uint8_t table, struct str aor,
 	uint32_t now);
 
 /*
  * Makes these the contacts of an address-of-record, all of them or, where there is no room, none
- * (-ENOSPC, -E2BIG): RFC 3261 10.3 wants it atomic, and readers see the old ones or the new ones.
+ * (-ENOSPC; -E2BIG: what exceeds a bound above, or all of them LOCATION_SET_TEXT): RFC 3261 10.3
+ * wants it atomic, and readers see the old ones or the new ones. What a text over its bound would
+ * be cut to is never kept, but for a user agent.
  * count 0 forgets it. The spans may point into a set that was read from it. The owner's thread.
  */
 int location_replace(struct location *l, unsigned shard, struct hash128 digest, uint8_t table,
