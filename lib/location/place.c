@@ -156,13 +156,13 @@ static void fill(struct place *p, const uint64_t *text, uint32_t words)
 		atomic_store_explicit(&p->word[i], text[i], memory_order_relaxed);
 }
 
-/* Further places for what one place does not take, the last first; there is room. Returns the link
- * to them. */
-static uint32_t write_further(struct shard *s, const uint64_t *text, uint32_t bytes)
+/* Places for a text from its place `from` on, the last first; there is room. Returns the link to
+ * them. */
+static uint32_t write_further(struct shard *s, const uint64_t *text, uint32_t bytes, uint32_t from)
 {
 	uint32_t next = 0;
 
-	for (uint32_t n = place_count(bytes); n > 1; n--) {
+	for (uint32_t n = place_count(bytes); n > from; n--) {
 		uint32_t at = (n - 1) * PLACE_WORDS, words = (bytes + 7) / 8 - at;
 		uint32_t number = take(s);
 		struct place *p = &s->place[number];
@@ -184,52 +184,50 @@ int place_write(struct shard *s, const uint64_t *text, uint32_t bytes, uint32_t 
 	*number = take(s);
 	p = &s->place[*number];
 	begin(p);
-	next = write_further(s, text, bytes);
+	next = write_further(s, text, bytes, 1);
 	fill(p, text, words < PLACE_WORDS ? words : PLACE_WORDS);
 	store_link(p, PLACE_FIRST, next);
 	end(p);
 	return 0;
 }
 
-/* As many places as before: only what differs is written. */
-static void write_over(struct shard *s, struct place *p, const uint64_t *old, uint32_t old_words,
+/* Only what differs is written. */
+static void write_over(struct place *p, const uint64_t *old, uint32_t old_words,
 	const uint64_t *text, uint32_t words)
 {
-	for (uint32_t i = 0; i < words; i += PLACE_WORDS) {
-		uint32_t n = words - i < PLACE_WORDS ? words - i : PLACE_WORDS;
-
-		for (uint32_t j = 0; j < n; j++) {
-			if (i + j >= old_words || text[i + j] != old[i + j])
-				atomic_store_explicit(
-					&p->word[j], text[i + j], memory_order_relaxed);
-		}
-		if (i + n < words)
-			p = &s->place[place_next(load_link(p)) - 1];
+	for (uint32_t i = 0; i < words && i < PLACE_WORDS; i++) {
+		if (i >= old_words || text[i] != old[i])
+			atomic_store_explicit(&p->word[i], text[i], memory_order_relaxed);
 	}
 }
 
 int place_rewrite(struct shard *s, uint32_t number, const uint64_t *old, uint32_t old_bytes,
 	const uint64_t *text, uint32_t bytes)
 {
-	uint32_t words = (bytes + 7) / 8, next, before;
-	struct place *p = &s->place[number];
+	uint32_t have = place_count(old_bytes), need = place_count(bytes), more = 0, link;
+	uint32_t old_words = (old_bytes + 7) / 8, words = (bytes + 7) / 8;
+	struct place *first = &s->place[number], *p = first;
 
-	if (place_count(bytes) == place_count(old_bytes)) {
-		begin(p);
-		write_over(s, p, old, (old_bytes + 7) / 8, text, words);
-		end(p);
-		return 0;
+	if (need > have) {
+		if (!has_room(s, need - have))
+			return -ENOSPC;
+		/* Nobody finds these before the last one that it has leads to them. */
+		more = write_further(s, text, bytes, have);
 	}
-	if (!has_room(s, place_count(bytes) - 1))
-		return -ENOSPC;
-	/* Written before anybody can find it, so that readers wait for one place only. */
-	next = write_further(s, text, bytes);
-	before = load_link(p);
-	begin(p);
-	fill(p, text, words < PLACE_WORDS ? words : PLACE_WORDS);
-	store_link(p, PLACE_FIRST, next);
-	end(p);
-	give_back(s, before);
+	begin(first);
+	for (uint32_t n = 0;;) {
+		write_over(p, old + n, old_words - n, text + n, words - n);
+		n += PLACE_WORDS;
+		link = load_link(p);
+		if (n >= words || n >= old_words)
+			break;
+		p = &s->place[place_next(link) - 1];
+	}
+	if (need != have)
+		store_link(p, place_kind(link), more);
+	end(first);
+	if (need < have)
+		give_back(s, link);
 	return 0;
 }
 
