@@ -7,10 +7,10 @@
 
 /* What a name or an address became. */
 struct hop {
-	unsigned nth; /* asked for: of a name's addresses that can be used, that many are passed
-			 over */
 	struct net_endpoint ep;
 	int listener;
+	unsigned nth; /* asked for: of a name's addresses that can be used, that many are passed
+			 over */
 };
 
 static const struct {
@@ -203,9 +203,10 @@ static int32_t resolve_uri(struct proxy *p, struct route_ctx *ctx, struct str te
 int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri)
 {
 	enum proxy_refusal refusal = may_forward(p, ctx);
-	struct hop hop = {.nth = 0};
+	struct hop hop;
 	int32_t ret;
 
+	hop.nth = 0;
 	if (refusal != PROXY_REFUSAL_NONE)
 		return proxy_forward_refuse(ctx, refusal);
 	ret = resolve_uri(p, ctx, uri, &hop);
@@ -215,9 +216,10 @@ int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri
 int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port)
 {
 	enum proxy_refusal refusal = may_forward(p, ctx);
-	struct hop hop = {.nth = 0};
+	struct hop hop;
 	int32_t ret;
 
+	hop.nth = 0;
 	if (refusal != PROXY_REFUSAL_NONE)
 		return proxy_forward_refuse(ctx, refusal);
 	ret = resolve_host(p, ctx, proxy_sockets(p), host, port, &hop);
@@ -228,10 +230,11 @@ int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str ho
 static int32_t forward_du(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 {
 	const struct route_target *target = &ctx->du_target;
-	struct hop hop = {.nth = nth};
+	struct hop hop;
 	enum proxy_refusal refusal;
 	int32_t ret;
 
+	hop.nth = nth;
 	if (!target->valid) {
 		ret = resolve_uri(p, ctx, route_text_str(ctx, ctx->du), &hop);
 		return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
@@ -250,24 +253,26 @@ static int32_t forward_du(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 }
 
 /* The Route values that a registration brought (RFC 3327 5.3) stand above the message's own. */
-static int32_t forward_path(struct proxy *p, struct route_ctx *ctx, unsigned nth)
+static __attribute__((noinline)) int32_t forward_path(
+	struct proxy *p, struct route_ctx *ctx, unsigned nth)
 {
-	struct hop hop = {.nth = nth};
+	struct hop hop;
 	struct sip_uri uri;
 	struct str text;
 	int32_t ret;
 
+	hop.nth = nth;
 	if (!proxy_path_next(ctx, &text, &uri))
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);
 	ret = resolve_parsed(p, ctx, text.s, &uri, &hop);
 	return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
 }
 
-int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
+int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 {
 	struct proxy_state *state = proxy_state(ctx);
 	enum proxy_refusal refusal = may_forward(p, ctx);
-	struct hop hop = {.nth = nth};
+	struct hop hop;
 	struct route_value_at next;
 	bool has_next;
 	int32_t ret;
@@ -278,6 +283,7 @@ int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned 
 		return forward_du(p, ctx, nth);
 	if (ctx->path.len != 0)
 		return forward_path(p, ctx, nth);
+	hop.nth = nth;
 	has_next = sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE) && proxy_route_set_remains(ctx);
 	if (!has_next) {
 		bool own = ctx->uri.space == ROUTE_SPACE_NONE;
@@ -298,11 +304,6 @@ int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned 
 	if (!next.uri.lr)
 		state->flags |= STATE_STRICT_NEXT;
 	return set_target(ctx, &hop, -1);
-}
-
-int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
-{
-	return proxy_forward_next_hop(p, ctx, nth);
 }
 
 void proxy_target_reset(struct route_ctx *ctx)

@@ -11,8 +11,9 @@
 
 #define BRANCH_COOKIE "z9hG4bK"
 #define BRANCH_COOKIE_LEN 7
-#define BRANCH_LEN 16        /* base32 characters of the transaction key in our branch: 80 bits */
-#define BRANCH_NUMBER_LEN 2  /* base32 characters of the branch's number behind it, stateful only \
+#define BRANCH_LEN 16 /* base32 characters of the transaction key in our branch: 80 bits */
+#define BRANCH_NUMBER_LEN \
+	2                    /* base32 characters of the branch's number behind it, stateful only \
 			      */
 #define TOKEN_MAC_LEN 12     /* base32 characters of a MAC: 60 bits */
 #define TOKEN_LISTENER_LEN 8 /* 40 bits */
@@ -413,7 +414,7 @@ char *proxy_branch_number_put(char *at, uint16_t number);
 /* Writes the token, whose node and listener are `place`, with its proofs under the first key
  * (`own`: of stateful classes); returns its end. Room: TOKEN_LEN_MAX and TOKEN_SLACK. */
 char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_token *token,
-	const char place[TOKEN_PLACE_LEN], struct hash128 mac, struct hash128 own);
+	const char place[TOKEN_PLACE_LEN], struct hash128 mac, const struct hash128 *own);
 /* Verifies a token and a branch of any letter case against parsed values. Where bound->next is
  * NULL: a stateful one, by its short proof. */
 bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str branch,
@@ -516,8 +517,6 @@ char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys 
  */
 int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri);
 int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port);
-/* `nth`: of a name's addresses that many are passed over. */
-int32_t proxy_forward_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth);
 /* Says why and leaves an error reply in ctx->result. Returns the value for the script. */
 int32_t proxy_forward_refuse(struct route_ctx *ctx, enum proxy_refusal refusal);
 

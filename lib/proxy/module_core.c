@@ -48,7 +48,7 @@ MODULE_RUN(run_forward)
 	int64_t number;
 
 	if (args->n == 0)
-		return proxy_forward_next_hop(args->room, ctx, 0);
+		return proxy_next_hop(args->room, ctx, 0);
 	text = str_trim(arg_text(&args->v[0], digits));
 	if (str_istarts(text, STR("sip:")) || str_istarts(text, STR("sips:")))
 		return proxy_forward_uri(args->room, ctx, text);

@@ -446,22 +446,30 @@ char *proxy_branch_number_put(char *at, uint16_t number)
 	return at + BRANCH_NUMBER_LEN;
 }
 
+/* What a stateful one has before its MAC. */
+static __attribute__((noinline)) char *put_kept(
+	char *at, const struct via_token *token, const struct hash128 *own)
+{
+	hash_base32(at, (uint64_t)token->owner << 54, 5 * TOKEN_OWNER_LEN);
+	at += TOKEN_OWNER_LEN;
+	if (token->forked) {
+		hash_base32(at, token->loop, 5 * TOKEN_LOOP_LEN);
+		at += TOKEN_LOOP_LEN;
+	}
+	mac_write(at, *own);
+	return at + TOKEN_OWN_LEN;
+}
+
 char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_token *token,
-	const char place[TOKEN_PLACE_LEN], struct hash128 mac, struct hash128 own)
+	const char place[TOKEN_PLACE_LEN], struct hash128 mac, const struct hash128 *own)
 {
 	*at++ = keys->mac[0].id;
-	*at++ = !token->stateful ? CLASS_STATELESS : token->forked ? CLASS_FORKED : CLASS_STATEFUL;
+	*at++ = CLASS_STATELESS;
 	memcpy(at, place, TOKEN_PLACE_LEN);
 	at += TOKEN_PLACE_LEN;
-	if (token->stateful) {
-		hash_base32(at, (uint64_t)token->owner << 54, 5 * TOKEN_OWNER_LEN);
-		at += TOKEN_OWNER_LEN;
-		if (token->forked) {
-			hash_base32(at, token->loop, 5 * TOKEN_LOOP_LEN);
-			at += TOKEN_LOOP_LEN;
-		}
-		mac_write(at, own);
-		at += TOKEN_OWN_LEN;
+	if (__builtin_expect(token->stateful, 0)) {
+		at[-TOKEN_PLACE_LEN - 1] = token->forked ? CLASS_FORKED : CLASS_STATEFUL;
+		at = put_kept(at, token, own);
 	}
 	mac_write(at, mac);
 	return at + TOKEN_MAC_LEN;

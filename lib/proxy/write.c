@@ -19,30 +19,39 @@ struct writing {
 	struct request_codes codes;
 };
 
+/*
+ * What every request comes by is compiled twice: for those without state that are written straight,
+ * which are nearly all, and for any.
+ */
+#define WRITE_INLINE static inline __attribute__((always_inline))
+#define WRITE_STRAIGHT 1 /* w->at is there */
+#define WRITE_KEPT 2     /* a branch of a transaction */
+
 /* A place for the text, at most `max` bytes, that stands in place of `del` bytes at `off`; or NULL.
  */
-static inline char *change_begin(struct writing *w, uint32_t off, uint32_t del, uint32_t max)
+WRITE_INLINE char *change_begin(
+	struct writing *w, uint32_t off, uint32_t del, uint32_t max, unsigned how)
 {
 	char *at = w->at;
 
-	if (at == NULL)
+	if ((how & WRITE_STRAIGHT) == 0)
 		return sip_edit_begin(&w->ctx->edits, max);
 	at = proxy_put_piece(at, w->ctx, w->pos, off);
 	w->pos = off + del;
 	return at;
 }
 
-static inline void change_end(
-	struct writing *w, uint32_t off, uint32_t del, uint16_t order, char *end)
+WRITE_INLINE void change_end(
+	struct writing *w, uint32_t off, uint32_t del, uint16_t order, char *end, unsigned how)
 {
-	if (w->at == NULL)
+	if ((how & WRITE_STRAIGHT) == 0)
 		sip_edit_end(&w->ctx->edits, off, del, del != 0 ? SIP_EDIT_REPLACE : order, end);
 	else
 		w->at = end;
 }
 
 /* 16.6 step 3. The script may have said more; nothing is decremented twice. */
-static void write_max_forwards(struct writing *w)
+WRITE_INLINE void write_max_forwards(struct writing *w, unsigned how)
 {
 	struct route_ctx *ctx = w->ctx;
 	const struct proxy_state *state = proxy_state(ctx);
@@ -56,49 +65,41 @@ static void write_max_forwards(struct writing *w)
 		h = &msg->header[msg->first[SIP_HEADER_MAX_FORWARDS]];
 		if (!sip_msg_max_forwards(&ctx->msg, ctx->buf))
 			return; /* malformed, and let through by who checked */
-		at = change_begin(w, h->value, h->value_len, sizeof("255"));
+		at = change_begin(w, h->value, h->value_len, sizeof("255"), how);
 		if (at == NULL)
 			return;
 		at = put_number(at, set ? state->max_forwards : (uint16_t)(msg->max_forwards - 1));
-		change_end(w, h->value, h->value_len, SIP_EDIT_REPLACE, at);
+		change_end(w, h->value, h->value_len, SIP_EDIT_REPLACE, at, how);
 	} else {
 		off = sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]);
-		at = change_begin(w, off, 0, sizeof("Max-Forwards: 255\r\n"));
+		at = change_begin(w, off, 0, sizeof("Max-Forwards: 255\r\n"), how);
 		if (at == NULL)
 			return;
 		at = put_lit(at, "Max-Forwards: ");
 		at = put_number(at, set ? state->max_forwards : MAX_FORWARDS_DEFAULT);
 		at = put_lit(at, "\r\n");
-		change_end(w, off, 0, SIP_EDIT_FIRST, at);
+		change_end(w, off, 0, SIP_EDIT_FIRST, at, how);
 	}
 }
 
 /* What the layer below does to the Via of the client (18.2.1). */
-static void write_stamp(struct writing *w, const struct via_stamp *stamp)
+WRITE_INLINE void write_stamp(struct writing *w, const struct via_stamp *stamp, unsigned how)
 {
 	for (unsigned i = 0; i < stamp->changes; i++) {
 		uint32_t off = stamp->change[i].off, del = stamp->change[i].del;
-		char *at = change_begin(w, off, del, VIA_CHANGE_MAX);
+		char *at = change_begin(w, off, del, VIA_CHANGE_MAX, how);
 
 		if (at == NULL)
 			return;
 		at = proxy_via_change_put(at, stamp, i);
-		change_end(w, off, del, SIP_EDIT_NORMAL, at);
+		change_end(w, off, del, SIP_EDIT_NORMAL, at, how);
 	}
 }
 
 /* Where the request came in: what the token says of the way back. */
-static void way_back(const struct route_ctx *ctx, const struct sockets *s, struct via_token *token,
-	char place[TOKEN_PLACE_LEN])
+WRITE_INLINE void way_back(const struct route_ctx *ctx, const struct sockets *s,
+	struct via_token *token, char place[TOKEN_PLACE_LEN])
 {
-	const struct proxy_state *state =
-		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
-
-	token->stateful = (state->flags & STATE_OWNER) != 0;
-	token->forked = (state->flags & (STATE_OWNER | STATE_LOOP)) == (STATE_OWNER | STATE_LOOP);
-	token->owner = state->owner;
-	token->branch = state->branch;
-	token->loop = state->loop;
 	token->node = s->node;
 	if (proxy_sockets_has(s, ctx->origin.listener)) {
 		token->listener = s->socket[ctx->origin.listener].id;
@@ -117,13 +118,30 @@ static inline uint32_t via_room(const struct socket *from, bool stateful)
 	       (stateful ? BRANCH_NUMBER_LEN + TOKEN_LEN_MAX : TOKEN_LEN_STATELESS);
 }
 
-static void make_codes(struct writing *w, const struct keys *keys, const struct sockets *s)
+/* Of a request that is kept. */
+static void make_kept(struct writing *w)
+{
+	const struct proxy_state *state = proxy_state(w->ctx);
+
+	w->token.stateful = true;
+	w->token.forked = (state->flags & STATE_LOOP) != 0;
+	w->token.owner = state->owner;
+	w->token.branch = state->branch;
+	w->token.loop = state->loop;
+}
+
+WRITE_INLINE void make_codes(
+	struct writing *w, const struct keys *keys, const struct sockets *s, unsigned how)
 {
 	struct route_ctx *ctx = w->ctx;
 	uint32_t flags = proxy_state(ctx)->flags;
 	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
 	struct via_bound bound = {.buf = ctx->buf, .next = via};
 
+	w->token.stateful = false;
+	w->token.owner = 0;
+	if ((how & WRITE_KEPT) != 0)
+		make_kept(w);
 	way_back(ctx, s, &w->token, w->place);
 	proxy_via_stamp(ctx, via, (flags & STATE_RPORT) != 0, &w->stamp);
 	sip_msg_cseq(&ctx->msg, ctx->buf);
@@ -134,31 +152,32 @@ static void make_codes(struct writing *w, const struct keys *keys, const struct 
 	if (w->stamp.received_len != 0)
 		bound.received = ctx->origin.src.addr;
 	proxy_request_codes(keys, ctx, &w->token, &bound, (flags & STATE_RR) != 0, &w->codes);
-	if (w->token.stateful)
+	if ((how & WRITE_KEPT) != 0)
 		w->codes.own = proxy_own_mac(&keys->mac[0], &w->token, &bound, w->codes.branch);
 }
 
 /* 16.6 step 8. */
-static void write_vias(struct writing *w, const struct keys *keys, const struct socket *from)
+WRITE_INLINE void write_vias(
+	struct writing *w, const struct keys *keys, const struct socket *from, unsigned how)
 {
 	struct route_ctx *ctx = w->ctx;
 	uint32_t off = ctx->msg.header[ctx->msg.first[SIP_HEADER_VIA]].name;
-	char *at = change_begin(w, off, 0, via_room(from, w->token.stateful));
+	char *at = change_begin(w, off, 0, via_room(from, (how & WRITE_KEPT) != 0), how);
 
 	if (at == NULL)
 		return;
 	at = put_padded(at, from->via, from->via_len);
 	memcpy(at, w->codes.branch, BRANCH_LEN);
 	at += BRANCH_LEN;
-	if (w->token.stateful)
+	if ((how & WRITE_KEPT) != 0)
 		at = proxy_branch_number_put(at, w->token.branch);
 	at = put_lit(at, ";" SIP_VIA_TOKEN_PARAM "=");
-	at = proxy_via_token_put(at, keys, &w->token, w->place, w->codes.via, w->codes.own);
+	at = proxy_via_token_put(at, keys, &w->token, w->place, w->codes.via, &w->codes.own);
 	if ((proxy_state(ctx)->flags & STATE_LOCAL_RPORT) != 0)
 		at = put_lit(at, ";rport");
 	at = put_lit(at, "\r\n");
-	change_end(w, off, 0, SIP_EDIT_FIRST, at);
-	write_stamp(w, &w->stamp);
+	change_end(w, off, 0, SIP_EDIT_FIRST, at, how);
+	write_stamp(w, &w->stamp, how);
 }
 
 /* 16.3 step 4: only what comes back to us as it came is a loop; with another R-URI or Route it is a
@@ -192,7 +211,7 @@ struct changes {
 	uint32_t at[CHANGES_MAX]; /* place * CHANGE_KINDS + kind, in order */
 };
 
-static inline void changes_add(struct changes *c, uint32_t place, unsigned kind)
+WRITE_INLINE void changes_add(struct changes *c, uint32_t place, unsigned kind)
 {
 	uint32_t key = place * CHANGE_KINDS + kind;
 	unsigned i = c->count++;
@@ -210,17 +229,17 @@ static uint32_t max_forwards_place(const struct sip_msg *msg)
 }
 
 /* The start line, from which what stands before it goes, with the Request-URI as it leaves. */
-static void write_start(struct writing *w)
+WRITE_INLINE void write_start(struct writing *w, unsigned how)
 {
 	struct route_ctx *ctx = w->ctx;
 	struct sip_span was = ctx->msg.uri_text;
 
-	if (w->at == NULL && ctx->msg.start_line.off != 0)
+	if ((how & WRITE_STRAIGHT) == 0 && ctx->msg.start_line.off != 0)
 		sip_edit_delete(&ctx->edits, 0, ctx->msg.start_line.off);
 	w->pos = ctx->msg.start_line.off;
 	if (ctx->uri.space == ROUTE_SPACE_NONE)
 		return;
-	if (w->at == NULL) {
+	if ((how & WRITE_STRAIGHT) == 0) {
 		sip_edit_replace(&ctx->edits, was.off, was.len, route_ctx_uri(ctx));
 		return;
 	}
@@ -230,8 +249,8 @@ static void write_start(struct writing *w)
 }
 
 /* All changes, in their order; straight ones have to be. */
-static void write_changes(struct writing *w, const struct keys *keys, const struct sockets *s,
-	unsigned listener, const struct sip_span *gone, unsigned pieces)
+WRITE_INLINE void write_changes(struct writing *w, const struct keys *keys, const struct sockets *s,
+	unsigned listener, const struct sip_span *gone, unsigned pieces, unsigned how)
 {
 	struct route_ctx *ctx = w->ctx;
 	struct changes c = {.count = 0};
@@ -242,8 +261,8 @@ static void write_changes(struct writing *w, const struct keys *keys, const stru
 	for (unsigned i = 0; i < pieces; i++)
 		changes_add(&c, gone[i].off, CHANGE_ROUTE + i);
 	changes_add(&c, max_forwards_place(&ctx->msg), CHANGE_MAX_FORWARDS);
-	make_codes(w, keys, s);
-	write_start(w);
+	make_codes(w, keys, s, how);
+	write_start(w, how);
 	for (unsigned i = 0; i < c.count; i++) {
 		unsigned kind = c.at[i] % CHANGE_KINDS;
 		uint32_t off = c.at[i] / CHANGE_KINDS;
@@ -251,23 +270,27 @@ static void write_changes(struct writing *w, const struct keys *keys, const stru
 
 		switch (kind) {
 		case CHANGE_VIA:
-			write_vias(w, keys, &s->socket[listener]);
+			write_vias(w, keys, &s->socket[listener], how);
 			break;
 		case CHANGE_RECORD_ROUTE:
 			at = change_begin(w, off, 0,
-				w->at == NULL ? proxy_record_route_room(ctx, s, listener) : 0);
+				(how & WRITE_STRAIGHT) == 0
+					? proxy_record_route_room(ctx, s, listener)
+					: 0,
+				how);
 			if (at != NULL) {
 				at = proxy_record_route_put(
 					at, ctx, keys, s, listener, w->codes.route);
-				change_end(w, off, 0, SIP_EDIT_FIRST, at);
+				change_end(w, off, 0, SIP_EDIT_FIRST, at, how);
 			}
 			break;
 		case CHANGE_MAX_FORWARDS:
-			write_max_forwards(w);
+			write_max_forwards(w, how);
 			break;
 		default:
-			at = change_begin(w, off, gone[kind - CHANGE_ROUTE].len, 0);
-			change_end(w, off, gone[kind - CHANGE_ROUTE].len, SIP_EDIT_REPLACE, at);
+			at = change_begin(w, off, gone[kind - CHANGE_ROUTE].len, 0, how);
+			change_end(
+				w, off, gone[kind - CHANGE_ROUTE].len, SIP_EDIT_REPLACE, at, how);
 			break;
 		}
 	}
@@ -309,14 +332,30 @@ static int choose_listener(
 	return is_loop(ctx, state, s) ? -482 : listener;
 }
 
+/* Any request. */
+static __attribute__((noinline)) void write_any(struct writing *w, const struct keys *keys,
+	const struct sockets *s, const struct sip_span *gone, unsigned pieces)
+{
+	const struct proxy_state *state = proxy_state(w->ctx);
+	unsigned how = w->at != NULL ? WRITE_STRAIGHT : 0;
+
+	if ((state->flags & STATE_OWNER) != 0)
+		how |= WRITE_KEPT;
+	write_changes(w, keys, s, state->out, gone, pieces, how);
+}
+
 static int64_t write_straight(struct route_ctx *ctx, const struct keys *keys,
 	const struct sockets *s, const struct sip_span *gone, unsigned pieces, char *out)
 {
+	const struct proxy_state *state = proxy_state(ctx);
 	struct writing w;
 
 	w.ctx = ctx;
 	w.at = out;
-	write_changes(&w, keys, s, proxy_state(ctx)->out, gone, pieces);
+	if (__builtin_expect((state->flags & STATE_OWNER) != 0, 0))
+		write_any(&w, keys, s, gone, pieces);
+	else
+		write_changes(&w, keys, s, state->out, gone, pieces, WRITE_STRAIGHT);
 	memcpy(w.at, ctx->buf + w.pos, ctx->msg.len - w.pos);
 	return w.at + (ctx->msg.len - w.pos) - out;
 }
@@ -343,7 +382,7 @@ static bool join(struct route_ctx *ctx, const struct keys *keys, const struct so
 		return false;
 	if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
 		proxy_route_set_write(ctx);
-	write_changes(&w, keys, s, proxy_state(ctx)->out, NULL, 0);
+	write_any(&w, keys, s, NULL, 0);
 	return true;
 }
 
@@ -369,8 +408,8 @@ static int64_t write_edits_once(struct route_ctx *ctx, const struct keys *keys,
 	return len;
 }
 
-static int64_t write_edits(struct route_ctx *ctx, const struct keys *keys, const struct sockets *s,
-	char *out, uint32_t room)
+static __attribute__((noinline)) int64_t write_edits(struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, char *out, uint32_t room)
 {
 	struct proxy_state *state = proxy_state(ctx);
 
