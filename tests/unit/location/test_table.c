@@ -342,6 +342,43 @@ static void a_record_of_every_length(void **state)
 	location_destroy(l);
 }
 
+/* Contacts with all parts, up to the last byte that a set takes. */
+static void the_fullest_set(void **state)
+{
+	struct location *l = test_table(1, 1000);
+	char *text = text_of(LOCATION_URI_MAX, 'u'), agent[20][LOCATION_USER_AGENT_MAX + 1];
+	struct location_contact c[20];
+	uint32_t longest = 0;
+
+	for (unsigned i = 0; i < 20; i++) {
+		memset(agent[i], (int)('a' + i), sizeof(agent[i]));
+		c[i] = test_contact("", 1);
+		c[i].uri = str_of(text, 650);
+		c[i].path = c[i].instance = STR("x");
+		c[i].received = endpoint("2001:db8::17", 5060);
+		c[i].flags = c[i].methods = c[i].reg_id = 1;
+		c[i].user_agent = str_of(agent[i], LOCATION_USER_AGENT_MAX);
+	}
+	for (uint32_t len = 0; len < LOCATION_URI_MAX; len++) {
+		int err;
+
+		c[19].uri.len = len;
+		err = test_replace(l, "alice", c, 20);
+		if (err != 0) {
+			assert_int_equal(err, -E2BIG);
+			continue;
+		}
+		assert_int_equal(longest, len == 0 ? 0 : len - 1);
+		longest = len;
+		assert_int_equal(test_read(l, "alice", 0, &set), 20);
+		for (unsigned i = 0; i < 20; i++)
+			assert_true(test_is_same(&set.contact[i], &c[i]));
+	}
+	assert_true(longest != 0 && longest < LOCATION_URI_MAX - 1);
+	free(text);
+	location_destroy(l);
+}
+
 static void a_full_table_refuses_new_ones_and_keeps_the_others(void **state)
 {
 	enum { CONTACTS = 1000 };
@@ -447,6 +484,31 @@ static void more_user_agents_than_have_a_number(void **state)
 	}
 	assert_int_equal(location_sweep(l, 0, 100, UINT32_MAX), CONTACTS);
 	assert_int_equal(test_stats(l).bytes_used, 0);
+	location_destroy(l);
+}
+
+/* A number is free again when nobody has the text any more. */
+static void user_agents_that_have_gone_make_room(void **state)
+{
+	struct location *l = test_table(1, 10);
+	struct location_contact c = test_contact("sip:a@192.0.2.1", 100);
+	uint64_t used = 0;
+
+	for (unsigned i = 0; i < 60000; i++) {
+		char agent[LOCATION_USER_AGENT_MAX + 1];
+
+		snprintf(agent, sizeof(agent), "%064u", i);
+		c.user_agent = str_c(agent);
+		c.uri = i % 2 == 0 ? STR("sip:a@192.0.2.1")
+				   : STR("sip:as.long.as.one.place.takes@another.example.net");
+		assert_int_equal(test_replace(l, "alice", &c, 1), 0);
+		if (i % 3 == 0)
+			assert_int_equal(test_replace(l, "alice", NULL, 0), 0);
+		else if (used == 0)
+			used = test_stats(l).bytes_used;
+		else
+			assert_int_equal(test_stats(l).bytes_used, used);
+	}
 	location_destroy(l);
 }
 
@@ -565,9 +627,11 @@ int main(void)
 		cmocka_unit_test(texts_as_long_as_they_may_be),
 		cmocka_unit_test(as_many_contacts_as_there_may_be),
 		cmocka_unit_test(a_record_of_every_length),
+		cmocka_unit_test(the_fullest_set),
 		cmocka_unit_test(a_full_table_refuses_new_ones_and_keeps_the_others),
 		cmocka_unit_test(a_table_without_places_refuses_what_needs_more),
 		cmocka_unit_test(more_user_agents_than_have_a_number),
+		cmocka_unit_test(user_agents_that_have_gone_make_room),
 		cmocka_unit_test(a_contact_of_usual_length_takes_less_than_192_bytes),
 		cmocka_unit_test(a_walk_sees_all_of_every_shard),
 		cmocka_unit_test(what_cannot_be_is_refused_with_a_sentence),
