@@ -64,7 +64,7 @@ enum ast_kind {
 	/* made by the checker of NAME, VAR and BINARY */
 	AST_NULL,
 	AST_RC,
-	AST_PSEUDO,    /* row: of route_variables; text: its index */
+	AST_PSEUDO,    /* variable, which */
 	AST_SLOT,      /* row: slot of $var */
 	AST_FORMAT,    /* index */
 	AST_STATE,     /* text: a variable that needs state */
@@ -97,7 +97,9 @@ struct ast_expr {
 	/* what the checker found */
 	const struct route_function *fn;
 	unsigned module;
-	struct ast_block *target; /* AST_ROUTE */
+	struct ast_block *target;              /* AST_ROUTE */
+	const struct route_variable *variable; /* AST_PSEUDO */
+	struct route_index which;
 	uint32_t index; /* AST_CALL: site, AST_FORMAT, AST_REGEX, AST_PREFIX: of the script's arrays
 			 */
 	bool slow;      /* needs state */

@@ -96,6 +96,7 @@ static void warn_of_dollar(struct route_load *load, const struct ast_expr *expr)
 {
 	for (uint32_t i = 0; i + 1 < expr->text.len; i++) {
 		uint32_t to = i + 1;
+		struct variable_found found;
 		struct str name;
 
 		if (expr->text.s[i] != '$')
@@ -103,7 +104,7 @@ static void warn_of_dollar(struct route_load *load, const struct ast_expr *expr)
 		while (to < expr->text.len && str_is_alpha(expr->text.s[to]))
 			to++;
 		name = str_of(expr->text.s + i + 1, to - i - 1);
-		if (name.len > 0 && (route_variable_find(name) >= 0 || str_eq(name, STR("var")) ||
+		if (name.len > 0 && (variable_find(name, &found) || str_eq(name, STR("var")) ||
 					    state_variable(name))) {
 			load_warning(load, expr->at,
 				"'$%.*s' in this string is plain text: write \"...\" + $%.*s, or "
@@ -247,9 +248,8 @@ static void check_assign(struct route_load *load, struct ast_stmt *stmt)
 	check_expr(load, target, CHECK_VALUE);
 	check_expr(load, stmt->expr, CHECK_VALUE);
 	stmt->slow = target->slow || stmt->expr->slow;
-	if (target->kind == AST_PSEUDO && target->row >= 0 &&
-		route_variables[target->row].set == NULL)
-		load_error(load, target->at, "$%s is read-only", route_variables[target->row].name);
+	if (target->kind == AST_PSEUDO && target->variable != NULL && target->variable->set == NULL)
+		load_error(load, target->at, "$%s is read-only", target->variable->name);
 	else if (target->kind == AST_NULL || target->kind == AST_RC || target->kind == AST_FORMAT ||
 		 target->kind == AST_TRANSFORM)
 		load_error(load, target->at, "'%.*s' cannot be assigned to", STR_FMT(target->text));

@@ -44,8 +44,10 @@ struct str check_state_in(struct str text)
 			to < text.len && (str_is_alpha(text.s[to]) || str_is_digit(text.s[to]) ||
 						 text.s[to] == '_');)
 			to++;
+		struct variable_found found;
+
 		if (to > from && state_variable(str_of(text.s + from, to - from)) &&
-			route_variable_find(str_of(text.s + from, to - from)) < 0)
+			!variable_find(str_of(text.s + from, to - from), &found))
 			return str_of(text.s + i, to - i);
 	}
 	return STR_NONE;

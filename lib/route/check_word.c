@@ -37,11 +37,13 @@ static bool is_transport_word(const struct keyword *k)
 
 static void become_pseudo(struct route_load *load, struct ast_expr *expr, const char *name)
 {
-	expr->row = route_variable_find(str_c(name));
-	if (expr->row < 0)
+	struct variable_found found;
+
+	if (!variable_find(str_c(name), &found))
 		load_error(load, expr->at, "'%.*s' cannot be read here", STR_FMT(expr->text));
 	expr->kind = AST_PSEUDO;
-	expr->i = -1; /* no index */
+	expr->variable = found.variable;
+	expr->which = (struct route_index){.slot = -1, .room = found.room};
 }
 
 static bool find_flag(const struct route_load *load, struct str name, int64_t *value)
@@ -116,25 +118,6 @@ void check_word(struct route_load *load, struct ast_expr *expr, enum check_where
 
 /* ---- $variables ---- */
 
-static bool is_name_char(char c)
-{
-	return str_is_alpha(c) || str_is_digit(c) || c == '_';
-}
-
-static struct str take_name(struct str *rest)
-{
-	uint32_t n = 0;
-	struct str name;
-
-	while (n < rest->len && is_name_char(rest->s[n]))
-		n++;
-	if (n == 0 && rest->len > 0 && rest->s[0] == '?')
-		n = 1;
-	name = str_of(rest->s, n);
-	*rest = str_of(rest->s + n, rest->len - n);
-	return name;
-}
-
 /* What stands between rest->s[0], an opening bracket, and the one that closes it. */
 static bool take_brackets(struct str *rest, char open, char close, struct str *inner)
 {
@@ -159,6 +142,11 @@ static void unknown_variable(struct route_load *load, const struct ast_expr *exp
 	suggest_begin(&near, name);
 	for (const struct route_variable *v = route_variables; v->name != NULL; v++)
 		suggest_offer(&near, str_c(v->name));
+	for (unsigned i = 0; i < load->registry->count; i++) {
+		for (const struct route_variable *v = load->registry->module[i]->variables;
+			v != NULL && v->name != NULL; v++)
+			suggest_offer(&near, str_c(v->name));
+	}
 	if (suggest_end(&near) != NULL)
 		load_error(load, expr->at, "unknown pseudo-variable '$%.*s' (did you mean '$%s'?)",
 			STR_FMT(name), suggest_end(&near));
@@ -181,33 +169,42 @@ static void check_slot(struct route_load *load, struct ast_expr *expr, struct st
 static void check_row(struct route_load *load, struct ast_expr *expr, struct str name, bool indexed,
 	struct str index)
 {
+	struct variable_found found;
 	const struct route_variable *v;
 
-	expr->row = route_variable_find(name);
-	if (expr->row < 0) {
+	if (!variable_find(name, &found)) {
 		unknown_variable(load, expr, name);
 		return;
 	}
-	v = &route_variables[expr->row];
-	if (v->index == ROUTE_INDEX_NONE && indexed)
+	v = found.variable;
+	if (found.module != NULL)
+		load_error(load, expr->at,
+			"'$%s' is a variable of module '%s', which is not loaded: loadmodule "
+			"\"%s.so\"",
+			v->name, found.module, found.module);
+	else if (v->index == ROUTE_INDEX_NONE && indexed)
 		load_error(load, expr->at, "$%s takes nothing in parentheses", v->name);
 	else if (v->index == ROUTE_INDEX_NAME && (!indexed || index.len == 0))
 		load_error(load, expr->at, "$%s needs a name in parentheses", v->name);
+	else if (indexed && v->check_index != NULL && !v->check_index(&index))
+		load_error(
+			load, expr->at, "$%s cannot be asked for '%.*s'", v->name, STR_FMT(index));
 	else if (indexed && str_find(index, '$') >= 0)
 		load_error(load, expr->at, "what stands in the parentheses of $%s must be constant",
 			v->name);
-	else if (indexed && v->check_index != NULL && !v->check_index(index))
-		load_error(
-			load, expr->at, "$%s cannot be asked for '%.*s'", v->name, STR_FMT(index));
 	expr->kind = AST_PSEUDO;
-	expr->i = indexed ? 0 : -1;
-	expr->text = indexed ? index : STR_NONE;
+	expr->variable = v;
+	expr->which = (struct route_index){.slot = -1, .room = found.room};
+	if (indexed)
+		expr->which.name = index;
 }
 
 /* One name with its index; what a name stands for that is no row of the table comes first. */
 static void check_plain(struct route_load *load, struct ast_expr *expr, struct str name,
 	bool indexed, struct str index)
 {
+	struct variable_found found;
+
 	if (str_eq(name, STR("var")))
 		check_slot(load, expr, index);
 	else if (str_eq(name, STR("null")))
@@ -234,7 +231,7 @@ static void check_plain(struct route_load *load, struct ast_expr *expr, struct s
 			return;
 		expr->kind = AST_FORMAT;
 		expr->index = script->formats++;
-	} else if (route_variable_find(name) < 0 && state_variable(name)) {
+	} else if (state_variable(name) && !variable_find(name, &found)) {
 		expr->kind = AST_STATE;
 		expr->slow = true;
 	} else {
@@ -278,9 +275,20 @@ static struct ast_expr *wrap_transform(struct route_load *load, const struct ast
 	return outer;
 }
 
+static void check_element(struct route_load *load, struct ast_expr *expr, struct str number)
+{
+	if (expr->kind == AST_STATE)
+		return;
+	if (expr->kind != AST_PSEUDO || expr->variable == NULL || !expr->variable->elements)
+		load_error(load, expr->at, "this pseudo-variable takes no index in [ ]");
+	else if (!variable_element(number, &expr->which))
+		load_error(load, expr->at, "'%.*s' is no index: a number, * or a $var",
+			STR_FMT(number));
+}
+
 static void check_braced(struct route_load *load, struct ast_expr *expr, struct str inside)
 {
-	struct str name = take_name(&inside), index = STR_NONE, transform;
+	struct str name = variable_take_name(&inside), index = STR_NONE, transform;
 	struct ast_expr *inner = ast_alloc(&load->arena, sizeof(*inner));
 	bool indexed = inside.len > 0 && inside.s[0] == '(';
 
@@ -293,14 +301,13 @@ static void check_braced(struct route_load *load, struct ast_expr *expr, struct 
 		load_error(load, expr->at, "'%.*s' is no pseudo-variable", STR_FMT(expr->text));
 		return;
 	}
-	check_plain(load, inner, name, indexed, index);
+	check_plain(load, inner, name, indexed, str_trim(index));
 	if (inside.len > 0 && inside.s[0] == '[') {
-		struct str number;
+		struct str number = STR_NONE;
 
-		if (!inner->slow)
-			load_error(load, expr->at, "an index in [ ] is not supported");
 		if (!take_brackets(&inside, '[', ']', &number))
 			inside.len = 0;
+		check_element(load, inner, number);
 	}
 	while (inside.len > 0 && inner != NULL) {
 		if (inside.s[0] != '{' || !take_brackets(&inside, '{', '}', &transform)) {
@@ -331,7 +338,7 @@ void check_variable(struct route_load *load, struct ast_expr *expr)
 		check_braced(load, expr, str_trim(str_of(rest.s + 1, rest.len - 2)));
 		return;
 	}
-	name = take_name(&rest);
+	name = variable_take_name(&rest);
 	indexed = rest.len > 0 && rest.s[0] == '(';
 	if (name.len == 0 || (indexed && !take_brackets(&rest, '(', ')', &index)) || rest.len > 0) {
 		load_error(load, expr->at, "'%.*s' is no pseudo-variable", STR_FMT(expr->text));

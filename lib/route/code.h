@@ -33,9 +33,9 @@ enum code_op {
 	CODE_PUSH_RC,  /* 1 where $rc > 0, else 0 */
 	CODE_POP,
 	CODE_COPY,     /* the top once more */
-	CODE_GET,      /* b: row, c: constant cell of its index */
+	CODE_GET,      /* c: variable */
 	CODE_GET_SLOT, /* b: slot */
-	CODE_SET,      /* pops; b: row, c: index */
+	CODE_SET,      /* pops; c: variable */
 	CODE_SET_SLOT,
 	CODE_FORMAT,    /* c: format */
 	CODE_ORIGIN,    /* b: enum code_origin */
@@ -75,6 +75,12 @@ struct code_site {
 	struct route_value *constant; /* of each argument; what is no constant is ROUTE_NULL here */
 	bool slow;
 	bool tried; /* slow, and a worker asks run() all the same */
+};
+
+/* A pseudo-variable that the script reads or writes. */
+struct code_variable {
+	const struct route_variable *variable;
+	struct route_index index; /* its name lies in the script's text */
 };
 
 struct code_block {
@@ -124,6 +130,8 @@ struct route_script {
 	uint32_t codes, codes_cap;
 	struct code_name *name; /* in the order of pc */
 	uint32_t names, names_cap;
+	struct code_variable *use;
+	uint32_t uses, uses_cap;
 	struct route_cell *cell; /* constants */
 	uint32_t cells, cells_cap;
 	char *text; /* their bytes */

@@ -104,6 +104,18 @@ uint32_t compile_constant(struct compiler *c, enum route_type type, struct str s
 	return script->cells++;
 }
 
+uint32_t compile_use(struct compiler *c, const struct ast_expr *expr)
+{
+	struct route_script *script = c->script;
+
+	if (!code_grow(&script->use, script->uses, &script->uses_cap, sizeof(script->use[0]))) {
+		compile_no_memory(c);
+		return 0;
+	}
+	script->use[script->uses] = (struct code_variable){expr->variable, expr->which};
+	return script->uses++;
+}
+
 /* What the next instruction is called where a run stops at it. */
 void compile_name_here(struct compiler *c, struct str name)
 {
@@ -144,7 +156,7 @@ static void assign(struct compiler *c, const struct ast_stmt *stmt)
 	if (target->kind == AST_SLOT)
 		compile_emit(c, CODE_SET_SLOT, 0, (unsigned)target->row, 0);
 	else
-		compile_emit(c, CODE_SET, 0, (unsigned)target->row, compile_index_of(c, target));
+		compile_emit(c, CODE_SET, 0, 0, compile_use(c, target));
 	c->depth--;
 }
 
@@ -330,24 +342,31 @@ static int block(struct compiler *c, const struct ast_block *b, uint32_t n)
 	return c->failed ? -ENOMEM : 0;
 }
 
-/* Constant arguments point into the constants' text, so that who keeps one copies nothing. */
-static void settle_sites(struct compiler *c)
+/* The bytes of a constant among those of all: first they find their place, since that may move
+ * the others; then the span is made. */
+static void settle(struct compiler *c, int pass, struct str *s)
+{
+	if (pass == 0)
+		compile_constant(c, ROUTE_STR, *s, 0);
+	else if (s->len > 0)
+		s->s = c->script->text + intern(c, *s);
+}
+
+/* Constant arguments and the names of variables point into the constants' text, so that who keeps
+ * one copies nothing. */
+static void settle_constants(struct compiler *c)
 {
 	struct route_script *script = c->script;
 
 	for (int pass = 0; pass < 2; pass++) {
-		/* First all bytes find their place, since that may move; then the spans are made.
-		 */
+		for (uint32_t i = 0; i < script->uses && !c->failed; i++)
+			settle(c, pass, &script->use[i].index.name);
 		for (uint32_t i = 0; i < script->sites && !c->failed; i++) {
 			for (unsigned n = 0; n < script->site[i].args.n; n++) {
 				struct route_value *v = &script->site[i].constant[n];
 
-				if (v->type != ROUTE_STR)
-					continue;
-				if (pass == 0)
-					compile_constant(c, ROUTE_STR, v->s, 0);
-				else if (v->s.len > 0)
-					v->s.s = script->text + intern(c, v->s);
+				if (v->type == ROUTE_STR)
+					settle(c, pass, &v->s);
 			}
 		}
 	}
@@ -429,7 +448,7 @@ int compile_all(struct route_load *load)
 		err = name_blocks(&c);
 	if (err == -ENOMEM)
 		compile_no_memory(&c);
-	settle_sites(&c);
+	settle_constants(&c);
 	if (err == 0 && !c.failed) {
 		join_calls(load->script);
 		err = explain_make(load);

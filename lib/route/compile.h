@@ -33,6 +33,8 @@ void compile_jump(struct compiler *c, enum code_op op, struct label *label);
 void compile_land(struct compiler *c, struct label *label);
 /* A constant cell; its number. */
 uint32_t compile_constant(struct compiler *c, enum route_type type, struct str s, int64_t i);
+/* A use of a pseudo-variable; its number. */
+uint32_t compile_use(struct compiler *c, const struct ast_expr *expr);
 /* What the next instruction is called where a run stops at it. */
 void compile_name_here(struct compiler *c, struct str name);
 
@@ -46,5 +48,3 @@ void compile_jump_if(
 /* Calls; the result is $rc. */
 void compile_call(struct compiler *c, const struct ast_expr *expr);
 void compile_call_route(struct compiler *c, const struct ast_expr *expr);
-/* The constant cell of a pseudo-variable's index. */
-uint32_t compile_index_of(struct compiler *c, const struct ast_expr *expr);

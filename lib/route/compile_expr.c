@@ -134,11 +134,6 @@ static void test(struct compiler *c, enum code_op op, const struct ast_expr *exp
 	compile_push(c, 1);
 }
 
-uint32_t compile_index_of(struct compiler *c, const struct ast_expr *expr)
-{
-	return compile_constant(c, expr->i >= 0 ? ROUTE_STR : ROUTE_NULL, expr->text, 0);
-}
-
 void compile_value(struct compiler *c, const struct ast_expr *expr)
 {
 	if (c->failed)
@@ -160,7 +155,7 @@ void compile_value(struct compiler *c, const struct ast_expr *expr)
 		compile_push(c, 1);
 		break;
 	case AST_PSEUDO:
-		compile_emit(c, CODE_GET, 0, (unsigned)expr->row, compile_index_of(c, expr));
+		compile_emit(c, CODE_GET, 0, 0, compile_use(c, expr));
 		compile_push(c, 1);
 		break;
 	case AST_SLOT:

@@ -299,6 +299,19 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 	print(arg, "");
 }
 
+static void variable_rows(
+	const struct route_variable *v, int (*print)(void *arg, const char *line), void *arg)
+{
+	for (; v->name != NULL; v++) {
+		struct text line = {0};
+
+		text_addf(&line, "| `$%s%s` | %s | %s |", v->name,
+			v->index == ROUTE_INDEX_NAME ? "(name)" : "", v->set != NULL ? "yes" : "no",
+			v->help != NULL ? v->help : "");
+		print_text(print, arg, &line);
+	}
+}
+
 static void reference_variables(int (*print)(void *arg, const char *line), void *arg)
 {
 	print(arg, "## Pseudo-variables");
@@ -309,14 +322,7 @@ static void reference_variables(int (*print)(void *arg, const char *line), void 
 	print(arg, "| `$rc`, `$retcode`, `$?` | no | what the last function or route returned |");
 	print(arg, "| `$null` | no | no value |");
 	print(arg, "| `$_s(format)` | no | the text of a format with variables in it |");
-	for (const struct route_variable *v = route_variables; v->name != NULL; v++) {
-		struct text line = {0};
-
-		text_addf(&line, "| `$%s%s` | %s | %s |", v->name,
-			v->index == ROUTE_INDEX_NAME ? "(name)" : "", v->set != NULL ? "yes" : "no",
-			v->help != NULL ? v->help : "");
-		print_text(print, arg, &line);
-	}
+	variable_rows(route_variables, print, arg);
 	print(arg, "");
 }
 
@@ -366,6 +372,12 @@ static void reference_module(
 		text_addf(&line, " | %s%s |", fn->help != NULL ? fn->help : "",
 			fn->run == NULL ? " (answers 500: nothing runs it yet)" : "");
 		print_text(print, arg, &line);
+	}
+	if (module->variables != NULL && module->variables->name != NULL) {
+		print(arg, "");
+		print(arg, "| variable | assignable | meaning |");
+		print(arg, "|---|---|---|");
+		variable_rows(module->variables, print, arg);
 	}
 	if (module->params != NULL && module->params->name != NULL) {
 		print(arg, "");

@@ -15,8 +15,10 @@ enum part_kind { PART_TEXT, PART_VARIABLE, PART_VAR, PART_RC, PART_NULL };
 
 struct part {
 	enum part_kind kind;
-	int number;      /* row of route_variables, or slot of ctx->var */
-	struct str text; /* PART_TEXT, or the index of a variable; within format->text */
+	int number;      /* PART_VAR: slot of ctx->var */
+	struct str text; /* PART_TEXT; within format->text */
+	const struct route_variable *variable;
+	struct route_index index; /* of it; its name is within format->text */
 	unsigned transforms;
 	struct transform transform[TRANSFORMS_MAX];
 };
@@ -59,18 +61,13 @@ static int add(struct parser *p, enum part_kind kind, int number, struct str tex
 	return 0;
 }
 
-static bool is_name_char(char c)
-{
-	return str_is_alpha(c) || str_is_digit(c) || c == '_';
-}
-
 static struct str take_name(struct parser *p)
 {
-	uint32_t from = p->at;
+	struct str rest = str_of(p->in.s + p->at, p->in.len - p->at);
+	struct str name = variable_take_name(&rest);
 
-	while (p->at < p->in.len && is_name_char(p->in.s[p->at]))
-		p->at++;
-	return str_of(p->in.s + from, p->at - from);
+	p->at += name.len;
+	return name;
 }
 
 /* The text between a bracket at p->at and the one that closes it, which may hold balanced ones;
@@ -111,19 +108,43 @@ static int add_variable(
 	if (str_eq(name, STR("null")))
 		return add(p, PART_NULL, 0, STR_NONE);
 
-	int row = route_variable_find(name);
+	struct variable_found found;
 
-	if (row < 0)
+	if (!variable_find(name, &found))
 		return fail(p, from, "unknown pseudo-variable '$%.*s'", name);
-	const struct route_variable *variable = &route_variables[row];
+	const struct route_variable *variable = found.variable;
 
+	if (found.module != NULL)
+		return fail(p, from, "$%.*s is a variable of a module that is not loaded", name);
 	if (variable->index == ROUTE_INDEX_NONE && indexed)
 		return fail(p, from, "$%.*s takes nothing in parentheses", name);
 	if (variable->index == ROUTE_INDEX_NAME && (!indexed || index.len == 0))
 		return fail(p, from, "$%.*s needs a name in parentheses", name);
-	if (variable->check_index != NULL && !variable->check_index(index))
+	if (variable->check_index != NULL && !variable->check_index(&index))
 		return fail(p, from, "'%.*s' is nothing that this pseudo-variable knows", index);
-	return add(p, PART_VARIABLE, row, index);
+	if (add(p, PART_VARIABLE, 0, STR_NONE) < 0)
+		return -1;
+	p->part[p->count - 1].variable = variable;
+	p->part[p->count - 1].index =
+		(struct route_index){.name = index, .slot = -1, .room = found.room};
+	return 0;
+}
+
+/* The "[...]" behind one. */
+static int take_element(struct parser *p, uint32_t from)
+{
+	struct part *part = &p->part[p->count - 1];
+	struct str text;
+
+	if (p->at >= p->in.len || p->in.s[p->at] != '[')
+		return 0;
+	if (!take_brackets(p, '[', ']', &text))
+		return fail(p, from, "'[' without ']'%.*s", STR(""));
+	if (part->kind != PART_VARIABLE || !part->variable->elements)
+		return fail(p, from, "this pseudo-variable takes no index in [ ]%.*s", STR(""));
+	if (!variable_element(text, &part->index))
+		return fail(p, from, "'%.*s' is no index: a number, * or a $var", text);
+	return 0;
 }
 
 /* The "{...}" behind a variable in parentheses; they belong to the part that was added last. */
@@ -151,6 +172,7 @@ static int take_variable(struct parser *p)
 	uint32_t from = p->at++;
 	struct str name, index = STR_NONE;
 	bool braces = p->at < p->in.len && p->in.s[p->at] == '(';
+	struct variable_found found;
 	bool indexed = false;
 
 	if (p->at < p->in.len && p->in.s[p->at] == '$') {
@@ -164,15 +186,16 @@ static int take_variable(struct parser *p)
 		return fail(
 			p, from, "'$' without a name; '$$' stands for a dollar sign%.*s", STR(""));
 	if (p->at < p->in.len && p->in.s[p->at] == '(' &&
-		(braces || route_variable_find(name) < 0 ||
-			route_variables[route_variable_find(name)].index != ROUTE_INDEX_NONE)) {
+		(braces || !variable_find(name, &found) ||
+			found.variable->index != ROUTE_INDEX_NONE)) {
 		indexed = true;
 		if (!take_brackets(p, '(', ')', &index))
 			return fail(p, from, "'(' without ')' behind $%.*s", name);
 	}
 	if (!braces)
 		return add_variable(p, from, name, index, indexed);
-	if (add_variable(p, from, name, index, indexed) < 0 || take_transforms(p, from) < 0)
+	if (add_variable(p, from, name, index, indexed) < 0 || take_element(p, from) < 0 ||
+		take_transforms(p, from) < 0)
 		return -1;
 	if (p->at >= p->in.len || p->in.s[p->at] != ')')
 		return fail(p, from, "$(%.*s...: no ')' where it must end", name);
@@ -265,7 +288,7 @@ static bool get_plain(struct route_ctx *ctx, const struct part *part, struct rou
 	case PART_TEXT:
 		return value_str(out, part->text);
 	case PART_VARIABLE:
-		return route_variables[part->number].get(ctx, part->text, out);
+		return part->variable->get(ctx, &part->index, out);
 	case PART_VAR:
 		return get_cell(ctx, part->number, out);
 	case PART_RC:
@@ -385,11 +408,12 @@ int format_single_var(const struct route_format *format)
 										     : -1;
 }
 
-int format_single_variable(const struct route_format *format, struct str *index)
+const struct route_variable *format_single_variable(
+	const struct route_format *format, const struct route_index **index)
 {
 	if (format->count != 1 || format->part[0].kind != PART_VARIABLE ||
 		format->part[0].transforms != 0)
-		return -1;
-	*index = format->part[0].text;
-	return format->part[0].number;
+		return NULL;
+	*index = &format->part[0].index;
+	return format->part[0].variable;
 }

@@ -80,6 +80,7 @@ FUNCTION_RUN(run_reverturi)
 	if (ctx->msg.is_response)
 		return ROUTE_FALSE;
 	ctx->uri = ROUTE_TEXT_NONE;
+	route_uri_changed(ctx);
 	return ROUTE_TRUE;
 }
 
@@ -180,15 +181,16 @@ static uint32_t flag_bit(const struct route_args *args)
 	return value_as_int(&args->v[0], &flag) && flag >= 0 && flag < FLAGS_MAX ? 1u << flag : 0;
 }
 
-/* Branch flags are those of the first branch, which is the only one that a message without
- * transaction has. */
-static uint32_t branch_bit(const struct route_args *args)
+/* The flags of a branch: 0 is the Request-URI's own, others are those of append_branch(). NULL
+ * where there is no such branch or flag. */
+static uint32_t *branch_flags(struct route_ctx *ctx, const struct route_args *args)
 {
 	int64_t branch = 0;
 
-	if (args->n > 1 && (!value_as_int(&args->v[1], &branch) || branch != 0))
-		return 0;
-	return flag_bit(args);
+	if (flag_bit(args) == 0 || (args->n > 1 && !value_as_int(&args->v[1], &branch)) ||
+		branch < 0 || branch > ctx->branches)
+		return NULL;
+	return branch == 0 ? &ctx->branch_flags : &ctx->branch[branch - 1].flags;
 }
 
 FUNCTION_RUN(run_setflag)
@@ -214,21 +216,27 @@ FUNCTION_RUN(run_isflagset)
 
 FUNCTION_RUN(run_setbflag)
 {
-	uint32_t bit = branch_bit(args);
+	uint32_t *flags = branch_flags(ctx, args);
 
-	ctx->branch_flags |= bit;
-	return truth(bit != 0);
+	if (flags == NULL)
+		return ROUTE_FALSE;
+	*flags |= flag_bit(args);
+	return ROUTE_TRUE;
 }
 
 FUNCTION_RUN(run_resetbflag)
 {
-	uint32_t bit = branch_bit(args);
+	uint32_t *flags = branch_flags(ctx, args);
 
-	ctx->branch_flags &= ~bit;
-	return truth(bit != 0);
+	if (flags == NULL)
+		return ROUTE_FALSE;
+	*flags &= ~flag_bit(args);
+	return ROUTE_TRUE;
 }
 
 FUNCTION_RUN(run_isbflagset)
 {
-	return truth((ctx->branch_flags & branch_bit(args)) != 0);
+	const uint32_t *flags = branch_flags(ctx, args);
+
+	return truth(flags != NULL && (*flags & flag_bit(args)) != 0);
 }

@@ -29,7 +29,8 @@ static FUNCTION_CHECK(check_variable)
 static FUNCTION_CHECK(check_unset)
 {
 	int err = check_variable(room, config, arg, n, place, report, data);
-	struct str index;
+	const struct route_variable *variable;
+	const struct route_index *index;
 
 	if (err < 0)
 		return err;
@@ -38,9 +39,8 @@ static FUNCTION_CHECK(check_unset)
 			"the variable to unset is written as a string: pv_unset(\"$var(x)\")");
 		return -EINVAL;
 	}
-	int row = format_single_variable(*data, &index);
-
-	if (format_single_var(*data) >= 0 || (row >= 0 && route_variables[row].set != NULL))
+	variable = format_single_variable(*data, &index);
+	if (format_single_var(*data) >= 0 || (variable != NULL && variable->set != NULL))
 		return 0;
 	route_error(report, &arg[0].place, "this variable cannot be unset");
 	route_format_free(*data);
@@ -77,14 +77,15 @@ static FUNCTION_RUN(run_unset)
 {
 	const struct route_value null = {.type = ROUTE_NULL};
 	int slot = format_single_var(args->data);
-	struct str index;
+	const struct route_variable *variable;
+	const struct route_index *index;
 
 	if (slot >= 0) {
 		ctx->var_set &= ~(1ULL << slot);
 		return ROUTE_TRUE;
 	}
-	return truth(
-		route_variables[format_single_variable(args->data, &index)].set(ctx, index, &null));
+	variable = format_single_variable(args->data, &index);
+	return truth(variable->set(ctx, index, &null));
 }
 
 static FUNCTION_RUN(run_is_int)

@@ -138,14 +138,6 @@ static const struct route_module tm_module = {
 /* ---- the core's own ---- */
 
 static const struct route_function core_functions[] = {
-	FN("append_branch", 0, 2, REQUEST, "append_branch([uri [, q]])",
-		"adds a branch to fork to"),
-	FN("clear_branches", 0, 0, REQUEST, "clear_branches()", "forgets the branches"),
-	FN("serialize_branches", 1, 2, REQUEST, "serialize_branches(clear)",
-		"orders the branches by q, to be tried one after the other"),
-	FN("next_branches", 0, 0, REQUEST, "next_branches()", "takes the next branches"),
-	FN("load_contacts", 0, 0, REQUEST, "load_contacts()", "orders the branches by q"),
-	FN("next_contacts", 0, 0, REQUEST, "next_contacts()", "takes the next branches"),
 	FN("send", 0, 2, ROUTE_IN_REQUEST, "send([host, port])", "sends the request as it is"),
 	FN("send_tcp", 0, 2, ROUTE_IN_REQUEST, "send_tcp([host, port])",
 		"sends the request as it is over TCP"),
@@ -601,10 +593,10 @@ const struct route_module *const route_state_modules[] = {&core_module, &tm_modu
 
 bool state_variable(struct str name)
 {
-	static const char *const names[] = {"avp", "xavp", "xavu", "xavi", "sht", "shtex", "shv",
-		"dlg", "dlg_var", "dlg_ctx", "T_branch_idx", "T_reply_code", "T_reply_reason",
-		"T_reply_last", "T_rpl", "T_req", "T_inv", "T", "branch", "ulc", "dbr", "sqlrows",
-		"adu", "aU", "ad", "ar", "au"};
+	static const char *const names[] = {"xavp", "xavu", "xavi", "sht", "shtex", "shv", "dlg",
+		"dlg_var", "dlg_ctx", "T_branch_idx", "T_reply_code", "T_reply_reason",
+		"T_reply_last", "T_rpl", "T_req", "T_inv", "T", "ulc", "dbr", "sqlrows", "adu",
+		"aU", "ad", "ar", "au"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (str_eq(name, str_c(names[i])))

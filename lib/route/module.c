@@ -3,7 +3,7 @@
  * with their functions. */
 #include <stdlib.h>
 
-#include "route/function.h"
+#include "route/branch.h"
 
 #define RAW(n) (1u << (n))
 #define REWRITE_IN (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE | ROUTE_IN_BRANCH)
@@ -116,6 +116,49 @@ static const struct route_function core_functions[] = {
 		.run = run_reverturi,
 		.usage = "revert_uri()",
 		.help = "Takes back every change of the Request-URI."},
+	{.name = "append_branch",
+		.args_max = 2,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+		.run = run_append_branch,
+		.check = check_append_branch,
+		.usage = "append_branch([uri [, q]])",
+		.help = "Adds a target that t_relay() forks to: the URI, or without one the "
+			"Request-URI as it is now, with $du, flags, path and $fs. q is \"0\" to "
+			"\"1\"."},
+	{.name = "clear_branches",
+		.args_max = 0,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+		.run = run_clear_branches,
+		.usage = "clear_branches()",
+		.help = "Forgets all targets, the Request-URI among them until it is changed."},
+	{.name = "serialize_branches",
+		.args_min = 1,
+		.args_max = 2,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+		.run = run_serialize_branches,
+		.usage = "serialize_branches(clear)",
+		.help = "All targets wait, in the order of their q, for next_branches(). With 1, "
+			"those that waited before are forgotten; with 0 it is false where some "
+			"do."},
+	{.name = "next_branches",
+		.args_max = 0,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+		.run = run_next_branches,
+		.usage = "next_branches()",
+		.help = "The waiting contacts with the highest q become the targets; -2 where none "
+			"waits."},
+	{.name = "load_contacts",
+		.args_max = 0,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+		.run = run_load_contacts,
+		.usage = "load_contacts()",
+		.help = "All targets wait, in the order of their q, for next_contacts()."},
+	{.name = "next_contacts",
+		.args_max = 0,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+		.run = run_next_branches,
+		.usage = "next_contacts()",
+		.help = "The same as next_branches()."},
 	{.name = "prefix",
 		.args_min = 1,
 		.args_max = 1,
@@ -190,8 +233,8 @@ static const struct route_function core_functions[] = {
 		.run = run_setbflag,
 		.check = check_flag,
 		.usage = "setbflag(flag [, branch])",
-		.help = "Sets a flag of the branch; without a transaction there is branch 0 "
-			"alone."},
+		.help = "Sets a flag of a branch: 0 is the Request-URI's own, 1 the first of "
+			"append_branch()."},
 	{.name = "resetbflag",
 		.args_min = 1,
 		.args_max = 2,
@@ -199,7 +242,7 @@ static const struct route_function core_functions[] = {
 		.run = run_resetbflag,
 		.check = check_flag,
 		.usage = "resetbflag(flag [, branch])",
-		.help = "Clears a flag of the branch."},
+		.help = "Clears a flag of a branch."},
 	{.name = "isbflagset",
 		.args_min = 1,
 		.args_max = 2,
@@ -207,7 +250,7 @@ static const struct route_function core_functions[] = {
 		.run = run_isbflagset,
 		.check = check_flag,
 		.usage = "isbflagset(flag [, branch])",
-		.help = "True where the flag of the branch is set."},
+		.help = "True where the flag of a branch is set."},
 	{.name = "log",
 		.args_min = 1,
 		.args_max = 2,

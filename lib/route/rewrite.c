@@ -124,6 +124,7 @@ bool uri_rewrite(struct route_ctx *ctx, const struct uri_change *change)
 		return false;
 	}
 	ctx->uri = text;
+	route_uri_changed(ctx);
 	return true;
 }
 
@@ -141,6 +142,7 @@ bool uri_replace(struct route_ctx *ctx, struct str uri)
 	if (text.space == ROUTE_SPACE_NONE)
 		return false;
 	ctx->uri = text;
+	route_uri_changed(ctx);
 	return true;
 }
 
@@ -160,5 +162,6 @@ bool uri_set_destination(struct route_ctx *ctx, struct str uri)
 	ctx->du = text;
 	/* The address that somebody knew for the old one. */
 	ctx->du_target = (struct route_target){.listener = -1, .destination = -1};
+	route_uri_changed(ctx);
 	return true;
 }

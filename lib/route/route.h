@@ -93,6 +93,7 @@ enum route_verdict {
 	ROUTE_FAILURE(STACK, "script_stack") \
 	ROUTE_FAILURE(CALLS, "script_calls") \
 	ROUTE_FAILURE(REGEX_LIMIT, "script_regex_limit") \
+	ROUTE_FAILURE(AVPS_FULL, "script_avps_full") \
 	ROUTE_FAILURE(INTERNAL, "script_internal")
 
 enum route_failure {
@@ -173,6 +174,8 @@ struct route_ctx {
 	struct route_target du_target; /* its address, where who set $du knows it (valid) */
 	struct route_text path; /* of the Request-URI's own branch: see struct route_branch */
 	struct route_text instance;
+	struct route_text reply_reason; /* failure_route: of the response that would go to the */
+	uint16_t reply_status;          /* client; 0: there is none. Who runs the block sets them */
 	uint32_t reg_id;
 	int16_t socket;         /* forced listener ($fs), -1: none */
 	uint16_t q;             /* of the Request-URI's own branch */
@@ -272,6 +275,32 @@ static inline void route_uri_changed(struct route_ctx *ctx)
 {
 	ctx->uri_spent = false;
 }
+
+/* ---- AVPs ---- */
+
+/* The nth value of that name, the newest first; a negative n counts from the oldest. False, and
+ * null, where there is none. */
+bool route_avp_get(
+	const struct route_ctx *ctx, struct str name, int64_t nth, struct route_value *out);
+unsigned route_avp_count(const struct route_ctx *ctx, struct str name);
+/* One value more, an int or a string. False where there is no room: ctx->failure is set. */
+bool route_avp_add(struct route_ctx *ctx, struct str name, const struct route_value *value);
+/* Takes the newest one away, or all; how many. */
+unsigned route_avp_delete(struct route_ctx *ctx, struct str name, bool all);
+/* The name in "$avp(s:x)", "avp(i:5)", "s:x", as a module's parameter has it; empty: it is none. */
+struct str route_avp_name(struct str spec);
+
+/* ---- serial forking ---- */
+
+/*
+ * All targets, the Request-URI's and the branches, wait until route_branches_next(), in the order
+ * of their q (those of none first), and no target is left; a single one is left as it is. What
+ * waited before is forgotten. ROUTE_TRUE, or ROUTE_FALSE where they are too many.
+ */
+int32_t route_branches_load(struct route_ctx *ctx);
+/* The waiting ones with the highest q become the targets, of one +sip.instance only one (the others
+ * are next; RFC 5626 5.3). ROUTE_TRUE, -2 where none waits. (RFC 3261 16.6) */
+int32_t route_branches_next(struct route_ctx *ctx);
 
 /* ---- per thread ---- */
 
@@ -416,6 +445,42 @@ struct route_param {
 	bool accepted_only; /* known from OpenSER, without effect here: a warning says so */
 };
 
+/* What stands in the parentheses of $name(...). */
+enum route_variable_index { ROUTE_INDEX_NONE, ROUTE_INDEX_NAME };
+
+/* Which value of a pseudo-variable is meant. */
+struct route_index {
+	struct str name; /* in its parentheses */
+	int32_t element; /* $(name(x)[n]): 0 is the first, -1 the last */
+	int16_t slot;    /* the $var that n stands in, or -1: ask route_index_element() */
+	bool given;      /* there was a [ ] */
+	bool all;        /* [*] */
+	void *room;      /* given at route_registry_add() */
+};
+/* The number in [ ]; 0 where there is none. */
+int64_t route_index_element(const struct route_ctx *ctx, const struct route_index *index);
+
+/* A pseudo-variable: what `$ru` or `$hdr(Subject)` reads and what an assignment to it changes. */
+struct route_variable {
+	const char *name; /* without '$' */
+	enum route_variable_index index;
+	bool elements; /* takes [n] and [*] */
+	/*
+	 * Reads into *out: an int, a string (spans of the message or of ctx's arena), or ROUTE_NULL
+	 * where the message has no such thing. Returns false where ctx->failure was set.
+	 */
+	bool (*get)(
+		struct route_ctx *ctx, const struct route_index *index, struct route_value *out);
+	/* Assigns; NULL where it is read-only. `$x = $null` passes ROUTE_NULL. Returns false where
+	 * it cannot be (the assignment is then -1 in $rc, or ctx->failure is set). */
+	bool (*set)(struct route_ctx *ctx, const struct route_index *index,
+		const struct route_value *value);
+	/* Checks the name in parentheses at load, and may cut it: NULL accepts any non-empty one.
+	 */
+	bool (*check_index)(struct str *name);
+	const char *help;
+};
+
 struct route_module {
 	const char *name; /* "dispatcher"; "" for the core, which is always loaded */
 	const struct route_function *functions; /* ends with .name == NULL */
@@ -431,6 +496,7 @@ struct route_module {
 	void (*publish)(void *room, void *prepared);
 	/* Frees what was prepared and not published. */
 	void (*discard)(void *room, void *prepared);
+	const struct route_variable *variables; /* ends with .name == NULL; may be NULL */
 };
 
 /* What the language asks of rooms above it. */

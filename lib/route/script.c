@@ -58,6 +58,32 @@ int route_var_slot(struct str name)
 	return (int)script->slots++;
 }
 
+bool variable_find(struct str name, struct variable_found *out)
+{
+	int row = route_variable_find(name);
+	const struct route_script *script = current != NULL ? current->script : NULL;
+
+	*out = (struct variable_found){0};
+	if (row >= 0) {
+		out->variable = &route_variables[row];
+		return true;
+	}
+	for (unsigned i = 0; script != NULL && i < script->registry.count; i++) {
+		const struct route_module *module = script->registry.module[i];
+
+		for (const struct route_variable *v = module->variables;
+			v != NULL && v->name != NULL; v++) {
+			if (!str_eq(name, str_c(v->name)))
+				continue;
+			out->variable = v;
+			out->room = script->registry.room[i];
+			out->module = script->module[i].loaded ? NULL : module->name;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void discard(struct route_script *script)
 {
 	for (unsigned i = script->registry.count; i-- > 0;) {
@@ -102,6 +128,7 @@ static void destroy(struct route_script *script)
 	free(script->text);
 	free(script->cell);
 	free(script->name);
+	free(script->use);
 	free(script->code);
 	free(script);
 }

@@ -97,7 +97,8 @@ unsigned format_parts(const struct route_format *format);
 bool format_part(const struct route_format *format, unsigned n, struct str *literal);
 bool format_part_get(struct route_ctx *ctx, const struct route_format *format, unsigned n,
 	struct route_value *out);
-/* The slot of a format that is nothing but `$var(x)`, else -1. The row of one that is nothing but
- * another variable, else -1. */
+/* The slot of a format that is nothing but `$var(x)`, else -1. The variable of one that is nothing
+ * but another, else NULL. */
 int format_single_var(const struct route_format *format);
-int format_single_variable(const struct route_format *format, struct str *index);
+const struct route_variable *format_single_variable(
+	const struct route_format *format, const struct route_index **index);

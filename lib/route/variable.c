@@ -3,7 +3,8 @@
 #include "route/variable.h"
 
 #include "route/value.h"
-#include "route/variable_get.h"
+#include "route/avp.h"
+#include "route/branch.h"
 
 #define READ(var, reader, text) \
 	{ \
@@ -12,6 +13,11 @@
 #define WRITE(var, reader, writer, text) \
 	{ \
 		.name = var, .get = reader, .set = writer, .help = text \
+	}
+#define ELEMENTS(var, reader, check, text) \
+	{ \
+		.name = var, .index = ROUTE_INDEX_NAME, .elements = true, .get = reader, \
+		.check_index = check, .help = text \
 	}
 #define INDEXED(var, reader, check, text) \
 	{ \
@@ -45,6 +51,31 @@ const struct route_variable route_variables[] = {
 	READ("dd", get_destination_host, "host of $du"),
 	READ("dp", get_destination_port, "port of $du"),
 	READ("dP", get_destination_transport, "transport of $du"),
+	WRITE("ru_q", get_ruri_q, set_ruri_q, "q of the Request-URI in thousandths"),
+	{.name = "branch",
+		.index = ROUTE_INDEX_NAME,
+		.elements = true,
+		.get = get_branch,
+		.set = set_branch,
+		.check_index = check_branch_part,
+		.help = "part of the first branch, $(branch(name)[n]) of another: `uri`, "
+			"`dst_uri`, `path`, `q`, `send_socket`, `flags`, `instance`; `count`: how "
+			"many there are. $null for the uri drops the branch"},
+	READ("br", get_first_branch, "URI of the first branch"),
+	READ("bR", get_branches, "URIs of all branches, with their q"),
+	/* AVPs */
+	{.name = "avp",
+		.index = ROUTE_INDEX_NAME,
+		.elements = true,
+		.get = get_avp,
+		.set = set_avp,
+		.check_index = avp_check_name,
+		.help = "value that lives as long as the transaction. An assignment adds one, and "
+			"the one added last is read; $(avp(name)[n]) are older ones, [-1] is the "
+			"oldest, [*] all. $(avp(name)[*]) = x replaces all, $null takes the "
+			"newest away, or with [*] all"},
+	INDEXED("cnt", get_count_of, check_count_of,
+		"number of values: $cnt(avp(name)), $cnt(hdr(name))"),
 	/* From, To and other addresses */
 	READ("fu", get_from, "URI of From"),
 	READ("from", get_from, "the same as $fu"),
@@ -89,7 +120,9 @@ const struct route_variable route_variables[] = {
 	READ("cT", get_content_type, "Content-Type"),
 	READ("cl", get_content_length, "Content-Length"),
 	READ("ua", get_user_agent, "User-Agent"),
-	INDEXED("hdr", get_header, NULL, "value of the first header of that name, in any spelling"),
+	ELEMENTS("hdr", get_header, NULL,
+		"value of the first header of that name, in any spelling; $(hdr(name)[n]) is the "
+		"next ones', [*] all of them"),
 	INDEXED("hdrc", get_header_count, NULL, "number of headers of that name"),
 	READ("mb", get_message, "the message as received"),
 	READ("ml", get_message_length, "length of the message"),
@@ -121,6 +154,72 @@ const struct route_variable route_variables[] = {
 	READ("pp", get_process, "process id"),
 	{.name = NULL},
 };
+
+int64_t route_index_element(const struct route_ctx *ctx, const struct route_index *index)
+{
+	struct route_value value = {.type = ROUTE_NULL};
+	const struct route_cell *cell;
+	int64_t n = 0;
+
+	if (index->slot < 0)
+		return index->element;
+	if ((ctx->var_set >> index->slot & 1) == 0)
+		return 0;
+	cell = &ctx->var[index->slot];
+	value.type = (enum route_type)cell->type;
+	value.i = cell->i;
+	if (cell->type == ROUTE_STR)
+		value.s = route_text_str(ctx, cell->text);
+	return value_as_int(&value, &n) ? n : 0;
+}
+
+bool variable_element(struct str text, struct route_index *out)
+{
+	struct route_value value = {.type = ROUTE_STR, .s = str_trim(text)};
+	int64_t n;
+
+	out->given = true;
+	if (str_eq(value.s, STR("*"))) {
+		out->all = true;
+		return true;
+	}
+	if (value.s.len > 6 && memcmp(value.s.s, "$var(", 5) == 0 &&
+		value.s.s[value.s.len - 1] == ')') {
+		int slot = route_var_slot(str_trim(str_of(value.s.s + 5, value.s.len - 6)));
+
+		out->slot = (int16_t)slot;
+		return slot >= 0;
+	}
+	if (!value_as_int(&value, &n) || n < INT16_MIN || n > INT16_MAX)
+		return false;
+	out->element = (int32_t)n;
+	return true;
+}
+
+static bool is_name_char(char c)
+{
+	return str_is_alpha(c) || str_is_digit(c) || c == '_';
+}
+
+struct str variable_take_name(struct str *rest)
+{
+	struct str name;
+	uint32_t n = 0;
+
+	while (n < rest->len && is_name_char(rest->s[n]))
+		n++;
+	/* OpenSER's own spelling; elsewhere a dot ends a name. */
+	if (n == 3 && memcmp(rest->s, "err", 3) == 0 && rest->len > 4 && rest->s[3] == '.' &&
+		is_name_char(rest->s[4])) {
+		for (n = 4; n < rest->len && is_name_char(rest->s[n]);)
+			n++;
+	}
+	if (n == 0 && rest->len > 0 && rest->s[0] == '?')
+		n = 1;
+	name = str_of(rest->s, n);
+	*rest = str_of(rest->s + n, rest->len - n);
+	return name;
+}
 
 int route_variable_find(struct str name)
 {

@@ -1,36 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * Pseudo-variables: what `$ru` or `$hdr(Subject)` reads and what an assignment to it changes. One
- * table, looked up by name at load; the compiled code holds the row's number.
+ * Inside lib/route: the pseudo-variables that need no room above. One table, looked up by name at
+ * load; those of modules stand with the modules.
  */
 #include "route/route.h"
-
-/* What stands in the parentheses of $name(...). */
-enum route_variable_index { ROUTE_INDEX_NONE, ROUTE_INDEX_NAME };
-
-struct route_variable {
-	const char *name; /* without '$' */
-	enum route_variable_index index;
-	/*
-	 * Reads into *out: an int, a string (spans of the message or of ctx's arena), or ROUTE_NULL
-	 * where the message has no such thing. `index` is the text in parentheses. Returns false
-	 * where ctx->failure was set.
-	 */
-	bool (*get)(struct route_ctx *ctx, struct str index, struct route_value *out);
-	/* Assigns; NULL where it is read-only. `$x = $null` passes ROUTE_NULL. Returns false where
-	 * it cannot be (the assignment is then -1 in $rc, or ctx->failure is set). */
-	bool (*set)(struct route_ctx *ctx, struct str index, const struct route_value *value);
-	/* Checks `index` at load: NULL accepts any non-empty one. */
-	bool (*check_index)(struct str index);
-	const char *help;
-};
 
 /* All rows; ends with .name == NULL. `$var(name)` is not among them: the compiler gives it a slot
  * of ctx->var. */
 extern const struct route_variable route_variables[];
 /* The row of a name, or -1. */
 int route_variable_find(struct str name);
+/* A variable of this table or of a module, while a script is loaded. */
+struct variable_found {
+	const struct route_variable *variable;
+	void *room;
+	const char *module; /* of a module that is not loaded: nothing may use it; else NULL */
+};
+bool variable_find(struct str name, struct variable_found *out);
+/* Reads what stands in [ ] behind a name: a number, `*`, or a $var. False where it is none. */
+bool variable_element(struct str text, struct route_index *out);
+/* Takes a name off the front of a text; "err.class" is one, and so is "?". Empty: there is none. */
+struct str variable_take_name(struct str *rest);
 
 /* ---- regular expressions (PCRE2), compiled at load ---- */
 

@@ -5,9 +5,10 @@
 #include "route/value.h"
 
 #define VARIABLE_GET(name) \
-	bool name(struct route_ctx *ctx, struct str index, struct route_value *out)
+	bool name(struct route_ctx *ctx, const struct route_index *index, struct route_value *out)
 #define VARIABLE_SET(name) \
-	bool name(struct route_ctx *ctx, struct str index, const struct route_value *value)
+	bool name(struct route_ctx *ctx, const struct route_index *index, \
+		const struct route_value *value)
 
 /* ---- variable_uri.c ---- */
 VARIABLE_GET(get_ruri);
@@ -103,4 +104,4 @@ VARIABLE_SET(set_branch_flags);
 VARIABLE_GET(get_seconds);
 VARIABLE_GET(get_time);
 VARIABLE_GET(get_process);
-bool check_time(struct str index);
+bool check_time(struct str *name);

@@ -34,13 +34,17 @@ VARIABLE_GET(get_method)
 
 VARIABLE_GET(get_status)
 {
-	return ctx->msg.is_response ? value_int(out, ctx->msg.status) : value_null(out);
+	if (ctx->msg.is_response)
+		return value_int(out, ctx->msg.status);
+	return ctx->reply_status != 0 ? value_int(out, ctx->reply_status) : value_null(out);
 }
 
 VARIABLE_GET(get_reason)
 {
-	return ctx->msg.is_response ? value_str(out, sip_text(ctx->buf, ctx->msg.reason))
-				    : value_null(out);
+	if (ctx->msg.is_response)
+		return value_str(out, sip_text(ctx->buf, ctx->msg.reason));
+	return ctx->reply_status != 0 ? value_str(out, route_text_str(ctx, ctx->reply_reason))
+				      : value_null(out);
 }
 
 VARIABLE_GET(get_version)
@@ -78,10 +82,74 @@ VARIABLE_GET(get_user_agent)
 	return header_value(ctx, SIP_HEADER_USER_AGENT, out);
 }
 
+/* The next header of that name from number *at on, or NULL. */
+static const struct sip_header *next_header(
+	const struct route_ctx *ctx, struct str name, enum sip_header_id id, unsigned *at)
+{
+	while (*at < ctx->msg.header_count) {
+		const struct sip_header *h = &ctx->msg.header[(*at)++];
+
+		if (h->id == id && (id != SIP_HEADER_OTHER ||
+					   str_ieq(str_of(ctx->buf + h->name, h->name_len), name)))
+			return h;
+	}
+	return NULL;
+}
+
+static int64_t count_headers(const struct route_ctx *ctx, struct str name)
+{
+	enum sip_header_id id = sip_header_of(name);
+	unsigned at = 0;
+	int64_t count = 0;
+
+	while (next_header(ctx, name, id, &at) != NULL)
+		count++;
+	return count;
+}
+
+/* All values, with commas between them. */
+static bool all_headers(struct route_ctx *ctx, struct str name, struct route_value *out)
+{
+	enum sip_header_id id = sip_header_of(name);
+	struct str part[2 * SIP_MSG_HEADERS_MAX];
+	const struct sip_header *h;
+	struct route_text text;
+	unsigned at = 0, parts = 0;
+
+	while ((h = next_header(ctx, name, id, &at)) != NULL) {
+		if (parts > 0)
+			part[parts++] = STR(",");
+		part[parts++] = sip_text(ctx->buf, sip_header_value(h));
+	}
+	if (parts == 0)
+		return value_null(out);
+	if (parts == 1)
+		return value_str(out, part[0]);
+	text = route_text_join(ctx, part, parts);
+	return text.space != ROUTE_SPACE_NONE && value_str(out, route_text_str(ctx, text));
+}
+
 VARIABLE_GET(get_header)
 {
-	const struct sip_header *h = sip_msg_header_named(&ctx->msg, ctx->buf, index);
+	const struct sip_header *h = NULL;
+	int64_t n;
 
+	if (index->all)
+		return all_headers(ctx, index->name, out);
+	n = route_index_element(ctx, index);
+	if (n == 0) {
+		h = sip_msg_header_named(&ctx->msg, ctx->buf, index->name);
+	} else {
+		enum sip_header_id id = sip_header_of(index->name);
+		unsigned at = 0;
+
+		n += n < 0 ? count_headers(ctx, index->name) : 0;
+		for (; n >= 0; n--) {
+			h = next_header(ctx, index->name, id, &at);
+			if (h == NULL)
+				break;
+		}
+	}
 	/* A header without a value is there all the same: the empty string, as in Kamailio. */
 	return h != NULL ? value_str(out, sip_text(ctx->buf, sip_header_value(h)))
 			 : value_null(out);
@@ -89,19 +157,7 @@ VARIABLE_GET(get_header)
 
 VARIABLE_GET(get_header_count)
 {
-	enum sip_header_id id = sip_header_of(index);
-	int64_t count = 0;
-
-	for (unsigned i = 0; i < ctx->msg.header_count; i++) {
-		const struct sip_header *h = &ctx->msg.header[i];
-
-		if (h->id != id)
-			continue;
-		if (id != SIP_HEADER_OTHER ||
-			str_ieq(str_of(ctx->buf + h->name, h->name_len), index))
-			count++;
-	}
-	return value_int(out, count);
+	return value_int(out, count_headers(ctx, index->name));
 }
 
 VARIABLE_GET(get_message)

@@ -192,9 +192,9 @@ VARIABLE_GET(get_seconds)
 	return value_int(out, (int64_t)time(NULL));
 }
 
-bool check_time(struct str index)
+bool check_time(struct str *name)
 {
-	return str_eq(index, STR("s")) || str_eq(index, STR("u")) || str_eq(index, STR("Sn"));
+	return str_eq(*name, STR("s")) || str_eq(*name, STR("u")) || str_eq(*name, STR("Sn"));
 }
 
 VARIABLE_GET(get_time)
@@ -204,9 +204,9 @@ VARIABLE_GET(get_time)
 	unsigned n, digits;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (str_eq(index, STR("s")))
+	if (str_eq(index->name, STR("s")))
 		return value_int(out, now.tv_sec);
-	if (str_eq(index, STR("u")))
+	if (str_eq(index->name, STR("u")))
 		return value_int(out, now.tv_nsec / 1000);
 	n = str_from_u64(text, (uint64_t)now.tv_sec);
 	/* A leading 1 keeps the zeros behind the point, and becomes the point. */

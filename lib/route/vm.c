@@ -116,22 +116,20 @@ static void set_slot(struct route_ctx *ctx, unsigned slot, const struct route_ce
 
 static bool get_variable(struct route_ctx *ctx, const struct code *code, struct route_cell *out)
 {
-	const struct route_cell *index = &ctx->script->cell[code->c];
+	const struct code_variable *use = &ctx->script->use[code->c];
 	struct route_value v;
 
-	return route_variables[code->b].get(ctx, vm_str(ctx, index), &v) &&
-	       vm_set_value(ctx, out, &v);
+	return use->variable->get(ctx, &use->index, &v) && vm_set_value(ctx, out, &v);
 }
 
 static void set_variable(
 	struct route_ctx *ctx, const struct code *code, const struct route_cell *value)
 {
-	const struct route_cell *index = &ctx->script->cell[code->c];
+	const struct code_variable *use = &ctx->script->use[code->c];
 	struct route_value v;
 
 	vm_get_value(ctx, value, &v);
-	ctx->rc = route_variables[code->b].set(ctx, vm_str(ctx, index), &v) ? ROUTE_TRUE
-									    : ROUTE_FALSE;
+	ctx->rc = use->variable->set(ctx, &use->index, &v) ? ROUTE_TRUE : ROUTE_FALSE;
 }
 
 static bool format(struct route_ctx *ctx, const struct code *code, struct route_cell *out)

@@ -109,7 +109,9 @@ bool fixture_set(struct fixture *f, const char *variable, const char *value)
 
 	assert_true(row >= 0);
 	assert_non_null(route_variables[row].set);
-	return route_variables[row].set(f->ctx, STR_NONE, &v);
+	const struct route_index index = {.slot = -1};
+
+	return route_variables[row].set(f->ctx, &index, &v);
 }
 
 static const struct route_function *find(const char *name)

@@ -19,19 +19,27 @@ static unsigned messages, indexed;
 
 static void read_all(void)
 {
-	static const struct str index[] = {STR("From"), STR("x-one"), STR("")};
+	static const struct str names[] = {STR("From"), STR("x-one"), STR(""), STR("Sn"),
+		STR("uri"), STR("path"), STR("avp(x)"), STR("hdr(Via)")};
 
 	for (const struct route_variable *v = route_variables; v->name != NULL; v++) {
-		for (unsigned i = 0; i < (v->index == ROUTE_INDEX_NAME ? 3 : 1); i++) {
-			struct str in = v->check_index != NULL ? STR("Sn") : index[i];
+		unsigned n = v->index == ROUTE_INDEX_NAME ? sizeof(names) / sizeof(names[0]) : 1;
+
+		for (unsigned i = 0; i < n * (v->elements ? 4 : 1); i++) {
+			struct route_index in = {.name = names[i % n], .slot = -1};
 			struct route_value value = {.type = 99};
 			volatile char sum = 0;
 
+			if (v->index == ROUTE_INDEX_NAME && v->check_index != NULL &&
+				!v->check_index(&in.name))
+				continue;
+			in.element = i / n == 1 ? 1 : i / n == 2 ? -2 : 0;
+			in.all = i / n == 3;
 			f->ctx->text_len = 0;
-			assert_true(v->get(f->ctx, in, &value));
+			assert_true(v->get(f->ctx, &in, &value));
 			assert_in_range(value.type, ROUTE_NULL, ROUTE_STR);
-			for (uint32_t n = 0; value.type == ROUTE_STR && n < value.s.len; n++)
-				sum = (char)(sum + value.s.s[n]);
+			for (uint32_t k = 0; value.type == ROUTE_STR && k < value.s.len; k++)
+				sum = (char)(sum + value.s.s[k]);
 		}
 	}
 	assert_int_equal(f->ctx->failure, ROUTE_FAILURE_NONE);
