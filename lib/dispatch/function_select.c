@@ -58,6 +58,7 @@ static int32_t use_as_dst(
 		.destination = t->id,
 		.valid = true,
 	};
+	route_uri_changed(ctx);
 	return ROUTE_TRUE;
 }
 
@@ -82,6 +83,7 @@ static int32_t use_as_domain(
 	if (made.len == 0)
 		return ROUTE_FALSE;
 	ctx->uri = made;
+	route_uri_changed(ctx);
 	listener = listener_of(d, t);
 	if (listener >= 0)
 		ctx->socket = listener;
