@@ -46,10 +46,11 @@ struct proxy;
 
 /* Drop reasons and other outcomes. PROXY_REASON(enum suffix, counter name) */
 #define PROXY_REASONS(PROXY_REASON) \
-	PROXY_REASON(ACK_OWN_REPLY, "ack_own_reply")   /* ACK to a reply of our own: absorbed */ \
-	PROXY_REASON(VIA_NOT_OURS, "via_not_ours")     /* response: top Via is not ours */ \
-	PROXY_REASON(VIA_MAC, "via_mac")               /* response: token missing or wrong */ \
-	PROXY_REASON(VIA_NONE_BELOW, "via_none_below") /* response: nobody to send it to */ \
+	PROXY_REASON(ACK_OWN_REPLY, "ack_own_reply") /* ACK to a reply of our own: absorbed */ \
+	PROXY_REASON(VIA_NOT_OURS, "via_not_ours")   /* response: top Via is not ours */ \
+	PROXY_REASON(VIA_MAC, "via_mac")             /* response: token missing or wrong */ \
+	PROXY_REASON(VIA_NONE_BELOW, \
+		"via_none_below") /* response: nobody to send it to, and to no CANCEL of ours */ \
 	PROXY_REASON(RESPONSE_TARGET, \
 		"response_target") /* its target is no unicast address or not over UDP */ \
 	PROXY_REASON( \

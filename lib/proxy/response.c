@@ -118,7 +118,8 @@ enum proxy_verdict proxy_response_receive(
 	*reason = PROXY_REASON_VIA_NONE_BELOW;
 	if (next == NULL && !is_to_own_cancel(ctx))
 		return PROXY_DROP;
-	*reason = PROXY_REASON_VIA_MAC;
+	if (next != NULL)
+		*reason = PROXY_REASON_VIA_MAC;
 	if (!bound_of(p, ctx, next, &bound) ||
 		!proxy_via_token_verify(keys, sip_text(ctx->buf, top->token),
 			sip_text(ctx->buf, top->branch), &bound, &token))

@@ -3,7 +3,9 @@
  * Any message through receive, forward and write: what leaves parses again and means the same; its
  * response finds back to where the request came from; a second pass writes the same bytes; a reply
  * of ours is a message and not longer than it may be; no response that we did not ask for passes.
- * The input's first two bytes choose what the script does.
+ * A branch of a transaction leaves the context as it was, its response says whose it is, and its
+ * ACK and CANCEL are messages of its transaction. The input's first two bytes choose what the
+ * script does.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,23 @@
 #include "proxy/internal.h"
 
 #define OUT_MAX (SIP_MSG_UDP_OUT_MAX + 1)
+
+/* What the script does, by bits of the first two bytes; the second's first three say where the
+ * message came from. */
+#define HOST 1
+#define RECORD_ROUTE 2
+#define RPORT 4
+#define LOCAL_RPORT 8
+#define SOCKET 16
+#define URI 32
+#define LOOSE_ROUTE 64
+#define KEPT 128
+#define PATH 256
+#define FORKED 512
+#define EDIT 1024
+
+#define OWNER 1000
+#define BRANCH(script) ((uint16_t)((script) % PROXY_BRANCHES_MAX))
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -117,33 +136,47 @@ static void same_meaning(const char *buf, const char *text)
 	require(sip_msg_max_forwards(&parsed, text) && parsed.max_forwards < 255);
 }
 
-static int64_t pass(uint8_t script, char *to)
+static int64_t pass(uint16_t script, char *to)
 {
 	struct route_value host = {.type = ROUTE_STR, .s = STR("sip:203.0.113.9:5070")};
-	struct route_args args = {.v = &host, .n = (script & 1) != 0, .room = proxy};
+	struct route_args args = {.v = &host, .n = (script & HOST) != 0, .room = proxy};
+	struct route_text uri;
 	struct proxy_out where;
 	int64_t n;
 
-	if ((script & 2) != 0)
+	if ((script & RECORD_ROUTE) != 0)
 		proxy_state(ctx)->flags |= STATE_RR | STATE_RR_FTAG;
-	if ((script & 4) != 0)
+	if ((script & RPORT) != 0)
 		proxy_state(ctx)->flags |= STATE_RPORT;
-	if ((script & 8) != 0)
+	if ((script & LOCAL_RPORT) != 0)
 		proxy_state(ctx)->flags |= STATE_LOCAL_RPORT;
-	if ((script & 16) != 0)
+	if ((script & SOCKET) != 0)
 		ctx->socket = 1;
-	if ((script & 32) != 0)
+	if ((script & URI) != 0)
 		ctx->uri = route_text_make(ctx, STR("sip:carol@203.0.113.77"));
+	if ((script & PATH) != 0)
+		ctx->path = route_text_make(ctx, STR("<sip:203.0.113.8;lr>, <sip:p.example;lr>"));
+	if ((script & EDIT) != 0)
+		sip_edit_insert(&ctx->edits, ctx->msg.headers_end, SIP_EDIT_LAST, STR("X: y\r\n"));
+	if ((script & KEPT) != 0 && (script & FORKED) != 0)
+		require(!proxy_is_loop(proxy, ctx));
+	if ((script & KEPT) != 0)
+		proxy_branch_set(ctx, OWNER, BRANCH(script));
 	if (proxy_core_functions[0].run(ctx, &args) != ROUTE_TRUE) {
 		require(!ctx->result.forward);
 		return 0;
 	}
+	uri = ctx->uri;
 	n = proxy_request_write(proxy, ctx, to, OUT_MAX, &where);
 	/* By edits, as after a buffer that was too small, it is the same. */
 	if (n > 0) {
 		require(proxy_request_write(proxy, ctx, by_edits, 1, &where) == -513);
 		require(proxy_request_write(proxy, ctx, by_edits, OUT_MAX, &where) == n);
 		require(memcmp(by_edits, to, (size_t)n) == 0);
+	}
+	if ((script & KEPT) != 0) {
+		require(ctx->edits.count == ((script & EDIT) != 0) && !ctx->edits.overflow);
+		require(memcmp(&ctx->uri, &uri, sizeof(uri)) == 0);
 	}
 	return n;
 }
@@ -169,8 +202,64 @@ static void reply_is_a_message(bool well_formed)
 		sip_present(ctx->msg.via[0].maddr));
 }
 
+/* The response's branch is the one that left. */
+static void is_branch(uint16_t script, uint64_t key)
+{
+	struct proxy_branch branch;
+
+	require(proxy_response_branch(ctx, &branch) == ((script & KEPT) != 0));
+	require((proxy_response_owner(ctx) < 0) == ((script & KEPT) == 0));
+	if ((script & KEPT) == 0)
+		return;
+	require(branch.key == key && branch.owner == OWNER && branch.branch == BRANCH(script) &&
+		branch.ours);
+}
+
+/* What follows an INVITE that left as `out`. */
+static void follows(uint16_t script, int64_t n, uint64_t key)
+{
+	struct str sent = {out, (uint32_t)n};
+	int64_t ack = proxy_ack_write(proxy, sent, STR("<sip:a@b>;tag=c"), again, OUT_MAX), cancel;
+	struct sip_span via;
+	enum proxy_reason reason;
+	enum sip_error error;
+
+	if (ctx->msg.method != SIP_METHOD_INVITE) {
+		require(ack == -EINVAL);
+		return;
+	}
+	require(ack > 0 && ack < n + 200);
+	if (ack > SIP_MSG_UDP_MAX)
+		return;
+	require(sip_msg_index(&parsed, again, (uint32_t)ack) == SIP_OK);
+	require(sip_msg_check(&parsed, again) == SIP_OK);
+	require(parsed.method == SIP_METHOD_ACK && values(&parsed, again, SIP_HEADER_VIA) == 1);
+	cancel = proxy_cancel_write(proxy, sent, STR_NONE, again, OUT_MAX);
+	require(cancel > 0 &&
+		proxy_cancel_write(proxy, sent, STR_NONE, back, (uint32_t)cancel - 1) == -ENOSPC);
+	require(sip_msg_index(&parsed, again, (uint32_t)cancel) == SIP_OK);
+	require(sip_msg_check(&parsed, again) == SIP_OK);
+	require(parsed.method == SIP_METHOD_CANCEL && values(&parsed, again, SIP_HEADER_VIA) == 1);
+	require(sip_msg_via(&parsed, again, 0) != NULL);
+	via = parsed.via[0].value;
+	require(memmem(out, (size_t)n, again + via.off, via.len) != NULL);
+	/* Its answer is taken where its INVITE is kept. */
+	memcpy(back, "SIP/2.0 200 OK", 14);
+	memcpy(back + 14, again + parsed.start_line.len, (size_t)cancel - parsed.start_line.len);
+	error = take(back, (uint32_t)cancel - parsed.start_line.len + 14, "203.0.113.9", 1);
+	require(error == SIP_OK);
+	if ((script & KEPT) == 0) {
+		require(proxy_response_receive(proxy, ctx, error, &reason) == PROXY_DROP);
+		return;
+	}
+	require(proxy_response_receive(proxy, ctx, error, &reason) == PROXY_GO);
+	require(!ctx->result.forward);
+	is_branch(script, key);
+}
+
 /* The response to what was written, with the request's own headers. */
-static void response_finds_back(const char *src, unsigned at, int64_t n)
+static void response_finds_back(
+	uint16_t script, uint64_t key, const char *src, unsigned at, int64_t n)
 {
 	static const char status[] = "SIP/2.0 200 OK";
 	uint32_t line = parsed.start_line.len, len = (uint32_t)n - line + sizeof(status) - 1;
@@ -191,6 +280,7 @@ static void response_finds_back(const char *src, unsigned at, int64_t n)
 		require(reason == PROXY_REASON_RESPONSE_TARGET);
 		return;
 	}
+	is_branch(script, key);
 	written = proxy_response_write(proxy, ctx, again, OUT_MAX, &where);
 	require(written > 0);
 	require(proxy_response_write(proxy, ctx, by_edits, 1, &where) == -PROXY_REASON_TOO_LARGE);
@@ -216,11 +306,12 @@ static void loose_route(const struct route_args *args)
 	(void)fn->run(ctx, args);
 }
 
-static void request(uint8_t script, enum sip_error error, const char *buf, uint32_t len,
+static void request(uint16_t script, enum sip_error error, const char *buf, uint32_t len,
 	const char *src, unsigned at)
 {
 	enum proxy_reason reason;
 	struct route_args args = {.room = proxy};
+	uint64_t key;
 	int64_t n;
 
 	switch (proxy_request_receive(proxy, ctx, error, &reason)) {
@@ -232,7 +323,7 @@ static void request(uint8_t script, enum sip_error error, const char *buf, uint3
 	case PROXY_GO:
 		break;
 	}
-	if ((script & 64) != 0)
+	if ((script & LOOSE_ROUTE) != 0)
 		loose_route(&args);
 	n = pass(script, out);
 	if (n <= 0) {
@@ -254,8 +345,13 @@ static void request(uint8_t script, enum sip_error error, const char *buf, uint3
 	require(take(buf, len, src, at) == SIP_OK);
 	require(proxy_request_receive(proxy, ctx, SIP_OK, &reason) == PROXY_GO);
 	require(pass(script, again) == n && memcmp(out, again, (size_t)n) == 0);
-	if (n <= SIP_MSG_UDP_MAX)
-		response_finds_back(src, at, n);
+	key = proxy_transaction_key(proxy, ctx).lo;
+	if (n <= SIP_MSG_UDP_MAX) {
+		require(sip_msg_index(&parsed, out, (uint32_t)n) == SIP_OK);
+		response_finds_back(script, key, src, at, n);
+		require(take(buf, len, src, at) == SIP_OK);
+		follows(script, n, key);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -283,7 +379,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ctx->msg.is_response)
 		require(proxy_response_receive(proxy, ctx, error, &reason) == PROXY_DROP);
 	else
-		request(data[0], error, buf, len, src, at);
+		request((uint16_t)(data[0] | data[1] >> 3 << 8), error, buf, len, src, at);
 	free(buf);
 	return 0;
 }
