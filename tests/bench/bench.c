@@ -14,6 +14,7 @@
 #include "bench.h"
 
 #define SECONDS_DEFAULT 5
+#define CONTACTS_DEFAULT 10000000
 #define MEGABYTES 512
 
 struct bench_case {
@@ -33,6 +34,7 @@ static const struct bench_case cases[] = {
 	{"fragments", "INVITEs in two IP fragments, in and out", case_fragments, 1},
 	{"size", "INVITEs of 300 to 8,000 bytes", case_size, 1},
 	{"tables", "destinations, address groups, next hops", case_tables, 1},
+	{"location", "contacts: bytes, inserts, look-ups, to ten million", case_location, 0},
 	{"scale", "one worker and two, on a CPU each", case_scale, 2},
 };
 
@@ -42,13 +44,21 @@ static const char help[] = "Usage: bench CASE [options]\n"
 			   "  --json           one object a line\n"
 			   "  --config FILE    routing file instead of conf/bench.cfg\n"
 			   "  --scanner NAME   instead of the best that the CPU has\n"
+			   "  --contacts N     no table of more (default 10,000,000)\n"
 			   "  --no-huge        no transparent hugepages\n"
 			   "  --show N         print N messages of the set, measure nothing\n"
 			   "  --count N        N bursts and no time taken: for callgrind\n"
 			   "\n"
 			   "Cases:\n";
 
-enum { OPTION_SECONDS = 256, OPTION_CONFIG, OPTION_SCANNER, OPTION_COUNT, OPTION_SHOW };
+enum {
+	OPTION_SECONDS = 256,
+	OPTION_CONFIG,
+	OPTION_SCANNER,
+	OPTION_COUNT,
+	OPTION_SHOW,
+	OPTION_CONTACTS
+};
 
 static const char *cpu_name(void)
 {
@@ -157,12 +167,16 @@ int main(int argc, char **argv)
 		{"config", required_argument, NULL, OPTION_CONFIG},
 		{"scanner", required_argument, NULL, OPTION_SCANNER},
 		{"no-huge", no_argument, NULL, 'n'},
+		{"contacts", required_argument, NULL, OPTION_CONTACTS},
 		{"show", required_argument, NULL, OPTION_SHOW},
 		{"count", required_argument, NULL, OPTION_COUNT},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct bench b = {.seconds = SECONDS_DEFAULT, .config = BENCH_CONFIG, .cpu = cpu_name()};
+	struct bench b = {.seconds = SECONDS_DEFAULT,
+		.contacts = CONTACTS_DEFAULT,
+		.config = BENCH_CONFIG,
+		.cpu = cpu_name()};
 	const struct bench_case *c;
 	bool hugepages = true;
 	int option;
@@ -189,6 +203,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_SHOW:
 			b.show = (unsigned)atoi(optarg);
+			break;
+		case OPTION_CONTACTS:
+			b.contacts = (uint32_t)atoi(optarg);
 			break;
 		case OPTION_COUNT:
 			b.count = strtoull(optarg, NULL, 10);

@@ -44,6 +44,7 @@ struct bench {
 	bool json;
 	const char *config; /* routing file */
 	uint64_t count;     /* not 0: so many bursts under callgrind, instead of time */
+	uint32_t contacts;  /* of the greatest table */
 	unsigned show;      /* messages to print instead of measuring */
 	const char *cpu;
 	double ns_per_cycle;
@@ -241,4 +242,5 @@ int case_malformed(struct bench *b);
 int case_fragments(struct bench *b);
 int case_size(struct bench *b);
 int case_tables(struct bench *b);
+int case_location(struct bench *b);
 int case_scale(struct bench *b);
