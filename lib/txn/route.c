@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Blocks of the script that a transaction runs: over responses, for each branch, and when all have
+ * failed. */
+#include "txn/internal.h"
+
+static void enter_state(
+	struct txn_shard *s, const struct place *t, const struct branch *b, struct route_ctx *ctx)
+{
+	struct txn_state *state = txn_state(ctx);
+
+	state->place = place_number(s, t) + 1;
+	state->serial = t->serial;
+	state->shard = (uint16_t)s->number;
+	state->branch = b != NULL ? b->number : 0;
+	state->branch_flags = b != NULL ? b->flags : 0;
+	state->status = ctx->msg.is_response ? ctx->msg.status : b != NULL ? b->status : 0;
+}
+
+/* The result stays what the response's receipt made it; only `drop` is the block's. */
+static bool run_over_response(struct route_ctx *ctx, uint32_t block)
+{
+	struct route_result before = ctx->result;
+	bool drop;
+
+	route_run_block(ctx, block, ROUTE_IN_REPLY);
+	drop = ctx->result.drop;
+	ctx->result = before;
+	return drop;
+}
+
+/* onreply_route[n] sees, and changes, what the transaction has. */
+static bool run_onreply(struct txn_shard *s, struct place *t, struct route_ctx *ctx, uint32_t block)
+{
+	struct live *l = place_live(s, t);
+	uint32_t size, chunk;
+	struct str request;
+	bool drop;
+
+	if (l == NULL || t->saved == MEMORY_NONE)
+		return run_over_response(ctx, block);
+	request = str_of(live_text(l), l->text_len);
+	if ((t->flags & PLACE_SHARED) != 0 &&
+		!route_ctx_load_shared(ctx, memory_at(&s->memory, t->saved), request))
+		return run_over_response(ctx, block);
+	drop = run_over_response(ctx, block);
+	if ((t->flags & PLACE_SHARED) == 0 && ctx->avps == 0 && ctx->flags == 0)
+		return drop;
+	/* The block may have replied, and the rest be gone. */
+	l = place_live(s, t);
+	if (l == NULL || t->saved == MEMORY_NONE)
+		return drop;
+	size = route_ctx_update_size(ctx, memory_at(&s->memory, t->saved), request);
+	chunk = size != 0 ? memory_get(&s->memory, size) : MEMORY_NONE;
+	if (chunk != MEMORY_NONE) {
+		route_ctx_update(ctx, memory_at(&s->memory, t->saved), request,
+			memory_at(&s->memory, chunk));
+		memory_put(&s->memory, t->saved);
+		t->saved = chunk;
+		l->saved_len = size;
+		t->flags |= PLACE_SHARED;
+	}
+	return drop;
+}
+
+enum txn_ran txn_route_reply(
+	struct txn_shard *s, struct place *t, const struct branch *b, struct route_ctx *ctx)
+{
+	unsigned block = b != NULL ? b->on_reply : t->on_reply;
+
+	/* All blocks are of the script that the request met. */
+	ctx->script = t->script;
+	enter_state(s, t, b, ctx);
+	if (route_script_has_reply_route(t->script)) {
+		route_run(ctx);
+		if (ctx->result.drop)
+			return TXN_RAN_FATAL_DROP;
+	}
+	if (block == 0)
+		return TXN_RAN;
+	return run_onreply(s, t, ctx, block - 1) ? TXN_RAN_DROP : TXN_RAN;
+}
+
+enum txn_ran txn_route_branch(
+	struct txn_shard *s, struct route_ctx *ctx, unsigned block, unsigned number)
+{
+	struct txn_state *state = txn_state(ctx);
+	struct route_result before = ctx->result;
+	enum route_verdict verdict;
+	bool drop;
+
+	state->branch = (uint8_t)number;
+	ctx->result.drop = false;
+	verdict = route_run_block(ctx, block, ROUTE_IN_BRANCH);
+	drop = ctx->result.drop || verdict == ROUTE_FAILED;
+	before.headers = ctx->result.headers;
+	ctx->result = before;
+	if (verdict == ROUTE_WAIT)
+		return TXN_RAN_WAITS;
+	return drop ? TXN_RAN_DROP : TXN_RAN;
+}
+
+enum txn_ran txn_route_failure(
+	struct txn_shard *s, struct place *t, const struct branch *best, unsigned block)
+{
+	struct route_ctx *ctx = txn_place_request(s, t);
+	struct txn_state *state;
+
+	if (ctx == NULL)
+		return TXN_RAN;
+	state = txn_state(ctx);
+	enter_state(s, t, best, ctx);
+	state->flags |= STATE_FAILURE;
+	state->on_failure = state->on_branch = 0;
+	ctx->branches = 0;
+	ctx->uri_spent = true;
+	if (route_run_block(ctx, block, ROUTE_IN_FAILURE) != ROUTE_WAIT)
+		return TXN_RAN;
+	t->flags |= PLACE_BUSY;
+	if (s->sender.park(s->sender.arg, ctx)) {
+		s->entry.loaded = 0; /* what stands in `work` is not what goes on */
+		return TXN_RAN_WAITS;
+	}
+	t->flags &= (uint16_t)~PLACE_BUSY;
+	return TXN_RAN;
+}
