@@ -141,13 +141,14 @@ def pytest_run(args, tally, name, env, marker=None):
         tally.add(skipped=1)
         return
     options = []
-    if marker:
-        options += ["-m", marker]
     if args.k:
         options += ["-k", args.k]
     if args.keep:
         options += ["--keep"]
-    run_pytest("tests/e2e", name, tally, *options, env=env)
+    both = f"{marker} and " if marker else ""
+    # Most of them wait most of the time, and each has namespaces of its own.
+    run_pytest("tests/e2e", name, tally, *options, "-m", f"{both}not alone", "-n", str(JOBS + 1), "--dist", "loadfile", env=env)
+    run_pytest("tests/e2e", f"{name}-alone", tally, *options, "-m", f"{both}alone", env=env)
 
 
 def run_pytest(folder, name, tally, *options, env=None):

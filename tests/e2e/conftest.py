@@ -34,6 +34,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitize: runs under the sanitizers too")
+    config.addinivalue_line("markers", "alone: looks at rates or times, so that nothing else may run beside it")
 
 
 @pytest.hookimpl(hookwrapper=True)

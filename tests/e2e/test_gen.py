@@ -18,6 +18,8 @@ import pytest
 from conftest import DISPATCH, MODULES
 from lab import CORE4, EDGE4, inside, run
 
+pytestmark = pytest.mark.alone
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GEN = os.environ.get("SIPLANE_GEN", str(ROOT / "build/app/siplane-gen/siplane-gen"))
 SIPLANE = os.environ.get("SIPLANE", str(ROOT / "build/app/siplane/siplane"))
