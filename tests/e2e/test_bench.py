@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A process of its own: its module `lab` is the folder tools/lab, that of these tests is the file in it.
 WINDOW = """
 import json, pathlib, sys
-
-pytestmark = pytest.mark.alone
 from benchmark import veth
 from benchmark.cases import versus
 build, messages, system = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
