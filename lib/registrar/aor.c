@@ -23,8 +23,7 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Writes a user with escapes in it; false where one is none or holds a control character. */
-static bool put_unescaped(char *out, uint32_t *len, struct str user)
+bool registrar_unescape(struct str user, char *out, uint32_t *len)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint32_t n = 0;
@@ -83,7 +82,7 @@ enum registrar_aor_error registrar_aor_of(const struct registrar *r, const char 
 		return REGISTRAR_AOR_LONG;
 	if (str_find(user, '%') < 0)
 		str_copy(out->text, user);
-	else if (!put_unescaped(out->text, &len, user))
+	else if (!registrar_unescape(user, out->text, &len))
 		return REGISTRAR_AOR_BAD;
 	if (s->p.case_sensitive == 0)
 		str_lower(out->text, str_of(out->text, len));

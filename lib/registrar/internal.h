@@ -118,6 +118,20 @@ static inline uint32_t registrar_now(const struct route_ctx *ctx)
  * none. Control thread. */
 int registrar_table(struct registrar *r, struct str name);
 
+/* Hashes text, eight bytes at a time; for tables of one message, unkeyed. */
+static inline uint64_t registrar_mix(uint64_t h, struct str s)
+{
+	const uint64_t odd = 0x9e3779b97f4a7c15ULL;
+
+	h ^= s.len;
+	for (; s.len >= 8; s.s += 8, s.len -= 8) {
+		h = (h ^ load8(s.s)) * odd;
+		h ^= h >> 29;
+	}
+	h = (h ^ load_short(s.s, s.len)) * odd;
+	return h ^ h >> 32;
+}
+
 /* Frees settings that were published, once nobody can read them. Control thread. */
 void registrar_retire(struct registrar *r, const void *settings);
 
@@ -138,6 +152,9 @@ struct registrar_aor {
 /* The canonical form of a URI: see registrar.h. Any thread. */
 enum registrar_aor_error registrar_aor_of(const struct registrar *r, const char *buf,
 	const struct sip_uri *uri, struct registrar_aor *out);
+/* A user part in the form that an address-of-record has it in, but for letter case; `out` has room
+ * for user.len bytes. False where an escape is none or stands for a control character. */
+bool registrar_unescape(struct str user, char *out, uint32_t *len);
 /* The same of text; BAD also where it is no URI. */
 enum registrar_aor_error registrar_aor_of_text(
 	const struct registrar *r, struct str text, struct registrar_aor *out);
@@ -146,6 +163,116 @@ static inline struct str registrar_aor_str(const struct registrar_aor *aor)
 {
 	return str_of(aor->text, aor->len);
 }
+
+/* ---- why a REGISTER is refused ---- */
+
+/* The reply's status and phrase (empty: the usual one), and what P-Registrar-Error says.
+ * REGISTRAR_REFUSAL(enum suffix, status, phrase, text) */
+#define REGISTRAR_REFUSALS(REGISTRAR_REFUSAL) \
+	REGISTRAR_REFUSAL(AOR, 400, "", "To is no address-of-record") \
+	REGISTRAR_REFUSAL(AOR_USER, 400, "", "To has no user") \
+	REGISTRAR_REFUSAL(AOR_LENGTH, 400, "", "To is too long") \
+	REGISTRAR_REFUSAL(DOMAIN, 404, "", "To is of another domain than the Request-URI") \
+	REGISTRAR_REFUSAL(EXTENSION, 420, "", "Require names what is not supported") \
+	REGISTRAR_REFUSAL(EXPIRES, 400, "", "Expires is no number") \
+	REGISTRAR_REFUSAL(CALL_ID, 400, "", "Call-ID is too long") \
+	REGISTRAR_REFUSAL(STAR_EXPIRES, 400, "", "Contact * needs Expires: 0") \
+	REGISTRAR_REFUSAL(STAR_MORE, 400, "", "Contact * stands alone") \
+	REGISTRAR_REFUSAL(CONTACT, 400, "", "Contact is malformed") \
+	REGISTRAR_REFUSAL(CONTACT_LENGTH, 400, "", "Contact is too long") \
+	REGISTRAR_REFUSAL(CONTACT_SELF, 400, "", "Contact leads to the address-of-record") \
+	REGISTRAR_REFUSAL(Q, 400, "", "q is no number from 0 to 1") \
+	REGISTRAR_REFUSAL(INSTANCE, 400, "", "+sip.instance is malformed or too long") \
+	REGISTRAR_REFUSAL(REG_ID, 400, "", "reg-id is no number from 1") \
+	REGISTRAR_REFUSAL(REG_ID_MORE, 400, "", "A Contact with reg-id stands alone") \
+	REGISTRAR_REFUSAL(PATH, 400, "", "Path is malformed, too long or no loose route") \
+	REGISTRAR_REFUSAL(PATH_SUPPORT, 420, "", "Path without Supported: path") \
+	REGISTRAR_REFUSAL(OUTBOUND, 421, "Extension Required", "outbound is required") \
+	REGISTRAR_REFUSAL(FIRST_HOP, 439, "First Hop Lacks Outbound Support", \
+		"The edge proxy lacks outbound") \
+	REGISTRAR_REFUSAL(BRIEF, 423, "", "Expires is too brief") \
+	REGISTRAR_REFUSAL(CSEQ, 400, "", "CSeq is not above that of the binding") \
+	REGISTRAR_REFUSAL(TOO_MANY, 503, "", "Too many contacts") \
+	REGISTRAR_REFUSAL(TOO_LIKE, 503, "", "Too many contacts to compare") \
+	REGISTRAR_REFUSAL(TOO_LONG, 503, "", "Too long contacts") \
+	REGISTRAR_REFUSAL(FULL, 503, "", "The location table is full") \
+	REGISTRAR_REFUSAL(STORE, 500, "", "The location table cannot be read")
+
+enum registrar_refusal {
+	REGISTRAR_REFUSAL_NONE = 0,
+#define REGISTRAR_REFUSAL(id, status, phrase, text) REGISTRAR_REFUSAL_##id,
+	REGISTRAR_REFUSALS(REGISTRAR_REFUSAL)
+#undef REGISTRAR_REFUSAL
+};
+
+/* ---- contact.c: what a REGISTER wants ---- */
+
+struct registrar_call;
+
+/* One at a time, on its thread's stack: spans lie in the message, or in path_text. */
+struct registrar_request {
+	/* filled in by the caller */
+	struct registrar *r;
+	const struct registrar_settings *s;
+	const struct registrar_usrloc *u;
+	const struct registrar_call *call;
+	struct route_ctx *ctx;
+	const struct registrar_aor *aor;
+	uint32_t now;
+
+	struct str call_id, path;
+	uint32_t cseq;
+	bool star;
+	bool supports_path, supports_outbound; /* Supported says so; of use where asked for */
+	bool outbound;                         /* RFC 5626 is applied */
+	uint32_t min_expires;
+	unsigned count;
+	/* `expires` 0: the binding is to go. */
+	struct location_contact contact[LOCATION_CONTACTS_MAX];
+	char path_text[LOCATION_PATH_MAX];
+};
+
+/* Reads and checks all that does not depend on what is registered already: RFC 3261 10.3 steps 2,
+ * 6 and 7, RFC 3327, RFC 5626 6. */
+enum registrar_refusal registrar_request_read(struct registrar_request *q);
+/* Whether an option tag of Require is one that we support here. */
+bool registrar_supports(const struct registrar_settings *s, struct str tag);
+
+/* ---- bind.c: what is registered, and what becomes of it ---- */
+
+#define REGISTRAR_BOUND_MAX (2 * LOCATION_CONTACTS_MAX)
+
+struct registrar_bindings {
+	unsigned count;
+	unsigned comparisons;                                   /* REGISTRAR_COMPARISONS_MAX */
+	const struct location_contact *at[REGISTRAR_BOUND_MAX]; /* NULL: it has gone */
+	bool fresh[REGISTRAR_BOUND_MAX];                        /* of this request */
+	uint64_t bytes[REGISTRAR_BOUND_MAX];                    /* hash of the URI as it stands */
+	uint64_t instance[REGISTRAR_BOUND_MAX]; /* hash of +sip.instance and reg-id; 0: none */
+	unsigned keyed;                         /* so many have a key */
+	uint64_t key[REGISTRAR_BOUND_MAX];      /* hash of what equal URIs have in common */
+	bool changed;
+	int32_t result; /* what save() returns */
+};
+
+/* Takes the contacts of a request, in their order, into what is registered (`set` lives on).
+ * RFC 3261 10.3 steps 6 and 7. */
+enum registrar_refusal registrar_bind(struct registrar_bindings *b,
+	const struct registrar_request *q, const struct location_set *set);
+/* Those that stand then, at most LOCATION_CONTACTS_MAX, by falling q, among equals in the order in
+ * which they came (as Kamailio has it); returns how many. */
+unsigned registrar_bound(
+	const struct registrar_bindings *b, struct location_contact out[LOCATION_CONTACTS_MAX]);
+
+/* ---- reply.c ---- */
+
+/* Whether a 200 with these contacts has room. */
+bool registrar_accept_fits(
+	const struct registrar_request *q, const struct location_contact *contact, unsigned count);
+/* Makes it the reply; registrar_accept_fits() was asked. */
+void registrar_accept(
+	const struct registrar_request *q, const struct location_contact *contact, unsigned count);
+void registrar_refuse(const struct registrar_request *q, enum registrar_refusal refusal);
 
 /* ---- the functions (module.c has the tables) ---- */
 
@@ -170,9 +297,17 @@ struct registrar_call {
 	int name(void *room, const void *config, const struct route_arg *arg, unsigned n, \
 		const struct route_place *place, struct route_report *report, void **data)
 
+/* A number of a call's letters, else the parameter's. */
+static inline int64_t registrar_choice(int64_t of_call, int64_t of_param)
+{
+	return of_call >= 0 ? of_call : of_param;
+}
+
 REGISTRAR_RUN(registrar_run_save);
 REGISTRAR_RUN(registrar_run_unregister);
 REGISTRAR_RUN(registrar_run_add_sock_hdr);
+/* Whether text can be the name of a header field. */
+bool registrar_is_token(struct str s);
 REGISTRAR_RUN(registrar_run_lookup);
 REGISTRAR_RUN(registrar_run_lookup_to_dset);
 REGISTRAR_RUN(registrar_run_lookup_branches);

@@ -142,26 +142,64 @@ static REGISTRAR_CHECK(check_save)
 	return -EINVAL;
 }
 
+/* Kamailio's third argument is the id of one contact. */
+static REGISTRAR_CHECK(check_unregister)
+{
+	if (n > 2) {
+		route_error(report, &arg[2].place,
+			"contacts have no ids (ruid) here: unregister() removes all of a user");
+		return -EINVAL;
+	}
+	return check_table(room, config, arg, n, place, report, data);
+}
+
+static REGISTRAR_CHECK(check_header)
+{
+	if (!arg[0].constant ||
+		(arg[0].value.type == ROUTE_STR && registrar_is_token(arg[0].value.s)))
+		return 0;
+	route_error(report, &arg[0].place, "this cannot be the name of a header field");
+	return -EINVAL;
+}
+
 /* ---- tables ---- */
 
 #define REQUEST (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE)
-#define REGISTRAR_FUNCTION(function, least, most, on, blocks, work, checked, how, what) \
+#define FUNCTION(function, least, most, on, blocks, work, checked, how, what) \
 	{ \
 		.name = function, .args_min = least, .args_max = most, .path = on, .in = blocks, \
 		.run = work, .check = checked, .free_data = free, .usage = how, .help = what \
 	}
 
 static const struct route_function functions[] = {
-	REGISTRAR_FUNCTION("save", 1, 3, ROUTE_PATH_SLOW, ROUTE_IN_REQUEST | ROUTE_IN_REPLY, NULL,
-		check_save, "save(table [, flags [, uri]])",
-		"Takes the contacts of a REGISTER, or of the response to one, and answers it (RFC "
-		"3261 10.3). True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
+	FUNCTION("save", 1, 3, ROUTE_PATH_SLOW, ROUTE_IN_REQUEST | ROUTE_IN_REPLY,
+		registrar_run_save, check_save, "save(table [, flags [, uri]])",
+		"Takes the contacts of a REGISTER, or of the 2xx to one, and answers it (RFC 3261 "
+		"10.3). True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
 		"contacts, -1: any other refusal."),
-	REGISTRAR_FUNCTION("lookup", 1, 2, ROUTE_PATH_SLOW, REQUEST, NULL, check_table,
+	FUNCTION("lookup", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup, check_table,
 		"lookup(table [, uri])",
 		"Replaces the Request-URI by the best contact of its user, or of another one, and "
 		"adds the others as branches (RFC 3261 16.5). -1: none, -2: none that allows the "
 		"method, -3: not a URI of a user, or no room."),
+	FUNCTION("lookup_to_dset", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_to_dset,
+		check_table, "lookup_to_dset(table [, uri])",
+		"Adds all contacts of a user as branches and leaves the Request-URI as it is."),
+	FUNCTION("lookup_branches", 1, 1, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_branches,
+		check_table, "lookup_branches(table)",
+		"lookup() for the Request-URI and for each branch that has nothing but a URI."),
+	FUNCTION("registered", 1, 4, ROUTE_PATH_FAST, ROUTE_IN_ANY, registrar_run_registered,
+		check_table, "registered(table [, uri [, match [, action]]])",
+		"Whether the user of the Request-URI (of To in a response), or of another URI, has "
+		"a "
+		"contact; match and action are for XAVPs, of which there are none."),
+	FUNCTION("unregister", 2, 3, ROUTE_PATH_SLOW, ROUTE_IN_ANY, registrar_run_unregister,
+		check_unregister, "unregister(table, uri)",
+		"Removes all contacts of a user. -1: the URI is not a user's."),
+	FUNCTION("add_sock_hdr", 1, 1, ROUTE_PATH_FAST, ROUTE_IN_REQUEST,
+		registrar_run_add_sock_hdr, check_header, "add_sock_hdr(name)",
+		"Adds a header field with the listener that took the request, as "
+		"udp:address:port."),
 	{.name = NULL},
 };
 
@@ -201,7 +239,7 @@ static const struct route_param registrar_param[] = {
 		"come back at once."),
 	REG(expires_range, 0, 100, "0", "The same for contacts that say how long."),
 	REG(default_q, -1, 1000, "-1",
-		"Thousandths of q of a contact that has none; -1: none, which counts as the most."),
+		"Thousandths of q of a contact that has none; -1: none, which comes last."),
 	REG(max_contacts, 0, LOCATION_CONTACTS_MAX, "0",
 		"Contacts of one address-of-record, more get a 503; 0: what the table holds, 64."),
 	REG(append_branches, 0, 1, "1",
@@ -237,7 +275,7 @@ static const struct route_param registrar_param[] = {
 	TEXT("service_route", service_route, NULL,
 		"Service-Route of the 200s: \"<sip:edge.example.com;lr>, ...\" (RFC 3608)."),
 	NO_EFFECT("gruu_enabled", I, "There are no GRUUs (RFC 5627)."),
-	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the last one comes first."),
+	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the first one comes first."),
 	NO_EFFECT("tcp_persistent_flag", I, "Known from OpenSER."),
 	NO_EFFECT("nat_flag", I, "Known from OpenSER."),
 	NO_EFFECT("path_check_local", I, "A Path that begins with us is sent to ourselves."),
@@ -271,7 +309,7 @@ static const struct route_param usrloc_param[] = {
 		"answered again; later ones get a 400."),
 	NO_EFFECT("timer_interval", I, "What has expired is taken away little by little."),
 	NO_EFFECT("hash_size", I, "memory { contacts } of the configuration says how many."),
-	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the last one comes first."),
+	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the first one comes first."),
 	NO_EFFECT("preload", S, "A table is there when a function names it."),
 	NO_EFFECT("timer_procs", I, "Known from Kamailio."),
 	NO_EFFECT("rm_expired_delay", I, "Known from Kamailio."),

@@ -42,8 +42,14 @@ int registrar_shard(struct registrar *r, struct route_ctx *ctx);
 	REGISTRAR_COUNTER(ACCEPTED, "registrar_accepted") /* REGISTERs answered 200 */ \
 	REGISTRAR_COUNTER(REJECTED, "registrar_rejected") /* ... with a failure */ \
 	REGISTRAR_COUNTER(FULL, "registrar_full")         /* ... because the table is full */ \
-	REGISTRAR_COUNTER(LOOKUPS, "registrar_lookups")   /* lookup() and its kin */ \
-	REGISTRAR_COUNTER(LOOKUP_HITS, "registrar_lookup_hits") /* ... that found a contact */
+	REGISTRAR_COUNTER(TOO_MANY, \
+		"registrar_too_many") /* ... for their contacts: too many, too long, too like */ \
+	REGISTRAR_COUNTER(OUT_OF_ORDER, \
+		"registrar_out_of_order") /* ... for a CSeq that is not above the one before */ \
+	REGISTRAR_COUNTER(LOOKUPS, "registrar_lookups")         /* lookup() and its kin */ \
+	REGISTRAR_COUNTER(LOOKUP_HITS, "registrar_lookup_hits") /* ... that found a contact */ \
+	REGISTRAR_COUNTER( \
+		LOOKUP_LEFT, "registrar_lookup_left") /* contacts that no branch was left for */
 
 enum registrar_counter {
 #define REGISTRAR_COUNTER(id, name) REGISTRAR_COUNTER_##id,

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "common.h"
+
+static struct net_endpoint endpoint(const char *addr, uint16_t port)
+{
+	struct net_endpoint ep;
+
+	memset(&ep, 0, sizeof(ep));
+	assert_int_equal(net_addr_parse(str_c(addr), &ep.addr), 0);
+	ep.port = port;
+	return ep;
+}
+
+static void open_proxy(struct stage *s)
+{
+	static struct proxy_alias alias = {.host = "example.com"};
+	struct proxy_config config = {.listener = s->listener,
+		.listeners = 3,
+		.alias = &alias,
+		.aliases = 1,
+		.require_token = true};
+	static const struct {
+		const char *addr;
+		uint16_t port;
+	} at[] = {{"192.0.2.1", 5060}, {"192.0.2.1", 5070}, {"2001:db8::1", 5060}};
+	char error[256];
+
+	s->proxy = proxy_create(&s->rcu, NULL);
+	assert_non_null(s->proxy);
+	assert_int_equal(proxy_secret_load(s->proxy, NULL, error, sizeof(error)), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		s->listener[i].ep = endpoint(at[i].addr, at[i].port);
+		s->listener[i].transport = SIP_TRANSPORT_UDP;
+	}
+	assert_int_equal(proxy_configure(s->proxy, &config), 0);
+}
+
+struct stage *stage_open_shards(const char *params, const char *body, unsigned shards)
+{
+	struct stage *s = calloc(1, sizeof(*s));
+	struct location_config location = {.shards = shards, .contacts = 4096};
+	struct registrar_config config;
+	char error[256];
+
+	assert_non_null(s);
+	rcu_init(&s->rcu);
+	open_proxy(s);
+	s->location = location_create(&location, error, sizeof(error));
+	if (s->location == NULL)
+		fail_msg("%s", error);
+	config = (struct registrar_config){s->location, s->proxy, &s->rcu};
+	s->registrar = registrar_create(&config);
+	assert_non_null(s->registrar);
+	route_registry_init(&s->registry);
+	proxy_hooks(s->proxy, &s->registry.hooks);
+	assert_int_equal(proxy_register(s->proxy, &s->registry), 0);
+	assert_int_equal(registrar_register(s->registrar, &s->registry), 0);
+	assert_int_equal(route_thread_init(&s->thread, 0), 0);
+	s->thread.has_state = true;
+	s->thread.now_ns = 1000 * CLOCK_NS_PER_S;
+	s->ctx = aligned_alloc(64, (sizeof(*s->ctx) + 63) & ~(size_t)63);
+	assert_non_null(s->ctx);
+	memset(s->ctx, 0, sizeof(*s->ctx));
+	s->source = endpoint("198.51.100.7", 5060);
+	if (!stage_load(s, params, body))
+		fail_msg("%s", s->said);
+	return s;
+}
+
+struct stage *stage_open(const char *params, const char *body)
+{
+	return stage_open_shards(params, body, 1);
+}
+
+void stage_close(struct stage *s)
+{
+	route_script_unref(s->script);
+	route_thread_fini(&s->thread);
+	rcu_reclaim(&s->rcu);
+	registrar_destroy(s->registrar);
+	location_destroy(s->location);
+	proxy_destroy(s->proxy);
+	rcu_reclaim(&s->rcu);
+	free(s->ctx);
+	free(s->buf);
+	free(s);
+}
+
+bool stage_load(struct stage *s, const char *params, const char *body)
+{
+	struct route_report *report = route_report_create();
+	struct route_script *script;
+	char text[8192];
+	int n = snprintf(text, sizeof(text),
+		"loadmodule \"sl.so\"\nloadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\n"
+		"loadmodule \"pv.so\"\nloadmodule \"textops.so\"\n%s\nrequest_route {\n%s\n}\n"
+		"reply_route {\n\tsave(\"location\");\n}\n",
+		params, body);
+
+	assert_true(n > 0 && n < (int)sizeof(text));
+	script = route_script_load_text("test.cfg", str_of(text, (size_t)n), &s->registry, report);
+	snprintf(s->said, sizeof(s->said), "%s", route_report_text(report));
+	route_report_destroy(report);
+	if (script == NULL)
+		return false;
+	route_script_publish(script);
+	if (s->script != NULL)
+		route_script_unref(s->script);
+	s->script = script;
+	return true;
+}
+
+int stage_rc(const struct stage *s)
+{
+	return (int)s->ctx->var[0].i;
+}
+
+void stage_pass(struct stage *s, unsigned seconds)
+{
+	s->thread.now_ns += seconds * CLOCK_NS_PER_S;
+}
+
+/* The tag is another one in each process. */
+static void mask_tag(char *text)
+{
+	char *to = strstr(text, "\r\nTo: "), *tag, *end;
+
+	if (to == NULL)
+		return;
+	end = strstr(to + 2, "\r\n");
+	tag = strstr(to, ";tag=");
+	if (tag == NULL || end == NULL || tag > end || end - tag != 5 + 12)
+		return;
+	tag[5] = 'T';
+	memmove(tag + 6, end, strlen(end) + 1);
+}
+
+const char *stage_send_bytes(struct stage *s, const void *bytes, uint32_t len)
+{
+	struct route_ctx *ctx = s->ctx;
+	struct proxy_out to;
+	int64_t n;
+
+	free(s->buf);
+	s->buf = malloc(len != 0 ? len : 1);
+	assert_non_null(s->buf);
+	memcpy(s->buf, bytes, len);
+	s->len = len;
+	memset(&ctx->origin, 0, sizeof(ctx->origin));
+	ctx->origin.src = s->source;
+	ctx->origin.dst = s->listener[s->at].ep;
+	ctx->origin.transport = SIP_TRANSPORT_UDP;
+	ctx->origin.listener = (uint16_t)s->at;
+	route_ctx_bind(ctx, s->script, &s->thread, s->buf);
+	s->error = sip_msg_index(&ctx->msg, s->buf, len);
+	if (s->error == SIP_OK)
+		s->error = sip_msg_check(&ctx->msg, s->buf);
+	if (s->error == SIP_ERROR_URI_SCHEME)
+		s->error = SIP_OK;
+	route_ctx_reset(ctx);
+	if (s->error != SIP_OK)
+		return NULL;
+	s->verdict = route_run(ctx);
+	if (s->verdict != ROUTE_ENDED || !ctx->result.reply)
+		return NULL;
+	n = proxy_reply_write(s->proxy, ctx, s->reply, sizeof(s->reply) - 1, &to);
+	if (n <= 0)
+		return NULL;
+	s->reply[n] = '\0';
+	mask_tag(s->reply);
+	return s->reply;
+}
+
+const char *stage_send(struct stage *s, const char *text)
+{
+	char *crlf = malloc(2 * strlen(text) + 1);
+	const char *reply;
+	uint32_t len = 0;
+
+	assert_non_null(crlf);
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '\n' && (p == text || p[-1] != '\r'))
+			crlf[len++] = '\r';
+		crlf[len++] = *p;
+	}
+	reply = stage_send_bytes(s, crlf, len);
+	free(crlf);
+	return reply;
+}
+
+const char *registration(const char *call_id, unsigned cseq, const char *lines)
+{
+	static char ring[8][70000];
+	static unsigned at;
+	char *out = ring[at++ % 8];
+
+	snprintf(out, sizeof(ring[0]),
+		"REGISTER sip:example.com SIP/2.0\n"
+		"Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK%s-%u\n"
+		"Max-Forwards: 70\n"
+		"From: <sip:alice@example.com>;tag=f1\n"
+		"To: <sip:alice@example.com>\n"
+		"Call-ID: %s\n"
+		"CSeq: %u REGISTER\n"
+		"%s"
+		"Content-Length: 0\n\n",
+		call_id, cseq, call_id, cseq, lines);
+	return out;
+}
+
+const char *request(const char *method, const char *uri)
+{
+	static char out[4096];
+
+	snprintf(out, sizeof(out),
+		"%s %s SIP/2.0\n"
+		"Via: SIP/2.0/UDP 198.51.100.9:5060;branch=z9hG4bKq1\n"
+		"Max-Forwards: 70\n"
+		"From: <sip:bob@example.com>;tag=f2\n"
+		"To: <sip:alice@example.com>\n"
+		"Call-ID: call-1\n"
+		"CSeq: 1 %s\n"
+		"Content-Length: 0\n\n",
+		method, uri, method);
+	return out;
+}
+
+const char *send_registration(
+	struct stage *s, const char *call_id, unsigned cseq, const char *lines)
+{
+	return stage_send(s, registration(call_id, cseq, lines));
+}
+
+const char *line(const char *text, const char *name)
+{
+	static char ring[16][16384];
+	static unsigned at;
+	size_t len = strlen(name);
+	const char *p = text;
+
+	while (p != NULL && (p = strstr(p, "\r\n")) != NULL) {
+		p += 2;
+		if (strncmp(p, name, len) == 0 && strncmp(p + len, ": ", 2) == 0) {
+			char *out = ring[at++ % 16];
+
+			p += len + 2;
+			snprintf(out, sizeof(ring[0]), "%.*s", (int)(strstr(p, "\r\n") - p), p);
+			return out;
+		}
+	}
+	return NULL;
+}
+
+int status(const char *reply)
+{
+	return reply != NULL ? atoi(reply + strlen("SIP/2.0 ")) : 0;
+}
+
+const char *registered_contacts(struct stage *s)
+{
+	const char *reply = send_registration(s, "fetch", 1, ""), *contact;
+
+	assert_status(reply, 200);
+	contact = line(reply, "Contact");
+	return contact != NULL ? contact : "";
+}
+
+void assert_refused(const char *reply, int code, const char *why)
+{
+	const char *said;
+
+	assert_non_null(reply);
+	said = line(reply, "P-Registrar-Error");
+	if (status(reply) != code || said == NULL || strcmp(said, why) != 0)
+		fail_msg("not %d '%s' but\n%s", code, why, reply);
+}
+
+void assert_contact(const char *reply, const char *contact)
+{
+	const char *said;
+
+	assert_non_null(reply);
+	said = line(reply, "Contact");
+	if (status(reply) != 200 || said == NULL || strcmp(said, contact) != 0)
+		fail_msg("not a 200 with Contact '%s' but\n%s", contact, reply);
+}
