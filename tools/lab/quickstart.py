@@ -14,15 +14,20 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import register  # noqa: E402
 from lab import CORE4, CORE6, DRIVERS, EDGE4, EDGE6, ROOT, Lab, LabError, inside, run  # noqa: E402
 
 SIPP = ROOT / "tools/lab/sipp"
+CONFIGURATIONS = {"dispatch": "quickstart.cfg", "register": "registrar.cfg"}
+USERS_MAX = 10000  # contacts that conf/registrar.cfg makes room for
 SO_TIMESTAMPNS = 35
 CALL_ID = re.compile(rb"\r\nCall-ID: ([^\r]+)")
 
 
 def parse():
     p = argparse.ArgumentParser(prog="tools/quickstart")
+    p.add_argument("--scenario", choices=CONFIGURATIONS, default="dispatch")
+    p.add_argument("--users", type=int, default=30)
     p.add_argument("--calls", type=int, default=200)
     p.add_argument("--rate", type=int, default=50)
     p.add_argument("--driver", choices=DRIVERS, default="tap")
@@ -33,18 +38,20 @@ def parse():
     a = p.parse_args()
     if a.calls < 1 or a.rate < 1:
         p.error("--calls and --rate want at least 1")
+    if not 2 <= a.users <= USERS_MAX:
+        p.error(f"--users wants 2 to {USERS_MAX}")
     return a
 
 
 def config(lab, args):
-    """conf/quickstart.cfg with what the options choose."""
+    """The scenario's configuration with what the options choose."""
     defines = [f'#!define SECRET "{lab.dir}/secret"\n']
     if args.driver != "tap":
         defines.append(f"#!define WITH_{args.driver.upper()}\n")
     if args.ipv6:
         defines.append("#!define WITH_IPV6\n")
     path = lab.dir / "siplane.cfg"
-    path.write_text("".join(defines) + f'include_file "{ROOT}/conf/quickstart.cfg"\n')
+    path.write_text("".join(defines) + f'include_file "{ROOT}/conf/{CONFIGURATIONS[args.scenario]}"\n')
     return path
 
 
@@ -55,10 +62,10 @@ def milliseconds(values, p):
 
 
 class SetupTimes:
-    """Milliseconds from INVITE to 200, read off the caller's link with the kernel's time stamps."""
+    """Milliseconds from INVITE to 200 of the calls that a place makes, read off its link with the kernel's time stamps."""
 
-    def __init__(self, lab):
-        with inside(lab.ns("caller")):
+    def __init__(self, lab, who="caller"):
+        with inside(lab.ns(who)):
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
             self.sock.bind(("eth0", 3))
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -71,7 +78,7 @@ class SetupTimes:
     def watch(self):
         while not self.ended:
             try:
-                data, aux, _, _ = self.sock.recvmsg(2048, 256)
+                data, aux, _, address = self.sock.recvmsg(2048, 256)
             except TimeoutError:
                 continue
             except OSError:  # the link goes
@@ -81,7 +88,7 @@ class SetupTimes:
                 continue
             at = next((struct.unpack("qq", value) for _, kind, value in aux if kind == SO_TIMESTAMPNS), None)
             at = at[0] * 1e3 + at[1] / 1e6
-            if b"INVITE sip:" in data:
+            if b"INVITE sip:" in data and address[2] == socket.PACKET_OUTGOING:
                 self.sent.setdefault(call.group(1), at)
             elif b"SIP/2.0 200 " in data and b" INVITE\r\n" in data and call.group(1) in self.sent:
                 self.times.append(at - self.sent.pop(call.group(1)))
@@ -127,12 +134,24 @@ def place_calls(lab, args):
             "setup_ms_p50": milliseconds(times, 50), "setup_ms_p99": milliseconds(times, 99)}
 
 
+def run_scenario(lab, args):
+    if args.scenario == "dispatch":
+        print(f"placing {args.calls} calls, {args.rate} a second ...", file=sys.stderr)
+        return place_calls(lab, args)
+    result, times = register.place_calls(lab, args, SetupTimes)
+    return {**result, "setup_ms_p50": milliseconds(times, 50), "setup_ms_p99": milliseconds(times, 99)}
+
+
 def table(result, args, stats):
     print(f"{'driver':<14}{args.driver}, IPv{6 if args.ipv6 else 4}")
+    if "users" in result:
+        print(f"{'users':<14}{result['users']}, {result['registered']} registered")
     print(f"{'calls':<14}{result['calls']}")
     print(f"{'failed':<14}{result['failed']}")
-    for backend, n in result["per_backend"].items():
+    for backend, n in result.get("per_backend", {}).items():
         print(f"{'backend':<14}{backend}  {n} calls")
+    for address, n in result.get("calls_from", {}).items():
+        print(f"{'calls from':<14}{address}  {n}")
     if result["setup_ms_p50"] is not None:
         print(f"{'set-up time':<14}p50 {result['setup_ms_p50']:.2f} ms, p99 {result['setup_ms_p99']:.2f} ms")
     exact = "exact" if stats["exact"] else "NOT EXACT"
@@ -143,7 +162,8 @@ def by_hand(lab, args, kept):
     edge = EDGE6 if args.ipv6 else EDGE4
     target = f"[{edge.format(1)}]" if args.ipv6 else edge.format(1)
     print("\nGo on by hand" + ("" if kept else " (with --keep)") + ":")
-    print(f"  ip netns exec {lab.ns('caller')} sipp -sf tools/lab/sipp/uac.xml {target}:5060 -i {edge.format(2)} -p 5081 -m 1")
+    print(f"  ip netns exec {lab.ns('caller')} sipp -sf tools/lab/sipp/uac.xml {target}:5060 -i {edge.format(2)} -p 5081 -m 1"
+          + (f" -s u{args.users}" if args.scenario == "register" else ""))
     print(f"  ip netns exec {lab.ns('caller')} ping {edge.format(1)}")
     print(f"  ip netns exec {lab.ns('dut')} ss -uln")
     if kept:
@@ -184,8 +204,7 @@ def main():
         lab.open()
         print(f"starting siplane on {args.driver} ...", file=sys.stderr)
         lab.start_siplane(config(lab, args))
-        print(f"placing {args.calls} calls, {args.rate} a second ...", file=sys.stderr)
-        result = place_calls(lab, args)
+        result = run_scenario(lab, args)
         stats = lab.settle()
         table(result, args, stats)
         good = result["failed"] == 0 and bool(stats["exact"])
