@@ -60,6 +60,13 @@ void route_judge(struct worker *w, struct message *msg, enum route_verdict verdi
 	}
 }
 
+/* What is malformed and gets a reply: error_route may give another one, or none. */
+static void route_error_reply(struct worker *w, struct message *msg)
+{
+	route_run_error(msg->ctx, str_c(sip_error_name(msg->error)));
+	judge_request(w, msg);
+}
+
 static void route_request(struct worker *w, struct message *msg)
 {
 	enum proxy_reason reason = PROXY_REASON_NONE;
@@ -73,6 +80,8 @@ static void route_request(struct worker *w, struct message *msg)
 		if (msg->error != SIP_OK &&
 			!access_rate_take(w->reply_rate, &msg->ctx->origin.src.addr, w->now))
 			message_drop(w, msg, COUNTER_PROXY + PROXY_REASON_REPLY_RATE);
+		else if (msg->error != SIP_OK && route_script_has_error_route(w->script))
+			route_error_reply(w, msg);
 		else
 			msg->fate = FATE_REPLY;
 		break;

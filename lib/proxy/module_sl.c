@@ -58,7 +58,7 @@ MODULE_CHECK(check_reply)
 	return 0;
 }
 
-#define REPLY_IN (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE)
+#define REPLY_IN (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE | ROUTE_IN_ERROR)
 
 static const struct route_function functions[] = {
 	{.name = "sl_send_reply",

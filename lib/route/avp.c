@@ -106,7 +106,7 @@ bool avp_check_name(struct str *name)
 
 		if (number ? !str_is_digit(c)
 			   : !str_is_alpha(c) && !str_is_digit(c) && c != '_' && c != '-' &&
-				     c != '.' && c != ':')
+					c != '.' && c != ':')
 			return false;
 	}
 	*name = s;

@@ -31,6 +31,8 @@ static uint16_t in_of(enum ast_block_kind kind)
 		return ROUTE_IN_BRANCH;
 	case AST_BLOCK_EVENT:
 		return ROUTE_IN_EVENT;
+	case AST_BLOCK_ERROR:
+		return ROUTE_IN_ERROR;
 	default:
 		return ROUTE_IN_REQUEST;
 	}
@@ -421,8 +423,7 @@ int check_all(struct route_load *load)
 				STR_FMT(block->name));
 			block->in = in_of((enum ast_block_kind)block->kind);
 		}
-		if (block->kind == AST_BLOCK_EVENT || block->kind == AST_BLOCK_ERROR ||
-			block->kind == AST_BLOCK_ONSEND)
+		if (block->kind == AST_BLOCK_EVENT || block->kind == AST_BLOCK_ONSEND)
 			load_warning(load, block->at, "%s is accepted, and nothing runs it",
 				ast_block_text((enum ast_block_kind)block->kind, false));
 		load->block = block;

@@ -15,6 +15,8 @@ const char *check_in_text(unsigned in)
 		return "branch_route";
 	if ((in & ROUTE_IN_EVENT) != 0)
 		return "event_route";
+	if ((in & ROUTE_IN_ERROR) != 0)
+		return "error_route";
 	return "request_route";
 }
 

@@ -148,9 +148,9 @@ struct route_script {
 	uint32_t transforms, transforms_cap;
 	struct net_prefix *prefix;
 	uint32_t prefixes, prefixes_cap;
-	uint32_t request, reply;  /* blocks, or CODE_NO_BLOCK */
-	uint32_t end_pc;          /* an instruction that ends the run */
-	struct code_named *named; /* in the order of code_compare_named() */
+	uint32_t request, reply, error; /* blocks, or CODE_NO_BLOCK */
+	uint32_t end_pc;                /* an instruction that ends the run */
+	struct code_named *named;       /* in the order of code_compare_named() */
 	uint32_t nameds;
 
 	char *slot[ROUTE_VARS_MAX];

@@ -333,6 +333,8 @@ static int block(struct compiler *c, const struct ast_block *b, uint32_t n)
 		c->script->request = n;
 	else if (b->kind == AST_BLOCK_REPLY && b->name.len == 0)
 		c->script->reply = n;
+	else if (b->kind == AST_BLOCK_ERROR)
+		c->script->error = n;
 	if (c->depth_max > ROUTE_STACK_MAX) {
 		load_error(c->load, b->at,
 			"an expression in this block needs more than %d values at a time",

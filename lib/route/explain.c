@@ -258,8 +258,12 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 				      "0 ends the script"},
 		{"`onreply_route[NAME] { }`, `failure_route[NAME] { }`, `branch_route[NAME] { }`",
 			"named by t_on_reply, t_on_failure, t_on_branch"},
-		{"`event_route[MODULE:EVENT] { }`, `error_route { }`, `onsend_route { }`",
-			"accepted as Kamailio has them"},
+		{"`error_route { }`",
+			"runs for a malformed request that can be answered, before the reply goes "
+			"out: `$(err.info)`, `$(err.rcode)`; what it does not answer or drop gets "
+			"that reply"},
+		{"`event_route[MODULE:EVENT] { }`, `onsend_route { }`",
+			"accepted as Kamailio has them; nothing runs them"},
 		{"`if (CONDITION) STATEMENT [else STATEMENT]`",
 			"a function is true where it returns more than 0"},
 		{"`while (CONDITION) STATEMENT`", "bounded by the number of steps of a run"},
@@ -333,7 +337,7 @@ static void reference_blocks(struct text *line, unsigned in)
 		const char *name;
 	} names[] = {{ROUTE_IN_REQUEST, "request"}, {ROUTE_IN_REPLY, "reply"},
 		{ROUTE_IN_FAILURE, "failure"}, {ROUTE_IN_BRANCH, "branch"},
-		{ROUTE_IN_EVENT, "event"}};
+		{ROUTE_IN_EVENT, "event"}, {ROUTE_IN_ERROR, "error"}};
 	unsigned shown = 0;
 
 	if ((in & ROUTE_IN_ANY) == ROUTE_IN_ANY) {

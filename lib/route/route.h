@@ -174,8 +174,11 @@ struct route_ctx {
 	struct route_target du_target; /* its address, where who set $du knows it (valid) */
 	struct route_text path; /* of the Request-URI's own branch: see struct route_branch */
 	struct route_text instance;
-	struct route_text reply_reason; /* failure_route: of the response that would go to the */
-	uint16_t reply_status;          /* client; 0: there is none. Who runs the block sets them */
+	/* failure_route, error_route: of the response that would go to the client; 0: there is
+	 * none. Whoever runs the block sets them. */
+	struct route_text reply_reason;
+	struct route_text error; /* error_route: what is wrong with the request */
+	uint16_t reply_status;
 	uint32_t reg_id;
 	int16_t socket;         /* forced listener ($fs), -1: none */
 	uint16_t q;             /* of the Request-URI's own branch */
@@ -362,7 +365,8 @@ enum route_in {
 	ROUTE_IN_FAILURE = 1 << 2,
 	ROUTE_IN_BRANCH = 1 << 3,
 	ROUTE_IN_EVENT = 1 << 4,
-	ROUTE_IN_ANY = 0x1f
+	ROUTE_IN_ERROR = 1 << 5, /* error_route */
+	ROUTE_IN_ANY = 0x3f
 };
 
 struct route_args {
@@ -624,6 +628,7 @@ const struct route_config *route_script_config(const struct route_script *script
 /* A module's parameters in this script; NULL where it is not loaded. */
 const void *route_script_module_config(const struct route_script *script, const char *module);
 bool route_script_has_reply_route(const struct route_script *script);
+bool route_script_has_error_route(const struct route_script *script);
 /* Whether any of its statements needs the slow path. */
 bool route_script_has_state(const struct route_script *script);
 /* The number of branch_route[name], failure_route[name] or onreply_route[name] (`in`: one enum
@@ -655,6 +660,13 @@ enum route_verdict route_resume(struct route_ctx *ctx);
  * the block met a function that nothing runs.
  */
 enum route_verdict route_run_block(struct route_ctx *ctx, uint32_t block, enum route_in in);
+
+/*
+ * Runs error_route over a request that is malformed, `error` says how, and ctx->result holds the
+ * reply that it is to get. A block that neither replies nor drops leaves that reply, and so does
+ * one that fails, waits or needs state: it cannot be gone on with.
+ */
+void route_run_error(struct route_ctx *ctx, struct str error);
 
 /* The function name and place of a stop (ROUTE_SLOW), for the counter and the 500's reason. */
 const char *route_stop_name(const struct route_ctx *ctx);

@@ -141,7 +141,7 @@ static struct route_script *create(const struct route_registry *registry)
 		return NULL;
 	atomic_init(&script->references, 1);
 	script->registry = *registry;
-	script->request = script->reply = CODE_NO_BLOCK;
+	script->request = script->reply = script->error = CODE_NO_BLOCK;
 	config_init(&script->config);
 	if (!registry_load_core(script)) {
 		destroy(script);
@@ -283,6 +283,11 @@ const void *route_script_module_config(const struct route_script *script, const 
 bool route_script_has_reply_route(const struct route_script *script)
 {
 	return script->reply != CODE_NO_BLOCK;
+}
+
+bool route_script_has_error_route(const struct route_script *script)
+{
+	return script->error != CODE_NO_BLOCK;
 }
 
 bool route_script_has_state(const struct route_script *script)

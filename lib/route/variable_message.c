@@ -47,6 +47,40 @@ VARIABLE_GET(get_reason)
 				      : value_null(out);
 }
 
+/* ---- error_route ---- */
+
+static bool in_error(const struct route_ctx *ctx)
+{
+	return ctx->error.space != ROUTE_SPACE_NONE;
+}
+
+/* OpenSER's numbers of a parser's error of medium severity. */
+VARIABLE_GET(get_error_class)
+{
+	return in_error(ctx) ? value_int(out, 1) : value_null(out);
+}
+
+VARIABLE_GET(get_error_level)
+{
+	return in_error(ctx) ? value_int(out, 3) : value_null(out);
+}
+
+VARIABLE_GET(get_error_info)
+{
+	return in_error(ctx) ? value_str(out, route_text_str(ctx, ctx->error)) : value_null(out);
+}
+
+VARIABLE_GET(get_error_code)
+{
+	return in_error(ctx) ? value_int(out, ctx->reply_status) : value_null(out);
+}
+
+VARIABLE_GET(get_error_reason)
+{
+	return in_error(ctx) ? value_str(out, route_text_str(ctx, ctx->reply_reason))
+			     : value_null(out);
+}
+
 VARIABLE_GET(get_version)
 {
 	return value_span(out, ctx->buf, ctx->msg.version);

@@ -521,6 +521,20 @@ enum route_verdict route_run_block(struct route_ctx *ctx, uint32_t block, enum r
 	return verdict;
 }
 
+void route_run_error(struct route_ctx *ctx, struct str error)
+{
+	struct route_result planned = ctx->result;
+	const struct route_result *r = &ctx->result;
+
+	ctx->reply_status = planned.status;
+	ctx->reply_reason = planned.reason;
+	ctx->error = route_text_keep(ctx, error);
+	if (route_run_block(ctx, ctx->script->error, ROUTE_IN_ERROR) != ROUTE_ENDED || r->forward ||
+		(!r->reply && !r->drop))
+		ctx->result = planned;
+	ctx->failure = ROUTE_FAILURE_NONE;
+}
+
 const char *code_name_at(const struct route_script *script, uint32_t pc)
 {
 	uint32_t low = 0, high = script->names;

@@ -271,6 +271,64 @@ static void test_what_nothing_runs_stops_and_is_named(void **state)
 	language_free(l);
 }
 
+static void test_error_route_may_change_the_reply(void **state)
+{
+	static const struct {
+		const char *body, *calls;
+		bool reply, drop;
+		uint16_t status;
+	} rows[] = {
+		{"note($(err.class), $(err.level), $err.info, $(err.rcode), $err.rreason, $rs);",
+			"note(1,3,bad_via,400,Bad Via,400)", true, false, 400},
+		{"note(\"$(err.info): $err.rcode.\"); exit;", "note(bad_via: 400.)", true, false,
+			400},
+		{"sl_send_reply(\"$err.rcode\", \"X\");", "reply(400,X)", true, false, 0},
+		{"drop;", "", false, true, 0},
+		{"slow();", NULL, true, false, 400},
+		{"pending();", "", true, false, 400},
+		{"while (1) $var(i) = 1;", "", true, false, 400},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char blocks[512];
+		struct language *l;
+		struct route_ctx *ctx;
+
+		snprintf(blocks, sizeof(blocks),
+			"request_route { note($err.info); } error_route { %s }", rows[i].body);
+		l = load(blocks);
+		assert_true(route_script_has_error_route(l->script));
+		l->thread.has_state = false;
+		language_message(l, language_invite);
+		language_pending = 1;
+		ctx = l->ctx;
+		ctx->result.reply = true;
+		ctx->result.status = 400;
+		ctx->result.reason = route_text_make(ctx, STR("Bad Via"));
+		route_run_error(ctx, STR("bad_via"));
+		if (rows[i].calls != NULL)
+			assert_string_equal(language_calls, rows[i].calls);
+		assert_int_equal(ctx->result.reply, rows[i].reply);
+		assert_int_equal(ctx->result.drop, rows[i].drop);
+		assert_int_equal(ctx->result.status, rows[i].status);
+		assert_int_equal(ctx->failure, ROUTE_FAILURE_NONE);
+		language_pending = 0;
+		language_message(l, language_invite);
+		assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
+		assert_string_equal(language_calls, "note(null)");
+		language_free(l);
+	}
+	struct language *l = language_load("loadmodule \"sl.so\" error_route { relay(); }");
+
+	assert_null(l->script);
+	assert_non_null(
+		strstr(route_report_text(l->report), "'relay' cannot be used in error_route"));
+	language_free(l);
+	l = load("request_route { exit; }");
+	assert_false(route_script_has_error_route(l->script));
+	language_free(l);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +343,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_a_block_that_stands_alone_waits_inside),
 		cmocka_unit_test(test_blocks_one_after_the_other),
 		cmocka_unit_test(test_what_nothing_runs_stops_and_is_named),
+		cmocka_unit_test(test_error_route_may_change_the_reply),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
