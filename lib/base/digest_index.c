@@ -9,6 +9,7 @@
  * is written by one store; whoever reads a word either sees all of it or what stood there before.
  */
 #include <errno.h>
+#include <immintrin.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,59 +118,67 @@ static inline uint64_t mark_of(uint64_t digest)
 	return digest << 32;
 }
 
-/* Slots that bear the mark and are not empty, a bit each. */
-static inline unsigned marked(const struct bucket *b, uint64_t mark)
+/* Half a bucket's upper words, two slots at a time. The writer may store meanwhile: of each slot
+ * half is looked at, and four bytes that are aligned are never torn. The compiler must not see
+ * that. */
+static inline __m128i upper_words(const _Atomic uint64_t slot[4])
 {
-	unsigned found = 0;
+	__m128i low, high;
 
-	for (unsigned i = 0; i < SLOTS; i++) {
-		uint64_t word = atomic_load_explicit(&b->slot[i], memory_order_relaxed);
-
-		/* The number plus one is all that may be left: 1 to UINT32_MAX. */
-		found |= (unsigned)(word - mark - 1 < UINT32_MAX) << i;
-	}
-	return found;
+	__asm__("movdqa %1, %0" : "=x"(low) : "m"(*(const __m128i *)slot));
+	__asm__("movdqa %1, %0" : "=x"(high) : "m"(*(const __m128i *)(slot + 2)));
+	return _mm_castps_si128(
+		_mm_shuffle_ps(_mm_castsi128_ps(low), _mm_castsi128_ps(high), 0xdd));
 }
 
-static inline bool number_at(const struct bucket *b, unsigned slot, uint64_t mark, uint32_t *number)
+/* Slots of two buckets that bear the mark, a bit each; an empty one may seem to. */
+static inline unsigned marked(const struct bucket *first, const struct bucket *second, __m128i mark)
 {
-	uint64_t word = atomic_load_explicit(&b->slot[slot], memory_order_acquire);
+	__m128i f = _mm_packs_epi32(_mm_cmpeq_epi32(upper_words(first->slot), mark),
+			_mm_cmpeq_epi32(upper_words(first->slot + 4), mark)),
+		s = _mm_packs_epi32(_mm_cmpeq_epi32(upper_words(second->slot), mark),
+			_mm_cmpeq_epi32(upper_words(second->slot + 4), mark));
 
-	*number = (uint32_t)word - 1;
-	/* It may have gone since. */
-	return word - mark - 1 < UINT32_MAX;
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(f, s));
+}
+
+/* Appends the numbers of marked slots. */
+static inline unsigned collect(const struct bucket *first, const struct bucket *second,
+	unsigned bits, uint64_t mark, uint32_t *found, unsigned n)
+{
+	for (; bits != 0 && n < DIGEST_INDEX_FOUND_MAX; bits &= bits - 1) {
+		unsigned slot = (unsigned)__builtin_ctz(bits);
+		uint64_t word = atomic_load_explicit(
+			&(slot < SLOTS ? first : second)->slot[slot % SLOTS], memory_order_acquire);
+
+		found[n] = (uint32_t)word - 1;
+		/* It may have gone since, and the number plus one is all that may be left. */
+		n += word - mark - 1 < UINT32_MAX;
+	}
+	return n;
 }
 
 unsigned digest_index_find(
 	const struct digest_index *x, uint64_t digest, uint32_t found[DIGEST_INDEX_FOUND_MAX])
 {
 	const struct bucket *first = first_of(x, digest), *second = second_of(x, digest);
+	__m128i upper = _mm_set1_epi32((int)(uint32_t)digest);
 	uint64_t mark = mark_of(digest);
-	/* Both at once: which of the two it is can't be foretold. */
-	unsigned bits = marked(first, mark) | marked(second, mark) << SLOTS, n = 0;
+	unsigned n = collect(first, second, marked(first, second, upper), mark, found, 0);
 	uint32_t spill = spill_of(x, digest);
 
-	for (; bits != 0; bits &= bits - 1) {
-		unsigned slot = (unsigned)__builtin_ctz(bits);
-
-		n += number_at(slot < SLOTS ? first : second, slot % SLOTS, mark, &found[n]);
+	if (has_spilled(x, spill)) {
+		first = &x->spill[spill];
+		n = collect(first, first, marked(first, first, upper) & 0xff, mark, found, n);
 	}
-	if (!has_spilled(x, spill))
-		return n;
-	for (bits = marked(&x->spill[spill], mark); bits != 0 && n < DIGEST_INDEX_FOUND_MAX;
-		bits &= bits - 1)
-		n += number_at(&x->spill[spill], (unsigned)__builtin_ctz(bits), mark, &found[n]);
 	return n;
 }
 
 bool digest_index_may_have(const struct digest_index *x, uint64_t digest)
 {
-	uint64_t mark = mark_of(digest);
-	uint32_t spill = spill_of(x, digest);
+	uint32_t found[DIGEST_INDEX_FOUND_MAX];
 
-	if ((marked(first_of(x, digest), mark) | marked(second_of(x, digest), mark)) != 0)
-		return true;
-	return has_spilled(x, spill) && marked(&x->spill[spill], mark) != 0;
+	return digest_index_find(x, digest, found) != 0;
 }
 
 void digest_index_prefetch(const struct digest_index *x, uint64_t digest)

@@ -66,7 +66,7 @@ struct shard {
 };
 
 struct location {
-	struct hash_key key;
+	struct mac_key key; /* AES: a third of the time that SipHash takes for a name */
 	unsigned shards;
 	struct shard *shard[LOCATION_SHARDS_MAX];
 };

@@ -74,7 +74,7 @@ struct location_set {
 
 /* What finds an address-of-record: computed once, by any thread. */
 struct hash128 location_digest(const struct location *l, uint8_t table, struct str aor);
-/* Whose it is. */
+/* Whose it is: the same shard for all tables. */
 unsigned location_shard(const struct location *l, struct hash128 digest);
 /* Both bring what location_read() will look at, the first one the lines of the index, the second
  * one, some 100 ns later, those of the record. */

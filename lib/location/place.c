@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Places. The writer makes a version odd, changes the words that differ, and makes it even again;
- * who reads meanwhile sees it and reads anew. All words are atomics, so that a word is never torn,
- * and two fences order them after the version: what a reader has copied between two equal even
- * versions is one record.
+ * who reads meanwhile sees it and reads anew. Two fences order the words after the version: what a
+ * reader has copied between two equal even versions is one record.
  *
  * What a reader copies while it changes may be of two records, or of one that has gone. Until it
  * knows that it is not, it believes no length and no link beyond their bounds.
  */
 #include <errno.h>
+#include <immintrin.h>
 
 #include "location/internal.h"
 
@@ -34,17 +34,31 @@ static inline uint32_t load_link(const struct place *p)
 	return atomic_load_explicit(&p->link, memory_order_relaxed);
 }
 
+/* What is torn by a writer is not believed either, so two words at a time do: the compiler must not
+ * see that they are atomics. */
+static inline void copy_words(const struct place *p, char *out, uint32_t words)
+{
+	uint32_t i = 0;
+	uint64_t last;
+	__m128i two;
+
+	for (; i + 2 <= words; i += 2) {
+		__asm__ volatile("movdqu %1, %0" : "=x"(two) : "m"(*(const __m128i *)&p->word[i]));
+		_mm_storeu_si128((__m128i *)(out + i * 8), two);
+	}
+	if (i < words) {
+		last = load_word(p, i);
+		memcpy(out + i * 8, &last, 8);
+	}
+}
+
 /* Copies words of a chain, false where it ends too soon. */
 static bool copy_chain(const struct shard *s, const struct place *p, char *out, uint32_t words)
 {
 	for (;;) {
 		uint32_t n = words < PLACE_WORDS ? words : PLACE_WORDS, next;
 
-		for (uint32_t i = 0; i < n; i++) {
-			uint64_t word = load_word(p, i);
-
-			memcpy(out + i * 8, &word, 8);
-		}
+		copy_words(p, out, n);
 		words -= n;
 		if (words == 0)
 			return true;
@@ -150,10 +164,15 @@ static void give_back(struct shard *s, uint32_t link)
 	}
 }
 
+static void store_words(struct place *p, const uint64_t *text, uint32_t from, uint32_t words)
+{
+	for (uint32_t i = from; i < words; i++)
+		atomic_store_explicit(&p->word[i], text[i], memory_order_relaxed);
+}
+
 static void fill(struct place *p, const uint64_t *text, uint32_t words)
 {
-	for (uint32_t i = 0; i < words; i++)
-		atomic_store_explicit(&p->word[i], text[i], memory_order_relaxed);
+	store_words(p, text, 0, words < PLACE_WORDS ? words : PLACE_WORDS);
 }
 
 /* Places for a text from its place `from` on, the last first; there is room. Returns the link to
@@ -167,7 +186,7 @@ static uint32_t write_further(struct shard *s, const uint64_t *text, uint32_t by
 		uint32_t number = take(s);
 		struct place *p = &s->place[number];
 
-		fill(p, text + at, words < PLACE_WORDS ? words : PLACE_WORDS);
+		fill(p, text + at, words);
 		store_link(p, PLACE_FURTHER, next);
 		next = number + 1;
 	}
@@ -185,7 +204,7 @@ int place_write(struct shard *s, const uint64_t *text, uint32_t bytes, uint32_t 
 	p = &s->place[*number];
 	begin(p);
 	next = write_further(s, text, bytes, 1);
-	fill(p, text, words < PLACE_WORDS ? words : PLACE_WORDS);
+	fill(p, text, words);
 	store_link(p, PLACE_FIRST, next);
 	end(p);
 	return 0;
@@ -195,10 +214,14 @@ int place_write(struct shard *s, const uint64_t *text, uint32_t bytes, uint32_t 
 static void write_over(struct place *p, const uint64_t *old, uint32_t old_words,
 	const uint64_t *text, uint32_t words)
 {
-	for (uint32_t i = 0; i < words && i < PLACE_WORDS; i++) {
-		if (i >= old_words || text[i] != old[i])
+	uint32_t n = words < PLACE_WORDS ? words : PLACE_WORDS,
+		 both = old_words < n ? old_words : n;
+
+	for (uint32_t i = 0; i < both; i++) {
+		if (text[i] != old[i])
 			atomic_store_explicit(&p->word[i], text[i], memory_order_relaxed);
 	}
+	store_words(p, text, both, n);
 }
 
 int place_rewrite(struct shard *s, uint32_t number, const uint64_t *old, uint32_t old_bytes,
