@@ -85,13 +85,38 @@ static struct layout_thread *thread_on(struct layout *l, int cpu)
 	return &l->thread[l->threads++];
 }
 
+/* CPUs from which a slow lcore gets one of its own. */
+#define SLOW_APART 4
+
+/*
+ * Where nobody said: beside control, unless the script needs state and there are CPUs enough. Those
+ * are then the first ones that no other job has, and one is left for a worker.
+ */
+static void default_slow(const struct route_config *config, const struct cpus *allowed, int control,
+	const struct cpus *workers, bool apart, struct cpus *out)
+{
+	struct cpus others = {0};
+
+	if (apart && allowed->n >= SLOW_APART)
+		for (unsigned i = 0; i < allowed->n; i++)
+			if (allowed->cpu[i] != control && !holds(workers, allowed->cpu[i]))
+				others.cpu[others.n++] = allowed->cpu[i];
+	if (others.n > 1 && workers->n == 0)
+		others.n--;
+	if (others.n == 0)
+		others.cpu[others.n++] = control;
+	out->n = config->slow_count > 0 ? (unsigned)config->slow_count : 1;
+	for (unsigned i = 0; i < out->n; i++)
+		out->cpu[i] = others.cpu[i % others.n];
+}
+
 static void default_workers(const struct route_config *config, const struct cpus *allowed,
-	int control, struct cpus *out)
+	int control, const struct cpus *slow, struct cpus *out)
 {
 	struct cpus others = {0};
 
 	for (unsigned i = 0; i < allowed->n; i++)
-		if (allowed->cpu[i] != control)
+		if (allowed->cpu[i] != control && !holds(slow, allowed->cpu[i]))
 			others.cpu[others.n++] = allowed->cpu[i];
 	if (others.n == 0)
 		others.cpu[others.n++] = control;
@@ -100,10 +125,47 @@ static void default_workers(const struct route_config *config, const struct cpus
 		out->cpu[i] = others.cpu[i % others.n];
 }
 
-int layout_make(
-	const struct route_config *config, struct layout *out, char *error, size_t error_size)
+/* A list of the configuration; left out, it is empty. */
+static int cpus_of(const char *text, const char *what, const struct cpus *allowed, unsigned max,
+	struct cpus *out, char *error, size_t error_size)
 {
-	struct cpus allowed, control, workers;
+	out->n = 0;
+	if (text == NULL)
+		return 0;
+	if (cpus_parse(text, out) != 0) {
+		snprintf(error, error_size, "cores { %s = %s }: a list such as 2-7,9 is wanted",
+			what, text);
+		return -EINVAL;
+	}
+	if (out->n > max) {
+		snprintf(error, error_size, "cores { %s }: %u are more than %u", what, out->n, max);
+		return -EINVAL;
+	}
+	return check_allowed(out, allowed, what, error, error_size);
+}
+
+static void lay_out(
+	int control, const struct cpus *workers, const struct cpus *slow, struct layout *out)
+{
+	thread_on(out, control)->control = true;
+	for (unsigned i = 0; i < slow->n; i++) {
+		struct layout_thread *t = thread_on(out, slow->cpu[i]);
+
+		t->shard[t->slow++] = (uint16_t)i;
+	}
+	for (unsigned i = 0; i < workers->n; i++) {
+		struct layout_thread *t = thread_on(out, workers->cpu[i]);
+
+		t->worker[t->workers++] = (uint16_t)i;
+	}
+	out->workers = workers->n;
+	out->slow = slow->n;
+}
+
+int layout_make(const struct route_config *config, bool has_state, struct layout *out, char *error,
+	size_t error_size)
+{
+	struct cpus allowed, control, workers, slow;
 
 	memset(out, 0, sizeof(*out));
 	cpus_allowed(&allowed);
@@ -114,28 +176,21 @@ int layout_make(
 			config->cores_control);
 		return -EINVAL;
 	}
-	if (config->cores_workers == NULL) {
-		default_workers(config, &allowed, control.cpu[0], &workers);
-	} else if (cpus_parse(config->cores_workers, &workers) != 0) {
-		snprintf(error, error_size,
-			"cores { workers = %s }: a list such as 2-7,9 is wanted",
-			config->cores_workers);
+	if (check_allowed(&control, &allowed, "control", error, error_size) != 0 ||
+		cpus_of(config->cores_workers, "workers", &allowed, PIPELINE_WORKERS_MAX, &workers,
+			error, error_size) != 0 ||
+		cpus_of(config->cores_slow, "slow", &allowed, PIPELINE_SLOW_MAX, &slow, error,
+			error_size) != 0)
 		return -EINVAL;
-	}
+	if (slow.n == 0)
+		default_slow(config, &allowed, control.cpu[0], &workers, has_state, &slow);
+	if (workers.n == 0)
+		default_workers(config, &allowed, control.cpu[0], &slow, &workers);
 	if (workers.n > PIPELINE_WORKERS_MAX) {
 		snprintf(error, error_size, "cores { workers }: %u are more than %u", workers.n,
 			PIPELINE_WORKERS_MAX);
 		return -EINVAL;
 	}
-	if (check_allowed(&control, &allowed, "control", error, error_size) != 0 ||
-		check_allowed(&workers, &allowed, "workers", error, error_size) != 0)
-		return -EINVAL;
-	thread_on(out, control.cpu[0])->control = true;
-	for (unsigned i = 0; i < workers.n; i++) {
-		struct layout_thread *t = thread_on(out, workers.cpu[i]);
-
-		t->worker[t->workers++] = (uint16_t)i;
-	}
-	out->workers = workers.n;
+	lay_out(control.cpu[0], &workers, &slow, out);
 	return 0;
 }

@@ -18,6 +18,9 @@ static const char help[] =
 	"counters.\n"
 	"\n"
 	"  -f, --config FILE     configuration (default /etc/siplane/siplane.cfg)\n"
+	"  -p, --ports FILE      read FILE before the configuration: port { }, cores { } and what "
+	"else\n"
+	"                        an openser.cfg has no words for\n"
 	"  -c, --check           check the configuration and exit: 0 good, 1 errors\n"
 	"      --explain FILE    print each statement of FILE with its path, fast or slow\n"
 	"      --reference       print the reference of the configuration language (Markdown)\n"
@@ -35,6 +38,7 @@ enum { OPTION_EXPLAIN = 256, OPTION_REFERENCE, OPTION_PROFILES, OPTION_ROLL };
 static const struct option longs[] = {
 	{"config", required_argument, NULL, 'f'},
 	{"check", no_argument, NULL, 'c'},
+	{"ports", required_argument, NULL, 'p'},
 	{"explain", required_argument, NULL, OPTION_EXPLAIN},
 	{"reference", no_argument, NULL, OPTION_REFERENCE},
 	{"roll-secret", required_argument, NULL, OPTION_ROLL},
@@ -61,10 +65,13 @@ int options_parse(int argc, char **argv, struct options *out)
 
 	*out = (struct options){
 		.config = "/etc/siplane/siplane.cfg", .profiles = default_profiles()};
-	while ((c = getopt_long(argc, argv, "f:cdhV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "f:p:cdhV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			out->config = optarg;
+			break;
+		case 'p':
+			out->ports = optarg;
 			break;
 		case 'c':
 			out->mode = MODE_CHECK;

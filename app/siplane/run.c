@@ -13,11 +13,12 @@
 
 #include "siplane.h"
 
-/* A thread that shares its CPU with a worker looks at control's jobs this often. */
+/* A thread that shares its CPU with a worker or a slow lcore looks at control's jobs this often. */
 #define CONTROL_EVERY_NS (100 * CLOCK_NS_PER_US)
 /* Control alone on its CPU never spins. */
 #define CONTROL_SLEEP_NS (200 * CLOCK_NS_PER_US)
-/* idle = sleep: passes without work before a thread sleeps, and how long at most. */
+/* idle = sleep, or a slow lcore beside control: passes without work before a thread sleeps, and how
+ * long at most. */
 #define IDLE_PASSES 64
 #define IDLE_SLEEP_MIN_NS (20 * CLOCK_NS_PER_US)
 #define IDLE_SLEEP_MAX_NS (500 * CLOCK_NS_PER_US)
@@ -60,15 +61,48 @@ void signals_begin(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static void jobs_sleep(struct job *j, bool asleep)
+{
+	for (unsigned i = 0; i < j->thread->workers; i++)
+		pipeline_worker_sleep(j->app->pipeline, j->thread->worker[i], asleep);
+	for (unsigned i = 0; i < j->thread->slow; i++)
+		pipeline_slow_sleep(j->app->pipeline, j->thread->shard[i], asleep);
+}
+
 static void nap(struct job *j, uint64_t ns)
 {
 	struct timespec ts = {.tv_nsec = (long)ns};
 
-	for (unsigned i = 0; i < j->thread->workers; i++)
-		pipeline_worker_sleep(j->app->pipeline, j->thread->worker[i], true);
+	jobs_sleep(j, true);
 	nanosleep(&ts, NULL);
-	for (unsigned i = 0; i < j->thread->workers; i++)
-		pipeline_worker_sleep(j->app->pipeline, j->thread->worker[i], false);
+	jobs_sleep(j, false);
+}
+
+/*
+ * What a thread does after `idle` passes without work. A worker's polls, unless idle = sleep.
+ * Without workers, control naps; so does a slow lcore beside it, soon but not at once; one that has
+ * its CPU for itself polls like a worker, once a script has needed state.
+ */
+static void rest(struct job *j, unsigned idle)
+{
+	bool polls = j->thread->workers > 0 || (j->thread->slow > 0 && !j->thread->control &&
+						       pipeline_has_state(j->app->pipeline));
+	uint64_t ns, max = IDLE_SLEEP_MAX_NS;
+
+	if (polls && !j->sleeps) {
+		rte_pause();
+		return;
+	}
+	if (j->thread->workers == 0 && j->thread->slow == 0) {
+		nap(j, CONTROL_SLEEP_NS);
+		return;
+	}
+	if (idle <= IDLE_PASSES)
+		return;
+	if (j->thread->workers == 0)
+		max = CONTROL_SLEEP_NS;
+	ns = IDLE_SLEEP_MIN_NS * (idle - IDLE_PASSES);
+	nap(j, ns < max ? ns : max);
 }
 
 /* The control thread's share of signals; returns whether to go on. */
@@ -107,10 +141,12 @@ static int loop(void *arg)
 
 		for (unsigned i = 0; i < j->thread->workers; i++)
 			n += pipeline_worker_poll(app->pipeline, j->thread->worker[i]);
+		for (unsigned i = 0; i < j->thread->slow; i++)
+			n += pipeline_slow_poll(app->pipeline, j->thread->shard[i]);
 		if (j->thread->control) {
 			uint64_t now = clock_now_ns();
 
-			if (now >= control_at || j->thread->workers == 0) {
+			if (now >= control_at || j->thread->workers + j->thread->slow == 0) {
 				n += control_poll(&app->control, now);
 				control_at = now + CONTROL_EVERY_NS;
 			}
@@ -118,20 +154,10 @@ static int loop(void *arg)
 				atomic_store(&stopping, true);
 		}
 		idle = n > 0 ? 0 : idle + 1;
-		if (j->thread->workers == 0) {
-			if (n == 0)
-				nap(j, CONTROL_SLEEP_NS);
-		} else if (!j->sleeps) {
-			if (n == 0)
-				rte_pause();
-		} else if (idle > IDLE_PASSES) {
-			uint64_t ns = IDLE_SLEEP_MIN_NS * (idle - IDLE_PASSES);
-
-			nap(j, ns < IDLE_SLEEP_MAX_NS ? ns : IDLE_SLEEP_MAX_NS);
-		}
+		if (n == 0)
+			rest(j, idle);
 	}
-	for (unsigned i = 0; i < j->thread->workers; i++)
-		pipeline_worker_sleep(app->pipeline, j->thread->worker[i], true);
+	jobs_sleep(j, true);
 	return 0;
 }
 
@@ -143,17 +169,22 @@ int run(struct app *app)
 
 	app->control = (struct control){
 		.path = app->options.config,
+		.ports_path = app->options.ports,
 		.registry = &app->registry,
 		.script = app->script,
 		.rcu = app->rcu,
 		.proxy = app->proxy,
 		.access = app->access,
 		.dispatch = app->dispatch,
+		.txn = app->txn,
+		.registrar = app->registrar,
+		.location = app->location,
 		.resolver = app->resolver,
 		.kernel = app->kernel,
 		.pipeline = app->pipeline,
 		.port = app->port,
 		.ports = app->ports,
+		.slow = app->layout.slow,
 		.started_ns = clock_now_ns(),
 		.generation = 1,
 		.apply = apply,

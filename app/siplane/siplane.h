@@ -13,6 +13,7 @@ enum mode { MODE_RUN, MODE_CHECK, MODE_EXPLAIN, MODE_REFERENCE, MODE_ROLL };
 struct options {
 	enum mode mode;
 	const char *config;
+	const char *ports;    /* a file that is read before the configuration, or NULL */
 	const char *profiles; /* drivers-config/profiles */
 	bool debug;
 };
@@ -25,27 +26,29 @@ int options_parse(int argc, char **argv, struct options *out);
 
 #define LAYOUT_THREADS_MAX 128
 
-/* One thread: an lcore on a CPU that runs the control loop, or workers, or both. */
+/* One thread: an lcore on a CPU that runs the control loop, workers, slow lcores, or several of
+ * them. */
 struct layout_thread {
 	int cpu;
 	bool control;
-	unsigned workers;
-	uint16_t worker[PIPELINE_WORKERS_MAX];
+	unsigned workers, slow;
+	uint16_t worker[PIPELINE_WORKERS_MAX], shard[PIPELINE_SLOW_MAX];
 };
 
 struct layout {
 	unsigned threads; /* the first is the main lcore and runs control */
-	unsigned workers;
+	unsigned workers, slow;
 	struct layout_thread thread[LAYOUT_THREADS_MAX];
 };
 
 /*
  * Jobs that name the same CPU share a thread. What the configuration leaves out: control on the
- * first CPU that the process may use, workers on the others, all on one where there is only one. 0
- * or -EINVAL with a sentence.
+ * first CPU that the process may use, workers on the others, all on one where there is only one.
+ * One slow lcore: where the script needs state and there are four CPUs or more, on the next one
+ * after control's, else beside control. 0 or -EINVAL with a sentence.
  */
-int layout_make(
-	const struct route_config *config, struct layout *out, char *error, size_t error_size);
+int layout_make(const struct route_config *config, bool has_state, struct layout *out, char *error,
+	size_t error_size);
 
 /* ---- rooms ---- */
 
@@ -59,6 +62,9 @@ struct app {
 	struct proxy *proxy;
 	struct access *access;
 	struct dispatch *dispatch;
+	struct location *location;
+	struct registrar *registrar;
+	struct txn *txn;
 	struct route_registry registry;
 	struct route_script *script;
 	struct layout layout;
@@ -73,8 +79,11 @@ struct app {
 	char dns_servers[512];             /* that the resolver asks; empty: the system's */
 };
 
-/* Stage 1, no device touched: rooms and the configuration. Errors are printed. 0 or -errno. */
+/* Stage 1, no device touched: rooms and the configuration; to run, the layout of threads too, and
+ * the memory of contacts and transactions. Errors are printed. 0 or -errno. */
 int rooms_create(struct app *app);
+/* The line of the start-up table that says what memory may be used. */
+void rooms_print(const struct app *app);
 void rooms_destroy(struct app *app);
 /* Listeners from the configuration and the addresses that the ports have; publishes them and opens
  * placeholders. 0, or -errno with a sentence, and nothing has changed. */

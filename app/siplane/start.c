@@ -39,7 +39,7 @@ static int fail(const char *what, const char *error)
 
 static void size_pools(const struct app *app, const struct route_config *config, struct pools *out)
 {
-	out->mbufs = app->layout.workers * MBUFS_PER_WORKER;
+	out->mbufs = (app->layout.workers + app->layout.slow) * MBUFS_PER_WORKER;
 	out->room = PORT_MBUF_ROOM;
 	for (unsigned i = 0; i < config->ports; i++) {
 		unsigned queues = config->port[i].queues != 0 ? (unsigned)config->port[i].queues
@@ -55,11 +55,14 @@ static uint32_t held_small(const struct route_config *config)
 	return config->memory_messages != 0 ? (uint32_t)config->memory_messages : HELD_SMALL;
 }
 
-/* Each worker's ring, and control's, has room for all messages that wait. */
-static uint64_t held_rings_bytes(const struct app *app, const struct route_config *config)
+static uint64_t rings_bytes(const struct app *app, const struct route_config *config)
 {
-	return (app->layout.workers + 1ULL) * sizeof(void *) *
-	       rte_align32pow2(held_small(config) + HELD_BIG + 1);
+	struct pipeline_config pc = {.workers = app->layout.workers,
+		.slow = app->layout.slow,
+		.held_small = held_small(config),
+		.held_big = HELD_BIG};
+
+	return pipeline_ring_bytes(&pc);
 }
 
 static int eal_start(struct app *app, const struct route_config *config, const struct pools *pools)
@@ -72,7 +75,7 @@ static int eal_start(struct app *app, const struct route_config *config, const s
 		.lcores = app->layout.threads,
 		.cpu = cpu,
 		.huge = (int)config->memory_huge,
-		.memory_bytes = MEMORY_BESIDE_POOLS + held_rings_bytes(app, config) +
+		.memory_bytes = MEMORY_BESIDE_POOLS + rings_bytes(app, config) +
 				(uint64_t)pools->mbufs * (pools->room + 512) +
 				MBUFS_BIG * (uint64_t)(PORT_MBUF_BIG_ROOM + 512) +
 				MBUFS_CONTROL * (uint64_t)(KERNEL_FRAME_MAX + 512),
@@ -234,6 +237,10 @@ static int pipeline_start(
 		.port = app->port,
 		.ports = app->ports,
 		.workers = app->layout.workers,
+		.slow = app->layout.slow,
+		.txn = app->txn,
+		.registrar = app->registrar,
+		.location = app->location,
 		.pool = pools->small,
 		.pool_big = pools->big,
 		.pool_control = pools->control,
@@ -317,8 +324,6 @@ int start(struct app *app)
 	if (config->ports == 0)
 		return fail(
 			app->options.config, "no port { }: siplane has no device to receive from");
-	if (layout_make(config, &app->layout, error, sizeof(error)) != 0)
-		return fail(app->options.config, error);
 	if (config->scanner != NULL && sip_scan_select(config->scanner) != 0)
 		return fail("scanner", "this CPU has not what the configured one needs (scalar, "
 				       "sse42, avx2, avx512)");
@@ -346,12 +351,13 @@ int start(struct app *app)
 		return fail("", error);
 	route_script_ref(app->script);
 	pipeline_publish(app->pipeline, app->script);
-	printf("siplane %s  %s  %u port%s, %u worker%s, scanner %s\n", SIPLANE_VERSION,
+	printf("siplane %s  %s  %u port%s, %u worker%s, %u slow, scanner %s\n", SIPLANE_VERSION,
 		rte_version(), app->ports, app->ports == 1 ? "" : "s", app->layout.workers,
-		app->layout.workers == 1 ? "" : "s", sip_scan_name());
+		app->layout.workers == 1 ? "" : "s", app->layout.slow, sip_scan_name());
 	print_ports(app, config);
 	listeners_print(app);
 	print_sets(app);
+	rooms_print(app);
 	return 0;
 }
 

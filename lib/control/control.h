@@ -15,18 +15,22 @@
 #include "pipeline/pipeline.h"
 
 struct control {
-	const char *path; /* of the configuration */
+	const char *path;       /* of the configuration */
+	const char *ports_path; /* of what is read before it, or NULL */
 	struct route_registry *registry;
 	struct route_script *script; /* the current generation; pipeline holds the reference */
 	struct rcu *rcu;
 	struct proxy *proxy;
 	struct access *access;
 	struct dispatch *dispatch;
+	struct txn *txn;
+	struct registrar *registrar;
+	struct location *location;
 	struct resolver *resolver;
 	struct kernel *kernel;
 	struct pipeline *pipeline;
 	struct port *port;
-	unsigned ports;
+	unsigned ports, slow;
 	uint64_t started_ns;
 	uint32_t generation;
 	/* Applies a new script's globals (keys, listeners, aliases, server name, logging). 0, or
@@ -38,6 +42,10 @@ struct control {
 	pthread_mutex_t reading; /* held by telemetry while it looks at snapshots */
 };
 
+/* Loads a configuration behind `ports_path`, where that is not NULL. As route_script_load(). */
+struct route_script *control_load(const char *ports_path, const char *path,
+	const struct route_registry *registry, struct route_report *report);
+
 /* Reads the configuration again and makes it current; a bad one is reported and changes nothing. 0
  * or -errno. */
 int control_reload(struct control *c);
@@ -46,7 +54,8 @@ int control_reload(struct control *c);
  * the number of things done. */
 unsigned control_poll(struct control *c, uint64_t now_ns);
 
-/* Registers /siplane/stats, /siplane/ports and /siplane/dispatcher with DPDK's telemetry. */
+/* Registers /siplane/stats, /siplane/ports, /siplane/stages, /siplane/slow, /siplane/dispatcher,
+ * /siplane/location, /siplane/registrar and /siplane/transactions with DPDK's telemetry. */
 int control_telemetry_register(struct control *c);
 
 /* The counters as a table for a person, on standard error. */

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "control/control.h"
 
 /* How soon a link that came or went is known. */
@@ -36,9 +40,14 @@ static void warn_fixed(const struct route_config *old, const struct route_config
 		log_warning("reload: a change of port { } takes effect at the next start");
 	if (!same_text(old->cores_control, new->cores_control) ||
 		!same_text(old->cores_workers, new->cores_workers) ||
-		old->workers_count != new->workers_count || old->idle != new->idle)
+		!same_text(old->cores_slow, new->cores_slow) ||
+		old->slow_count != new->slow_count || old->workers_count != new->workers_count ||
+		old->idle != new->idle)
 		log_warning("reload: a change of cores { } takes effect at the next start");
-	if (old->memory_messages != new->memory_messages || old->memory_huge != new->memory_huge)
+	if (old->memory_messages != new->memory_messages ||
+		old->memory_contacts != new->memory_contacts ||
+		old->memory_transactions != new->memory_transactions ||
+		old->memory_huge != new->memory_huge)
 		log_warning("reload: a change of memory { } takes effect at the next start");
 	if (!same_text(old->scanner, new->scanner))
 		log_warning("reload: a change of scanner takes effect at the next start");
@@ -56,6 +65,37 @@ static void undo_configured(struct control *c, struct route_report *report)
 			c->registry->configured_arg, route_script_config(c->script), report);
 }
 
+/* Two files as one: nothing of the second is touched, and messages name the lines of each. */
+struct route_script *control_load(const char *ports_path, const char *path,
+	const struct route_registry *registry, struct route_report *report)
+{
+	struct route_place nowhere = {.file = path};
+	struct route_script *script = NULL;
+	char *first, *second = NULL, *text = NULL;
+	int len;
+
+	if (ports_path == NULL)
+		return route_script_load(path, registry, report);
+	first = realpath(ports_path, NULL);
+	if (first != NULL)
+		second = realpath(path, NULL);
+	if (second == NULL) {
+		nowhere.file = first == NULL ? ports_path : path;
+		route_error(report, &nowhere, "%s", strerror(errno));
+	} else if (strpbrk(first, "\"\\\n") != NULL || strpbrk(second, "\"\\\n") != NULL) {
+		route_error(report, &nowhere, "a path with a quote, a backslash or a line's end");
+	} else {
+		len = asprintf(&text, "include_file \"%s\"\ninclude_file \"%s\"\n", first, second);
+		if (len > 0)
+			script = route_script_load_text(
+				path, str_of(text, (size_t)len), registry, report);
+	}
+	free(text);
+	free(second);
+	free(first);
+	return script;
+}
+
 int control_reload(struct control *c)
 {
 	struct route_report *report = route_report_create();
@@ -65,7 +105,7 @@ int control_reload(struct control *c)
 
 	if (report == NULL)
 		return -ENOMEM;
-	script = route_script_load(c->path, c->registry, report);
+	script = control_load(c->ports_path, c->path, c->registry, report);
 	if (script == NULL || route_report_errors(report) > 0) {
 		log_error("reload: %s has errors; the running configuration stays\n%s", c->path,
 			route_report_text(report));

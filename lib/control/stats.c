@@ -4,12 +4,37 @@
 
 #include "control/control.h"
 
+static void print_count(const char *name, uint64_t n)
+{
+	if (n != 0)
+		fprintf(stderr, "  %-24s %" PRIu64 "\n", name, n);
+}
+
 static void print_terms(
 	const uint64_t sum[COUNTER_COUNT], enum counter_kind kind, const char *indent)
 {
 	for (unsigned id = 0; id < COUNTER_COUNT; id++)
 		if (counter_name(id) != NULL && counter_kind(id) == kind && sum[id] != 0)
 			fprintf(stderr, "%s%-24s %" PRIu64 "\n", indent, counter_name(id), sum[id]);
+}
+
+static void print_state(const struct control *c)
+{
+	struct location_stats location;
+	struct txn_usage txn;
+
+	location_stats(c->location, &location);
+	txn_usage(c->txn, &txn);
+	fprintf(stderr, "  %-24s %" PRIu64 " of %" PRIu64 ", %" PRIu64 " addresses-of-record\n",
+		"contacts", location.contacts, location.contacts_max, location.aors);
+	fprintf(stderr, "  %-24s %" PRIu64 ", %" PRIu64 " of them done and absorbing\n",
+		"transactions", txn.transactions, txn.absorbing);
+	for (unsigned id = 0; id < REGISTRAR_COUNTER_COUNT; id++)
+		print_count(registrar_counter_name((enum registrar_counter)id),
+			registrar_counter(c->registrar, (enum registrar_counter)id));
+	for (unsigned id = 0; id < TXN_COUNTER_COUNT; id++)
+		print_count(txn_counter_name((enum txn_counter)id),
+			txn_counter(c->txn, (enum txn_counter)id));
 }
 
 void control_print_stats(struct control *c)
@@ -26,4 +51,5 @@ void control_print_stats(struct control *c)
 	print_terms(sum, COUNTER_DONE, "  ");
 	print_terms(sum, COUNTER_DROP, "  dropped: ");
 	print_terms(sum, COUNTER_INFO, "  ");
+	print_state(c);
 }

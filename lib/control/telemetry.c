@@ -84,6 +84,66 @@ static int stages(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
+/* A slow lcore goes through some of the worker's stages and has two of its own. */
+static int slow(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct pipeline_stages s;
+
+	pipeline_slow_stages(current->pipeline, &s);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "lcores", current->slow);
+	rte_tel_data_add_dict_u64(d, "hz", s.hz);
+	rte_tel_data_add_dict_u64(d, "messages", s.messages);
+	for (unsigned i = 0; i < PIPELINE_STAGE_ALL; i++)
+		if (i >= PIPELINE_STAGE_TRANSMIT)
+			rte_tel_data_add_dict_u64(
+				d, pipeline_stage_name((enum pipeline_stage)i), s.cycles[i]);
+	return 0;
+}
+
+static int location(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct location_stats s;
+
+	location_stats(current->location, &s);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "shards", current->slow);
+	rte_tel_data_add_dict_u64(d, "aors", s.aors);
+	rte_tel_data_add_dict_u64(d, "contacts", s.contacts);
+	rte_tel_data_add_dict_u64(d, "contacts_max", s.contacts_max);
+	rte_tel_data_add_dict_u64(d, "bytes", s.bytes);
+	rte_tel_data_add_dict_u64(d, "bytes_used", s.bytes_used);
+	rte_tel_data_add_dict_u64(d, "expired", s.expired);
+	rte_tel_data_add_dict_u64(d, "failed", s.failed);
+	return 0;
+}
+
+static int registrar(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (unsigned id = 0; id < REGISTRAR_COUNTER_COUNT; id++)
+		rte_tel_data_add_dict_u64(d, registrar_counter_name((enum registrar_counter)id),
+			registrar_counter(current->registrar, (enum registrar_counter)id));
+	return 0;
+}
+
+static int transactions(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct txn_usage usage;
+
+	txn_usage(current->txn, &usage);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "shards", current->slow);
+	rte_tel_data_add_dict_u64(d, "transactions", usage.transactions);
+	rte_tel_data_add_dict_u64(d, "absorbing", usage.absorbing);
+	rte_tel_data_add_dict_u64(d, "bytes", usage.bytes);
+	rte_tel_data_add_dict_u64(d, "bytes_max", usage.bytes_max);
+	for (unsigned id = 0; id < TXN_COUNTER_COUNT; id++)
+		rte_tel_data_add_dict_u64(d, txn_counter_name((enum txn_counter)id),
+			txn_counter(current->txn, (enum txn_counter)id));
+	return 0;
+}
+
 static void add_destination(void *arg, const struct dispatch_info *info)
 {
 	struct rte_tel_data *row = rte_tel_data_alloc();
@@ -115,20 +175,30 @@ static int dispatcher(const char *cmd, const char *params, struct rte_tel_data *
 
 int control_telemetry_register(struct control *c)
 {
-	int err;
+	static const struct {
+		const char *name;
+		telemetry_cb run;
+		const char *help;
+	} commands[] = {
+		{"/siplane/stats", stats,
+			"Counters and the equation: in = done + dropped + held. No parameters."},
+		{"/siplane/ports", ports, "Ports with the device's own losses. No parameters."},
+		{"/siplane/stages", stages, "TSC cycles of the workers by stage. No parameters."},
+		{"/siplane/slow", slow, "TSC cycles of the slow lcores by stage. No parameters."},
+		{"/siplane/dispatcher", dispatcher,
+			"Destinations with state, health and times chosen. No parameters."},
+		{"/siplane/location", location,
+			"Registered contacts and the memory they take. No parameters."},
+		{"/siplane/registrar", registrar, "REGISTERs and lookups. No parameters."},
+		{"/siplane/transactions", transactions,
+			"Transactions that stand, and what became of them. No parameters."},
+	};
+	int err = 0;
 
 	current = c;
 	pthread_mutex_init(&c->reading, NULL);
-	err = rte_telemetry_register_cmd("/siplane/stats", stats,
-		"Counters and the equation: in = done + dropped + held. No parameters.");
-	if (err == 0)
-		err = rte_telemetry_register_cmd("/siplane/ports", ports,
-			"Ports with the device's own losses. No parameters.");
-	if (err == 0)
-		err = rte_telemetry_register_cmd("/siplane/stages", stages,
-			"TSC cycles of the workers by stage. No parameters.");
-	if (err == 0)
-		err = rte_telemetry_register_cmd("/siplane/dispatcher", dispatcher,
-			"Destinations with state, health and times chosen. No parameters.");
+	for (unsigned i = 0; err == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		err = rte_telemetry_register_cmd(
+			commands[i].name, commands[i].run, commands[i].help);
 	return err;
 }

@@ -25,6 +25,12 @@ static const char *const proxy_names[PROXY_REASON_COUNT] = {
 #undef PROXY_REASON
 };
 
+static const char *const txn_names[TXN_REASON_COUNT] = {
+#define TXN_REASON(id, name) [TXN_REASON_##id] = name,
+	TXN_REASONS(TXN_REASON)
+#undef TXN_REASON
+};
+
 const char *counter_name(unsigned id)
 {
 	if (id < COUNTER_OWN_COUNT)
@@ -34,7 +40,9 @@ const char *counter_name(unsigned id)
 	if (id < COUNTER_PROXY)
 		return id == COUNTER_SIP ? NULL
 					 : sip_error_name((enum sip_error)(id - COUNTER_SIP));
-	return id < COUNTER_COUNT ? proxy_names[id - COUNTER_PROXY] : NULL;
+	if (id < COUNTER_TXN)
+		return proxy_names[id - COUNTER_PROXY];
+	return id < COUNTER_COUNT ? txn_names[id - COUNTER_TXN] : NULL;
 }
 
 enum counter_kind counter_kind(unsigned id)
@@ -50,7 +58,7 @@ const char *counter_help(unsigned id)
 		return "frame refused before SIP was looked at";
 	if (id < COUNTER_PROXY)
 		return "malformed SIP that may not be answered";
-	return "refused by the proxy's rules";
+	return id < COUNTER_TXN ? "refused by the proxy's rules" : "dropped by the transactions";
 }
 
 void counter_sum(const struct counters *block, unsigned blocks, uint64_t out[COUNTER_COUNT])

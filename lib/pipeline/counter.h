@@ -11,6 +11,7 @@
 #include "proxy/proxy.h"
 #include "route/route.h"
 #include "sip/sip.h"
+#include "txn/txn.h"
 
 enum counter_kind {
 	COUNTER_IN,
@@ -30,7 +31,8 @@ enum counter {
 	COUNTER_NET = COUNTER_OWN_COUNT,
 	COUNTER_SIP = COUNTER_NET + NET_REASON_COUNT,
 	COUNTER_PROXY = COUNTER_SIP + SIP_ERROR_COUNT,
-	COUNTER_COUNT = COUNTER_PROXY + PROXY_REASON_COUNT
+	COUNTER_TXN = COUNTER_PROXY + PROXY_REASON_COUNT,
+	COUNTER_COUNT = COUNTER_TXN + TXN_REASON_COUNT
 };
 
 struct counters {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * crossing: messages that leave their burst to wait, and come back; the control thread's side of
- * it.
+ * crossing: messages that leave their burst to wait, and come back, or for a slow lcore; the
+ * control thread's side of it.
  */
 #include "pipeline/worker.h"
 
@@ -16,33 +16,49 @@ static void to_control(struct worker *w, struct held *h)
 	(void)rte_ring_enqueue(w->p->to_control, h);
 }
 
+/* Copies a message and its context into a place that has room for it. */
+static void put_message(struct held *h, const struct message *msg)
+{
+	memcpy(held_text(h), msg->text, msg->text_len);
+	h->text_len = msg->text_len;
+	route_ctx_copy(&h->ctx, msg->ctx);
+	h->script = msg->ctx->script;
+}
+
+void crossing_ask_name(struct worker *w, struct held *h)
+{
+	h->why = HELD_NAME;
+	h->worker = (uint16_t)w->index;
+	counter_add(w->count, COUNTER_HELD_NAME_ENTER, h->frames);
+	to_control(w, h);
+}
+
 void crossing_wait_name(struct worker *w, struct message *msg)
 {
 	struct held *h = msg->held;
 
-	if (h != NULL) {
+	if (h != NULL && h->home != HOME_WORKER) {
 		/* It came back and needs another name: the place and its context are the message's
 		 * already. */
 		msg->held = NULL;
 	} else {
+		/* Names take long: the places that are for crossing are not for waiting. */
 		h = slab_get(w->p->slab, msg->text_len);
 		if (h == NULL) {
 			message_drop(w, msg, COUNTER_DROP_HELD_FULL);
 			return;
 		}
-		memcpy(held_text(h), msg->text, msg->text_len);
-		h->text_len = msg->text_len;
-		route_ctx_copy(&h->ctx, msg->ctx);
-		h->ctx.script = msg->ctx->script;
-		route_script_ref(h->ctx.script);
+		put_message(h, msg);
+	}
+	if (!h->referred) {
+		h->referred = true;
+		route_script_ref(h->script);
 		h->deadline = w->now + PIPELINE_NAME_WAIT_NS;
 	}
-	h->why = HELD_NAME;
-	h->worker = (uint16_t)w->index;
+	h->no_name = false;
 	h->frames = msg->frames;
-	counter_add(w->count, COUNTER_HELD_NAME_ENTER, msg->frames);
 	msg->fate = FATE_GONE;
-	to_control(w, h);
+	crossing_ask_name(w, h);
 }
 
 void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
@@ -92,15 +108,117 @@ void crossing_resume(struct worker *w, struct held *h)
 		send_held(w, h);
 		return;
 	}
-	counter_add(w->count, COUNTER_HELD_NAME_LEAVE, h->frames);
+	if (h->why == HELD_NAME)
+		counter_add(w->count, COUNTER_HELD_NAME_LEAVE, h->frames);
 	msg = &w->msg[w->batch++];
 	*msg = (struct message){.held = h,
 		.ctx = &h->ctx,
 		.text = held_text(h),
 		.text_len = h->text_len,
 		.frames = h->frames};
-	h->ctx.buf = held_text(h);
-	h->ctx.thread = &w->thread;
+	route_ctx_bind(&h->ctx, h->script, &w->thread, held_text(h));
+}
+
+/* ---- to slow lcores ---- */
+
+/* What is refused first when the way to a slow lcore fills up. */
+enum urgency { URGENCY_NEW, URGENCY_KNOWN, URGENCY_LAST };
+
+static enum urgency urgency_of(const struct message *msg, enum held_why why)
+{
+	struct route_ctx *ctx = msg->ctx;
+	const struct sip_address *to;
+
+	if (ctx->msg.is_response)
+		return URGENCY_KNOWN;
+	if (ctx->msg.method == SIP_METHOD_ACK || ctx->msg.method == SIP_METHOD_CANCEL)
+		return URGENCY_LAST;
+	to = sip_msg_to(&ctx->msg, ctx->buf);
+	return why == HELD_REQUEST || (to != NULL && to->tag.len > 0) ? URGENCY_KNOWN : URGENCY_NEW;
+}
+
+/* RFC 7339 5.10.2: a Retry-After would have all our clients leave us alone for that long. */
+static void refuse(struct worker *w, struct message *msg, enum urgency urgency)
+{
+	static const unsigned counters[] = {[URGENCY_NEW] = COUNTER_SLOW_REFUSED_NEW,
+		[URGENCY_KNOWN] = COUNTER_SLOW_REFUSED_KNOWN,
+		[URGENCY_LAST] = COUNTER_SLOW_REFUSED_LAST};
+
+	counter_add(w->count, counters[urgency], 1);
+	if (msg->ctx->msg.is_response || msg->ctx->msg.method == SIP_METHOD_ACK) {
+		message_drop(w, msg, COUNTER_DROP_SLOW_FULL);
+		return;
+	}
+	msg->ctx->result = (struct route_result){0};
+	proxy_reply_set(msg->ctx, 503, STR("Service Unavailable"));
+	msg->fate = FATE_REPLY;
+}
+
+/* A place for a message that has none: one of the worker's own where it is small. */
+static struct held *place_for(struct worker *w, uint32_t text_len)
+{
+	if (text_len > HELD_TEXT_SMALL)
+		return slab_get(w->p->slab, text_len);
+	return places_take(&w->places, w->index);
+}
+
+void crossing_slow(struct worker *w, struct message *msg, enum held_why why, unsigned shard)
+{
+	static const unsigned limits[] = {[URGENCY_NEW] = PIPELINE_SLOW_NEW,
+		[URGENCY_KNOWN] = PIPELINE_SLOW_KNOWN,
+		[URGENCY_LAST] = PIPELINE_SLOW_LAST};
+	enum urgency urgency = urgency_of(msg, why);
+	struct to_slow *to = &w->to_slow[shard];
+	struct held *h = msg->held;
+
+	if (to->count == 0)
+		to->fill = rte_ring_count(slow_of(w->p, shard)->in_slow);
+	if (to->fill + to->count < limits[urgency] && h == NULL) {
+		h = place_for(w, msg->text_len);
+		if (h != NULL)
+			put_message(h, msg);
+	}
+	if (to->fill + to->count >= limits[urgency] || h == NULL) {
+		refuse(w, msg, urgency);
+		return;
+	}
+	h->why = why;
+	h->worker = (uint16_t)(w->p->config.workers + shard);
+	h->frames = msg->frames;
+	msg->held = NULL;
+	msg->fate = FATE_GONE;
+	counter_add(w->count, COUNTER_HELD_SLOW_ENTER, h->frames);
+	to->held[to->count++] = h;
+}
+
+void crossing_flush(struct worker *w)
+{
+	for (unsigned shard = 0; shard < w->p->config.slow; shard++) {
+		struct to_slow *to = &w->to_slow[shard];
+
+		if (to->count == 0)
+			continue;
+		/* The ring has room for every place there is. */
+		(void)rte_ring_enqueue_bulk(
+			slow_of(w->p, shard)->in_slow, (void **)to->held, to->count, NULL);
+		to->count = 0;
+	}
+}
+
+unsigned crossing_shard(struct worker *w, struct route_ctx *ctx)
+{
+	const struct pipeline_config *c = &w->p->config;
+	int shard = ctx->shard;
+
+	if (c->slow == 1)
+		return 0;
+	if (shard < 0 && c->registrar != NULL && !ctx->msg.is_response &&
+		ctx->msg.method == SIP_METHOD_REGISTER)
+		shard = registrar_shard(c->registrar, ctx);
+	if (shard >= 0 && (unsigned)shard < c->slow)
+		return (unsigned)shard;
+	return c->txn != NULL ? txn_shard_of(c->txn, ctx)
+			      : (unsigned)(proxy_call_id_digest(c->proxy, ctx).lo % c->slow);
 }
 
 void crossing_note(struct worker *w, const struct note *note)
@@ -113,7 +231,7 @@ void crossing_note(struct worker *w, const struct note *note)
 
 static struct counters *control_count(struct pipeline *p)
 {
-	return &p->count[p->config.workers];
+	return &p->count[pipeline_threads(p)];
 }
 
 /* Back to its worker, whose ring has room for every place of the slab, too. */
@@ -126,9 +244,18 @@ static void lose(struct pipeline *p, struct held *h, unsigned leave, unsigned dr
 {
 	counter_add(control_count(p), leave, h->frames);
 	counter_add(control_count(p), drop, h->frames);
-	if (h->why == HELD_NAME)
-		route_script_unref(h->ctx.script);
-	slab_put(p->slab, h);
+	held_give_back(p, h);
+}
+
+/* A slow lcore has to hear of it: a transaction may wait for this run. */
+static void lose_name(struct pipeline *p, struct held *h, unsigned drop)
+{
+	if (h->worker < p->config.workers) {
+		lose(p, h, COUNTER_HELD_NAME_LEAVE, drop);
+		return;
+	}
+	h->no_name = true;
+	back_to_worker(p, h);
 }
 
 static void name_done(void *arg, enum resolve_answer answer)
@@ -144,17 +271,17 @@ static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
 	enum resolve_kind kind = RESOLVE_ADDRESS;
 	struct str name;
 
-	h->ctx.buf = held_text(h);
+	route_ctx_bind(&h->ctx, h->script, NULL, held_text(h));
 	name = route_text_str(&h->ctx, h->ctx.wait);
 	if (h->ctx.wait_srv)
 		kind = RESOLVE_SIP_UDP;
 	if (now >= h->deadline) {
-		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_NAME_TIMEOUT);
+		lose_name(p, h, COUNTER_DROP_NAME_TIMEOUT);
 		return;
 	}
 	h->p = p;
 	if (resolve_ask(p->config.resolver, kind, name, name_done, h) != 0)
-		lose(p, h, COUNTER_HELD_NAME_LEAVE, COUNTER_DROP_HELD_FULL);
+		lose_name(p, h, COUNTER_DROP_HELD_FULL);
 }
 
 static void hop_of(struct pipeline *p, const struct net_addr *to, struct kernel_hop *hop)
@@ -261,14 +388,19 @@ unsigned pipeline_control_poll(struct pipeline *p, uint64_t now)
 	if (p->neighbours != NULL)
 		n += neighbours_poll(p, now);
 	n += notes_poll(p, now);
-	for (unsigned i = 0; i < p->config.workers; i++)
+	passing_poll(p);
+	for (unsigned i = 0; i < pipeline_threads(p); i++)
 		n += route_xlog_drain(p->xlog[i], now, p->config.xlog_rate);
 	return n;
 }
 
 unsigned pipeline_held(const struct pipeline *p)
 {
-	return slab_used(p->slab);
+	unsigned n = slab_used(p->slab);
+
+	for (unsigned i = 0; i < p->config.slow; i++)
+		n += rte_ring_count(p->worker[p->config.workers + i].in_slow);
+	return n;
 }
 
 void pipeline_transmit(struct pipeline *p, uint16_t port, const uint8_t *frame, uint32_t len)

@@ -37,6 +37,81 @@ static unsigned held_ring_size(const struct pipeline_config *c)
 	return rte_align32pow2(c->held_small + c->held_big + 1);
 }
 
+/* A worker's own places for messages that cross: twice what one slow lcore takes, so that one that
+ * is behind leaves some for the others. */
+static unsigned places_of_worker(const struct pipeline_config *c)
+{
+	return c->slow == 0 ? 0
+			    : 2 * PIPELINE_SLOW_LAST * ((c->slow + c->workers - 1) / c->workers);
+}
+
+/* Marks on their way at a time: reloads that follow each other that fast wait. */
+#define MARKS_MAX 16
+
+/* Holds all that can cross. */
+static unsigned slow_ring_size(const struct pipeline_config *c)
+{
+	return rte_align32pow2(
+		c->workers * places_of_worker(c) + c->held_small + c->held_big + MARKS_MAX + 1);
+}
+
+uint64_t pipeline_ring_bytes(const struct pipeline_config *c)
+{
+	uint64_t held = rte_ring_get_memsize(held_ring_size(c));
+	uint64_t frames = rte_ring_get_memsize(RING_SIZE);
+
+	return (c->workers + c->slow + 1) * held + 2 * c->workers * frames +
+	       c->slow * (uint64_t)rte_ring_get_memsize(slow_ring_size(c));
+}
+
+/* A worker's own: what it receives frames with, and what it crosses by. */
+static int receiver_init(struct worker *w, const struct hash_key *key)
+{
+	const struct pipeline_config *c = &w->p->config;
+
+	w->in_frames = ring_create("in_frames", w->index, RING_SIZE);
+	w->in_tx = ring_create("in_tx", w->index, RING_SIZE);
+	w->reassembler = net_reassembler_create(&reassembler_config, key);
+	w->ctx = aligned_alloc(64, PORT_BURST * RTE_ALIGN_CEIL(sizeof(*w->ctx), 64));
+	if (w->in_frames == NULL || w->in_tx == NULL || w->reassembler == NULL || w->ctx == NULL)
+		return -ENOMEM;
+	memset(w->ctx, 0, PORT_BURST * sizeof(*w->ctx));
+	return c->slow > 0 ? places_create(&w->places, places_of_worker(c)) : 0;
+}
+
+/* A slow lcore's own. What it sends to ourselves is received by the worker that sends for it. */
+static int slow_init(struct worker *w, unsigned shard)
+{
+	const struct pipeline_config *c = &w->p->config;
+	struct location_stats stats;
+
+	w->is_slow = true;
+	w->in_frames = w->p->worker[shard % c->workers].in_frames;
+	w->in_slow = ring_create("in_slow", w->index, slow_ring_size(c));
+	if (w->in_slow == NULL)
+		return -ENOMEM;
+	if (c->location != NULL) {
+		location_stats(c->location, &stats);
+		w->sweep_places = (uint32_t)(stats.contacts_max / c->slow);
+	}
+	return slow_open(w, shard);
+}
+
+/* Slow lcores own no queue. */
+static void find_queues(struct worker *w)
+{
+	const struct pipeline_config *c = &w->p->config;
+
+	w->ports = (uint16_t)c->ports;
+	for (unsigned i = 0; i < c->ports; i++) {
+		unsigned owners = RTE_MIN((unsigned)c->port[i].queues, c->workers);
+
+		w->at[i].port = &c->port[i];
+		w->at[i].queue = w->index < owners ? (int)w->index : -1;
+		w->at[i].transmitter = &w->p->worker[w->index % owners];
+	}
+}
+
 static int worker_init(struct pipeline *p, unsigned index, char *error, size_t error_size)
 {
 	const struct pipeline_config *c = &p->config;
@@ -47,14 +122,7 @@ static int worker_init(struct pipeline *p, unsigned index, char *error, size_t e
 	w->p = p;
 	w->index = index;
 	w->count = &p->count[index];
-	w->ports = (uint16_t)c->ports;
-	for (unsigned i = 0; i < c->ports; i++) {
-		unsigned queues = c->port[i].queues;
-
-		w->at[i].port = &c->port[i];
-		w->at[i].queue = index < queues ? (int)index : -1;
-		w->at[i].transmitter = &p->worker[index % queues];
-	}
+	find_queues(w);
 	err = hash_key_random(&key);
 	if (err == 0)
 		err = route_thread_init(&w->thread, index);
@@ -63,19 +131,17 @@ static int worker_init(struct pipeline *p, unsigned index, char *error, size_t e
 		return err;
 	}
 	w->thread.xlog = p->xlog[index] = route_xlog_create(XLOG_BYTES);
-	w->in_frames = ring_create("in_frames", index, RING_SIZE);
 	w->in_held = ring_create("in_held", index, held_ring_size(c));
-	w->in_tx = ring_create("in_tx", index, RING_SIZE);
-	w->reassembler = net_reassembler_create(&reassembler_config, &key);
 	w->reply_rate = access_rate_create(REPLY_SOURCES, c->reply_rate, 2 * c->reply_rate, &key);
-	w->ctx = aligned_alloc(64, PORT_BURST * RTE_ALIGN_CEIL(sizeof(*w->ctx), 64));
-	if (w->in_frames == NULL || w->in_held == NULL || w->in_tx == NULL ||
-		w->reassembler == NULL || w->reply_rate == NULL || w->ctx == NULL ||
-		p->xlog[index] == NULL) {
+	if (c->slow > 0)
+		w->to_slow = calloc(c->slow, sizeof(*w->to_slow));
+	if (w->in_held == NULL || w->reply_rate == NULL || p->xlog[index] == NULL ||
+		(c->slow > 0 && w->to_slow == NULL) ||
+		(index < c->workers ? receiver_init(w, &key) : slow_init(w, index - c->workers)) !=
+			0) {
 		snprintf(error, error_size, "worker %u: not enough memory", index);
 		return -ENOMEM;
 	}
-	memset(w->ctx, 0, PORT_BURST * sizeof(*w->ctx));
 	w->reader = rcu_register(c->rcu);
 	if (w->reader < 0) {
 		snprintf(error, error_size, "worker %u: more than %u readers", index,
@@ -85,11 +151,24 @@ static int worker_init(struct pipeline *p, unsigned index, char *error, size_t e
 	return 0;
 }
 
+/* The oldest script that was passing. */
+static void let_go(struct pipeline *p)
+{
+	struct passing *s = p->passing;
+
+	p->passing = s->next;
+	s->orphan = true;
+	if (!s->quiet)
+		return; /* only at the end: RCU frees it */
+	route_script_unref(s->script);
+	free(s);
+}
+
 struct pipeline *pipeline_create(
 	const struct pipeline_config *config, char *error, size_t error_size)
 {
 	struct pipeline *p = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*p), 64));
-	unsigned workers = config->workers;
+	unsigned threads = config->workers + config->slow;
 	char notes[RTE_RING_NAMESIZE];
 
 	pipelines_made++;
@@ -98,9 +177,10 @@ struct pipeline *pipeline_create(
 		return NULL;
 	memset(p, 0, sizeof(*p));
 	p->config = *config;
-	p->worker = aligned_alloc(64, workers * sizeof(*p->worker));
-	p->count = aligned_alloc(64, (workers + 1) * sizeof(*p->count));
-	p->xlog = calloc(workers, sizeof(*p->xlog));
+	p->mark.why = HELD_MARK;
+	p->worker = aligned_alloc(64, threads * sizeof(*p->worker));
+	p->count = aligned_alloc(64, (threads + 1) * sizeof(*p->count));
+	p->xlog = calloc(threads, sizeof(*p->xlog));
 	p->slab = slab_create(config->held_small, config->held_big);
 	p->to_control = ring_create("to_control", 0, held_ring_size(config));
 	snprintf(notes, sizeof(notes), "notes_%u", pipelines_made);
@@ -110,9 +190,9 @@ struct pipeline *pipeline_create(
 		p->to_control == NULL || p->notes == NULL ||
 		hash_key_random(&p->fragment_key) != 0 || hash_key_random(&p->spread_key) != 0)
 		goto fail;
-	memset(p->worker, 0, workers * sizeof(*p->worker));
-	memset(p->count, 0, (workers + 1) * sizeof(*p->count));
-	for (unsigned i = 0; i < workers; i++)
+	memset(p->worker, 0, threads * sizeof(*p->worker));
+	memset(p->count, 0, (threads + 1) * sizeof(*p->count));
+	for (unsigned i = 0; i < threads; i++)
 		if (worker_init(p, i, error, error_size) != 0)
 			goto fail;
 	return p;
@@ -121,19 +201,39 @@ fail:
 	return NULL;
 }
 
+/* Places are freed with what they stand in; scripts are counted. */
+static void lose_scripts(struct rte_ring *ring)
+{
+	void *at;
+
+	while (ring != NULL && rte_ring_dequeue(ring, &at) == 0) {
+		struct held *h = at;
+
+		if (h->why != HELD_MARK && h->why != HELD_NEIGHBOUR && h->referred)
+			route_script_unref(h->script);
+	}
+}
+
 static void worker_fini(struct worker *w)
 {
 	void *m;
 
 	if (w->p == NULL)
 		return;
+	if (w->is_slow)
+		w->in_frames = NULL; /* a worker's */
 	while (w->in_frames != NULL && rte_ring_dequeue(w->in_frames, &m) == 0)
 		rte_pktmbuf_free(m);
 	while (w->in_tx != NULL && rte_ring_dequeue(w->in_tx, &m) == 0)
 		rte_pktmbuf_free(m);
+	lose_scripts(w->in_held);
+	lose_scripts(w->in_slow);
 	rte_ring_free(w->in_frames);
 	rte_ring_free(w->in_held);
+	rte_ring_free(w->in_slow);
 	rte_ring_free(w->in_tx);
+	places_destroy(&w->places);
+	free(w->to_slow);
 	net_reassembler_destroy(w->reassembler);
 	access_rate_destroy(w->reply_rate);
 	route_thread_fini(&w->thread);
@@ -146,7 +246,8 @@ void pipeline_destroy(struct pipeline *p)
 
 	if (p == NULL)
 		return;
-	for (unsigned i = 0; p->worker != NULL && i < p->config.workers; i++) {
+	/* Slow lcores first: their messages stand in workers' places. */
+	for (unsigned i = pipeline_threads(p); p->worker != NULL && i-- > 0;) {
 		worker_fini(&p->worker[i]);
 		if (p->xlog != NULL)
 			route_xlog_destroy(p->xlog[i]);
@@ -154,6 +255,9 @@ void pipeline_destroy(struct pipeline *p)
 	script = atomic_load(&p->script);
 	if (script != NULL)
 		route_script_unref(script);
+	while (p->passing != NULL)
+		let_go(p);
+	lose_scripts(p->to_control);
 	rte_ring_free(p->to_control);
 	rte_ring_free(p->notes);
 	slab_destroy(p->slab);
@@ -163,9 +267,74 @@ void pipeline_destroy(struct pipeline *p)
 	free(p);
 }
 
-static void unref_script(void *script)
+/* No worker runs it any more. */
+static void quiet(void *object)
 {
-	route_script_unref(script);
+	struct passing *s = object;
+
+	if (!s->orphan) {
+		s->quiet = true;
+		return;
+	}
+	route_script_unref(s->script);
+	free(s);
+}
+
+static bool all_have_passed(const struct pipeline *p, uint64_t mark)
+{
+	for (unsigned i = 0; i < p->config.slow; i++) {
+		const struct worker *w = &p->worker[p->config.workers + i];
+
+		if (atomic_load_explicit(&w->marks, memory_order_acquire) < mark)
+			return false;
+	}
+	return true;
+}
+
+/* One more mark in each slow lcore's ring; no more at a time than these have room for. */
+static bool put_marks(struct pipeline *p)
+{
+	if (p->marks >= MARKS_MAX && !all_have_passed(p, p->marks + 1 - MARKS_MAX))
+		return false;
+	for (unsigned i = 0; i < p->config.slow; i++)
+		(void)rte_ring_enqueue(slow_of(p, i)->in_slow, &p->mark);
+	p->marks++;
+	return true;
+}
+
+/*
+ * Messages on their way to slow lcores hold no reference to their script. When no worker runs it
+ * any more, a mark behind them tells when they have been taken.
+ */
+void passing_poll(struct pipeline *p)
+{
+	for (struct passing *s = p->passing; s != NULL && s->quiet; s = s->next) {
+		if (s->mark == 0 && !put_marks(p))
+			break;
+		if (s->mark == 0)
+			s->mark = p->marks;
+	}
+	while (p->passing != NULL && p->passing->mark != 0 && all_have_passed(p, p->passing->mark))
+		let_go(p);
+}
+
+static int retire_script(struct pipeline *p, struct route_script *script)
+{
+	struct passing *s = calloc(1, sizeof(*s)), **end = &p->passing;
+	int err;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->script = script;
+	err = rcu_retire(p->config.rcu, s, quiet);
+	if (err != 0) {
+		free(s);
+		return err;
+	}
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = s;
+	return 0;
 }
 
 void pipeline_publish(struct pipeline *p, struct route_script *script)
@@ -173,8 +342,10 @@ void pipeline_publish(struct pipeline *p, struct route_script *script)
 	struct route_script *old;
 
 	route_script_publish(script);
+	if (p->config.slow > 0 && route_script_has_state(script))
+		atomic_store_explicit(&p->has_state, true, memory_order_relaxed);
 	old = atomic_exchange_explicit(&p->script, script, memory_order_acq_rel);
-	if (old != NULL && rcu_retire(p->config.rcu, old, unref_script) != 0)
+	if (old != NULL && retire_script(p, old) != 0)
 		log_error("a worker has not passed a quiescent state for %u changes; an old script "
 			  "stays in memory",
 			RCU_RETIRED_MAX);
@@ -183,7 +354,7 @@ void pipeline_publish(struct pipeline *p, struct route_script *script)
 void pipeline_set_xlog(struct pipeline *p, enum log_level level, uint32_t rate)
 {
 	p->config.xlog_rate = rate;
-	for (unsigned i = 0; i < p->config.workers; i++)
+	for (unsigned i = 0; i < pipeline_threads(p); i++)
 		route_xlog_set_level(p->xlog[i], level);
 }
 
@@ -196,18 +367,18 @@ uint64_t pipeline_xlog_lost(const struct pipeline *p)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < p->config.workers; i++)
+	for (unsigned i = 0; i < pipeline_threads(p); i++)
 		n += route_xlog_lost(p->xlog[i]);
 	return n;
 }
 
-void pipeline_stages(const struct pipeline *p, struct pipeline_stages *out)
+static void sum_stages(const struct worker *worker, unsigned workers, struct pipeline_stages *out)
 {
 	*out = (struct pipeline_stages){.hz = rte_get_tsc_hz()};
-	for (unsigned i = 0; i < p->config.workers; i++) {
-		const struct stages *s = &p->worker[i].stages;
+	for (unsigned i = 0; i < workers; i++) {
+		const struct stages *s = &worker[i].stages;
 
-		for (unsigned stage = 0; stage < PIPELINE_STAGE_COUNT; stage++)
+		for (unsigned stage = 0; stage < PIPELINE_STAGE_ALL; stage++)
 			out->cycles[stage] +=
 				atomic_load_explicit(&s->cycles[stage], memory_order_relaxed);
 		out->frames += atomic_load_explicit(&s->frames, memory_order_relaxed);
@@ -215,12 +386,29 @@ void pipeline_stages(const struct pipeline *p, struct pipeline_stages *out)
 	}
 }
 
+void pipeline_stages(const struct pipeline *p, struct pipeline_stages *out)
+{
+	sum_stages(p->worker, p->config.workers, out);
+}
+
+void pipeline_slow_stages(const struct pipeline *p, struct pipeline_stages *out)
+{
+	sum_stages(p->worker + p->config.workers, p->config.slow, out);
+}
+
+bool pipeline_has_state(struct pipeline *p)
+{
+	return atomic_load_explicit(&p->has_state, memory_order_relaxed);
+}
+
 const char *pipeline_stage_name(enum pipeline_stage stage)
 {
-	static const char *const names[PIPELINE_STAGE_COUNT] = {
+	static const char *const names[PIPELINE_STAGE_ALL] = {
 #define PIPELINE_STAGE(id, name) [PIPELINE_STAGE_##id] = name,
 		PIPELINE_STAGES(PIPELINE_STAGE)
 #undef PIPELINE_STAGE
+			[PIPELINE_STAGE_STATE] = "state",
+		[PIPELINE_STAGE_TIMERS] = "timers",
 	};
 
 	return names[stage];
@@ -228,5 +416,5 @@ const char *pipeline_stage_name(enum pipeline_stage stage)
 
 void pipeline_counters(const struct pipeline *p, uint64_t out[COUNTER_COUNT])
 {
-	counter_sum(p->count, p->config.workers + 1, out);
+	counter_sum(p->count, pipeline_threads(p) + 1, out);
 }

@@ -10,9 +10,7 @@ void message_drop(struct worker *w, struct message *msg, unsigned counter)
 	msg->fate = FATE_GONE;
 }
 
-/* A request gets this reply instead of what the script wanted; an ACK or a response is dropped
- * under `counter`. */
-static void fail(struct worker *w, struct message *msg, struct str reason, unsigned counter)
+void route_fail(struct worker *w, struct message *msg, struct str reason, unsigned counter)
 {
 	if (msg->ctx->msg.is_response || msg->ctx->msg.method == SIP_METHOD_ACK) {
 		message_drop(w, msg, counter);
@@ -23,11 +21,16 @@ static void fail(struct worker *w, struct message *msg, struct str reason, unsig
 	msg->fate = FATE_REPLY;
 }
 
-static void judge_request(struct worker *w, struct message *msg)
+void route_ended(struct worker *w, struct message *msg)
 {
 	const struct route_result *r = &msg->ctx->result;
 
-	if (r->forward)
+	if (msg->ctx->msg.is_response) {
+		if (r->drop)
+			message_drop(w, msg, COUNTER_DROP_SCRIPT);
+		else
+			msg->fate = FATE_RESPONSE;
+	} else if (r->forward)
 		msg->fate = FATE_REQUEST;
 	else if (r->reply)
 		msg->fate = FATE_REPLY;
@@ -35,27 +38,32 @@ static void judge_request(struct worker *w, struct message *msg)
 		message_drop(w, msg, r->drop ? COUNTER_DROP_SCRIPT : COUNTER_DROP_SILENT);
 }
 
+/* What needs state goes to where that is. */
+static void go_slow(struct worker *w, struct message *msg)
+{
+	if (w->p->config.slow > 0) {
+		crossing_slow(w, msg, HELD_SCRIPT, crossing_shard(w, msg->ctx));
+		return;
+	}
+	counter_add(w->count, COUNTER_STATE_REFUSED, 1);
+	route_fail(w, msg, STR("Stateful Processing Not Available"), COUNTER_DROP_SCRIPT);
+}
+
 void route_judge(struct worker *w, struct message *msg, enum route_verdict verdict)
 {
 	switch (verdict) {
 	case ROUTE_ENDED:
-		if (!msg->ctx->msg.is_response)
-			judge_request(w, msg);
-		else if (msg->ctx->result.drop)
-			message_drop(w, msg, COUNTER_DROP_SCRIPT);
-		else
-			msg->fate = FATE_RESPONSE;
+		route_ended(w, msg);
 		break;
 	case ROUTE_SLOW:
-		counter_add(w->count, COUNTER_SLOW_REFUSED, 1);
-		fail(w, msg, STR("Stateful Processing Not Available"), COUNTER_DROP_SCRIPT);
+		go_slow(w, msg);
 		break;
 	case ROUTE_WAIT:
 		crossing_wait_name(w, msg);
 		break;
 	case ROUTE_FAILED:
 		counter_add(w->count, COUNTER_SCRIPT_FAILED, 1);
-		fail(w, msg, STR("Script Limit Reached"), COUNTER_DROP_SCRIPT);
+		route_fail(w, msg, STR("Script Limit Reached"), COUNTER_DROP_SCRIPT);
 		break;
 	}
 }
@@ -64,18 +72,17 @@ void route_judge(struct worker *w, struct message *msg, enum route_verdict verdi
 static void route_error_reply(struct worker *w, struct message *msg)
 {
 	route_run_error(msg->ctx, str_c(sip_error_name(msg->error)));
-	judge_request(w, msg);
+	route_ended(w, msg);
 }
 
-static void route_request(struct worker *w, struct message *msg)
+bool route_begin(struct worker *w, struct message *msg)
 {
 	enum proxy_reason reason = PROXY_REASON_NONE;
 	struct proxy *proxy = w->p->config.proxy;
 
 	switch (proxy_request_receive(proxy, msg->ctx, msg->error, &reason)) {
 	case PROXY_GO:
-		route_judge(w, msg, route_run(msg->ctx));
-		break;
+		return true;
 	case PROXY_REPLY:
 		if (msg->error != SIP_OK &&
 			!access_rate_take(w->reply_rate, &msg->ctx->origin.src.addr, w->now))
@@ -91,6 +98,41 @@ static void route_request(struct worker *w, struct message *msg)
 						    : COUNTER_PROXY + reason);
 		break;
 	}
+	return false;
+}
+
+/* Whether a transaction may know the request: then its slow lcore finds out. */
+static bool is_of_transaction(struct worker *w, struct message *msg)
+{
+	const struct pipeline_config *c = &w->p->config;
+	unsigned shard;
+
+	if (c->txn == NULL || msg->error != SIP_OK)
+		return false;
+	shard = crossing_shard(w, msg->ctx);
+	if (!txn_may_have(c->txn, shard, msg->ctx))
+		return false;
+	crossing_slow(w, msg, HELD_REQUEST, shard);
+	return true;
+}
+
+static void route_request(struct worker *w, struct message *msg)
+{
+	if (w->has_state && is_of_transaction(w, msg))
+		return;
+	if (route_begin(w, msg))
+		route_judge(w, msg, route_run(msg->ctx));
+}
+
+/* Whether it answers what a slow lcore sent, which then goes on with it. */
+static bool is_of_branch(struct worker *w, struct message *msg)
+{
+	struct proxy_branch branch;
+
+	if (!proxy_response_branch(msg->ctx, &branch) || !branch.ours)
+		return false;
+	crossing_slow(w, msg, HELD_RESPONSE, branch.owner % w->p->config.slow);
+	return true;
 }
 
 static void route_response(struct worker *w, struct message *msg)
@@ -103,6 +145,8 @@ static void route_response(struct worker *w, struct message *msg)
 						    : COUNTER_PROXY + reason);
 		return;
 	}
+	if (w->has_state && is_of_branch(w, msg))
+		return;
 	if (route_script_has_reply_route(w->script))
 		route_judge(w, msg, route_run(msg->ctx));
 	else

@@ -8,19 +8,12 @@
 
 #include "pipeline/worker.h"
 
-#define SLAB_SMALL 2048
-
 struct slab {
 	struct rte_ring *free_small, *free_big;
 	char *memory;
 	size_t bytes;
 	uint32_t small, big;
 };
-
-static size_t place_bytes(uint32_t text)
-{
-	return RTE_ALIGN_CEIL(sizeof(struct held) + text, 64);
-}
 
 /* A ring that holds `count` places. */
 static struct rte_ring *free_list(const char *name, uint32_t count)
@@ -46,7 +39,7 @@ struct slab *slab_create(uint32_t small, uint32_t big)
 		return NULL;
 	s->small = small;
 	s->big = big;
-	s->bytes = small * place_bytes(SLAB_SMALL) + big * place_bytes(SIP_MSG_UDP_OUT_MAX);
+	s->bytes = small * held_bytes(HELD_TEXT_SMALL) + big * held_bytes(SIP_MSG_UDP_OUT_MAX);
 	/* Pages come when they are first used. */
 	s->memory =
 		mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -57,10 +50,10 @@ struct slab *slab_create(uint32_t small, uint32_t big)
 		return NULL;
 	}
 	for (uint32_t i = 0; i < small; i++)
-		rte_ring_enqueue(s->free_small, s->memory + i * place_bytes(SLAB_SMALL));
+		rte_ring_enqueue(s->free_small, s->memory + i * held_bytes(HELD_TEXT_SMALL));
 	for (uint32_t i = 0; i < big; i++)
-		rte_ring_enqueue(s->free_big, s->memory + small * place_bytes(SLAB_SMALL) +
-						      i * place_bytes(SIP_MSG_UDP_OUT_MAX));
+		rte_ring_enqueue(s->free_big, s->memory + small * held_bytes(HELD_TEXT_SMALL) +
+						      i * held_bytes(SIP_MSG_UDP_OUT_MAX));
 	return s;
 }
 
@@ -78,21 +71,20 @@ void slab_destroy(struct slab *s)
 struct held *slab_get(struct slab *s, uint32_t len)
 {
 	void *place = NULL;
-	bool big = len > SLAB_SMALL;
+	bool big = len > HELD_TEXT_SMALL;
 
 	if (len > SIP_MSG_UDP_OUT_MAX ||
 		rte_ring_dequeue(big ? s->free_big : s->free_small, &place) != 0)
 		return NULL;
 	struct held *h = place;
 
-	h->next = NULL;
-	h->big = big;
+	held_init(h, big ? HOME_BIG : HOME_SMALL);
 	return h;
 }
 
 void slab_put(struct slab *s, struct held *h)
 {
-	rte_ring_enqueue(h->big ? s->free_big : s->free_small, h);
+	rte_ring_enqueue(h->home == HOME_BIG ? s->free_big : s->free_small, h);
 }
 
 unsigned slab_used(const struct slab *s)

@@ -27,6 +27,7 @@ static void count_sent(struct worker *w, const struct sent *s)
 	counter_add(w->count, COUNTER_FORWARDED, s->frames[TX_FORWARDED]);
 	counter_add(w->count, COUNTER_ANSWERED, s->frames[TX_ANSWERED]);
 	counter_add(w->count, COUNTER_OWN_REPLIES, s->times[TX_OWN]);
+	counter_add(w->count, COUNTER_OWN_MESSAGES, s->times[TX_TXN]);
 	counter_add(w->count, COUNTER_FRAMES_FROM_KERNEL, s->times[TX_KERNEL]);
 }
 
@@ -40,7 +41,23 @@ static void count_lost(struct worker *w, uint32_t mark, unsigned counter)
 		counter_add(w->count, counter, mark & 0xffffff);
 }
 
-static void flush_port(struct worker *w, unsigned at)
+/* Passes frames to the worker that has a queue of the port. */
+static void cross_port(struct worker *w, unsigned at)
+{
+	struct outgoing *o = &w->out[at];
+	unsigned taken;
+
+	for (unsigned i = 0; i < o->count; i++)
+		o->m[i]->port = (uint16_t)at;
+	taken = rte_ring_enqueue_burst(w->at[at].transmitter->in_tx, (void **)o->m, o->count, NULL);
+	for (unsigned i = taken; i < o->count; i++) {
+		count_lost(w, o->m[i]->hash.usr, COUNTER_DROP_CROSSING_FULL);
+		rte_pktmbuf_free(o->m[i]);
+	}
+	o->count = 0;
+}
+
+static void send_port(struct worker *w, unsigned at)
 {
 	struct outgoing *o = &w->out[at];
 	struct sent all = {0};
@@ -63,6 +80,14 @@ static void flush_port(struct worker *w, unsigned at)
 	o->count = 0;
 }
 
+static void flush_port(struct worker *w, unsigned at)
+{
+	if (w->at[at].queue < 0)
+		cross_port(w, at);
+	else
+		send_port(w, at);
+}
+
 void transmit_flush(struct worker *w)
 {
 	for (unsigned at = 0; at < w->ports; at++) {
@@ -76,26 +101,10 @@ void transmit_flush(struct worker *w)
 	}
 }
 
-/* Passes a frame to the worker that has a queue of the port. */
-static void cross(struct worker *w, uint16_t port, struct rte_mbuf *m)
-{
-	uint32_t mark = m->hash.usr;
-
-	m->port = port;
-	if (rte_ring_enqueue(w->at[port].transmitter->in_tx, m) != 0) {
-		count_lost(w, mark, COUNTER_DROP_CROSSING_FULL);
-		rte_pktmbuf_free(m);
-	}
-}
-
 static inline void queue_frame(struct worker *w, uint16_t port, struct rte_mbuf *m)
 {
 	struct outgoing *o = &w->out[port];
 
-	if (w->at[port].queue < 0) {
-		cross(w, port, m);
-		return;
-	}
 	/* A whole burst waits for the end of the pass: the next frame makes room for itself. */
 	if (o->count == PORT_BURST)
 		flush_port(w, port);

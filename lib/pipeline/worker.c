@@ -22,10 +22,9 @@ uint64_t stage_end(struct worker *w, enum pipeline_stage stage, uint64_t begun)
 	return now;
 }
 
-static void give_back(struct worker *w, struct held *held)
+void stage_messages(struct worker *w, unsigned n)
 {
-	route_script_unref(held->ctx.script);
-	slab_put(w->p->slab, held);
+	own_add(&w->stages.messages, n);
 }
 
 /* All at once: a pool takes many for hardly more than one. */
@@ -38,7 +37,7 @@ static void free_received(struct worker *w)
 		const struct message *msg = &w->msg[i];
 
 		if (msg->held != NULL)
-			give_back(w, msg->held);
+			held_give_back(w->p, msg->held);
 		if (msg->m == NULL)
 			continue;
 		unguard_mbuf(msg->m);
@@ -54,10 +53,11 @@ static void finish_burst(struct worker *w, uint64_t at)
 {
 	if (w->batch == 0)
 		return;
-	own_add(&w->stages.messages, w->batch);
+	stage_messages(w, w->batch);
 	index_burst(w);
 	at = stage_end(w, PIPELINE_STAGE_INDEX, at);
 	route_burst(w);
+	crossing_flush(w);
 	at = stage_end(w, PIPELINE_STAGE_ROUTE, at);
 	rewrite_burst(w);
 	at = stage_end(w, PIPELINE_STAGE_REWRITE, at);
@@ -136,16 +136,26 @@ static void expire_fragments(struct worker *w)
 	w->reassembly_at = w->now + 10 * CLOCK_NS_PER_MS;
 }
 
-unsigned pipeline_worker_poll(struct pipeline *p, unsigned index)
+void worker_begin_pass(struct worker *w)
 {
-	struct worker *w = &p->worker[index];
-	unsigned total;
+	struct pipeline *p = w->p;
 
 	w->now = clock_now_ns();
 	w->thread.now_ns = w->now;
 	w->pass++;
 	w->script = atomic_load_explicit(&p->script, memory_order_acquire);
+	w->has_state = atomic_load_explicit(&p->has_state, memory_order_relaxed);
 	w->hops = p->config.kernel != NULL ? kernel_hops(p->config.kernel) : NULL;
+	if (w->has_state)
+		places_collect(&w->places);
+}
+
+unsigned pipeline_worker_poll(struct pipeline *p, unsigned index)
+{
+	struct worker *w = &p->worker[index];
+	unsigned total;
+
+	worker_begin_pass(w);
 	total = take_from_threads(w);
 	total += take_from_ports(w);
 	if (w->now >= w->reassembly_at)

@@ -26,7 +26,15 @@ struct message {
 };
 
 /* What is counted when a frame has been taken by its device; carried in mbuf->hash.usr. */
-enum tx_kind { TX_NOTHING = 0, TX_FORWARDED, TX_ANSWERED, TX_OWN, TX_KERNEL, TX_KINDS };
+enum tx_kind {
+	TX_NOTHING = 0,
+	TX_FORWARDED,
+	TX_ANSWERED,
+	TX_OWN, /* our reply beside a forwarded request */
+	TX_TXN, /* a transaction's own */
+	TX_KERNEL,
+	TX_KINDS
+};
 
 /* A message as it will be sent, on its way from rewrite to transmit. */
 struct written {
@@ -52,7 +60,7 @@ static inline void tx_mark(struct rte_mbuf *m, enum tx_kind kind, uint32_t frame
 
 /* Cycles by stage, written by the worker alone, once a burst and stage. */
 struct stages {
-	_Atomic uint64_t cycles[PIPELINE_STAGE_COUNT];
+	_Atomic uint64_t cycles[PIPELINE_STAGE_ALL];
 	_Atomic uint64_t frames, messages;
 };
 
@@ -79,14 +87,36 @@ struct way {
 	struct kernel_hop hop;
 };
 
+/*
+ * Places for messages that a worker sends to slow lcores: taken by it alone, the last one that came
+ * back first, so that few stay in use and in the caches. They come back by a ring, from any thread.
+ */
+struct places {
+	struct held **free; /* a stack */
+	unsigned count, total;
+	struct rte_ring *returned;
+	char *memory;
+	size_t bytes;
+};
+
+/* What a worker has for one slow lcore at the end of a burst. */
+struct to_slow {
+	unsigned count;
+	unsigned fill; /* of its ring, as the first of them found it */
+	struct held *held[PORT_BURST];
+};
+
 #define WAYS 16 /* a power of 2 */
 #define LINKS 8 /* likewise */
 
+/* A worker, or a slow lcore: the same with another source of messages. */
 struct worker {
 	_Alignas(64) struct pipeline *p;
 	struct counters *count;
-	unsigned index;
-	int reader; /* RCU */
+	unsigned index; /* slow lcores count on behind the workers */
+	bool is_slow;
+	bool has_state; /* this burst's script */
+	int reader;     /* RCU */
 	struct route_thread thread;
 	uint64_t now, pass;
 
@@ -111,6 +141,18 @@ struct worker {
 	struct access_rate *reply_rate;
 	uint64_t reassembly_at; /* next expiry */
 
+	struct places places;
+	struct to_slow *to_slow; /* one a slow lcore */
+
+	/* slow lcores */
+	struct rte_ring *in_slow; /* struct held: from workers and other slow lcores */
+	struct txn_shard *shard;  /* NULL: no transactions */
+	struct message *hand;     /* whom what is sent belongs to; NULL: nobody */
+	struct held *parked;      /* blocks of the script that stopped for a name */
+	uint64_t swept;           /* until when contacts have been looked at */
+	uint32_t sweep_places;    /* of its share of the location */
+	_Atomic uint64_t marks;   /* HELD_MARKs that it has met */
+
 	struct outgoing out[PORT_MAX];
 	struct way way[WAYS];
 	struct link link[LINKS];
@@ -122,7 +164,18 @@ struct worker {
 };
 
 /* Why a message waits. */
-enum held_why { HELD_NAME, HELD_NEIGHBOUR };
+enum held_why {
+	HELD_NAME,
+	HELD_NEIGHBOUR,
+	/* for a slow lcore */
+	HELD_SCRIPT,   /* its script stopped at an operation that needs state */
+	HELD_REQUEST,  /* it may belong to a transaction; the script has not seen it */
+	HELD_RESPONSE, /* likewise */
+	HELD_MARK      /* no message: all before it has been taken */
+};
+
+/* Whose place it is. */
+enum held_home { HOME_SMALL, HOME_BIG, HOME_WORKER };
 
 /* A message that left its burst: its text and context, or, for a neighbour, the text as it will be
  * sent. */
@@ -130,7 +183,12 @@ struct held {
 	struct held *next;
 	enum held_why why;
 	uint16_t worker; /* who goes on with it */
-	bool big;
+	uint16_t owner;  /* HOME_WORKER: whose place */
+	uint8_t home;    /* enum held_home */
+	uint8_t hops;    /* from one slow lcore to another */
+	bool parked;     /* a transaction's block of the script, and no message of its own */
+	bool no_name;    /* the name never came */
+	bool referred;   /* script is a reference */
 	uint32_t frames;
 	uint64_t deadline;
 	/* HELD_NEIGHBOUR: what transmit needs */
@@ -138,11 +196,29 @@ struct held {
 	enum tx_kind kind;
 	struct kernel_hop hop;
 	uint32_t text_len;
-	/* HELD_NAME */
+	/* messages with a context */
 	struct pipeline *p; /* for the resolver's answer */
+	const struct route_script *script;
 	struct route_ctx ctx;
 	/* text follows */
 };
+
+#define HELD_TEXT_SMALL 2048 /* bytes of text in most places */
+
+static inline size_t held_bytes(uint32_t text)
+{
+	return RTE_ALIGN_CEIL(sizeof(struct held) + text, 64);
+}
+
+static inline void held_init(struct held *h, enum held_home home)
+{
+	h->next = NULL;
+	h->home = (uint8_t)home;
+	h->hops = 0;
+	h->parked = false;
+	h->no_name = false;
+	h->referred = false;
+}
 
 /* A worker's word to the control thread that is no message. */
 struct note {
@@ -151,11 +227,23 @@ struct note {
 	struct net_endpoint to;
 };
 
+/* A script that no worker runs any more, and messages on their way to slow lcores may. */
+struct passing {
+	struct passing *next;
+	struct route_script *script;
+	uint64_t mark; /* let go when every slow lcore has passed that many; 0: not put yet */
+	bool quiet;    /* no worker runs it */
+	bool orphan;   /* the pipeline is no more */
+};
+
 struct pipeline {
 	struct pipeline_config config;
-	struct worker *worker;
-	struct counters *count; /* one block a worker, and the control thread's last */
+	struct worker *worker;  /* workers, then slow lcores */
+	struct counters *count; /* one block each, and the control thread's last */
 	_Atomic(struct route_script *) script;
+	/* A script of this process has needed state: from then on requests and responses may belong
+	 * to transactions, also when a later script needs none. */
+	_Atomic bool has_state;
 	struct hash_key fragment_key, spread_key;
 	struct slab *slab;
 	struct rte_ring *to_control; /* struct held */
@@ -163,12 +251,32 @@ struct pipeline {
 	struct held *neighbours;     /* waiting, control thread's */
 	uint64_t ask_at;
 	struct route_xlog **xlog;
+	/* old scripts, the control thread's */
+	struct held mark;
+	uint64_t marks;
+	struct passing *passing;
 };
+
+/* Workers and slow lcores. */
+static inline unsigned pipeline_threads(const struct pipeline *p)
+{
+	return p->config.workers + p->config.slow;
+}
+
+static inline struct worker *slow_of(struct pipeline *p, unsigned shard)
+{
+	return &p->worker[p->config.workers + shard];
+}
 
 /* ---- stages, in a packet's order ---- */
 
 /* Charges a stage with the cycles since `begun`; returns the time, at which the next one begins. */
 uint64_t stage_end(struct worker *w, enum pipeline_stage stage, uint64_t begun);
+void stage_messages(struct worker *w, unsigned n);
+/* Takes the time and the snapshots. */
+void worker_begin_pass(struct worker *w);
+/* Makes a worker a slow lcore. 0 or -errno. */
+int slow_open(struct worker *w, unsigned shard);
 
 /* classify: frames of one port; puts SIP messages into w->msg, which has room for one a frame.
  * Consumes all mbufs. */
@@ -178,6 +286,8 @@ void classify_burst(
 void index_burst(struct worker *w);
 void route_burst(struct worker *w);
 void rewrite_burst(struct worker *w);
+/* One message, whatever it has come to. */
+void rewrite_message(struct worker *w, struct message *msg);
 
 /* The place of the next message that is to be sent; it counts when it has been added. */
 static inline struct written *written_next(struct worker *w)
@@ -202,8 +312,18 @@ void transmit_flush(struct worker *w);
 
 /* route: what a message that goes no further counts as. */
 void message_drop(struct worker *w, struct message *msg, unsigned counter);
-/* A script's verdict becomes a fate; also for resumed messages. */
+/* A request gets this 500 instead of what the script wanted; an ACK or a response is dropped under
+ * `counter`. */
+void route_fail(struct worker *w, struct message *msg, struct str reason, unsigned counter);
+/* The proxy's rules before the script; false: they were all there is to it. */
+bool route_begin(struct worker *w, struct message *msg);
+/* What the script's result says of a message whose run ended. */
+void route_ended(struct worker *w, struct message *msg);
+/* A verdict on a worker becomes a fate; also for resumed messages. */
 void route_judge(struct worker *w, struct message *msg, enum route_verdict verdict);
+
+/* Control thread: lets go of old scripts that no message needs any more. */
+void passing_poll(struct pipeline *p);
 
 /* ---- crossing ---- */
 
@@ -214,6 +334,14 @@ void slab_destroy(struct slab *s);
 struct held *slab_get(struct slab *s, uint32_t len);
 void slab_put(struct slab *s, struct held *h);
 unsigned slab_used(const struct slab *s);
+int places_create(struct places *places, unsigned total);
+void places_destroy(struct places *places);
+/* Its worker only. Those that came back can be taken again. */
+void places_collect(struct places *places);
+/* Its worker only, whose number is `owner`. NULL: none is left. */
+struct held *places_take(struct places *places, unsigned owner);
+/* Gives a place back to whose it is. Any thread that polls. */
+void held_give_back(struct pipeline *p, struct held *h);
 static inline char *held_text(struct held *h)
 {
 	return (char *)(h + 1);
@@ -224,6 +352,14 @@ void crossing_wait_name(struct worker *w, struct message *msg);
 /* Copies a written message until a neighbour's MAC is known; consumes m. */
 void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
 	const struct kernel_hop *hop, enum tx_kind kind, uint32_t frames);
+/* Takes a message to slow lcore `shard`, or refuses it; it leaves with crossing_flush(). */
+void crossing_slow(struct worker *w, struct message *msg, enum held_why why, unsigned shard);
+/* What a burst has for slow lcores gets there. */
+void crossing_flush(struct worker *w);
+/* The shard that a request or a response in ctx belongs to. */
+unsigned crossing_shard(struct worker *w, struct route_ctx *ctx);
+/* Hands a place over to the control thread, which asks for the name that it waits for. */
+void crossing_ask_name(struct worker *w, struct held *h);
 /* What came back: resumes or sends it. */
 void crossing_resume(struct worker *w, struct held *h);
 void crossing_note(struct worker *w, const struct note *note);

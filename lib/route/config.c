@@ -133,7 +133,10 @@ static const struct setting port_settings[] = {
 #define AT(member) offsetof(struct route_config, member)
 static const struct setting cores_settings[] = {
 	{"control", CPUS, AT(cores_control), 0, 0, "CPUs of the control thread"},
-	{"slow", CPUS, AT(cores_slow), 0, 0, "CPUs of the slow path"},
+	{"slow", CPUS, AT(cores_slow), 0, 0,
+		"CPUs of the slow path, one slow lcore each; a CPU can stand twice"},
+	{"slow_count", NUMBER, AT(slow_count), 0, 32,
+		"number of slow lcores where no CPUs are named; one where it is not set"},
 	{"workers", CPUS, AT(cores_workers), 0, 0, "CPUs of the workers, \"2-7,9\", or auto"},
 	{"workers_count", NUMBER, AT(workers_count), 0, 128,
 		"number of workers where no CPUs are named"},

@@ -588,6 +588,7 @@ struct route_config {
 	unsigned aliases;
 	/* cores { } : CPU lists as text ("2-7"), NULL: chosen at start */
 	const char *cores_control, *cores_slow, *cores_workers;
+	int64_t slow_count;    /* slow lcores where no CPU list is given; 0: one */
 	int64_t workers_count; /* workers = auto, or how many where no CPU list is given; 0: auto */
 	enum route_idle idle;
 	/* memory { } */

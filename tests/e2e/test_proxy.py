@@ -276,9 +276,9 @@ def test_sigterm_ends_within_two_seconds(labs):
 
 
 def test_stateful_statement_answers_500_with_a_reason(labs):
-    lab = labs.make(script='loadmodule "tm.so"\nrequest_route { t_relay(); }\n')
+    lab = labs.make(script='loadmodule "auth_db.so"\nrequest_route { www_authorize("example.com", "subscriber"); }\n')
     c = Call(lab)
     c.caller.send(c.caller.request("INVITE", ALICE), EDGE)
     reply = c.caller.receive()
     assert reply.status == 500 and "State" in reply.start
-    assert lab.settle()["slow_refused"] == 1
+    assert lab.settle()["state_refused"] == 1

@@ -157,7 +157,7 @@ static int configure_proxy(struct rig *r, const char *secret_file)
 	return rig_listen(r, false);
 }
 
-static struct route_script *load_text(
+struct route_script *rig_script(
 	struct rig *r, const char *script, const char *list, struct route_report *report)
 {
 	struct route_script *made;
@@ -189,11 +189,37 @@ static int load_script(struct rig *r, const struct rig_config *config)
 	if (config->config != NULL)
 		r->script = route_script_load(config->config, &r->registry, report);
 	else
-		r->script = load_text(r, config->script, config->list, report);
+		r->script = rig_script(r, config->script, config->list, report);
 	if (route_report_errors(report) > 0)
 		fprintf(stderr, "%s\n", route_report_text(report));
 	route_report_destroy(report);
 	return r->script != NULL ? 0 : -1;
+}
+
+/* What slow lcores work on. */
+static int make_state(struct rig *r, const struct rig_config *config)
+{
+	struct location_config lc = {.shards = config->slow,
+		.contacts = config->contacts != 0 ? config->contacts : 4096};
+	struct txn_config tc = {.proxy = r->proxy,
+		.shards = config->slow,
+		.transactions = config->transactions != 0 ? config->transactions : 1024,
+		.started_ns = clock_now_ns()};
+	struct registrar_config rc = {.proxy = r->proxy, .rcu = r->rcu};
+	char error[256];
+
+	r->slow = config->slow;
+	rc.location = r->location = location_create(&lc, error, sizeof(error));
+	if (r->location != NULL)
+		r->txn = txn_create(&tc, error, sizeof(error));
+	if (r->location == NULL || r->txn == NULL) {
+		fprintf(stderr, "rig: %s\n", error);
+		return -1;
+	}
+	r->registrar = registrar_create(&rc);
+	if (r->registrar == NULL || registrar_register(r->registrar, &r->registry) != 0)
+		return -1;
+	return txn_register(r->txn, &r->registry);
 }
 
 static int make_rooms(struct rig *r, const struct rig_config *config)
@@ -218,6 +244,10 @@ static int make_rooms(struct rig *r, const struct rig_config *config)
 	if (proxy_register(r->proxy, &r->registry) != 0 ||
 		route_registry_add(&r->registry, &access_permissions_module, r->access) != 0 ||
 		route_registry_add(&r->registry, &dispatch_module, r->dispatch) != 0)
+		return -1;
+	if (config->slow > 0 && make_state(r, config) != 0)
+		return -1;
+	if (config->module != NULL && route_registry_add(&r->registry, config->module, r) != 0)
 		return -1;
 	return configure_proxy(r, config->secret_file);
 }
@@ -317,6 +347,7 @@ struct rig *rig_create_with(const struct rig_config *config)
 		.ports = RIG_PORTS,
 		.vlan = {-1, -1},
 		.workers = config->workers,
+		.slow = r->slow,
 		.pool = r->pool,
 		.pool_big = r->pool_big,
 		.pool_control = r->pool_control,
@@ -324,6 +355,9 @@ struct rig *rig_create_with(const struct rig_config *config)
 		.proxy = r->proxy,
 		.access = r->access,
 		.resolver = r->resolver,
+		.location = r->location,
+		.registrar = r->registrar,
+		.txn = r->txn,
 		.hop_find = hop_find,
 		.hop_arg = r,
 		.dispatch = r->dispatch,
@@ -371,6 +405,12 @@ void rig_destroy(struct rig *r)
 	if (r->pipeline != NULL)
 		stop(r);
 	route_script_unref(r->script);
+	if (r->txn != NULL)
+		txn_destroy(r->txn);
+	if (r->registrar != NULL)
+		registrar_destroy(r->registrar);
+	if (r->location != NULL)
+		location_destroy(r->location);
 	dispatch_destroy(r->dispatch);
 	access_destroy(r->access);
 	proxy_destroy(r->proxy);
@@ -392,6 +432,8 @@ void rig_poll(struct rig *r)
 {
 	for (unsigned i = 0; i < r->workers; i++)
 		pipeline_worker_poll(r->pipeline, i);
+	for (unsigned i = 0; i < r->slow; i++)
+		pipeline_slow_poll(r->pipeline, i);
 	pipeline_control_poll(r->pipeline, clock_now_ns());
 	resolver_poll(r->resolver, clock_now_ns());
 }
@@ -403,6 +445,8 @@ void rig_settle(struct rig *r)
 
 		for (unsigned i = 0; i < r->workers; i++)
 			n += pipeline_worker_poll(r->pipeline, i);
+		for (unsigned i = 0; i < r->slow; i++)
+			n += pipeline_slow_poll(r->pipeline, i);
 		n += pipeline_control_poll(r->pipeline, clock_now_ns());
 		idle = n > 0 ? 0 : idle + 1;
 	}

@@ -18,13 +18,17 @@ struct rig {
 	struct proxy *proxy;
 	struct access *access;
 	struct dispatch *dispatch;
+	/* with slow lcores only */
+	struct location *location;
+	struct registrar *registrar;
+	struct txn *txn;
 	struct route_registry registry;
 	struct route_script *script;
 	struct rte_mempool *pool, *pool_big, *pool_control;
 	struct rte_ring *rx[RIG_PORTS][PIPELINE_WORKERS_MAX], *tx[RIG_PORTS][PIPELINE_WORKERS_MAX];
 	struct port port[RIG_PORTS];
 	struct pipeline *pipeline;
-	unsigned workers;
+	unsigned workers, slow;
 	enum kernel_hop_state backend_hop; /* what the next-hop table says of the core side */
 	const struct kernel_hops *hops;    /* the table itself, where one was given */
 };
@@ -32,15 +36,18 @@ struct rig {
 struct rig_config {
 	/* Routing text that goes without loadmodule, and the dispatcher's list; or `config`. */
 	const char *script, *list;
-	const char *config;      /* path of a whole routing file */
-	const char *secret_file; /* NULL: keys of this process */
+	const char *config;                /* path of a whole routing file */
+	const char *secret_file;           /* NULL: keys of this process */
+	const struct route_module *module; /* one more for the script; may be NULL */
 	/* Next hops as siplane has them. The caller's, and outlives the rig. NULL: every address of
 	 * the two networks is a neighbour, and `backend_hop` says in what state. */
 	const struct kernel_hops *hops;
-	unsigned workers, queues;      /* queues: pairs a port */
-	unsigned mtu;                  /* 0: 1500 */
-	unsigned reply_rate;           /* pipeline_config's; 0: 1000 */
-	unsigned buffers, buffers_big; /* 0: what tests need */
+	unsigned workers, queues;        /* queues: pairs a port */
+	unsigned slow;                   /* slow lcores; 0: no room that keeps state */
+	uint32_t contacts, transactions; /* of all slow lcores; 0: what tests need */
+	unsigned mtu;                    /* 0: 1500 */
+	unsigned reply_rate;             /* pipeline_config's; 0: 1000 */
+	unsigned buffers, buffers_big;   /* 0: what tests need */
 };
 
 /* EAL on `cores` CPUs of those that the process may run on; once a process. `hugepages`: its memory
@@ -64,11 +71,15 @@ struct rig *rig_rooms(const struct rig_config *config);
  * or -1 and the reason on stderr. */
 int rig_load(struct rig *r, const struct rig_config *config);
 
+/* Loads another script for the rig's rooms; NULL where it has errors, which are in the report. */
+struct route_script *rig_script(
+	struct rig *r, const char *script, const char *list, struct route_report *report);
+
 /* Listens at port 5060 of both addresses, as a rig does from its start, and with `more` at port
  * 5070 of the core's. 0 or -errno. */
 int rig_listen(struct rig *r, bool more);
 
-/* One pass of each worker and of control. */
+/* One pass of each worker, slow lcore and of control. */
 void rig_poll(struct rig *r);
 /* Polls until nothing moves. */
 void rig_settle(struct rig *r);

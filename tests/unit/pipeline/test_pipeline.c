@@ -367,7 +367,7 @@ static void test_stateful_statement_is_refused(void **state)
 	begin(state);
 	send_to(0, request("INVITE", "alice", 4, 0));
 	assert_ends(COUNTER_ANSWERED, 1);
-	assert_int_equal(delta(COUNTER_SLOW_REFUSED), 1);
+	assert_int_equal(delta(COUNTER_STATE_REFUSED), 1);
 	begin(state);
 	send_to(0, request("ACK", "alice", 4, 0));
 	assert_ends(COUNTER_DROP_SCRIPT, 1);

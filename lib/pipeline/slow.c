@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * slow: what a slow lcore does with the messages that crossed to it, and with its timers.
+ *
+ * A message is dealt with from its first look to its last written byte before the next one, so that
+ * those of one call leave in the order in which they came.
+ */
+#include <rte_cycles.h>
+
+#include "pipeline/worker.h"
+
+/* Timers of transactions that one pass runs at most, and places of the location that it looks at.
+ */
+#define TIMERS_MAX 256
+#define SWEEP_MAX 64
+
+/* ---- what transactions send ---- */
+
+/* The largest message may be written beside a reply of our own. */
+#define WRITTEN_SPARE 2
+
+static inline void make_room(struct worker *w)
+{
+	if (w->writes > WRITTEN_MAX - WRITTEN_SPARE)
+		transmit_burst(w);
+}
+
+static char *sender_begin(void *arg, uint32_t room)
+{
+	struct worker *w = arg;
+	struct rte_mbuf *m;
+
+	make_room(w);
+	m = rte_pktmbuf_alloc(room <= PORT_MBUF_ROOM ? w->p->config.pool : w->p->config.pool_big);
+	if (m != NULL && rte_pktmbuf_tailroom(m) < room) {
+		rte_pktmbuf_free(m);
+		m = NULL;
+	}
+	written_next(w)->m = m;
+	return m != NULL ? rte_pktmbuf_mtod(m, char *) : NULL;
+}
+
+static void sender_end(void *arg, uint32_t len, const struct proxy_out *to, enum txn_kind kind)
+{
+	static const enum tx_kind kinds[] = {[TXN_SENDS_MESSAGE] = TX_FORWARDED,
+		[TXN_SENDS_REPLY] = TX_ANSWERED,
+		[TXN_SENDS_OWN] = TX_TXN};
+	struct worker *w = arg;
+	struct written *out = written_next(w);
+
+	if (len == 0) {
+		rte_pktmbuf_free(out->m);
+		return;
+	}
+	out->m->data_len = (uint16_t)len;
+	out->m->pkt_len = len;
+	out->to = *to;
+	out->kind = kinds[kind];
+	out->frames = 0;
+	if (kind != TXN_SENDS_OWN && w->hand != NULL) {
+		/* What becomes of it afterwards counts nothing more. */
+		out->frames = w->hand->frames;
+		w->hand->frames = 0;
+	}
+	written_add(w);
+}
+
+static bool sender_park(void *arg, struct route_ctx *ctx)
+{
+	struct worker *w = arg;
+	struct held *h = slab_get(w->p->slab, ctx->msg.len);
+
+	if (h == NULL)
+		return false;
+	memcpy(held_text(h), ctx->buf, ctx->msg.len);
+	h->text_len = ctx->msg.len;
+	route_ctx_copy(&h->ctx, ctx);
+	h->ctx.script = ctx->script;
+	h->script = ctx->script;
+	h->referred = true;
+	route_script_ref(h->script);
+	h->parked = true;
+	h->frames = 0;
+	h->deadline = w->now + PIPELINE_NAME_WAIT_NS;
+	h->next = w->parked;
+	w->parked = h;
+	return true;
+}
+
+/* Blocks that stopped within the last call wait for their names. `msg`: whose frames the last one
+ * has now; or NULL. */
+static void let_parked_wait(struct worker *w, struct message *msg)
+{
+	struct held *h;
+
+	while ((h = w->parked) != NULL) {
+		w->parked = h->next;
+		if (msg != NULL) {
+			h->frames = msg->frames;
+			msg->frames = 0;
+			msg = NULL;
+		}
+		crossing_ask_name(w, h);
+	}
+}
+
+int slow_open(struct worker *w, unsigned shard)
+{
+	struct pipeline *p = w->p;
+	struct txn_sender sender = {
+		.arg = w, .begin = sender_begin, .end = sender_end, .park = sender_park};
+
+	w->thread.has_state = true;
+	w->thread.shard = (uint16_t)shard;
+	if (p->config.txn == NULL)
+		return 0;
+	w->shard = txn_shard_open(p->config.txn, shard, &sender, &w->thread);
+	return w->shard != NULL ? 0 : -ENOMEM;
+}
+
+/* ---- verdicts ---- */
+
+/* What a transaction says has become of a message; false: nothing, it is not the transaction's. */
+static bool take_verdict(
+	struct worker *w, struct message *msg, enum txn_verdict verdict, enum txn_reason reason)
+{
+	let_parked_wait(w, verdict == TXN_PARKED ? msg : NULL);
+	switch (verdict) {
+	case TXN_NONE:
+		return false;
+	case TXN_SENT:
+		/* Where there was no buffer for it, nobody has counted it. */
+		message_drop(w, msg, COUNTER_DROP_NO_BUFFER);
+		break;
+	case TXN_ABSORBED:
+	case TXN_PARKED:
+		message_drop(w, msg, COUNTER_ABSORBED);
+		break;
+	case TXN_DROPPED:
+		message_drop(w, msg, COUNTER_TXN + reason);
+		break;
+	}
+	return true;
+}
+
+/* Whether the end of this run is a transaction's business: a response's own blocks run within
+ * txn_response(). */
+static inline bool concerns_txn(const struct worker *w, const struct message *msg)
+{
+	return w->shard != NULL && (!msg->ctx->msg.is_response || msg->held->parked);
+}
+
+/* The run cannot go on. */
+static void failed(struct worker *w, struct message *msg, struct str why, unsigned counter)
+{
+	enum txn_reason reason = TXN_REASON_NONE;
+
+	if (concerns_txn(w, msg) &&
+		take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), reason))
+		return;
+	if (msg->held->parked)
+		message_drop(w, msg, counter);
+	else
+		route_fail(w, msg, why, counter);
+}
+
+/* To the shard that a function asked for. */
+static void hop(struct worker *w, struct message *msg)
+{
+	struct held *h = msg->held;
+	int shard = msg->ctx->shard;
+
+	if (shard < 0 || (unsigned)shard >= w->p->config.slow || shard == w->thread.shard ||
+		h->parked || h->hops == PIPELINE_HOPS_MAX) {
+		counter_add(w->count, COUNTER_STATE_REFUSED, 1);
+		failed(w, msg, STR("Stateful Processing Not Available"), COUNTER_DROP_SCRIPT);
+		return;
+	}
+	counter_add(w->count, COUNTER_SLOW_HOPPED, 1);
+	h->hops++;
+	crossing_slow(w, msg, HELD_SCRIPT, (unsigned)shard);
+	crossing_flush(w);
+}
+
+static void judge(struct worker *w, struct message *msg, enum route_verdict verdict)
+{
+	enum txn_reason reason = TXN_REASON_NONE;
+
+	switch (verdict) {
+	case ROUTE_ENDED:
+		if (concerns_txn(w, msg) &&
+			take_verdict(w, msg, txn_script_ended(w->shard, msg->ctx, &reason), reason))
+			return;
+		if (msg->held->parked) /* it belongs to nothing any more */
+			message_drop(w, msg, COUNTER_ABSORBED);
+		else
+			route_ended(w, msg);
+		break;
+	case ROUTE_SLOW:
+		hop(w, msg);
+		break;
+	case ROUTE_WAIT:
+		crossing_wait_name(w, msg);
+		break;
+	case ROUTE_FAILED:
+		counter_add(w->count, COUNTER_SCRIPT_FAILED, 1);
+		failed(w, msg, STR("Script Limit Reached"), COUNTER_DROP_SCRIPT);
+		break;
+	}
+}
+
+/* ---- messages ---- */
+
+static void take_request(struct worker *w, struct message *msg)
+{
+	enum txn_reason reason = TXN_REASON_NONE;
+
+	if (w->shard != NULL &&
+		take_verdict(w, msg, txn_request(w->shard, msg->ctx, &reason), reason))
+		return;
+	if (route_begin(w, msg))
+		judge(w, msg, route_run(msg->ctx));
+}
+
+static void take_response(struct worker *w, struct message *msg)
+{
+	enum txn_reason reason = TXN_REASON_NONE;
+
+	if (w->shard != NULL &&
+		take_verdict(w, msg, txn_response(w->shard, msg->ctx, &reason), reason))
+		return;
+	if (route_script_has_reply_route(msg->ctx->script))
+		judge(w, msg, route_run(msg->ctx));
+	else
+		msg->fate = FATE_RESPONSE;
+}
+
+static void take(struct worker *w, struct message *msg)
+{
+	switch (msg->held->why) {
+	case HELD_REQUEST:
+		take_request(w, msg);
+		break;
+	case HELD_RESPONSE:
+		take_response(w, msg);
+		break;
+	case HELD_NAME:
+		if (msg->held->no_name) {
+			failed(w, msg, STR("Name Not Resolved"), COUNTER_DROP_NAME_TIMEOUT);
+			break;
+		}
+		/* fallthrough */
+	default:
+		judge(w, msg, route_resume(msg->ctx));
+		break;
+	}
+}
+
+/* All of w->msg; empties it. */
+static void slow_burst(struct worker *w, uint64_t at)
+{
+	if (w->batch == 0)
+		return;
+	for (unsigned i = 0; i < w->batch; i++) {
+		w->hand = &w->msg[i];
+		take(w, w->hand);
+		let_parked_wait(w, NULL);
+		make_room(w);
+		rewrite_message(w, w->hand);
+	}
+	w->hand = NULL;
+	at = stage_end(w, PIPELINE_STAGE_STATE, at);
+	transmit_burst(w);
+	for (unsigned i = 0; i < w->batch; i++)
+		if (w->msg[i].held != NULL)
+			held_give_back(w->p, w->msg[i].held);
+	w->batch = 0;
+	stage_end(w, PIPELINE_STAGE_TRANSMIT, at);
+}
+
+/* Lines of a place that its message's way begins with. */
+static inline void prefetch_held(struct held *h)
+{
+	const char *ctx = (const char *)&h->ctx, *text = held_text(h);
+
+	for (unsigned off = 0; off < offsetof(struct route_ctx, call_pc); off += 64)
+		rte_prefetch0(ctx + off);
+	for (unsigned off = 0; off < offsetof(struct sip_msg, header) + 512; off += 64)
+		rte_prefetch0((const char *)&h->ctx.msg + off);
+	for (unsigned off = 0; off < 512; off += 64)
+		rte_prefetch0(text + off);
+}
+
+static void add_crossed(struct worker *w, struct held *h)
+{
+	if (h->why == HELD_MARK) {
+		atomic_store_explicit(&w->marks,
+			atomic_load_explicit(&w->marks, memory_order_relaxed) + 1,
+			memory_order_release);
+		return;
+	}
+	counter_add(w->count, COUNTER_HELD_SLOW_LEAVE, h->frames);
+	counter_add(w->count, COUNTER_SLOW_CROSSED, 1);
+	h->ctx.script = h->script;
+	crossing_resume(w, h);
+}
+
+static unsigned take_crossed(struct worker *w)
+{
+	struct held *h[PORT_BURST];
+	uint64_t at = rte_rdtsc();
+	unsigned n = rte_ring_dequeue_burst(w->in_slow, (void **)h, PORT_BURST, NULL);
+
+	if (n == 0)
+		return 0;
+	for (unsigned i = 0; i < n; i++)
+		rte_prefetch0(h[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (i + 1 < n && h[i + 1]->why != HELD_MARK)
+			prefetch_held(h[i + 1]);
+		add_crossed(w, h[i]);
+	}
+	stage_messages(w, w->batch);
+	slow_burst(w, at);
+	return n;
+}
+
+static unsigned take_back(struct worker *w)
+{
+	void *h[PORT_BURST];
+	uint64_t at = rte_rdtsc();
+	unsigned n = rte_ring_dequeue_burst(w->in_held, h, PORT_BURST, NULL);
+
+	for (unsigned i = 0; i < n; i++)
+		crossing_resume(w, h[i]);
+	stage_messages(w, w->batch);
+	slow_burst(w, at);
+	return n;
+}
+
+/* ---- timers ---- */
+
+static unsigned sweep(struct worker *w)
+{
+	const struct pipeline_config *c = &w->p->config;
+	uint64_t each, due;
+
+	if (c->location == NULL || w->sweep_places == 0)
+		return 0;
+	each = PIPELINE_SWEEP_NS / w->sweep_places;
+	due = (w->now - w->swept) / (each != 0 ? each : 1);
+	if (due == 0)
+		return 0;
+	/* What a thread that slept long has missed comes with the next round. */
+	if (due > SWEEP_MAX) {
+		due = SWEEP_MAX;
+		w->swept = w->now;
+	} else {
+		w->swept += due * each;
+	}
+	return location_sweep(
+		c->location, w->thread.shard, (uint32_t)(w->now / CLOCK_NS_PER_S), (unsigned)due);
+}
+
+static unsigned timers(struct worker *w)
+{
+	uint64_t at = rte_rdtsc();
+	unsigned n = 0;
+
+	if (w->shard != NULL)
+		n = txn_poll(w->shard, w->now, TIMERS_MAX);
+	let_parked_wait(w, NULL);
+	if (w->writes > 0)
+		transmit_burst(w);
+	n += sweep(w);
+	if (n > 0)
+		stage_end(w, PIPELINE_STAGE_TIMERS, at);
+	return n;
+}
+
+unsigned pipeline_slow_poll(struct pipeline *p, unsigned shard)
+{
+	struct worker *w = slow_of(p, shard);
+	unsigned n;
+
+	worker_begin_pass(w);
+	n = take_back(w);
+	n += take_crossed(w);
+	n += timers(w);
+	transmit_flush(w);
+	rcu_quiescent(p->config.rcu, w->reader);
+	return n;
+}
+
+void pipeline_slow_sleep(struct pipeline *p, unsigned shard, bool asleep)
+{
+	pipeline_worker_sleep(p, p->config.workers + shard, asleep);
+}
