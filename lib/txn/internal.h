@@ -193,6 +193,8 @@ struct txn_state {
 	uint16_t status;
 	uint8_t branch; /* the one whose response won, or that a branch or reply route is of */
 	uint8_t branch_flags; /* enum branch_flag of it */
+	/* t_save_lumps(): edits that failure_routes see, plus one; 0: all. Their bytes. */
+	uint16_t lumps, lumps_text;
 };
 static_assert(sizeof(struct txn_state) <= ROUTE_SCRATCH_BYTES, "txn_state fits its scratch");
 
@@ -467,3 +469,4 @@ enum txn_ran txn_route_failure(
 extern const struct route_module txn_module;             /* module_tm.c; with these functions: */
 extern const struct route_function txn_functions[];      /* module_tm.c */
 extern const struct route_function txn_more_functions[]; /* module_tm_more.c */
+extern const struct route_variable txn_variables[];      /* module_tm_more.c */

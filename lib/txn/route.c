@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Blocks of the script that a transaction runs: over responses, for each branch, and when all have
  * failed. */
+#include <string.h>
+
 #include "txn/internal.h"
+
+/* "SIP/2.0 486 " */
+#define STATUS_LINE_REASON 12
 
 static void enter_state(
 	struct txn_shard *s, const struct place *t, const struct branch *b, struct route_ctx *ctx)
@@ -99,6 +104,25 @@ enum txn_ran txn_route_branch(
 	return drop ? TXN_RAN_DROP : TXN_RAN;
 }
 
+/* $rs and $rr: of the response that would go to the client. */
+static void tell_reply(struct txn_shard *s, const struct place *t, const struct branch *best,
+	struct route_ctx *ctx)
+{
+	struct str line = best->reply != MEMORY_NONE
+				  ? str_of(memory_at(&s->memory, best->reply), best->reply_len)
+				  : STR_NONE;
+	const char *end = line.len != 0 ? memchr(line.s, '\r', line.len) : NULL;
+
+	ctx->reply_status = best->status;
+	ctx->reply_reason = ROUTE_TEXT_NONE;
+	if (end != NULL && end - line.s > STATUS_LINE_REASON)
+		ctx->reply_reason =
+			route_text_make(ctx, str_of(line.s + STATUS_LINE_REASON,
+						     (size_t)(end - line.s) - STATUS_LINE_REASON));
+	else if (best->status == 408)
+		ctx->reply_reason = route_text_keep(ctx, str_c(t->config->reply_408_reason));
+}
+
 enum txn_ran txn_route_failure(
 	struct txn_shard *s, struct place *t, const struct branch *best, unsigned block)
 {
@@ -109,6 +133,7 @@ enum txn_ran txn_route_failure(
 		return TXN_RAN;
 	state = txn_state(ctx);
 	enter_state(s, t, best, ctx);
+	tell_reply(s, t, best, ctx);
 	state->flags |= STATE_FAILURE;
 	state->on_failure = state->on_branch = 0;
 	ctx->branches = 0;

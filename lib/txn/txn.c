@@ -110,6 +110,7 @@ int txn_register(struct txn *t, struct route_registry *registry)
 	}
 	module = txn_module;
 	module.functions = functions;
+	module.variables = txn_variables;
 	return route_registry_add(registry, &module, t);
 }
 
