@@ -268,19 +268,17 @@ static void name_done(void *arg, enum resolve_answer answer)
 
 static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
 {
-	enum resolve_kind kind = RESOLVE_ADDRESS;
 	struct str name;
 
 	route_ctx_bind(&h->ctx, h->script, NULL, held_text(h));
 	name = route_text_str(&h->ctx, h->ctx.wait);
-	if (h->ctx.wait_srv)
-		kind = RESOLVE_SIP_UDP;
 	if (now >= h->deadline) {
 		lose_name(p, h, COUNTER_DROP_NAME_TIMEOUT);
 		return;
 	}
 	h->p = p;
-	if (resolve_ask(p->config.resolver, kind, name, name_done, h) != 0)
+	if (resolve_ask(p->config.resolver, (enum resolve_kind)h->ctx.wait_kind, name, name_done,
+		    h) != 0)
 		lose_name(p, h, COUNTER_DROP_HELD_FULL);
 }
 

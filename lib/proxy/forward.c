@@ -74,44 +74,54 @@ static int32_t use_address(
 	return refusal == PROXY_REFUSAL_NONE ? ROUTE_TRUE : proxy_forward_refuse(ctx, refusal);
 }
 
-/* Of the addresses of a name, in its order, that one of our listeners can reach, the one that is
- * asked for. */
-static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
-	struct str host, uint16_t port, struct hop *hop)
+/* Of the addresses of a name, in the call's order, that one of our listeners can reach, the one
+ * that is asked for. */
+static int32_t use_found(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
+	const struct resolve_addresses *found, uint16_t port, struct hop *hop)
 {
-	enum resolve_kind kind = port != 0 ? RESOLVE_ADDRESS : RESOLVE_SIP_UDP;
-	const struct resolve_addresses *found;
 	enum proxy_refusal refusal = PROXY_REFUSAL_UNRESOLVED;
+	uint8_t order[RESOLVE_ADDRESSES_MAX];
 	unsigned usable = 0;
+
+	if (found->shared)
+		resolve_order(found, proxy_call_id_digest(p, ctx).lo, order);
+	for (unsigned i = 0; i < found->count; i++) {
+		hop->ep = found->ep[found->shared ? order[i] : i];
+		if (port != 0 || hop->ep.port == 0)
+			hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
+		refusal = hop_check(s, ctx, -1, hop);
+		if (refusal == PROXY_REFUSAL_NONE && usable++ == hop->nth)
+			return ROUTE_TRUE;
+	}
+	return proxy_forward_refuse(ctx, usable != 0 ? PROXY_REFUSAL_UNRESOLVED : refusal);
+}
+
+/* RFC 3263 4: `kind` where no port is given. */
+static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
+	enum resolve_kind kind, struct str host, uint16_t port, struct hop *hop)
+{
+	const struct resolve_addresses *found;
 
 	memset(&hop->ep, 0, sizeof(hop->ep));
 	if (net_addr_parse(host, &hop->ep.addr) == 0)
 		return use_address(ctx, s, port, hop);
 	if (p->resolver == NULL || host.len == 0 || host.len > RESOLVE_NAME_MAX)
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_UNRESOLVED);
+	if (port != 0)
+		kind = RESOLVE_ADDRESS;
 	switch (resolve_find(resolver_snapshot(p->resolver), kind, host, &found)) {
 	case RESOLVE_MISSING:
 		ctx->wait = route_text_make(ctx, host);
 		if (ctx->wait.space == ROUTE_SPACE_NONE)
-			return proxy_forward_refuse(ctx, PROXY_REFUSAL_UNRESOLVED);
-		ctx->wait_srv = kind == RESOLVE_SIP_UDP;
+			break;
+		ctx->wait_kind = (uint8_t)kind;
 		return ROUTE_PENDING;
 	case RESOLVE_FOUND:
-		for (unsigned i = 0; i < found->count; i++) {
-			hop->ep = found->ep[i];
-			if (port != 0 || hop->ep.port == 0)
-				hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
-			refusal = hop_check(s, ctx, -1, hop);
-			if (refusal == PROXY_REFUSAL_NONE && usable++ == hop->nth)
-				return ROUTE_TRUE;
-		}
-		if (usable != 0)
-			refusal = PROXY_REFUSAL_UNRESOLVED;
-		break;
+		return use_found(p, ctx, s, found, port, hop);
 	case RESOLVE_FAILED:
 		break;
 	}
-	return proxy_forward_refuse(ctx, refusal);
+	return proxy_forward_refuse(ctx, PROXY_REFUSAL_UNRESOLVED);
 }
 
 static int32_t set_target(struct route_ctx *ctx, const struct hop *hop, int32_t destination)
@@ -188,6 +198,7 @@ static int32_t resolve_parsed(struct proxy *p, struct route_ctx *ctx, const char
 		return use_address(ctx, proxy_sockets(p), uri->port, hop);
 	}
 	return resolve_host(p, ctx, proxy_sockets(p),
+		uri->transport == SIP_TRANSPORT_NONE ? RESOLVE_SIP : RESOLVE_SIP_UDP,
 		sip_text(base, uri->has_maddr ? uri->maddr : uri->host), uri->port, hop);
 }
 
@@ -213,7 +224,8 @@ int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri
 	return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
 }
 
-int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port)
+int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, enum resolve_kind kind,
+	struct str host, uint16_t port)
 {
 	enum proxy_refusal refusal = may_forward(p, ctx);
 	struct hop hop;
@@ -222,7 +234,7 @@ int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str ho
 	hop.nth = 0;
 	if (refusal != PROXY_REFUSAL_NONE)
 		return proxy_forward_refuse(ctx, refusal);
-	ret = resolve_host(p, ctx, proxy_sockets(p), host, port, &hop);
+	ret = resolve_host(p, ctx, proxy_sockets(p), kind, host, port, &hop);
 	return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
 }
 

@@ -516,7 +516,9 @@ char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys 
 /* The value of forward() and its kin: ROUTE_TRUE, ROUTE_PENDING, or negative with state->refusal.
  */
 int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri);
-int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, struct str host, uint16_t port);
+/* `kind`: of a host without a port. */
+int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, enum resolve_kind kind,
+	struct str host, uint16_t port);
 /* Says why and leaves an error reply in ctx->result. Returns the value for the script. */
 int32_t proxy_forward_refuse(struct route_ctx *ctx, enum proxy_refusal refusal);
 

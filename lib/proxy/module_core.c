@@ -5,17 +5,19 @@
 
 #define CORE_FUNCTIONS_MAX 192
 
-/* "host", "host:port", "[v6]:port", with a transport in front or not. False: not over UDP, or no
- * such port. */
-static bool split_host(struct str text, struct str *host, uint16_t *port)
+/* "host", "host:port", "[v6]:port", with a transport in front or not (`*kind` says it). False: not
+ * over UDP, or no such port. */
+static bool split_host(struct str text, enum resolve_kind *kind, struct str *host, uint16_t *port)
 {
 	int64_t colon = str_find(text, ':');
 	uint32_t number = 0;
 
+	*kind = RESOLVE_SIP;
 	if (colon > 0) {
 		enum sip_transport said = sip_transport_of((struct str){text.s, (uint32_t)colon});
 
 		if (said == SIP_TRANSPORT_UDP) {
+			*kind = RESOLVE_SIP_UDP;
 			text.s += colon + 1;
 			text.len -= (uint32_t)colon + 1;
 		} else if (said != SIP_TRANSPORT_NONE && said != SIP_TRANSPORT_OTHER) {
@@ -44,6 +46,7 @@ MODULE_RUN(run_forward)
 {
 	char digits[24];
 	struct str text, host;
+	enum resolve_kind kind;
 	uint16_t port;
 	int64_t number;
 
@@ -52,14 +55,14 @@ MODULE_RUN(run_forward)
 	text = str_trim(arg_text(&args->v[0], digits));
 	if (str_istarts(text, STR("sip:")) || str_istarts(text, STR("sips:")))
 		return proxy_forward_uri(args->room, ctx, text);
-	if (!split_host(text, &host, &port))
+	if (!split_host(text, &kind, &host, &port))
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_TRANSPORT);
 	if (args->n > 1) {
 		if (!arg_number(&args->v[1], 65535, &number))
 			return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);
 		port = (uint16_t)number;
 	}
-	return proxy_forward_host(args->room, ctx, host, port);
+	return proxy_forward_host(args->room, ctx, kind, host, port);
 }
 
 MODULE_RUN(run_force_rport)

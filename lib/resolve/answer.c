@@ -219,6 +219,62 @@ int answer_srv_compare(const struct answer_srv *a, const struct answer_srv *b)
 	return (a->port > b->port) - (a->port < b->port);
 }
 
+/* RFC 1035 3.3: a length and as many characters. False where it leaves its record. */
+static bool read_string(const uint8_t *msg, uint32_t end, uint32_t *at, struct str *out)
+{
+	if (*at >= end || msg[*at] >= end - *at)
+		return false;
+	*out = str_of((const char *)msg + *at + 1, msg[*at]);
+	*at += 1 + out->len;
+	return true;
+}
+
+static int naptr_compare(const struct answer_naptr *a, const struct answer_naptr *b)
+{
+	if (a->order != b->order)
+		return a->order < b->order ? -1 : 1;
+	if (a->preference != b->preference)
+		return a->preference < b->preference ? -1 : 1;
+	return strcmp(a->replacement.s, b->replacement.s);
+}
+
+int answer_naptrs(const uint8_t *msg, uint32_t len, const struct host_name *name,
+	struct answer_naptr *out, unsigned max, uint32_t *ttl)
+{
+	struct host_name owner = *name;
+	unsigned count = 0;
+	struct record rec;
+	struct reader r;
+	int got = follow_cnames(msg, len, &owner, ttl);
+
+	if (got < 0 || !reader_begin(&r, msg, len))
+		return -EBADMSG;
+	while ((got = reader_next(&r, &rec)) == 1) {
+		uint32_t at = rec.data + 4, end = rec.data + rec.length;
+		struct str flags, service, regexp;
+		struct answer_naptr naptr;
+
+		if (rec.type != DNS_NAPTR || rec.class != DNS_IN || owner.len == 0 ||
+			!name_equal(&rec.owner, &owner))
+			continue;
+		if (rec.length < 8 || !read_string(msg, end, &at, &flags) ||
+			!read_string(msg, end, &at, &service) ||
+			!read_string(msg, end, &at, &regexp) ||
+			read_name(msg, end, at, &naptr.replacement) == 0)
+			return -EBADMSG;
+		naptr.order = get16(msg + rec.data);
+		naptr.preference = get16(msg + rec.data + 2);
+		/* Those of other services count too: they may change to one of ours. */
+		if (rec.ttl < *ttl)
+			*ttl = rec.ttl;
+		if (!str_ieq(flags, STR("s")) || !str_ieq(service, STR("SIP+D2U")) ||
+			regexp.len != 0 || naptr.replacement.len == 0)
+			continue;
+		KEEP_SORTED(out, count, max, naptr, naptr_compare);
+	}
+	return got < 0 ? got : (int)count;
+}
+
 int answer_services(const uint8_t *msg, uint32_t len, const struct host_name *name,
 	struct answer_srv *out, unsigned max, uint32_t *ttl)
 {

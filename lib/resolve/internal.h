@@ -28,6 +28,7 @@
 #define DNS_CNAME 5
 #define DNS_AAAA 28
 #define DNS_SRV 33
+#define DNS_NAPTR 35
 #define DNS_IN 1
 
 /* ---- name.c ---- */
@@ -52,6 +53,12 @@ struct answer_srv {
 	struct host_name target; /* empty: "." (RFC 2782: there is no such service) */
 };
 
+/* RFC 3403 4: where to look for a service that we speak. */
+struct answer_naptr {
+	uint16_t order, preference;
+	struct host_name replacement;
+};
+
 /*
  * Reads a DNS message's answer section for the records of one type that belong to `name` or to what
  * its CNAMEs lead to. Returns how many were kept, or -EBADMSG. `*ttl` is lowered to the least of
@@ -64,6 +71,14 @@ int answer_addresses(const uint8_t *msg, uint32_t len, const struct host_name *n
 	struct net_addr *out, unsigned max, uint32_t *ttl);
 int answer_services(const uint8_t *msg, uint32_t len, const struct host_name *name,
 	struct answer_srv *out, unsigned max, uint32_t *ttl);
+
+/*
+ * Likewise NAPTR records of services that we speak, in the order of order, preference and
+ * replacement: RFC 3263 4.1 discards the others, and all that ask for more than a look-up of SRV
+ * records.
+ */
+int answer_naptrs(const uint8_t *msg, uint32_t len, const struct host_name *name,
+	struct answer_naptr *out, unsigned max, uint32_t *ttl);
 
 /*
  * RFC 2782: lower priority first. Among equals RFC 3263 4.4 asks a stateless proxy for an order of
@@ -114,6 +129,7 @@ struct resolver {
 	struct shared *shared;
 	const struct resolve_snapshot *_Atomic snapshot;
 	bool hosts_file;
+	bool naptr;
 	struct ares_addr_port_node *system_servers; /* resolv.conf's */
 	bool closing;
 	bool dirty;
@@ -130,7 +146,15 @@ struct resolver {
 
 	struct pollfd fd[FDS_MAX];
 	uint32_t fds;
+	_Atomic uint64_t counter[RESOLVE_COUNTER_COUNT]; /* one thread writes */
 };
+
+static inline void resolver_count(struct resolver *r, enum resolve_counter counter)
+{
+	uint64_t n = atomic_load_explicit(&r->counter[counter], memory_order_relaxed);
+
+	atomic_store_explicit(&r->counter[counter], n + 1, memory_order_relaxed);
+}
 
 /* What a query came to. */
 enum outcome {

@@ -25,8 +25,12 @@ struct lookup {
 struct query {
 	struct resolver *resolver;
 	struct entry *entry;
-	struct host_name service; /* _sip._udp. and the name */
-	unsigned pending;         /* c-ares queries, and one while more are being started */
+	/* Where SRV records may be, in the order in which they are asked for: what NAPTR records
+	 * say, then _sip._udp. and the name. */
+	struct host_name service[RESOLVE_SERVICES_MAX + 1];
+	unsigned services, asked;
+	uint32_t naptr_ttl;
+	unsigned pending; /* c-ares queries, and one while more are being started */
 	uint32_t ttl;
 	bool transient; /* a part of the answer is missing, for now */
 	int status;     /* of the part that failed */
@@ -35,26 +39,24 @@ struct query {
 	struct lookup lookup[RESOLVE_ADDRESSES_MAX][2];
 };
 
-/* An endpoint with what orders it. */
-struct candidate {
-	uint16_t priority, weight;
-	struct net_endpoint ep;
-};
-
-/* RFC 3263 4.4: priority, then weight, then address and port: the same on every thread and node. */
-static int compare_candidates(const void *x, const void *y)
+/* RFC 3263 4.4: priority, then weight, then the first address and the port: the same on every
+ * thread and node. */
+static int compare_targets(const void *x, const void *y)
 {
-	const struct candidate *a = x, *b = y;
+	const struct target *a = *(const struct target *const *)x,
+			    *b = *(const struct target *const *)y;
 	int order;
 
-	if (a->priority != b->priority)
-		return a->priority < b->priority ? -1 : 1;
-	if (a->weight != b->weight)
-		return a->weight > b->weight ? -1 : 1;
-	order = net_addr_compare(&a->ep.addr, &b->ep.addr);
+	if (a->srv.priority != b->srv.priority)
+		return a->srv.priority < b->srv.priority ? -1 : 1;
+	if (a->srv.weight != b->srv.weight)
+		return a->srv.weight > b->srv.weight ? -1 : 1;
+	order = net_addr_compare(&a->address[0], &b->address[0]);
 	if (order != 0)
 		return order;
-	return (a->ep.port > b->ep.port) - (a->ep.port < b->ep.port);
+	if (a->srv.port != b->srv.port)
+		return a->srv.port < b->srv.port ? -1 : 1;
+	return strcmp(a->srv.target.s, b->srv.target.s);
 }
 
 static bool holds(const struct resolve_addresses *a, const struct net_endpoint *ep)
@@ -65,21 +67,39 @@ static bool holds(const struct resolve_addresses *a, const struct net_endpoint *
 	return false;
 }
 
+static void collect_target(
+	const struct target *t, uint8_t tier, uint8_t number, struct resolve_addresses *out)
+{
+	for (unsigned i = 0; i < t->count && out->count < RESOLVE_ADDRESSES_MAX; i++) {
+		struct net_endpoint ep = {.addr = t->address[i], .port = t->srv.port};
+
+		if (holds(out, &ep))
+			continue;
+		/* Another target of this rank stands before it. */
+		out->shared |= out->count != 0 && out->tier[out->count - 1] == tier &&
+			       out->target[out->count - 1] != number;
+		out->tier[out->count] = tier;
+		out->target[out->count] = number;
+		out->weight[out->count] = t->srv.weight;
+		out->ep[out->count++] = ep;
+	}
+}
+
 static void collect(const struct query *q, struct resolve_addresses *out)
 {
-	struct candidate c[RESOLVE_ADDRESSES_MAX * RESOLVE_ADDRESSES_MAX];
+	const struct target *t[RESOLVE_ADDRESSES_MAX];
 	unsigned n = 0;
+	uint8_t tier = 0;
 
 	memset(out, 0, sizeof(*out));
-	for (unsigned t = 0; t < q->targets; t++)
-		for (unsigned i = 0; i < q->target[t].count; i++)
-			c[n++] = (struct candidate){q->target[t].srv.priority,
-				q->target[t].srv.weight,
-				{.addr = q->target[t].address[i], .port = q->target[t].srv.port}};
-	qsort(c, n, sizeof(c[0]), compare_candidates);
-	for (unsigned i = 0; i < n && out->count < RESOLVE_ADDRESSES_MAX; i++)
-		if (!holds(out, &c[i].ep))
-			out->ep[out->count++] = c[i].ep;
+	for (unsigned i = 0; i < q->targets; i++)
+		if (q->target[i].count != 0)
+			t[n++] = &q->target[i];
+	qsort(t, n, sizeof(t[0]), compare_targets);
+	for (unsigned i = 0; i < n; i++) {
+		tier += i != 0 && t[i]->srv.priority != t[i - 1]->srv.priority;
+		collect_target(t[i], tier, (uint8_t)i, out);
+	}
 }
 
 static void finish(struct query *q)
@@ -100,6 +120,9 @@ static void finish(struct query *q)
 			if (found.count == 0)
 				outcome = OUTCOME_TRANSIENT;
 		}
+		resolver_count(r, outcome == OUTCOME_FOUND  ? RESOLVE_COUNTER_FOUND
+				  : outcome == OUTCOME_NONE ? RESOLVE_COUNTER_NONE
+							    : RESOLVE_COUNTER_FAILED);
 		resolver_complete(
 			r, e, outcome, q->status, &found, q->ttl == TTL_UNKNOWN ? 0 : q->ttl);
 	}
@@ -217,6 +240,7 @@ static void look_up_addresses(struct query *q)
 
 			*l = (struct lookup){q, (uint8_t)t, types[i].family};
 			q->pending++;
+			resolver_count(q->resolver, RESOLVE_COUNTER_ADDRESS);
 			ares_query(q->resolver->channel, q->target[t].srv.target.s, DNS_IN,
 				types[i].type, address_done, l);
 		}
@@ -229,6 +253,8 @@ static void target_name_itself(struct query *q)
 	q->target[0].srv = (struct answer_srv){.target = q->entry->name};
 }
 
+static void ask_service(struct query *q);
+
 static void service_done(void *arg, int status, int timeouts, unsigned char *msg, int len)
 {
 	struct query *q = arg;
@@ -236,8 +262,8 @@ static void service_done(void *arg, int status, int timeouts, unsigned char *msg
 	int count = 0;
 
 	if (status == ARES_SUCCESS)
-		count = answer_services(
-			msg, (uint32_t)len, &q->service, srv, RESOLVE_ADDRESSES_MAX, &q->ttl);
+		count = answer_services(msg, (uint32_t)len, &q->service[q->asked - 1], srv,
+			RESOLVE_ADDRESSES_MAX, &q->ttl);
 	if (count < 0)
 		status = ARES_EBADRESP;
 	for (int i = 0; i < count; i++)
@@ -248,18 +274,63 @@ static void service_done(void *arg, int status, int timeouts, unsigned char *msg
 		/* Nothing is started any more. */
 	} else if (q->targets != 0) {
 		look_up_addresses(q);
+	} else if (status != ARES_SUCCESS && !is_definite(status)) {
+		/* Whether there are any is not known: guessing would part the nodes of a group. */
+		fail(q, status);
+	} else if (q->asked < q->services) {
+		ask_service(q);
 	} else if (count > 0) {
 		/* RFC 2782: "." alone, the service is decidedly not offered. */
 		fail(q, ARES_ENODATA);
-	} else if (status == ARES_SUCCESS || is_definite(status)) {
+	} else {
 		/* RFC 3263 4.2: no SRV records, so the addresses of the domain. */
-		q->ttl = TTL_UNKNOWN;
+		q->ttl = q->naptr_ttl;
 		target_name_itself(q);
 		look_up_addresses(q);
-	} else {
-		/* Whether there are any is not known: guessing would part the nodes of a group. */
-		fail(q, status);
 	}
+	release(q);
+}
+
+/* The next place where SRV records may be. */
+static void ask_service(struct query *q)
+{
+	q->pending++;
+	resolver_count(q->resolver, RESOLVE_COUNTER_SRV);
+	q->asked++;
+	ares_query(
+		q->resolver->channel, q->service[q->asked - 1].s, DNS_IN, DNS_SRV, service_done, q);
+}
+
+/* What NAPTR records say goes before the service that stands there. */
+static void add_services(struct query *q, const struct answer_naptr *naptr, unsigned n)
+{
+	struct host_name usual = q->service[0];
+
+	q->services = 0;
+	for (unsigned i = 0; i < n && naptr[i].order == naptr[0].order; i++)
+		q->service[q->services++] = naptr[i].replacement;
+	for (unsigned i = 0; i < q->services; i++)
+		if (strcmp(q->service[i].s, usual.s) == 0)
+			return;
+	q->service[q->services++] = usual;
+}
+
+static void naptr_done(void *arg, int status, int timeouts, unsigned char *msg, int len)
+{
+	struct query *q = arg;
+	struct answer_naptr naptr[RESOLVE_SERVICES_MAX];
+	int n = 0;
+
+	if (status == ARES_SUCCESS)
+		n = answer_naptrs(
+			msg, (uint32_t)len, &q->entry->name, naptr, RESOLVE_SERVICES_MAX, &q->ttl);
+	if (n > 0)
+		add_services(q, naptr, (unsigned)n);
+	else if (n < 0 || (status != ARES_SUCCESS && !is_definite(status)))
+		fail(q, n < 0 ? ARES_EBADRESP : status);
+	q->naptr_ttl = q->ttl;
+	if (!q->resolver->closing)
+		ask_service(q);
 	release(q);
 }
 
@@ -272,8 +343,8 @@ static bool has_service_name(struct query *q)
 	char service[sizeof(SERVICE) + RESOLVE_NAME_MAX];
 	int n = snprintf(service, sizeof(service), SERVICE "%s", q->entry->name.s);
 
-	if (q->entry->kind != RESOLVE_SIP_UDP ||
-		!name_read(str_of(service, (size_t)n), &q->service))
+	if (q->entry->kind == RESOLVE_ADDRESS ||
+		!name_read(str_of(service, (size_t)n), &q->service[0]))
 		return false;
 	target_name_itself(q);
 	if (q->resolver->hosts_file && read_hosts_file(q, &q->target[0])) {
@@ -282,6 +353,7 @@ static bool has_service_name(struct query *q)
 		return false;
 	}
 	q->targets = 0;
+	q->services = 1;
 	return true;
 }
 
@@ -294,16 +366,21 @@ int query_start(struct resolver *r, struct entry *e)
 	q->resolver = r;
 	q->entry = e;
 	q->ttl = TTL_UNKNOWN;
+	q->naptr_ttl = TTL_UNKNOWN;
 	q->pending = 1;
 	q->status = ARES_ENODATA;
 	e->query = q;
 	r->queries++;
-	if (has_service_name(q)) {
-		q->pending++;
-		ares_query(r->channel, q->service.s, DNS_IN, DNS_SRV, service_done, q);
-	} else {
+	resolver_count(r, RESOLVE_COUNTER_LOOKUPS);
+	if (!has_service_name(q)) {
 		target_name_itself(q);
 		look_up_addresses(q);
+	} else if (e->kind == RESOLVE_SIP && r->naptr) {
+		q->pending++;
+		resolver_count(r, RESOLVE_COUNTER_NAPTR);
+		ares_query(r->channel, e->name.s, DNS_IN, DNS_NAPTR, naptr_done, q);
+	} else {
+		ask_service(q);
 	}
 	release(q);
 	return 0;

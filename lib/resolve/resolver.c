@@ -148,7 +148,9 @@ void resolver_complete(struct resolver *r, struct entry *e, enum outcome outcome
 		 * too.
 		 */
 		e->expires = r->now + RESOLVE_NEGATIVE_S * CLOCK_NS_PER_S;
-		if (!keep_stale(r, e, outcome)) {
+		if (keep_stale(r, e, outcome)) {
+			resolver_count(r, RESOLVE_COUNTER_STALE);
+		} else {
 			same = e->answer == RESOLVE_FAILED;
 			e->answer = RESOLVE_FAILED;
 			e->addresses.count = 0;
@@ -302,7 +304,7 @@ unsigned resolver_poll(struct resolver *r, uint64_t now_ns)
 	return r->queries;
 }
 
-int resolve_ask(struct resolver *r, enum resolve_kind kind, struct str name,
+static int ask(struct resolver *r, enum resolve_kind kind, struct str name,
 	void (*done)(void *arg, enum resolve_answer answer), void *arg)
 {
 	struct host_name host;
@@ -339,6 +341,16 @@ int resolve_ask(struct resolver *r, enum resolve_kind kind, struct str name,
 	e->waiters_end = &w->next;
 	r->waiters++;
 	return 0;
+}
+
+int resolve_ask(struct resolver *r, enum resolve_kind kind, struct str name,
+	void (*done)(void *arg, enum resolve_answer answer), void *arg)
+{
+	int err = ask(r, kind, name, done, arg);
+
+	if (err == -EAGAIN)
+		resolver_count(r, RESOLVE_COUNTER_REFUSED);
+	return err;
 }
 
 /* ---- life ---- */
@@ -404,6 +416,29 @@ int resolver_set_servers(struct resolver *r, const char *servers)
 	return 0;
 }
 
+void resolver_set_naptr(struct resolver *r, bool naptr)
+{
+	r->naptr = naptr;
+}
+
+uint64_t resolver_counter(const struct resolver *r, enum resolve_counter counter)
+{
+	return counter < RESOLVE_COUNTER_COUNT
+		       ? atomic_load_explicit(&r->counter[counter], memory_order_relaxed)
+		       : 0;
+}
+
+const char *resolver_counter_name(enum resolve_counter counter)
+{
+	static const char *const names[RESOLVE_COUNTER_COUNT] = {
+#define RESOLVE_COUNTER(id, name) [RESOLVE_COUNTER_##id] = name,
+		RESOLVE_COUNTERS(RESOLVE_COUNTER)
+#undef RESOLVE_COUNTER
+	};
+
+	return counter < RESOLVE_COUNTER_COUNT ? names[counter] : NULL;
+}
+
 struct resolver *resolver_create(const char *servers, struct rcu *rcu)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
@@ -418,6 +453,7 @@ struct resolver *resolver_create(const char *servers, struct rcu *rcu)
 	}
 	r->rcu = rcu;
 	r->hosts_file = servers == NULL;
+	r->naptr = true;
 	r->now = clock_now_ns();
 	r->notify_end = &r->notify;
 	memset(r->bucket, 0xff, sizeof(r->bucket));

@@ -201,8 +201,7 @@ struct route_ctx {
 	int32_t rc;             /* $rc: what the last function or route returned */
 	uint32_t stopped_at;    /* ROUTE_SLOW: index into the script's code */
 	struct route_text wait; /* ROUTE_WAIT: the host name */
-	bool wait_srv; /* ROUTE_WAIT: its SRV records come first (RFC 3263 4.2: no port was given)
-			*/
+	uint8_t wait_kind;      /* ROUTE_WAIT: how it is looked up, enum resolve_kind */
 	uint32_t call_pc[ROUTE_CALLS_MAX];
 	uint64_t var_set; /* bit n: var[n] has been written in this run */
 	struct route_cell var[ROUTE_VARS_MAX];

@@ -50,9 +50,9 @@ static struct fixture *with_names(void)
 	assert_non_null(resolver);
 	f->proxy->resolver = resolver;
 	ask(f, RESOLVE_ADDRESS, "host.example.com");
-	ask(f, RESOLVE_SIP_UDP, "host.example.com");
-	ask(f, RESOLVE_SIP_UDP, "nowhere.example.com");
-	ask(f, RESOLVE_SIP_UDP, "trap.example.com");
+	ask(f, RESOLVE_SIP, "host.example.com");
+	ask(f, RESOLVE_SIP, "nowhere.example.com");
+	ask(f, RESOLVE_SIP, "trap.example.com");
 	return f;
 }
 
@@ -95,12 +95,12 @@ static void an_unknown_name_waits_and_goes_on_when_the_answer_is_there(void **st
 	assert_int_equal(call(f, "forward", NULL), ROUTE_PENDING);
 	wait = route_text_str(f->ctx, f->ctx->wait);
 	assert_true(str_eq(wait, STR("example.com")));
-	assert_true(f->ctx->wait_srv);
+	assert_int_equal(f->ctx->wait_kind, RESOLVE_SIP);
 	assert_false(f->ctx->result.reply);
 	receive(f, replaced(INVITE, "bob@example.com SIP", "bob@example.com:5060 SIP"), "10.0.0.9",
 		5060, LEFT);
 	assert_int_equal(call(f, "forward", NULL), ROUTE_PENDING);
-	assert_false(f->ctx->wait_srv);
+	assert_int_equal(f->ctx->wait_kind, RESOLVE_ADDRESS);
 	/* again, when it is there */
 	dns_server_add(server,
 		(struct dns_record){
