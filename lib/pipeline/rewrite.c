@@ -117,32 +117,25 @@ static void send_response(struct worker *w, struct message *msg)
 			w, msg, n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n);
 }
 
-static inline void rewrite(struct worker *w, struct message *msg)
+void rewrite_burst(struct worker *w, unsigned first, unsigned count)
 {
-	switch (msg->fate) {
-	case FATE_REQUEST:
-		send_request(w, msg);
-		break;
-	case FATE_RESPONSE:
-		send_response(w, msg);
-		break;
-	case FATE_REPLY:
-		send_reply(w, msg, TX_ANSWERED);
-		break;
-	case FATE_NONE:
-	case FATE_GONE:
-		break;
+	for (unsigned i = first; i < first + count; i++) {
+		struct message *msg = &w->msg[i];
+
+		switch (msg->fate) {
+		case FATE_REQUEST:
+			send_request(w, msg);
+			break;
+		case FATE_RESPONSE:
+			send_response(w, msg);
+			break;
+		case FATE_REPLY:
+			send_reply(w, msg, TX_ANSWERED);
+			break;
+		case FATE_NONE:
+		case FATE_GONE:
+			break;
+		}
+		msg->fate = FATE_GONE;
 	}
-	msg->fate = FATE_GONE;
-}
-
-void rewrite_message(struct worker *w, struct message *msg)
-{
-	rewrite(w, msg);
-}
-
-void rewrite_burst(struct worker *w)
-{
-	for (unsigned i = 0; i < w->batch; i++)
-		rewrite(w, &w->msg[i]);
 }

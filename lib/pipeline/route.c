@@ -21,7 +21,7 @@ void route_fail(struct worker *w, struct message *msg, struct str reason, unsign
 	msg->fate = FATE_REPLY;
 }
 
-void route_ended(struct worker *w, struct message *msg)
+static inline void ended(struct worker *w, struct message *msg)
 {
 	const struct route_result *r = &msg->ctx->result;
 
@@ -38,8 +38,13 @@ void route_ended(struct worker *w, struct message *msg)
 		message_drop(w, msg, r->drop ? COUNTER_DROP_SCRIPT : COUNTER_DROP_SILENT);
 }
 
+void route_ended(struct worker *w, struct message *msg)
+{
+	ended(w, msg);
+}
+
 /* What needs state goes to where that is. */
-static void go_slow(struct worker *w, struct message *msg)
+__attribute__((noinline)) static void go_slow(struct worker *w, struct message *msg)
 {
 	if (w->p->config.slow > 0) {
 		crossing_slow(w, msg, HELD_SCRIPT, crossing_shard(w, msg->ctx));
@@ -53,7 +58,7 @@ void route_judge(struct worker *w, struct message *msg, enum route_verdict verdi
 {
 	switch (verdict) {
 	case ROUTE_ENDED:
-		route_ended(w, msg);
+		ended(w, msg);
 		break;
 	case ROUTE_SLOW:
 		go_slow(w, msg);
@@ -72,10 +77,10 @@ void route_judge(struct worker *w, struct message *msg, enum route_verdict verdi
 static void route_error_reply(struct worker *w, struct message *msg)
 {
 	route_run_error(msg->ctx, str_c(sip_error_name(msg->error)));
-	route_ended(w, msg);
+	ended(w, msg);
 }
 
-bool route_begin(struct worker *w, struct message *msg)
+static inline bool begin(struct worker *w, struct message *msg)
 {
 	enum proxy_reason reason = PROXY_REASON_NONE;
 	struct proxy *proxy = w->p->config.proxy;
@@ -101,8 +106,13 @@ bool route_begin(struct worker *w, struct message *msg)
 	return false;
 }
 
+bool route_begin(struct worker *w, struct message *msg)
+{
+	return begin(w, msg);
+}
+
 /* Whether a transaction may know the request: then its slow lcore finds out. */
-static bool is_of_transaction(struct worker *w, struct message *msg)
+__attribute__((noinline)) static bool is_of_transaction(struct worker *w, struct message *msg)
 {
 	const struct pipeline_config *c = &w->p->config;
 	unsigned shard;
@@ -120,12 +130,12 @@ static void route_request(struct worker *w, struct message *msg)
 {
 	if (w->has_state && is_of_transaction(w, msg))
 		return;
-	if (route_begin(w, msg))
+	if (begin(w, msg))
 		route_judge(w, msg, route_run(msg->ctx));
 }
 
 /* Whether it answers what a slow lcore sent, which then goes on with it. */
-static bool is_of_branch(struct worker *w, struct message *msg)
+__attribute__((noinline)) static bool is_of_branch(struct worker *w, struct message *msg)
 {
 	struct proxy_branch branch;
 

@@ -266,7 +266,7 @@ static void slow_burst(struct worker *w, uint64_t at)
 		take(w, w->hand);
 		let_parked_wait(w, NULL);
 		make_room(w);
-		rewrite_message(w, w->hand);
+		rewrite_burst(w, i, 1);
 	}
 	w->hand = NULL;
 	at = stage_end(w, PIPELINE_STAGE_STATE, at);

@@ -59,7 +59,7 @@ static void finish_burst(struct worker *w, uint64_t at)
 	route_burst(w);
 	crossing_flush(w);
 	at = stage_end(w, PIPELINE_STAGE_ROUTE, at);
-	rewrite_burst(w);
+	rewrite_burst(w, 0, w->batch);
 	at = stage_end(w, PIPELINE_STAGE_REWRITE, at);
 	transmit_burst(w);
 	free_received(w);

@@ -282,12 +282,11 @@ int slow_open(struct worker *w, unsigned shard);
  * Consumes all mbufs. */
 void classify_burst(
 	struct worker *w, struct port *port, struct rte_mbuf **m, unsigned n, bool crossed);
-/* index, route, rewrite: all messages of w->msg. What is to be sent comes into w->written. */
+/* index, route, rewrite: all messages of w->msg, rewrite `count` of them from `first` on. What is
+ * to be sent comes into w->written. */
 void index_burst(struct worker *w);
 void route_burst(struct worker *w);
-void rewrite_burst(struct worker *w);
-/* One message, whatever it has come to. */
-void rewrite_message(struct worker *w, struct message *msg);
+void rewrite_burst(struct worker *w, unsigned first, unsigned count);
 
 /* The place of the next message that is to be sent; it counts when it has been added. */
 static inline struct written *written_next(struct worker *w)
