@@ -32,10 +32,10 @@ MODULE_RUN(run_reply)
 	return reply(ctx, status, args->n > 1 ? arg_text(&args->v[1], digits) : STR_NONE);
 }
 
-/* What the last forward() failed for, else 500. */
+/* What the last forward() or t_relay() failed for, else 500. */
 MODULE_RUN(run_reply_error)
 {
-	if (ctx->result.reply && proxy_state(ctx)->refusal != PROXY_REFUSAL_NONE) {
+	if (ctx->result.reply && ctx->result.status >= 300) {
 		proxy_state(ctx)->flags |= STATE_REPLIED;
 		return ROUTE_TRUE;
 	}
@@ -81,7 +81,8 @@ static const struct route_function functions[] = {
 		.in = REPLY_IN,
 		.run = run_reply_error,
 		.usage = "sl_reply_error()",
-		.help = "Answers with what the last forward() failed for, else with 500."},
+		.help = "Answers with what the last forward() or t_relay() failed for, else with "
+			"500."},
 	{.name = NULL},
 };
 

@@ -8,7 +8,7 @@ struct branch *txn_branch_find(struct txn_shard *s, struct place *t, unsigned nu
 {
 	BRANCH_FOREACH(s, t, b)
 	{
-		if (b->number == number)
+		if (b->number == number % TXN_BRANCHES_MAX)
 			return b;
 	}
 	return NULL;
@@ -137,7 +137,8 @@ int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
 	int64_t n;
 
 	edit_breadth(ctx, breadth);
-	proxy_branch_set(ctx, (uint16_t)s->number, b.number);
+	proxy_branch_set(
+		ctx, (uint16_t)s->number, (uint16_t)(t->numbers * TXN_BRANCHES_MAX + b.number));
 	if (room > TXN_MESSAGE_MAX)
 		room = TXN_MESSAGE_MAX;
 	out = txn_write_begin(s, (uint32_t)room, &ours);
@@ -176,7 +177,7 @@ void txn_branch_ack(struct txn_shard *s, struct place *t, struct branch **branch
 	int64_t n;
 
 	if (had) {
-		txn_send(s, branch_sent(b), b->sent_len, &dst, TXN_SENDS_OWN);
+		txn_send(s, branch_sent(b), b->sent_len, &dst);
 		return;
 	}
 	if (room > TXN_MESSAGE_MAX)
@@ -230,7 +231,7 @@ void txn_branch_timeout(struct txn_shard *s, struct place *t, struct branch *b)
 
 static void repeat(struct txn_shard *s, struct place *t, struct branch *b)
 {
-	txn_send(s, branch_sent(b), b->sent_len, &b->to, TXN_SENDS_OWN);
+	txn_send(s, branch_sent(b), b->sent_len, &b->to);
 	shard_count(s, TXN_COUNTER_RETRANSMITTED);
 	if (t->method == SIP_METHOD_INVITE)
 		b->interval *= 2; /* A has no bound but B */

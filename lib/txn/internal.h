@@ -107,7 +107,8 @@ struct place {
 	uint32_t method_hash;                /* of a method that has no number */
 	uint16_t reply_len;
 	uint16_t t2;
-	bool armed; /* its node is in the wheel */
+	bool armed;      /* its node is in the wheel */
+	uint8_t numbers; /* its branches are numbered from TXN_BRANCHES_MAX times this */
 	struct reply_to reply_to;
 };
 static_assert(sizeof(struct place) == 128, "a place is two cache lines");
@@ -227,7 +228,7 @@ struct txn_entry {
 	uint16_t *flags; /* STATE_CARRIED: the message in hand has gone on, or was answered */
 	struct route_ctx *running; /* a request's context, in use by its own script; or NULL */
 	uint32_t loaded;           /* place whose request stands in `work`, plus one */
-	uint8_t branch;            /* the response in hand is this one's */
+	uint8_t branch;            /* the response in hand is this one's, plus one */
 };
 
 struct txn_shard {
@@ -373,9 +374,11 @@ void txn_timer_stop(struct txn_shard *s, struct place *t);
 
 /* ---- server.c ---- */
 
-/* Sends a text; false: the sender had no place. */
-bool txn_send(struct txn_shard *s, const char *text, uint32_t len, const struct proxy_out *to,
-	enum txn_kind kind);
+/* Sends a text as OWN; false: the sender had no place. */
+bool txn_send(struct txn_shard *s, const char *text, uint32_t len, const struct proxy_out *to);
+/* The same for what may be the message in hand, or the answer to it. */
+bool txn_send_in_hand(struct txn_shard *s, const char *text, uint32_t len,
+	const struct proxy_out *to, enum txn_hand hand, enum txn_kind kind);
 /* A place to write a message, the sender's or, where it has none, one of our own. Ended by
  * txn_write_end(), with len 0 where nothing came of it; the text stays readable until then. */
 char *txn_write_begin(struct txn_shard *s, uint32_t room, bool *ours);

@@ -124,8 +124,34 @@ static void fill(struct txn_shard *s, struct place *t, struct route_ctx *ctx, ui
 	state->shard = (uint16_t)s->number;
 }
 
+/*
+ * Who gives another request the branch that a first one has (another Call-ID or CSeq number) gets a
+ * transaction of its own, whose branches are numbered behind those of the others: no two requests
+ * leave with one branch. False: there are too many.
+ */
+static bool number_branches(struct txn_shard *s, struct route_ctx *ctx, uint16_t *first)
+{
+	uint32_t found[DIGEST_INDEX_FOUND_MAX];
+	struct hash128 key = proxy_transaction_key(s->t->proxy, ctx);
+	unsigned n = digest_index_find(s->index, key.lo, found);
+	uint32_t taken = 0, free;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct place *t = &s->place[found[i]];
+
+		if (t->key.lo == key.lo)
+			taken |= 1U << t->numbers;
+	}
+	free = ~taken;
+	if (free == 0)
+		return false;
+	*first = (uint16_t)__builtin_ctz(free);
+	return true;
+}
+
 struct place *txn_place_create(struct txn_shard *s, struct route_ctx *ctx)
 {
+	uint16_t numbers = 0;
 	uint32_t live, i;
 	struct place *t;
 
@@ -133,7 +159,9 @@ struct place *txn_place_create(struct txn_shard *s, struct route_ctx *ctx)
 	if (!sip_msg_cseq(&ctx->msg, ctx->buf) ||
 		route_script_module_config(ctx->script, "tm") == NULL)
 		return NULL;
-	live = memory_get(&s->memory, sizeof(struct live) + ctx->msg.len);
+	live = number_branches(s, ctx, &numbers)
+		       ? memory_get(&s->memory, sizeof(struct live) + ctx->msg.len)
+		       : MEMORY_NONE;
 	i = live != MEMORY_NONE ? place_take(s) : TXN_NO_PLACE;
 	if (i == TXN_NO_PLACE) {
 		if (live != MEMORY_NONE)
@@ -143,6 +171,7 @@ struct place *txn_place_create(struct txn_shard *s, struct route_ctx *ctx)
 	}
 	t = &s->place[i];
 	fill(s, t, ctx, live);
+	t->numbers = (uint8_t)numbers;
 	if (digest_index_insert(s->index, t->key.lo, i) != 0) {
 		txn_state(ctx)->place = 0;
 		memory_put(&s->memory, live);

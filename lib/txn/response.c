@@ -126,7 +126,6 @@ static uint32_t aggregate(
 
 static void send_kept(struct txn_shard *s, struct place *t, struct branch *b)
 {
-	enum txn_kind kind = TXN_SENDS_OWN;
 	struct proxy_out to;
 	unsigned challenges = 0;
 	uint32_t len = 0;
@@ -145,11 +144,12 @@ static void send_kept(struct txn_shard *s, struct place *t, struct branch *b)
 		t->reply_len = (uint16_t)b->reply_len;
 		b->reply = MEMORY_NONE;
 	}
-	if (s->entry.branch == b->number + 1 && len == 0)
-		kind = txn_take_hand(s, TXN_HAND_RESPONSE, TXN_SENDS_MESSAGE);
 	txn_reply_to_get(&t->reply_to, &to);
-	if (t->reply != MEMORY_NONE)
-		txn_send(s, memory_at(&s->memory, t->reply), t->reply_len, &to, kind);
+	if (t->reply != MEMORY_NONE && s->entry.branch == b->number + 1 && len == 0)
+		txn_send_in_hand(s, memory_at(&s->memory, t->reply), t->reply_len, &to,
+			TXN_HAND_RESPONSE, TXN_SENDS_MESSAGE);
+	else if (t->reply != MEMORY_NONE)
+		txn_send(s, memory_at(&s->memory, t->reply), t->reply_len, &to);
 	txn_server_final(s, t, b->status);
 }
 
@@ -159,6 +159,12 @@ static void send_best(struct txn_shard *s, struct place *t, struct branch *b)
 	uint16_t status = b != NULL ? b->status : 500;
 	struct str reason = STR_NONE;
 
+	if (status == 408 && t->method != SIP_METHOD_INVITE) {
+		/* RFC 4320 4.2: who asked has given up, too. */
+		txn_place_drop_reply(s, t);
+		txn_server_final(s, t, 408);
+		return;
+	}
 	if (!local && !(status == 503 && t->config->remap_503_500 != 0)) {
 		send_kept(s, t, b);
 		return;
@@ -168,12 +174,6 @@ static void send_best(struct txn_shard *s, struct place *t, struct branch *b)
 	} else if ((t->flags & PLACE_CANCELLED) != 0) {
 		status = 487;
 	} else if (status == 408) {
-		if (t->method != SIP_METHOD_INVITE) {
-			/* RFC 4320 4.2: who asked has given up, too. */
-			txn_place_drop_reply(s, t);
-			txn_server_final(s, t, 408);
-			return;
-		}
 		status = (uint16_t)t->config->reply_408_code;
 		reason = str_c(t->config->reply_408_reason);
 	}
@@ -314,8 +314,9 @@ static enum txn_verdict provisional(struct txn_shard *s, struct place *t, struct
 		*reason = TXN_REASON_SCRIPT;
 		return TXN_DROPPED;
 	}
-	/* RFC 4320 4.1: others than 100 are for INVITE only; but they are who answers' to judge. */
-	if (status == 100 || server_is_final(t) || branch_is_final(b))
+	/* RFC 4320 4.1: others than 100 are for INVITE only. */
+	if (status == 100 || t->method != SIP_METHOD_INVITE || server_is_final(t) ||
+		branch_is_final(b))
 		return TXN_ABSORBED;
 	t->state = SERVER_PROCEEDING;
 	t->status = status;
@@ -457,7 +458,7 @@ static enum txn_verdict take(struct txn_shard *s, struct place *t, const struct 
 }
 
 /* A response to nothing here: to a transaction of the process before this one it goes on (16.11);
- * else nowhere (RFC 6026 8.?). */
+ * else nowhere (RFC 6026 7.2). */
 static enum txn_verdict stray(const struct txn_shard *s, enum txn_reason *reason)
 {
 	if (s->thread->now_ns < s->t->started_ns + TXN_STRAY_MS * NS_PER_MS)

@@ -140,11 +140,10 @@ enum txn_ran txn_route_failure(
 	ctx->uri_spent = true;
 	if (route_run_block(ctx, block, ROUTE_IN_FAILURE) != ROUTE_WAIT)
 		return TXN_RAN;
+	/* It carries no frames: the response that led here is kept, and counted so. */
+	if (!s->sender.park(s->sender.arg, ctx))
+		return TXN_RAN;
 	t->flags |= PLACE_BUSY;
-	if (s->sender.park(s->sender.arg, ctx)) {
-		s->entry.loaded = 0; /* what stands in `work` is not what goes on */
-		return TXN_RAN_WAITS;
-	}
-	t->flags &= (uint16_t)~PLACE_BUSY;
-	return TXN_RAN;
+	s->entry.loaded = 0; /* what stands in `work` is not what goes on */
+	return TXN_RAN_WAITS;
 }

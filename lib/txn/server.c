@@ -22,15 +22,26 @@ void txn_write_end(struct txn_shard *s, bool ours, uint32_t len, const struct pr
 		s->sender.end(s->sender.arg, len, to, kind);
 }
 
-bool txn_send(struct txn_shard *s, const char *text, uint32_t len, const struct proxy_out *to,
-	enum txn_kind kind)
+bool txn_send(struct txn_shard *s, const char *text, uint32_t len, const struct proxy_out *to)
 {
 	char *out = s->sender.begin(s->sender.arg, len);
 
 	if (out == NULL)
 		return false;
 	memcpy(out, text, len);
-	s->sender.end(s->sender.arg, len, to, kind);
+	s->sender.end(s->sender.arg, len, to, TXN_SENDS_OWN);
+	return true;
+}
+
+bool txn_send_in_hand(struct txn_shard *s, const char *text, uint32_t len,
+	const struct proxy_out *to, enum txn_hand hand, enum txn_kind kind)
+{
+	char *out = s->sender.begin(s->sender.arg, len);
+
+	if (out == NULL)
+		return false;
+	memcpy(out, text, len);
+	s->sender.end(s->sender.arg, len, to, txn_take_hand(s, hand, kind));
 	return true;
 }
 
@@ -139,13 +150,16 @@ void txn_server_repeat(struct txn_shard *s, struct place *t, struct route_ctx *c
 
 	if (t->reply != MEMORY_NONE) {
 		txn_reply_to_get(&t->reply_to, &to);
-		txn_send(s, memory_at(&s->memory, t->reply), t->reply_len, &to, TXN_SENDS_OWN);
+		txn_send(s, memory_at(&s->memory, t->reply), t->reply_len, &to);
 	} else if (t->state == SERVER_PROCEEDING && (t->flags & PLACE_TRYING_SENT) != 0 &&
 		   ctx != NULL) {
 		uint32_t room = reply_room(ctx, STR_NONE);
 		bool ours;
 		char *out = txn_write_begin(s, room, &ours);
-		int64_t n = write_reply(s, ctx, 100, STR_NONE, out, room, &to);
+		int64_t n = write_reply(s, ctx, 100,
+			t->method == SIP_METHOD_INVITE ? str_c(t->config->auto_inv_100_reason)
+						       : STR_NONE,
+			out, room, &to);
 
 		txn_write_end(s, ours, n > 0 ? (uint32_t)n : 0, &to, TXN_SENDS_OWN);
 	}

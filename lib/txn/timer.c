@@ -106,7 +106,7 @@ static void fire(struct txn_shard *s, struct place *t)
 
 unsigned txn_poll(struct txn_shard *s, uint64_t now_ns, unsigned budget)
 {
-	unsigned fired = 0, left = budget;
+	unsigned left = budget;
 	uint32_t i;
 
 	txn_shard_time(s, now_ns);
@@ -115,7 +115,6 @@ unsigned txn_poll(struct txn_shard *s, uint64_t now_ns, unsigned budget)
 
 		fire(s, &s->place[i]);
 		txn_leave(s, before);
-		fired++;
 	}
-	return fired;
+	return budget - left;
 }

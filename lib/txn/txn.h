@@ -22,8 +22,9 @@
  * for the number of the branch; the token beside it names the shard. So a response finds its
  * transaction, and the same index serves both ways.
  *
- * Time is what the caller says; nothing here looks at a clock. Nothing allocates, blocks, locks or
- * logs. This room links without the EAL.
+ * Time is what the caller says, in txn_poll() and, for messages, in the shard's thread->now_ns: one
+ * clock, which nothing here looks at. Where it goes back, the room's own stands still. Nothing
+ * allocates, blocks, locks or logs. This room links without the EAL.
  *
  * Files: txn (shards, settings), memory (chunks), wheel, index; server, client, branch, cancel,
  * response (choice of the best one), relay, route (blocks of the script), module_tm*.
@@ -126,7 +127,8 @@ enum txn_verdict txn_script_ended(
  * has one, answers 500. */
 enum txn_verdict txn_script_failed(
 	struct txn_shard *s, struct route_ctx *ctx, enum txn_reason *reason);
-/* Timers that are due, at most `budget` of them; returns how many ran. Called each pass. */
+/* Timers that are due, at most `budget` of them; returns how many it looked at. Called each pass.
+ */
 unsigned txn_poll(struct txn_shard *s, uint64_t now_ns, unsigned budget);
 
 /* ---- figures ---- */
