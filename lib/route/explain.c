@@ -272,8 +272,9 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 		{"`break`", "leaves the innermost while or switch"},
 		{"`return [VALUE]`", "leaves the block; without a value 1"},
 		{"`exit`", "ends the script"},
-		{"`drop`", "ends the script: a response is dropped, a request goes where it was "
-			   "sent before, if anywhere"},
+		{"`drop`", "ends the script: a response is dropped (in onreply_route[NAME] a "
+			   "provisional one), in branch_route the branch is not sent, a request "
+			   "goes where it was sent before, if anywhere"},
 		{"`$name = VALUE`", "also `+=`, `-=`, `*=`, `/=`, `%=`, `|=`, `&=`, `^=`"},
 	};
 
@@ -350,10 +351,55 @@ static void reference_blocks(struct text *line, unsigned in)
 	}
 }
 
-static void reference_module(
-	const struct route_module *module, int (*print)(void *arg, const char *line), void *arg)
+/* Text of a cell: a bar would end it. */
+static void add_cell(struct text *line, const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		text_add(line, *s == '|' ? STR("\\|") : str_of(s, 1));
+}
+
+static void function_row(
+	const struct route_function *fn, int (*print)(void *arg, const char *line), void *arg)
+{
+	static const char *const path[] = {[ROUTE_PATH_FAST] = "fast",
+		[ROUTE_PATH_SLOW] = "slow",
+		[ROUTE_PATH_EITHER] = "slow, or fast where it can"};
+	struct text line = {0};
+
+	text_add(&line, STR("| `"));
+	add_cell(&line, fn->usage != NULL ? fn->usage : fn->name);
+	text_add(&line, STR("`"));
+	if (fn->statement != NULL)
+		text_addf(&line, ", `%s`", fn->statement);
+	text_addf(&line, " | %s | ", path[fn->path]);
+	reference_blocks(&line, fn->in);
+	text_addf(&line, " | %s | ", fn->rfc != NULL ? fn->rfc : "");
+	add_cell(&line, fn->help);
+	text_addf(&line, "%s |", fn->run == NULL ? " (answers 500: nothing runs it yet)" : "");
+	print_text(print, arg, &line);
+}
+
+static void parameter_row(
+	const struct route_param *p, int (*print)(void *arg, const char *line), void *arg)
 {
 	struct text line = {0};
+
+	text_addf(&line, "| `%s` | %s", p->name, p->type == ROUTE_PARAM_INT ? "number" : "text");
+	if (p->type == ROUTE_PARAM_INT && (p->min != 0 || p->max != 0))
+		text_addf(&line, " %lld to %lld", (long long)p->min, (long long)p->max);
+	text_addf(&line, " | %s | %s%s |", p->initial != NULL ? p->initial : "",
+		p->help != NULL ? p->help : "",
+		p->accepted_only ? " (accepted, no effect here)" : "");
+	print_text(print, arg, &line);
+}
+
+/* All that modules of one name have: the core's functions come from several rooms. */
+static void reference_module(const struct route_registry *registry, unsigned first,
+	int (*print)(void *arg, const char *line), void *arg)
+{
+	const struct route_module *module = registry->module[first];
+	struct text line = {0};
+	bool any = false;
 
 	if (module->name[0] != '\0')
 		text_addf(&line, "## Module `%s`", module->name);
@@ -361,21 +407,19 @@ static void reference_module(
 		text_addf(&line, "## Functions of the core");
 	print_text(print, arg, &line);
 	print(arg, "");
-	if (module->functions != NULL && module->functions->name != NULL) {
-		print(arg, "| function | path | blocks | meaning |");
-		print(arg, "|---|---|---|---|");
-	}
-	for (const struct route_function *fn = module->functions; fn != NULL && fn->name != NULL;
-		fn++) {
-		text_addf(&line, "| `%s`%s%s%s | %s | ", fn->usage != NULL ? fn->usage : fn->name,
-			fn->statement != NULL ? ", `" : "",
-			fn->statement != NULL ? fn->statement : "",
-			fn->statement != NULL ? "`" : "",
-			fn->path == ROUTE_PATH_FAST ? "fast" : "slow");
-		reference_blocks(&line, fn->in);
-		text_addf(&line, " | %s%s |", fn->help != NULL ? fn->help : "",
-			fn->run == NULL ? " (answers 500: nothing runs it yet)" : "");
-		print_text(print, arg, &line);
+	for (unsigned i = first; i < registry->count; i++) {
+		const struct route_function *fn = registry->module[i]->functions;
+
+		if (strcmp(registry->module[i]->name, module->name) != 0)
+			continue;
+		for (; fn != NULL && fn->name != NULL; fn++) {
+			if (!any) {
+				print(arg, "| function | path | blocks | RFC | meaning |");
+				print(arg, "|---|---|---|---|---|");
+			}
+			any = true;
+			function_row(fn, print, arg);
+		}
 	}
 	if (module->variables != NULL && module->variables->name != NULL) {
 		print(arg, "");
@@ -388,16 +432,8 @@ static void reference_module(
 		print(arg, "| parameter | type | default | meaning |");
 		print(arg, "|---|---|---|---|");
 	}
-	for (const struct route_param *p = module->params; p != NULL && p->name != NULL; p++) {
-		text_addf(&line, "| `%s` | %s", p->name,
-			p->type == ROUTE_PARAM_INT ? "number" : "text");
-		if (p->type == ROUTE_PARAM_INT && (p->min != 0 || p->max != 0))
-			text_addf(&line, " %lld to %lld", (long long)p->min, (long long)p->max);
-		text_addf(&line, " | %s | %s%s |", p->initial != NULL ? p->initial : "",
-			p->help != NULL ? p->help : "",
-			p->accepted_only ? " (accepted, no effect here)" : "");
-		print_text(print, arg, &line);
-	}
+	for (const struct route_param *p = module->params; p != NULL && p->name != NULL; p++)
+		parameter_row(p, print, arg);
 	print(arg, "");
 }
 
@@ -407,6 +443,8 @@ void route_reference(
 	config_reference(print, arg);
 	reference_statements(print, arg);
 	reference_variables(print, arg);
-	for (unsigned i = 0; i < registry->count; i++)
-		reference_module(registry->module[i], print, arg);
+	for (unsigned i = 0; i < registry->count; i++) {
+		if (registry_find(registry, str_c(registry->module[i]->name)) == (int)i)
+			reference_module(registry, i, print, arg);
+	}
 }

@@ -122,6 +122,7 @@ static const struct route_function core_functions[] = {
 		.run = run_append_branch,
 		.check = check_append_branch,
 		.usage = "append_branch([uri [, q]])",
+		.rfc = "3261 16.6",
 		.help = "Adds a target that t_relay() forks to: the URI, or without one the "
 			"Request-URI as it is now, with $du, flags, path and $fs. q is \"0\" to "
 			"\"1\"."},
@@ -137,6 +138,7 @@ static const struct route_function core_functions[] = {
 		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
 		.run = run_serialize_branches,
 		.usage = "serialize_branches(clear)",
+		.rfc = "3261 16.6",
 		.help = "All targets wait, in the order of their q, for next_branches(). With 1, "
 			"those that waited before are forgotten; with 0 it is false where some "
 			"do."},
@@ -145,6 +147,7 @@ static const struct route_function core_functions[] = {
 		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
 		.run = run_next_branches,
 		.usage = "next_branches()",
+		.rfc = "3261 16.6",
 		.help = "The waiting contacts with the highest q become the targets; -2 where none "
 			"waits."},
 	{.name = "load_contacts",
@@ -152,12 +155,14 @@ static const struct route_function core_functions[] = {
 		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
 		.run = run_load_contacts,
 		.usage = "load_contacts()",
+		.rfc = "3261 16.6",
 		.help = "All targets wait, in the order of their q, for next_contacts()."},
 	{.name = "next_contacts",
 		.args_max = 0,
 		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
 		.run = run_next_branches,
 		.usage = "next_contacts()",
+		.rfc = "3261 16.6",
 		.help = "The same as next_branches()."},
 	{.name = "prefix",
 		.args_min = 1,
@@ -267,6 +272,7 @@ static const struct route_function core_functions[] = {
 		.in = ROUTE_IN_ANY,
 		.run = run_has_totag,
 		.usage = "has_totag()",
+		.rfc = "3261 12",
 		.help = "True where To has a tag: the message belongs to a dialog."},
 	{.name = "uri_param",
 		.args_min = 1,
@@ -274,6 +280,7 @@ static const struct route_function core_functions[] = {
 		.in = REWRITE_IN,
 		.run = run_uri_param,
 		.usage = "uri_param(name [, value])",
+		.rfc = "3261 19.1.1",
 		.help = "True where the Request-URI has the parameter, with that value where one "
 			"is given."},
 	{.name = "is_uri",
@@ -282,6 +289,7 @@ static const struct route_function core_functions[] = {
 		.in = ROUTE_IN_ANY,
 		.run = run_is_uri,
 		.usage = "is_uri(text)",
+		.rfc = "3261 19.1",
 		.help = "True where text is a well-formed sip, sips or tel URI."},
 	{.name = "is_tel_number",
 		.args_min = 1,
@@ -289,6 +297,7 @@ static const struct route_function core_functions[] = {
 		.in = ROUTE_IN_ANY,
 		.run = run_is_tel_number,
 		.usage = "is_tel_number(text)",
+		.rfc = "3966 3",
 		.help = "True where text is digits, with a plus before them or without."},
 	{.name = "is_numeric",
 		.args_min = 1,
@@ -313,7 +322,8 @@ static const struct route_function core_functions[] = {
 		.in = ROUTE_IN_ANY,
 		.run = run_cmp_uri,
 		.usage = "cmp_uri(uri, uri)",
-		.help = "True where the two SIP URIs are equal (RFC 3261 19.1.4)."},
+		.rfc = "3261 19.1.4",
+		.help = "True where the two SIP URIs are equal."},
 	{.name = NULL},
 };
 

@@ -422,6 +422,7 @@ struct route_function {
 	void (*free_data)(void *data);
 	const char *usage;     /* "ds_select_dst(set, algorithm [, limit])" */
 	const char *help;      /* one sentence for the reference */
+	const char *rfc;       /* what it does by: "3261 16.6"; NULL where there is none */
 	const char *statement; /* where it is also a statement or has a second name in the core
 				  language, e.g. "seturi"; else NULL */
 	/*
