@@ -111,10 +111,112 @@ static void an_unknown_name_waits_and_goes_on_when_the_answer_is_there(void **st
 	without_names(f);
 }
 
+/* RFC 3263 4.3: the addresses one after the other, those that can't be used passed over. */
+static void the_next_address_is_tried_where_one_fails(void **state)
+{
+	struct fixture *f = with_names();
+
+	static const char *const addresses[] = {"10.7.0.1", "10.7.0.2", "2001:db8::77"};
+
+	for (unsigned i = 0; i < 3; i++)
+		dns_server_add(server, (struct dns_record){.name = "both.example.com",
+					       .type = i < 2 ? TYPE_A : TYPE_AAAA,
+					       .ttl = 60,
+					       .data = addresses[i]});
+	ask(f, RESOLVE_ADDRESS, "both.example.com");
+	f->config.listeners = 3; /* none of IPv6 */
+	fixture_restart(f);
+	receive(f, replaced(INVITE, "bob@example.com SIP", "bob@both.example.com:5070 SIP"),
+		"10.0.0.9", 5060, LEFT);
+	for (unsigned nth = 0; nth < 2; nth++) {
+		proxy_target_reset(f->ctx);
+		proxy_branch_set(f->ctx, 1, (uint16_t)nth);
+		assert_int_equal(proxy_next_hop(f->proxy, f->ctx, nth), ROUTE_TRUE);
+		assert_non_null(write_request(f));
+		assert_true(endpoint_is(&f->to.dst, nth == 0 ? "10.7.0.1" : "10.7.0.2", 5070));
+	}
+	proxy_target_reset(f->ctx);
+	assert_int_equal(proxy_next_hop(f->proxy, f->ctx, 2), -1 - (int)PROXY_REFUSAL_UNRESOLVED);
+	assert_int_equal(f->ctx->result.status, 478);
+	without_names(f);
+}
+
+/* Targets of one rank: the call chooses, and all that belongs to it goes there. */
+static void calls_share_the_targets_and_stay_with_theirs(void **state)
+{
+	struct fixture *f = with_names();
+	unsigned first = 0;
+	char call_id[32];
+
+	for (uint16_t i = 0; i < 2; i++)
+		dns_server_add(
+			server, (struct dns_record){.name = "_sip._udp.farm.example.com",
+					.type = TYPE_SRV,
+					.ttl = 60,
+					.data = i == 0 ? "other.example.com" : "third.example.com",
+					.priority = 1,
+					.weight = 10,
+					.port = 5080});
+	dns_server_add(server, (struct dns_record){.name = "third.example.com",
+				       .type = TYPE_A,
+				       .ttl = 60,
+				       .data = "10.7.0.4"});
+	ask(f, RESOLVE_SIP, "farm.example.com");
+	for (unsigned i = 0; i < 200; i++) {
+		const char *text;
+		struct net_endpoint to;
+
+		snprintf(call_id, sizeof(call_id), "call-%u@", i);
+		text = replaced(INVITE, "call-1@", call_id);
+		receive(f, text, "10.0.0.9", 5060, LEFT);
+		assert_int_equal(call(f, "forward", "sip:farm.example.com", NULL), ROUTE_TRUE);
+		to = f->ctx->result.target.ep;
+		first += endpoint_is(&to, "10.7.0.3", 5080);
+		/* The same call with credentials, another branch and CSeq. */
+		receive(f, replaced(replaced(text, "CSeq: 7", "CSeq: 8"), "abc123", "xyz"),
+			"10.0.0.9", 5060, LEFT);
+		assert_int_equal(call(f, "forward", "sip:farm.example.com", NULL), ROUTE_TRUE);
+		assert_true(net_endpoint_equal(&to, &f->ctx->result.target.ep));
+		/* Its second choice is the other one. */
+		proxy_target_reset(f->ctx);
+		f->ctx->uri = route_text_make(f->ctx, STR("sip:farm.example.com"));
+		assert_int_equal(proxy_next_hop(f->proxy, f->ctx, 1), ROUTE_TRUE);
+		assert_false(net_endpoint_equal(&to, &f->ctx->result.target.ep));
+		proxy_target_reset(f->ctx);
+		assert_int_equal(
+			proxy_next_hop(f->proxy, f->ctx, 2), -1 - (int)PROXY_REFUSAL_UNRESOLVED);
+	}
+	assert_in_range(first, 60, 140);
+	without_names(f);
+}
+
+static void a_transport_that_is_said_needs_no_naptr(void **state)
+{
+	struct fixture *f = with_names();
+	static const struct {
+		const char *to;
+		enum resolve_kind kind;
+	} cases[] = {{"sip:new.example.com", RESOLVE_SIP},
+		{"sip:new.example.com;transport=udp", RESOLVE_SIP_UDP},
+		{"sip:new.example.com:5060", RESOLVE_ADDRESS}, {"new.example.com", RESOLVE_SIP},
+		{"udp:new.example.com", RESOLVE_SIP_UDP},
+		{"udp:new.example.com:5070", RESOLVE_ADDRESS}};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		receive(f, INVITE, "10.0.0.9", 5060, LEFT);
+		assert_int_equal(call(f, "forward", cases[i].to, NULL), ROUTE_PENDING);
+		assert_int_equal(f->ctx->wait_kind, cases[i].kind);
+	}
+	without_names(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_name_is_taken_from_the_cache_in_its_order),
+		cmocka_unit_test(the_next_address_is_tried_where_one_fails),
+		cmocka_unit_test(calls_share_the_targets_and_stay_with_theirs),
+		cmocka_unit_test(a_transport_that_is_said_needs_no_naptr),
 		cmocka_unit_test(an_unknown_name_waits_and_goes_on_when_the_answer_is_there),
 	};
 

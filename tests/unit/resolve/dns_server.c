@@ -76,6 +76,14 @@ static void put_name(struct message *m, const char *name)
 	put(m, "", 1);
 }
 
+static void put_string(struct message *m, const char *text)
+{
+	uint8_t len = (uint8_t)strlen(text);
+
+	put(m, &len, 1);
+	put(m, text, len);
+}
+
 static void put_record(struct message *m, const struct dns_record *r)
 {
 	size_t at;
@@ -98,6 +106,13 @@ static void put_record(struct message *m, const struct dns_record *r)
 		put16(m, r->priority);
 		put16(m, r->weight);
 		put16(m, r->port);
+		put_name(m, r->data);
+	} else if (r->type == TYPE_NAPTR) {
+		put16(m, r->priority);
+		put16(m, r->weight);
+		put_string(m, r->flags != NULL ? r->flags : "s");
+		put_string(m, r->service != NULL ? r->service : "SIP+D2U");
+		put_string(m, r->regexp != NULL ? r->regexp : "");
 		put_name(m, r->data);
 	}
 	if (m->full)

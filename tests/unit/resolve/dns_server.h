@@ -9,14 +9,15 @@
 
 #define DNS_SERVER_RECORDS_MAX 2048
 
-enum dns_type { TYPE_A = 1, TYPE_CNAME = 5, TYPE_AAAA = 28, TYPE_SRV = 33 };
+enum dns_type { TYPE_A = 1, TYPE_CNAME = 5, TYPE_AAAA = 28, TYPE_SRV = 33, TYPE_NAPTR = 35 };
 
 struct dns_record {
 	const char *name;
 	enum dns_type type;
 	uint32_t ttl;
-	const char *data; /* address or host; a host of "" is the root */
-	uint16_t priority, weight, port;
+	const char *data;                     /* address or host; a host of "" is the root */
+	uint16_t priority, weight, port;      /* of NAPTR: order and preference */
+	const char *flags, *service, *regexp; /* of NAPTR; NULL: "s", "SIP+D2U", "" */
 };
 
 enum dns_mode {

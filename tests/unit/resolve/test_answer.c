@@ -112,6 +112,42 @@ static int services(const struct message *m, struct answer_srv *out, unsigned ma
 	return got;
 }
 
+static int naptrs(const struct message *m, struct answer_naptr *out, unsigned max, uint32_t *ttl)
+{
+	uint8_t *copy = malloc(m->len + 1);
+	struct host_name n = name("sip.test");
+	int got;
+
+	assert_non_null(copy);
+	memcpy(copy + 1, m->b, m->len);
+	*ttl = UINT32_MAX;
+	got = answer_naptrs(copy + 1, m->len, &n, out, max, ttl);
+	free(copy);
+	return got;
+}
+
+static void put_string(struct message *m, const char *text)
+{
+	put(m, &(uint8_t){(uint8_t)strlen(text)}, 1);
+	put(m, text, (uint32_t)strlen(text));
+}
+
+static void put_naptr(struct message *m, unsigned order, unsigned preference, const char *flags,
+	const char *service, const char *regexp, const char *replacement)
+{
+	struct message data = {.len = 0};
+
+	put16(&data, order);
+	put16(&data, preference);
+	put_string(&data, flags);
+	put_string(&data, service);
+	put_string(&data, regexp);
+	put_name(&data, replacement);
+	put_owner(m);
+	put_head(m, DNS_NAPTR, DNS_IN, 60, data.len);
+	put(m, data.b, data.len);
+}
+
 static void test_pointers_are_followed_backwards_only(void **state)
 {
 	struct net_addr a[16];
@@ -264,16 +300,75 @@ static void test_a_name_stays_inside_its_record(void **state)
 	assert_int_equal(services(&m, srv, 3, &ttl), -EBADMSG);
 }
 
+static void test_only_services_that_we_speak_are_kept(void **state)
+{
+	struct answer_naptr naptr[4];
+	struct message m;
+	uint32_t ttl;
+
+	begin(&m, 9);
+	put_naptr(&m, 10, 10, "s", "SIPS+D2T", "", "_sips._tcp.a.test");
+	put_naptr(&m, 50, 9, "S", "sip+d2u", "", "_sip._udp.c.test");
+	put_naptr(&m, 50, 7, "s", "SIP+D2U", "", "_sip._udp.b.test");
+	put_naptr(&m, 50, 7, "s", "SIP+D2T", "", "_sip._tcp.b.test");
+	put_naptr(&m, 20, 1, "s", "SIP+D2U", "!^.*$!sip:x@y!", "");
+	put_naptr(&m, 20, 1, "s", "SIP+D2U", "!^.*$!sip:x@y!", "z.test");
+	put_naptr(&m, 20, 1, "u", "SIP+D2U", "", "z.test");
+	put_naptr(&m, 20, 1, "s", "SIP+D2U", "", "");
+	put_naptr(&m, 60, 1, "s", "SIP+D2U", "", "_sip._udp.d.test");
+	assert_int_equal(naptrs(&m, naptr, 4, &ttl), 3);
+	assert_string_equal(naptr[0].replacement.s, "_sip._udp.b.test");
+	assert_int_equal(naptr[0].order, 50);
+	assert_int_equal(naptr[0].preference, 7);
+	assert_string_equal(naptr[1].replacement.s, "_sip._udp.c.test");
+	assert_string_equal(naptr[2].replacement.s, "_sip._udp.d.test");
+	assert_int_equal(ttl, 60);
+	assert_int_equal(naptrs(&m, naptr, 2, &ttl), 2);
+	assert_string_equal(naptr[1].replacement.s, "_sip._udp.c.test");
+}
+
+/* Each string, the name, and the record as a whole, a byte too short. */
+static void test_a_naptr_s_strings_stay_inside_their_record(void **state)
+{
+	static const char whole[] = "\0\1\0\2\1s\7SIP+D2U\0\1a";
+	struct answer_naptr naptr[4];
+	struct message m;
+	uint32_t ttl;
+
+	for (unsigned len = 0; len <= sizeof(whole); len++) {
+		begin(&m, 1);
+		put_owner(&m);
+		put_head(&m, DNS_NAPTR, DNS_IN, 60, len);
+		put(&m, whole, len);
+		if (naptrs(&m, naptr, 4, &ttl) != (len < sizeof(whole) ? -EBADMSG : 1))
+			fail_msg("%u bytes", len);
+	}
+	/* A string that leads over the record's end into what follows. */
+	for (unsigned at = 4; at < 15; at++) {
+		begin(&m, 1);
+		put_owner(&m);
+		put_head(&m, DNS_NAPTR, DNS_IN, 60, sizeof(whole));
+		put(&m, whole, sizeof(whole));
+		m.b[m.len - sizeof(whole) + at] = 200;
+		put(&m, whole, sizeof(whole));
+		if (at == 4 || at == 6 || at == 14)
+			assert_int_equal(naptrs(&m, naptr, 4, &ttl), -EBADMSG);
+		else
+			assert_in_range(naptrs(&m, naptr, 4, &ttl), 0, 1);
+	}
+}
+
 /* Altered and cut at random: it ends, inside, and with what it may say. */
 static void test_no_message_leads_past_its_end(void **state)
 {
+	struct answer_naptr naptr[4];
 	struct answer_srv srv[4];
 	struct net_addr a[16];
 	uint64_t x = 88172645463325252ULL;
 	struct message good, m;
-	unsigned read = 0;
+	unsigned read = 0, found = 0;
 
-	begin(&good, 5);
+	begin(&good, 7);
 	put_owner(&good);
 	put_head(&good, DNS_CNAME, DNS_IN, 30, 11);
 	put_name(&good, "real.test");
@@ -287,6 +382,10 @@ static void test_no_message_leads_past_its_end(void **state)
 	put_name(&good, "real.test");
 	put_owner(&good);
 	put_a(&good, 3);
+	put_naptr(&good, 1, 2, "s", "SIP+D2U", "", "real.test");
+	put_name(&good, "real.test");
+	put_head(&good, DNS_NAPTR, DNS_IN, 60, 13 + 3);
+	put(&good, "\0\1\0\2\1S\7sip+d2u\0\1a", 17);
 	for (unsigned round = 0; round < 200000; round++) {
 		uint32_t ttl;
 		int got;
@@ -305,7 +404,11 @@ static void test_no_message_leads_past_its_end(void **state)
 		read += got > 0;
 		got = services(&m, srv, 4, &ttl);
 		assert_in_range(got + EBADMSG, 0, EBADMSG + 4);
+		got = naptrs(&m, naptr, 4, &ttl);
+		assert_in_range(got + EBADMSG, 0, EBADMSG + 4);
+		found += got > 0;
 	}
+	assert_true(found > 1000);
 	assert_true(read > 1000);
 }
 
@@ -317,6 +420,8 @@ int main(void)
 		cmocka_unit_test(test_aliases_may_stand_in_any_order),
 		cmocka_unit_test(test_services_are_kept_best_first_and_once),
 		cmocka_unit_test(test_a_name_stays_inside_its_record),
+		cmocka_unit_test(test_only_services_that_we_speak_are_kept),
+		cmocka_unit_test(test_a_naptr_s_strings_stay_inside_their_record),
 		cmocka_unit_test(test_no_message_leads_past_its_end),
 	};
 

@@ -215,6 +215,227 @@ static void test_services_come_by_priority_weight_and_address(void **state)
 	assert_true(dns_server_questions(b->server, "_sip._udp.pbx.test", TYPE_SRV) >= COUNT(srv));
 }
 
+static void add_naptr(struct bench *b, const char *name, uint16_t order, uint16_t preference,
+	const char *service, const char *replacement)
+{
+	dns_server_add(b->server, (struct dns_record){.name = name,
+					  .type = TYPE_NAPTR,
+					  .ttl = 60,
+					  .data = replacement,
+					  .priority = order,
+					  .weight = preference,
+					  .service = service});
+}
+
+/* RFC 3263 4.1, its example: the services in the order of NAPTR, of which we speak the last. */
+static void test_naptr_says_where_the_services_are(void **state)
+{
+	struct bench *b = *state;
+
+	add_naptr(b, "example.test", 50, 50, "SIPS+D2T", "_sips._tcp.example.test");
+	add_naptr(b, "example.test", 90, 50, "SIP+D2T", "_sip._tcp.example.test");
+	add_naptr(b, "example.test", 100, 50, "SIP+D2U", "_sip._udp.farm.test");
+	add_srv(b, "_sip._udp.farm.test", 0, 1, 5070, "a.test");
+	add_srv(b, "_sip._udp.example.test", 0, 1, 5080, "b.test");
+	add(b, "a.test", TYPE_A, 60, "192.0.2.1");
+	add(b, "b.test", TYPE_A, 60, "192.0.2.2");
+	add(b, "example.test", TYPE_A, 60, "192.0.2.3");
+	expect(b, RESOLVE_SIP, "example.test", "192.0.2.1:5070");
+	assert_int_equal(dns_server_questions(b->server, NULL, TYPE_NAPTR), 1);
+	assert_int_equal(dns_server_questions(b->server, "_sips._tcp.example.test", 0), 0);
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.example.test", 0), 0);
+	/* Where the transport is known, and where the port is, they are not asked for. */
+	expect(b, RESOLVE_SIP_UDP, "example.test", "192.0.2.2:5080");
+	expect(b, RESOLVE_ADDRESS, "example.test", "192.0.2.3:0");
+	assert_int_equal(dns_server_questions(b->server, NULL, TYPE_NAPTR), 1);
+	/* Nor where that is the setting. */
+	resolver_set_naptr(b->resolver, false);
+	b->ahead += 61 * S;
+	settle(b);
+	expect(b, RESOLVE_SIP, "example.test", "192.0.2.2:5080");
+	assert_int_equal(dns_server_questions(b->server, NULL, TYPE_NAPTR), 1);
+	assert_int_equal(resolver_counter(b->resolver, RESOLVE_COUNTER_NAPTR), 1);
+	assert_true(resolver_counter(b->resolver, RESOLVE_COUNTER_FOUND) >= 4);
+}
+
+static void test_of_naptr_the_lowest_order_counts_by_preference(void **state)
+{
+	struct bench *b = *state;
+
+	add(b, "a.test", TYPE_A, 60, "192.0.2.1");
+	add(b, "b.test", TYPE_A, 60, "192.0.2.2");
+	add_srv(b, "_sip._udp.a.test", 0, 1, 5060, "a.test");
+	add_srv(b, "_sip._udp.b.test", 0, 1, 5060, "b.test");
+	/* The first has no records, the second has. */
+	add_naptr(b, "p.test", 10, 2, "SIP+D2U", "_sip._udp.b.test");
+	add_naptr(b, "p.test", 10, 1, "SIP+D2U", "_sip._udp.gone.test");
+	add_naptr(b, "p.test", 11, 0, "SIP+D2U", "_sip._udp.a.test");
+	expect(b, RESOLVE_SIP, "p.test", "192.0.2.2:5060");
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.gone.test", TYPE_SRV), 1);
+	/* A higher order is not looked at once a lower one has a service of ours; then _sip._udp.
+	 * and the name itself. */
+	add_naptr(b, "q.test", 10, 1, "SIP+D2U", "_sip._udp.gone.test");
+	add_naptr(b, "q.test", 11, 1, "SIP+D2U", "_sip._udp.a.test");
+	add(b, "q.test", TYPE_A, 60, "192.0.2.7");
+	expect(b, RESOLVE_SIP, "q.test", "192.0.2.7:0");
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.q.test", TYPE_SRV), 1);
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.a.test", TYPE_SRV), 0);
+	/* More than are followed: the first ones of them. */
+	for (uint16_t i = 0; i < 2 * RESOLVE_SERVICES_MAX; i++) {
+		static char name[2 * RESOLVE_SERVICES_MAX][32];
+
+		snprintf(name[i], sizeof(name[i]), "_sip._udp.no-%u.test", i);
+		add_naptr(b, "many.test", 1, i, "SIP+D2U", name[i]);
+	}
+	expect(b, RESOLVE_SIP, "many.test", "");
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.no-3.test", TYPE_SRV), 1);
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.no-4.test", TYPE_SRV), 0);
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.many.test", TYPE_SRV), 1);
+}
+
+static void test_without_naptr_of_ours_srv_is_asked(void **state)
+{
+	struct bench *b = *state;
+
+	add(b, "a.test", TYPE_A, 60, "192.0.2.1");
+	add(b, "n.test", TYPE_A, 60, "192.0.2.9");
+	add_srv(b, "_sip._udp.n.test", 0, 1, 5066, "a.test");
+	expect(b, RESOLVE_SIP, "n.test", "192.0.2.1:5066");
+	add_naptr(b, "t.test", 1, 1, "SIP+D2T", "_sip._tcp.t.test");
+	add_srv(b, "_sip._udp.t.test", 0, 1, 5067, "a.test");
+	expect(b, RESOLVE_SIP, "t.test", "192.0.2.1:5067");
+	/* The usual service is asked for once, whoever says it. */
+	add_naptr(b, "u.test", 1, 1, "SIP+D2U", "_SIP._UDP.u.test");
+	add(b, "u.test", TYPE_A, 60, "192.0.2.8");
+	expect(b, RESOLVE_SIP, "u.test", "192.0.2.8:0");
+	assert_int_equal(dns_server_questions(b->server, "_sip._udp.u.test", TYPE_SRV), 1);
+	expect(b, RESOLVE_SIP, "nobody.test", "");
+	/* What a "." says of the service that NAPTR names is decided. */
+	add_naptr(b, "dot.test", 1, 1, "SIP+D2U", "_sip._udp.dot.test");
+	add_srv(b, "_sip._udp.dot.test", 0, 0, 0, "");
+	add(b, "dot.test", TYPE_A, 60, "192.0.2.8");
+	expect(b, RESOLVE_SIP, "dot.test", "");
+}
+
+/* Many servers know nothing of NAPTR: what SRV says is taken, and asked for again soon. */
+static void test_servers_that_fail_at_naptr_take_nothing_away(void **state)
+{
+	static const enum dns_mode modes[] = {DNS_SERVFAIL, DNS_LONG_DATA, DNS_NAME_LOOP};
+	struct bench *b = *state;
+	const struct resolve_addresses *a;
+
+	add(b, "a.test", TYPE_A, 60, "192.0.2.1");
+	for (unsigned i = 0; i < COUNT(modes); i++) {
+		static const char *const names[] = {"f0.test", "f1.test", "f2.test"};
+		static const char *const services[] = {
+			"_sip._udp.f0.test", "_sip._udp.f1.test", "_sip._udp.f2.test"};
+		unsigned asked;
+
+		add_srv(b, services[i], 0, 1, 5066, "a.test");
+		dns_server_mode(b->server, names[i], TYPE_NAPTR, modes[i]);
+		expect(b, RESOLVE_SIP, names[i], "192.0.2.1:5066");
+		asked = dns_server_questions(b->server, services[i], TYPE_SRV);
+		assert_int_equal(find(b, RESOLVE_SIP, names[i], &a), RESOLVE_FOUND);
+		b->ahead += (RESOLVE_TTL_MIN_S + 1) * S;
+		settle(b);
+		assert_int_equal(find(b, RESOLVE_SIP, names[i], &a), RESOLVE_FOUND);
+		assert_int_equal(dns_server_questions(b->server, services[i], TYPE_SRV), asked + 1);
+	}
+}
+
+/* ---- the order of a call ---- */
+
+static unsigned first_of(const struct resolve_addresses *a, uint64_t digest)
+{
+	uint8_t order[RESOLVE_ADDRESSES_MAX];
+	uint32_t seen = 0;
+
+	resolve_order(a, digest, order);
+	for (unsigned i = 0; i < a->count; i++) {
+		assert_true(order[i] < a->count);
+		seen |= 1u << order[i];
+		/* Ranks come one after the other, whatever is drawn. */
+		assert_int_equal(a->tier[order[i]], a->tier[i]);
+	}
+	assert_int_equal(seen, (1u << a->count) - 1);
+	return order[0];
+}
+
+#define CALLS 20000
+
+static void expect_shares(const struct resolve_addresses *a, const unsigned *percent)
+{
+	unsigned first[RESOLVE_ADDRESSES_MAX] = {0};
+	uint64_t x = 88172645463325252ULL;
+
+	for (unsigned i = 0; i < CALLS; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		assert_int_equal(first_of(a, x), first_of(a, x));
+		first[first_of(a, x)]++;
+	}
+	for (unsigned i = 0; i < a->count; i++) {
+		unsigned want = CALLS / 100 * percent[i];
+
+		if (first[i] + CALLS / 50 < want || first[i] > want + CALLS / 50)
+			fail_msg("address %u: %u calls of %u", i, first[i], CALLS);
+	}
+}
+
+static void test_calls_share_the_targets_by_their_weights(void **state)
+{
+	struct bench *b = *state;
+	const struct resolve_addresses *a;
+
+	add(b, "a.test", TYPE_A, 60, "192.0.2.1");
+	add(b, "a.test", TYPE_AAAA, 60, "2001:db8::1");
+	add(b, "b.test", TYPE_A, 60, "192.0.2.2");
+	add(b, "c.test", TYPE_A, 60, "192.0.2.3");
+	add_srv(b, "_sip._udp.w.test", 10, 60, 5060, "b.test");
+	add_srv(b, "_sip._udp.w.test", 10, 40, 5060, "a.test");
+	add_srv(b, "_sip._udp.w.test", 20, 100, 5060, "c.test");
+	expect(b, RESOLVE_SIP_UDP, "w.test",
+		"192.0.2.2:5060 192.0.2.1:5060 [2001:db8::1]:5060 192.0.2.3:5060");
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "w.test", &a), RESOLVE_FOUND);
+	assert_true(a->shared);
+	/* A target's addresses stay together. */
+	expect_shares(a, (const unsigned[]){60, 40, 0, 0});
+
+	add_srv(b, "_sip._udp.zero.test", 0, 0, 5060, "b.test");
+	add_srv(b, "_sip._udp.zero.test", 0, 0, 5060, "c.test");
+	expect(b, RESOLVE_SIP_UDP, "zero.test", "192.0.2.2:5060 192.0.2.3:5060");
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "zero.test", &a), RESOLVE_FOUND);
+	expect_shares(a, (const unsigned[]){50, 50});
+
+	/* RFC 2782: a weight of 0 beside others is drawn hardly ever. */
+	add_srv(b, "_sip._udp.some.test", 0, 0, 5060, "b.test");
+	add_srv(b, "_sip._udp.some.test", 0, 999, 5060, "c.test");
+	expect(b, RESOLVE_SIP_UDP, "some.test", "192.0.2.3:5060 192.0.2.2:5060");
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "some.test", &a), RESOLVE_FOUND);
+	expect_shares(a, (const unsigned[]){100, 0});
+	/* The most that there can be. */
+	for (unsigned i = 0; i < RESOLVE_ADDRESSES_MAX; i++)
+		add_srv(b, "_sip._udp.full.test", 0, 65535, (uint16_t)(5060 + i), "b.test");
+	expect(b, RESOLVE_SIP_UDP, "few.test", "");
+	assert_int_equal(
+		resolve(b, RESOLVE_SIP_UDP, "full.test", &(const char *){NULL}), RESOLVE_FOUND);
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "full.test", &a), RESOLVE_FOUND);
+	assert_int_equal(a->count, RESOLVE_ADDRESSES_MAX);
+	expect_shares(a, (const unsigned[]){6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6});
+
+	/* One target, and ranks of one each: nothing is shared. */
+	assert_int_equal(
+		resolve(b, RESOLVE_ADDRESS, "a.test", &(const char *){NULL}), RESOLVE_FOUND);
+	assert_int_equal(find(b, RESOLVE_ADDRESS, "a.test", &a), RESOLVE_FOUND);
+	assert_false(a->shared);
+	add_srv(b, "_sip._udp.ranks.test", 1, 5, 5060, "b.test");
+	add_srv(b, "_sip._udp.ranks.test", 2, 5, 5060, "c.test");
+	expect(b, RESOLVE_SIP_UDP, "ranks.test", "192.0.2.2:5060 192.0.2.3:5060");
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "ranks.test", &a), RESOLVE_FOUND);
+	assert_false(a->shared);
+}
+
 static void test_a_name_without_services_has_its_addresses(void **state)
 {
 	struct bench *b = *state;
@@ -920,6 +1141,11 @@ int main(void)
 		TEST(test_both_families_come_in_one_order),
 		TEST(test_names_are_found_in_any_case_and_with_a_dot),
 		TEST(test_services_come_by_priority_weight_and_address),
+		TEST(test_naptr_says_where_the_services_are),
+		TEST(test_of_naptr_the_lowest_order_counts_by_preference),
+		TEST(test_without_naptr_of_ours_srv_is_asked),
+		TEST(test_servers_that_fail_at_naptr_take_nothing_away),
+		TEST(test_calls_share_the_targets_by_their_weights),
 		TEST(test_a_name_without_services_has_its_addresses),
 		TEST(test_a_service_that_is_not_offered_fails),
 		TEST(test_aliases_are_followed_and_loops_end),
