@@ -19,10 +19,10 @@ static bool parse_q(const struct route_value *value, uint16_t *q)
 	if (value->type == ROUTE_INT || (s.len > 0 && str_find(s, '.') < 0)) {
 		int64_t n;
 
-		if (!value_as_int(value, &n) || n < 0 || n > Q_MAX)
+		/* "1" is a q; a number counts thousandths. */
+		if (!value_as_int(value, &n) || n < 0 || n > (value->type == ROUTE_STR ? 1 : Q_MAX))
 			return false;
-		/* Text is a q, and so is "1"; a number counts thousandths. */
-		*q = (uint16_t)(value->type == ROUTE_STR && n <= 1 ? n * Q_MAX : n);
+		*q = (uint16_t)(value->type == ROUTE_STR ? n * Q_MAX : n);
 		return true;
 	}
 	dot = str_find(s, '.');

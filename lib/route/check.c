@@ -284,16 +284,6 @@ static void check_switch(struct route_load *load, struct ast_stmt *stmt)
 	load->breakables--;
 }
 
-static void check_named_block(struct route_load *load, const struct ast_expr *call)
-{
-	enum ast_block_kind kind;
-	struct str name;
-
-	if (check_names_block(call, &kind, &name) && check_find_block(load, kind, name) == NULL)
-		load_error(load, call->arg->at, "there is no %s[%.*s]", ast_block_text(kind, true),
-			STR_FMT(name));
-}
-
 /* The statement's own line for route_explain(), before the checker turns words into what they stand
  * for. */
 static void show(struct route_load *load, struct ast_stmt *stmt)
@@ -377,7 +367,6 @@ static void check_stmt(struct route_load *load, struct ast_stmt *stmt)
 		check_assign(load, stmt);
 		break;
 	case AST_EXPR:
-		check_named_block(load, stmt->expr);
 		check_expr(load, stmt->expr, CHECK_STATEMENT);
 		stmt->slow = stmt->expr->slow;
 		break;

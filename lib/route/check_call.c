@@ -70,7 +70,8 @@ bool check_names_block(const struct ast_expr *call, enum ast_block_kind *kind, s
 		return false;
 	for (size_t i = 0; i < sizeof(namers) / sizeof(namers[0]); i++) {
 		if (str_eq(call->text, str_c(namers[i].function)) &&
-			(call->arg->kind == AST_STR || call->arg->kind == AST_NAME)) {
+			(call->arg->kind == AST_STR || call->arg->kind == AST_NAME ||
+				call->arg->kind == AST_INT)) {
 			*kind = namers[i].kind;
 			*name = call->arg->text;
 			return name->len > 0 && !str_eq(*name, STR("0"));
@@ -250,6 +251,28 @@ static void check_args(struct route_load *load, struct ast_expr *expr,
 	script->site[expr->index].args.data = data;
 }
 
+/* t_on_failure("1"): there has to be such a block. */
+static void check_named_block(struct route_load *load, const struct ast_expr *call)
+{
+	enum ast_block_kind kind;
+	struct suggest near;
+	struct str name;
+
+	if (!check_names_block(call, &kind, &name) || check_find_block(load, kind, name) != NULL)
+		return;
+	suggest_begin(&near, name);
+	for (const struct ast_block *block = load->blocks; block != NULL; block = block->next) {
+		if (block->kind == kind && block->name.len > 0)
+			suggest_offer(&near, block->name);
+	}
+	if (suggest_end(&near) != NULL)
+		load_error(load, call->arg->at, "there is no %s[%.*s] (did you mean '%s'?)",
+			ast_block_text(kind, true), STR_FMT(name), suggest_end(&near));
+	else
+		load_error(load, call->arg->at, "there is no %s[%.*s]", ast_block_text(kind, true),
+			STR_FMT(name));
+}
+
 void check_call(struct route_load *load, struct ast_expr *expr)
 {
 	unsigned module = 0;
@@ -276,6 +299,7 @@ void check_call(struct route_load *load, struct ast_expr *expr)
 		return;
 	}
 	check_in(load, expr, fn);
+	check_named_block(load, expr);
 	check_args(load, expr, fn, module);
 }
 

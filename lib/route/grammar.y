@@ -376,7 +376,7 @@ arg
 expr
 	: call
 	| route_call
-	| NUMBER				{ $$ = make(load, AST_INT, @1); $$->i = $1; }
+	| NUMBER				{ $$ = make_text(load, AST_INT, @1, span(load, @1)); $$->i = $1; }
 	| string				{ $$ = make_text(load, AST_STR, @1, $1); $$->quoted = true; }
 	| VARIABLE_NAME				{ $$ = make_text(load, AST_VAR, @1, $1); }
 	| ADDRESS				{ $$ = make_text(load, AST_ADDRESS, @1, $1); }
