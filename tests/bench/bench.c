@@ -15,6 +15,7 @@
 
 #define SECONDS_DEFAULT 5
 #define CONTACTS_DEFAULT 10000000
+#define THREADS_DEFAULT 2
 #define MEGABYTES 512
 
 struct bench_case {
@@ -34,6 +35,7 @@ static const struct bench_case cases[] = {
 	{"fragments", "INVITEs in two IP fragments, in and out", case_fragments, 1},
 	{"size", "INVITEs of 300 to 8,000 bytes", case_size, 1},
 	{"tables", "destinations, address groups, next hops", case_tables, 1},
+	{"register", "phones that register, a slow lcore beside the worker", case_register, 2},
 	{"location", "contacts: bytes, inserts, look-ups, to ten million", case_location, 0},
 	{"scale", "one worker and two, on a CPU each", case_scale, 2},
 };
@@ -45,6 +47,7 @@ static const char help[] = "Usage: bench CASE [options]\n"
 			   "  --config FILE    routing file instead of conf/bench.cfg\n"
 			   "  --scanner NAME   instead of the best that the CPU has\n"
 			   "  --contacts N     no table of more (default 10,000,000)\n"
+			   "  --threads 1      worker and slow lcore take turns on one CPU\n"
 			   "  --no-huge        no transparent hugepages\n"
 			   "  --show N         print N messages of the set, measure nothing\n"
 			   "  --count N        N bursts and no time taken: for callgrind\n"
@@ -57,7 +60,8 @@ enum {
 	OPTION_SCANNER,
 	OPTION_COUNT,
 	OPTION_SHOW,
-	OPTION_CONTACTS
+	OPTION_CONTACTS,
+	OPTION_THREADS
 };
 
 static const char *cpu_name(void)
@@ -151,9 +155,11 @@ static const struct bench_case *find_case(const char *name)
 
 static int run(struct bench *b, const struct bench_case *c, bool hugepages)
 {
+	unsigned cores = RTE_MIN(c->cores, b->threads);
+
 	b->name = c->name;
-	if (c->cores > 0 && rig_eal_cores("bench", MEGABYTES, c->cores, hugepages) != 0)
-		bench_fail(b, "DPDK does not start on %u CPUs with %u MB", c->cores, MEGABYTES);
+	if (cores > 0 && rig_eal_cores("bench", MEGABYTES, cores, hugepages) != 0)
+		bench_fail(b, "DPDK does not start on %u CPUs with %u MB", cores, MEGABYTES);
 	started = c->cores > 0;
 	b->ns_per_cycle = b->count != 0 ? 1 : tsc_ns();
 	return c->run(b);
@@ -168,6 +174,7 @@ int main(int argc, char **argv)
 		{"scanner", required_argument, NULL, OPTION_SCANNER},
 		{"no-huge", no_argument, NULL, 'n'},
 		{"contacts", required_argument, NULL, OPTION_CONTACTS},
+		{"threads", required_argument, NULL, OPTION_THREADS},
 		{"show", required_argument, NULL, OPTION_SHOW},
 		{"count", required_argument, NULL, OPTION_COUNT},
 		{"help", no_argument, NULL, 'h'},
@@ -175,6 +182,7 @@ int main(int argc, char **argv)
 	};
 	struct bench b = {.seconds = SECONDS_DEFAULT,
 		.contacts = CONTACTS_DEFAULT,
+		.threads = THREADS_DEFAULT,
 		.config = BENCH_CONFIG,
 		.cpu = cpu_name()};
 	const struct bench_case *c;
@@ -206,6 +214,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_CONTACTS:
 			b.contacts = (uint32_t)atoi(optarg);
+			break;
+		case OPTION_THREADS:
+			b.threads = (unsigned)atoi(optarg);
 			break;
 		case OPTION_COUNT:
 			b.count = strtoull(optarg, NULL, 10);

@@ -45,6 +45,7 @@ struct bench {
 	const char *config; /* routing file */
 	uint64_t count;     /* not 0: so many bursts under callgrind, instead of time */
 	uint32_t contacts;  /* of the greatest table */
+	unsigned threads;   /* at most, where a case has several */
 	unsigned show;      /* messages to print instead of measuring */
 	const char *cpu;
 	double ns_per_cycle;
@@ -186,6 +187,9 @@ struct window {
 	uint64_t frames;
 	uint64_t stage[PIPELINE_STAGE_COUNT];
 };
+/* What is wrong with a frame that came out, if it shall be SIP that we would take; NULL: nothing.
+ */
+const char *bench_flaw(const uint8_t *data, uint32_t len);
 void feed_window(struct feed *f, unsigned bursts, struct window *out);
 
 /* What one run of a feed gave. */
@@ -242,5 +246,6 @@ int case_malformed(struct bench *b);
 int case_fragments(struct bench *b);
 int case_size(struct bench *b);
 int case_tables(struct bench *b);
+int case_register(struct bench *b);
 int case_location(struct bench *b);
 int case_scale(struct bench *b);

@@ -112,9 +112,9 @@ static unsigned refill(struct feed *f)
 	return rte_ring_enqueue_bulk(f->rig->rx[port][f->worker], (void **)m, PORT_BURST, NULL);
 }
 
-/* What is wrong with a frame that came out; NULL: nothing. */
-static const char *flaw(
-	const struct feed *f, const uint8_t *data, uint32_t len, struct str *payload)
+/* What is wrong with a frame that came out; NULL: nothing. `broken`: it has to be an answer, and no
+ * more. */
+static const char *flaw(const uint8_t *data, uint32_t len, bool broken, struct str *payload)
 {
 	struct net_frame frame;
 	struct sip_msg msg;
@@ -132,12 +132,19 @@ static const char *flaw(
 	*payload = str_of((const char *)data + frame.payload_off, frame.payload_len);
 	if (net_udp_verify(data, &frame) != NET_CHECKSUM_GOOD)
 		return "a wrong checksum";
-	if (f->broken)
+	if (broken)
 		return str_istarts(*payload, STR("SIP/2.0 ")) ? NULL : "no answer";
 	error = sip_msg_index(&msg, payload->s, payload->len);
 	if (error == SIP_OK)
 		error = sip_msg_check(&msg, payload->s);
 	return error == SIP_OK ? NULL : sip_error_name(error);
+}
+
+const char *bench_flaw(const uint8_t *data, uint32_t len)
+{
+	struct str payload;
+
+	return flaw(data, len, false, &payload);
 }
 
 static void inspect(const struct feed *f, const struct rte_mbuf *m)
@@ -147,7 +154,8 @@ static void inspect(const struct feed *f, const struct rte_mbuf *m)
 	uint8_t room[MESSAGE_MAX];
 
 	if (m->pkt_len <= sizeof(room))
-		what = flaw(f, rte_pktmbuf_read(m, 0, m->pkt_len, room), m->pkt_len, &payload);
+		what = flaw(
+			rte_pktmbuf_read(m, 0, m->pkt_len, room), m->pkt_len, f->broken, &payload);
 	if (what != NULL)
 		bench_fail(f->b, "what came out is no message: %s\n%.*s", what, (int)payload.len,
 			payload.s);

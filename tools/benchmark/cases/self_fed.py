@@ -16,9 +16,11 @@ SUMMARIES = {
     "fragments": "one worker reassembles INVITEs of two fragments and sends them in two",
     "size": "one worker forwards INVITEs of 300 to 8,000 bytes",
     "tables": "look-ups, rebuilding and memory of destinations, address groups and next hops",
+    "register": "a slow lcore registers a million users, beside the worker that hands their REGISTERs over",
     "location": "contacts: bytes each, inserts and look-ups a second, from a thousand to ten million",
     "scale": "one worker and two, a CPU each, at the same time",
 }
+TWO_CPUS = ("scale", "register")
 
 
 class Case:
@@ -27,8 +29,8 @@ class Case:
         self.SUMMARY = SUMMARIES[name]
 
     def run(self, context):
-        if self.name == "scale" and len(os.sched_getaffinity(0)) < 2:
-            raise Skipped("two CPUs are needed, one for each worker")
+        if self.name in TWO_CPUS and len(os.sched_getaffinity(0)) < 2:
+            raise Skipped("two CPUs are needed, one for each worker or slow lcore")
         build = context.build("tests/bench/bench")
         yield from context.rows_of([build / "tests/bench/bench", self.name, "--json", "--seconds", context.seconds])
         if self.name == "parse":
