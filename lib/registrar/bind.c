@@ -26,7 +26,7 @@ static uint64_t instance_hash(const struct location_contact *c)
 {
 	char lower[LOCATION_INSTANCE_MAX];
 
-	if (c->instance.len == 0 || c->instance.len > sizeof(lower))
+	if (c->instance.len > sizeof(lower))
 		return 0;
 	str_lower(lower, c->instance);
 	return registrar_mix(c->reg_id, str_of(lower, c->instance.len)) | 1;
@@ -103,11 +103,25 @@ static int find_instance(struct registrar_bindings *b, const struct location_con
 	return NOT_FOUND;
 }
 
+/* Of few bindings it costs less to look at each than to hash them. */
+#define FEW 4
+
 static int find_bytes(struct registrar_bindings *b, const struct registrar_request *q,
 	const struct location_contact *c)
 {
-	uint64_t hash = registrar_mix(0, c->uri);
+	uint64_t hash;
 
+	if (b->count <= FEW) {
+		for (unsigned i = 0; i < b->count; i++)
+			if (b->at[i] != NULL && str_eq(b->at[i]->uri, c->uri) &&
+				may_match(q, c, b->at[i]))
+				return (int)i;
+		return NOT_FOUND;
+	}
+	for (; b->hashed < b->count; b->hashed++)
+		b->bytes[b->hashed] =
+			b->at[b->hashed] != NULL ? registrar_mix(0, b->at[b->hashed]->uri) : 0;
+	hash = registrar_mix(0, c->uri);
 	for (unsigned i = 0; i < b->count; i++) {
 		if (b->at[i] == NULL || b->bytes[i] != hash || !may_match(q, c, b->at[i]))
 			continue;
@@ -171,9 +185,10 @@ static void put(
 {
 	b->at[at] = c;
 	b->fresh[at] = fresh;
-	b->bytes[at] = registrar_mix(0, c->uri);
-	b->instance[at] = instance_hash(c);
-	/* Its key is made when it is asked for. */
+	b->instance[at] = c->instance.len != 0 ? instance_hash(c) : 0;
+	/* Where they have not been made, they are when they are asked for. */
+	if (at < b->hashed)
+		b->bytes[at] = registrar_mix(0, c->uri);
 	if (at < b->keyed)
 		b->key[at] = key_of(c);
 }
@@ -307,13 +322,14 @@ static enum registrar_refusal keep_limit(
 	return REGISTRAR_REFUSAL_NONE;
 }
 
-enum registrar_refusal registrar_bind(struct registrar_bindings *b,
-	const struct registrar_request *q, const struct location_set *set)
+enum registrar_refusal registrar_bind(
+	struct registrar_bindings *b, const struct registrar_request *q)
 {
+	const struct location_set *set = q->set;
 	bool replace = (q->call->flags & REGISTRAR_SAVE_REPLACE) != 0;
 
 	b->count = set->count;
-	b->comparisons = b->keyed = 0;
+	b->comparisons = b->hashed = b->keyed = 0;
 	b->changed = false;
 	b->result = 1;
 	for (unsigned i = 0; i < set->count; i++)

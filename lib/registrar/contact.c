@@ -9,6 +9,8 @@
 #define Q_ONE 1000
 /* RFC 3261 20.19: delta-seconds end at 2**32-1; what is more is taken for that. */
 #define DELTA_MAX UINT32_MAX
+/* So many bindings are looked at for a Contact that comes again; beyond them it is judged anew. */
+#define KNOWN_MAX 4
 
 _Static_assert(SIP_METHOD_COUNT <= 32, "a bit for each method");
 
@@ -284,19 +286,42 @@ static bool leads_to_itself(
 	       hooks->is_myself(hooks->room, host, port, SIP_TRANSPORT_NONE);
 }
 
+/* Whether these very bytes are among the first that are registered: then they have been judged. */
+static bool is_known(const struct location_set *set, struct str uri)
+{
+	for (unsigned i = 0; i < set->count && i < KNOWN_MAX; i++)
+		if (str_eq(set->contact[i].uri, uri))
+			return true;
+	return false;
+}
+
+/* Whether a Contact's URI is one, and leads away from here. */
+static enum registrar_refusal check_uri(const struct registrar_request *q, struct sip_span span)
+{
+	const char *buf = q->ctx->buf;
+	struct sip_uri uri;
+
+	if (span.len > q->s->p.contact_max_size)
+		return REGISTRAR_REFUSAL_CONTACT_LENGTH;
+	if (is_known(q->set, sip_text(buf, span)))
+		return REGISTRAR_REFUSAL_NONE;
+	if (sip_uri_parse(buf, span, &uri) != 0)
+		return REGISTRAR_REFUSAL_CONTACT;
+	return leads_to_itself(q, buf, &uri) ? REGISTRAR_REFUSAL_CONTACT_SELF
+					     : REGISTRAR_REFUSAL_NONE;
+}
+
 static enum registrar_refusal read_contact(
 	struct reading *rd, const struct sip_address *address, struct location_contact *c)
 {
 	struct registrar_request *q = rd->q;
 	const char *buf = q->ctx->buf;
-	enum registrar_refusal refusal;
-	struct sip_uri uri;
+	enum registrar_refusal refusal = check_uri(q, address->uri);
 	struct params p;
 
-	if (address->uri.len > q->s->p.contact_max_size)
-		return REGISTRAR_REFUSAL_CONTACT_LENGTH;
-	if (sip_uri_parse(buf, address->uri, &uri) != 0 ||
-		!read_params(sip_text(buf, address->params), &p))
+	if (refusal != REGISTRAR_REFUSAL_NONE)
+		return refusal;
+	if (!read_params(sip_text(buf, address->params), &p))
 		return REGISTRAR_REFUSAL_CONTACT;
 	*c = (struct location_contact){.uri = sip_text(buf, address->uri),
 		.path = q->path,
@@ -324,8 +349,6 @@ static enum registrar_refusal read_contact(
 		refusal = read_instance(rd, &p, c);
 	if (refusal != REGISTRAR_REFUSAL_NONE)
 		return refusal;
-	if (c->expires != 0 && leads_to_itself(q, buf, &uri))
-		return REGISTRAR_REFUSAL_CONTACT_SELF;
 	/* RFC 5626 6: the flow is where the REGISTER came from. */
 	if (c->reg_id != 0 && rd->first_hop && c->received.addr.family == 0)
 		c->received = q->ctx->origin.src;

@@ -155,9 +155,9 @@ enum registrar_aor_error registrar_aor_of(const struct registrar *r, const char 
 /* A user part in the form that an address-of-record has it in, but for letter case; `out` has room
  * for user.len bytes. False where an escape is none or stands for a control character. */
 bool registrar_unescape(struct str user, char *out, uint32_t *len);
-/* The same of text; BAD also where it is no URI. */
+/* The same of text; BAD also where it is no URI. `*host`, unless NULL, is its host. */
 enum registrar_aor_error registrar_aor_of_text(
-	const struct registrar *r, struct str text, struct registrar_aor *out);
+	const struct registrar *r, struct str text, struct registrar_aor *out, struct str *host);
 
 static inline struct str registrar_aor_str(const struct registrar_aor *aor)
 {
@@ -218,6 +218,7 @@ struct registrar_request {
 	const struct registrar_call *call;
 	struct route_ctx *ctx;
 	const struct registrar_aor *aor;
+	const struct location_set *set; /* what is registered */
 	uint32_t now;
 
 	struct str call_id, path;
@@ -232,8 +233,8 @@ struct registrar_request {
 	char path_text[LOCATION_PATH_MAX];
 };
 
-/* Reads and checks all that does not depend on what is registered already: RFC 3261 10.3 steps 2,
- * 6 and 7, RFC 3327, RFC 5626 6. */
+/* Reads and checks all that does not depend on the bindings: RFC 3261 10.3 steps 2, 6 and 7, RFC
+ * 3327, RFC 5626 6. */
 enum registrar_refusal registrar_request_read(struct registrar_request *q);
 /* Whether an option tag of Require is one that we support here. */
 bool registrar_supports(const struct registrar_settings *s, struct str tag);
@@ -247,18 +248,19 @@ struct registrar_bindings {
 	unsigned comparisons;                                   /* REGISTRAR_COMPARISONS_MAX */
 	const struct location_contact *at[REGISTRAR_BOUND_MAX]; /* NULL: it has gone */
 	bool fresh[REGISTRAR_BOUND_MAX];                        /* of this request */
-	uint64_t bytes[REGISTRAR_BOUND_MAX];                    /* hash of the URI as it stands */
 	uint64_t instance[REGISTRAR_BOUND_MAX]; /* hash of +sip.instance and reg-id; 0: none */
-	unsigned keyed;                         /* so many have a key */
-	uint64_t key[REGISTRAR_BOUND_MAX];      /* hash of what equal URIs have in common */
+	/* Made for so many, when they are asked for: */
+	unsigned hashed, keyed;
+	uint64_t bytes[REGISTRAR_BOUND_MAX]; /* hash of the URI as it stands */
+	uint64_t key[REGISTRAR_BOUND_MAX];   /* hash of what equal URIs have in common */
 	bool changed;
 	int32_t result; /* what save() returns */
 };
 
-/* Takes the contacts of a request, in their order, into what is registered (`set` lives on).
- * RFC 3261 10.3 steps 6 and 7. */
-enum registrar_refusal registrar_bind(struct registrar_bindings *b,
-	const struct registrar_request *q, const struct location_set *set);
+/* Takes the contacts of a request, in their order, into what is registered. RFC 3261 10.3 steps 6
+ * and 7. */
+enum registrar_refusal registrar_bind(
+	struct registrar_bindings *b, const struct registrar_request *q);
 /* Those that stand then, at most LOCATION_CONTACTS_MAX, by falling q, among equals in the order in
  * which they came (as Kamailio has it); returns how many. */
 unsigned registrar_bound(

@@ -29,7 +29,7 @@ static bool aor_of(const struct registrar *r, struct route_ctx *ctx, struct str 
 	}
 	if (given.len == 0)
 		given = route_ctx_uri(ctx);
-	return registrar_aor_of_text(r, given, out) == REGISTRAR_AOR_OK;
+	return registrar_aor_of_text(r, given, out, NULL) == REGISTRAR_AOR_OK;
 }
 
 /* Reads them; negative: the value of lookup(). */
@@ -61,7 +61,9 @@ static int32_t read_contacts(struct registrar *r, struct route_ctx *ctx, uint8_t
 /* Only URIs of SIP can be routed by; a list of contacts may hold others too. */
 static bool is_sip(struct str uri)
 {
-	return str_istarts(uri, STR("sip:")) || str_istarts(uri, STR("sips:"));
+	uint32_t four = uri.len > 5 ? load4(uri.s) | 0x20202020 : 0;
+
+	return four == load4("sip:") || (four == load4("sips") && uri.s[4] == ':');
 }
 
 static bool allows(

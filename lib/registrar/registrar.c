@@ -90,11 +90,10 @@ int registrar_shard(struct registrar *r, struct route_ctx *ctx)
 	const struct sip_address *to = sip_msg_to(&ctx->msg, ctx->buf);
 	struct registrar_aor aor;
 
-	if (to == NULL ||
-		registrar_aor_of_text(r, sip_text(ctx->buf, to->uri), &aor) != REGISTRAR_AOR_OK)
+	if (to == NULL || registrar_aor_of_text(r, sip_text(ctx->buf, to->uri), &aor, NULL) !=
+				  REGISTRAR_AOR_OK)
 		return -1;
-	/* Of the first usrloc domain that a script named; save() into another one crosses once
-	 * more. */
+	/* An address-of-record is in one shard, whatever the table. */
 	return (int)location_shard(r->config.location,
 		location_digest(r->config.location, 0, registrar_aor_str(&aor)));
 }

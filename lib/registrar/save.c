@@ -61,11 +61,11 @@ static bool is_below(struct str name, struct str domain)
  * Request-URI names no domain but an address (a proxy before us put ours there), any is taken: the
  * script says whom it serves.
  */
-static bool is_of_domain(struct route_ctx *ctx, const char *buf, const struct sip_uri *to)
+static bool is_of_domain(struct route_ctx *ctx, struct str host)
 {
 	const struct route_hooks *hooks = route_script_hooks(ctx->script);
 	const struct sip_uri *uri;
-	struct str host = sip_text(buf, to->host), asked;
+	struct str asked;
 
 	if (ctx->msg.is_response)
 		return true;
@@ -73,7 +73,7 @@ static bool is_of_domain(struct route_ctx *ctx, const char *buf, const struct si
 	if (uri == NULL || uri->host_is_ip4 || uri->host_is_ip6)
 		return true;
 	asked = sip_text(ctx->buf, uri->host);
-	if (is_below(asked, host) || is_below(host, asked))
+	if (str_eq(asked, host) || is_below(asked, host) || is_below(host, asked))
 		return true;
 	return hooks != NULL && hooks->is_myself != NULL &&
 	       hooks->is_myself(hooks->room, host, 0, SIP_TRANSPORT_NONE);
@@ -99,16 +99,18 @@ static enum registrar_refusal find_aor(
 	struct registrar *r, struct route_ctx *ctx, struct str given, struct registrar_aor *out)
 {
 	const struct sip_address *to;
-	struct sip_uri uri;
+	enum registrar_refusal refusal;
+	struct str host;
 
 	if (given.len != 0)
-		return refusal_of(registrar_aor_of_text(r, given, out));
+		return refusal_of(registrar_aor_of_text(r, given, out, NULL));
 	to = sip_msg_to(&ctx->msg, ctx->buf);
-	if (to == NULL || sip_uri_parse(ctx->buf, to->uri, &uri) != 0)
+	if (to == NULL)
 		return REGISTRAR_REFUSAL_AOR;
-	if (!is_of_domain(ctx, ctx->buf, &uri))
-		return REGISTRAR_REFUSAL_DOMAIN;
-	return refusal_of(registrar_aor_of(r, ctx->buf, &uri, out));
+	refusal = refusal_of(registrar_aor_of_text(r, sip_text(ctx->buf, to->uri), out, &host));
+	if (refusal == REGISTRAR_REFUSAL_NONE && !is_of_domain(ctx, host))
+		refusal = REGISTRAR_REFUSAL_DOMAIN;
+	return refusal;
 }
 
 /* ---- save() ---- */
@@ -161,13 +163,12 @@ static enum registrar_refusal store(struct registrar_request *q, struct hash128 
 	return err != 0 ? REGISTRAR_REFUSAL_FULL : REGISTRAR_REFUSAL_NONE;
 }
 
-/* With what is registered at hand: all of it or nothing. */
-static int32_t update(
-	struct registrar_request *q, struct hash128 digest, const struct location_set *set)
+/* With what is wanted and what is registered at hand: all of it or nothing. */
+static int32_t update(struct registrar_request *q, struct hash128 digest)
 {
 	struct location_contact standing[LOCATION_CONTACTS_MAX];
 	struct registrar_bindings b;
-	enum registrar_refusal refusal = registrar_bind(&b, q, set);
+	enum registrar_refusal refusal = registrar_bind(&b, q);
 	unsigned count;
 
 	if (refusal != REGISTRAR_REFUSAL_NONE)
@@ -184,15 +185,17 @@ static int32_t update(
 
 static int32_t save(struct registrar_request *q, struct hash128 digest)
 {
-	enum registrar_refusal refusal = registrar_request_read(q);
+	enum registrar_refusal refusal;
 	struct location_set set;
 
-	if (refusal != REGISTRAR_REFUSAL_NONE)
-		return refuse(q, refusal);
 	if (!read_set(q, digest, &set))
 		return refuse(q, REGISTRAR_REFUSAL_STORE);
+	q->set = &set;
+	refusal = registrar_request_read(q);
+	if (refusal != REGISTRAR_REFUSAL_NONE)
+		return refuse(q, refusal);
 	if (q->count != 0 || q->star)
-		return update(q, digest, &set);
+		return update(q, digest);
 	if (answers(q) && !registrar_accept_fits(q, set.contact, set.count))
 		return refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
 	return accept(q, set.contact, set.count, SAVE_FETCHED);
@@ -234,7 +237,7 @@ REGISTRAR_RUN(registrar_run_unregister)
 	struct registrar_aor aor;
 	struct hash128 digest;
 
-	if (registrar_aor_of_text(r, text_of(args, 1), &aor) != REGISTRAR_AOR_OK)
+	if (registrar_aor_of_text(r, text_of(args, 1), &aor, NULL) != REGISTRAR_AOR_OK)
 		return ROUTE_FALSE;
 	digest = location_digest(r->config.location, call->table, registrar_aor_str(&aor));
 	if (!is_here(r, ctx, digest))
