@@ -98,6 +98,7 @@ const struct route_function proxy_core_functions[] = {
 		.in = ROUTE_IN_REQUEST,
 		.run = run_forward,
 		.usage = "forward([uri | host [, port]])",
+		.rfc = "3261 16.6, 16.11",
 		.help = "Forwards the request without state: to $du, else the next Route, else the "
 			"Request-URI, or to what is given. "
 			"False where it may not or cannot go there; the caller then gets the "
@@ -106,6 +107,7 @@ const struct route_function proxy_core_functions[] = {
 		.in = ROUTE_IN_REQUEST,
 		.run = run_force_rport,
 		.usage = "force_rport()",
+		.rfc = "3581 4",
 		.help = "Sends responses to the port that the request came from, as if its Via had "
 			"asked for it (RFC 3581).",
 		.statement = "add_rport"},
@@ -113,6 +115,7 @@ const struct route_function proxy_core_functions[] = {
 		.in = REQUEST_IN,
 		.run = run_add_local_rport,
 		.usage = "add_local_rport()",
+		.rfc = "3581 3",
 		.help = "Adds `rport` to our own Via (RFC 3581)."},
 	{.name = "force_send_socket",
 		.args_min = 1,
@@ -120,6 +123,7 @@ const struct route_function proxy_core_functions[] = {
 		.in = REQUEST_IN,
 		.run = run_force_send_socket,
 		.usage = "force_send_socket([udp:]address:port)",
+		.rfc = "3261 18.1.1",
 		.help = "Sends the request from this listener. False where there is no such one."},
 	{.name = NULL},
 };

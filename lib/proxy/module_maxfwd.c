@@ -64,6 +64,7 @@ static const struct route_function functions[] = {
 		.run = run_process,
 		.check = check_number,
 		.usage = "mf_process_maxfwd_header(value)",
+		.rfc = "3261 16.3, 16.6",
 		.help = "Decrements Max-Forwards (1), or adds it with this value (2); false where "
 			"it is 0."},
 	{.name = "process_maxfwd_header",
@@ -73,6 +74,7 @@ static const struct route_function functions[] = {
 		.run = run_process,
 		.check = check_number,
 		.usage = "process_maxfwd_header(value)",
+		.rfc = "3261 16.3, 16.6",
 		.help = "The same as mf_process_maxfwd_header()."},
 	{.name = "is_maxfwd_lt",
 		.args_min = 1,
@@ -81,6 +83,7 @@ static const struct route_function functions[] = {
 		.run = run_is_lt,
 		.check = check_number,
 		.usage = "is_maxfwd_lt(value)",
+		.rfc = "3261 20.22",
 		.help = "True where Max-Forwards is less; false -1 where not, -2 where there is "
 			"none."},
 	{.name = NULL},

@@ -211,6 +211,7 @@ static const struct route_function functions[] = {
 		.run = run_record_route,
 		.check = check_config,
 		.usage = "record_route([params])",
+		.rfc = "3261 16.6",
 		.help = "Asks that the dialog's further requests come by here; two values where "
 			"they leave from another listener."},
 	{.name = "record_route_preset",
@@ -220,6 +221,7 @@ static const struct route_function functions[] = {
 		.run = run_record_route_preset,
 		.check = check_config,
 		.usage = "record_route_preset(host:port [, host:port])",
+		.rfc = "3261 16.6",
 		.help = "The same with these addresses: the second, where given, is the side that "
 			"the request came from."},
 	{.name = "record_route_advertised_address",
@@ -229,12 +231,14 @@ static const struct route_function functions[] = {
 		.run = run_record_route_advertised,
 		.check = check_config,
 		.usage = "record_route_advertised_address(host:port)",
+		.rfc = "3261 16.6",
 		.help = "The same as record_route() with this address instead of the listeners' "
 			"own."},
 	{.name = "remove_record_route",
 		.in = RR_IN,
 		.run = run_remove_record_route,
 		.usage = "remove_record_route()",
+		.rfc = "3261 16.6",
 		.help = "Takes back what record_route() decided."},
 	{.name = "add_rr_param",
 		.args_min = 1,
@@ -242,11 +246,13 @@ static const struct route_function functions[] = {
 		.in = RR_IN,
 		.run = run_add_rr_param,
 		.usage = "add_rr_param(params)",
+		.rfc = "3261 16.6",
 		.help = "Adds parameters to our Record-Route, before or after record_route()."},
 	{.name = "loose_route",
 		.in = ROUTE_IN_REQUEST,
 		.run = run_loose_route,
 		.usage = "loose_route()",
+		.rfc = "3261 16.4, 16.12",
 		.help = "True where the request came by a Route that we made for its dialog; our "
 			"Routes are taken out."},
 	{.name = "check_route_param",
@@ -258,6 +264,7 @@ static const struct route_function functions[] = {
 		.free_data = free_pattern,
 		.raw = 1,
 		.usage = "check_route_param(pattern)",
+		.rfc = "3261 20.34",
 		.help = "After loose_route(): true where the parameters of our Route match. Ends "
 			"of the call can change them: believe them no more than a header."},
 	{.name = "is_direction",
@@ -267,6 +274,7 @@ static const struct route_function functions[] = {
 		.run = run_is_direction,
 		.check = check_direction,
 		.usage = "is_direction(\"upstream\" | \"downstream\")",
+		.rfc = "3261 12.2",
 		.help = "After loose_route(): whether the request goes as the first one of its "
 			"dialog did (downstream) or against it."},
 	{.name = NULL},

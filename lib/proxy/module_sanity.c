@@ -162,6 +162,7 @@ static const struct route_function functions[] = {
 		.run = run_sanity_check,
 		.check = check_config,
 		.usage = "sanity_check([checks [, uri_checks]])",
+		.rfc = "3261 16.3",
 		.help = "Checks the request by Kamailio's numbers; what fails is answered."},
 	{.name = NULL},
 };

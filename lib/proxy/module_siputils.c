@@ -86,6 +86,7 @@ static const struct route_function functions[] = {
 		.check = check_options,
 		.free_data = free,
 		.usage = "options_reply()",
+		.rfc = "3261 11.2",
 		.help = "Answers an OPTIONS to us without a user with 200 and what we support; "
 			"else false."},
 	{.name = "is_first_hop",

@@ -165,29 +165,34 @@ static REGISTRAR_CHECK(check_header)
 /* ---- tables ---- */
 
 #define REQUEST (ROUTE_IN_REQUEST | ROUTE_IN_FAILURE)
-#define FUNCTION(function, least, most, on, blocks, work, checked, how, what) \
+#define FUNCTION(function, least, most, on, blocks, work, checked, how, ...) \
 	{ \
 		.name = function, .args_min = least, .args_max = most, .path = on, .in = blocks, \
-		.run = work, .check = checked, .free_data = free, .usage = how, .help = what \
+		.run = work, .check = checked, .free_data = free, .usage = how, \
+		.help = __VA_ARGS__ \
 	}
 
 static const struct route_function functions[] = {
 	FUNCTION("save", 1, 3, ROUTE_PATH_SLOW, ROUTE_IN_REQUEST | ROUTE_IN_REPLY,
 		registrar_run_save, check_save, "save(table [, flags [, uri]])",
-		"Takes the contacts of a REGISTER, or of the 2xx to one, and answers it (RFC 3261 "
-		"10.3). True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
-		"contacts, -1: any other refusal."),
+		"Takes the contacts of a REGISTER, or of the 2xx to one, and answers it. "
+		"True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
+		"contacts, -1: any other refusal.",
+		.rfc = "3261 10.3; 3327; 3608; 5626 6"),
 	FUNCTION("lookup", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup, check_table,
 		"lookup(table [, uri])",
 		"Replaces the Request-URI by the best contact of its user, or of another one, and "
-		"adds the others as branches (RFC 3261 16.5). -1: none, -2: none that allows the "
-		"method, -3: not a URI of a user, or no room."),
+		"adds the others as branches. -1: none, -2: none that allows the "
+		"method, -3: not a URI of a user, or no room.",
+		.rfc = "3261 16.5"),
 	FUNCTION("lookup_to_dset", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_to_dset,
 		check_table, "lookup_to_dset(table [, uri])",
-		"Adds all contacts of a user as branches and leaves the Request-URI as it is."),
+		"Adds all contacts of a user as branches and leaves the Request-URI as it is.",
+		.rfc = "3261 16.5"),
 	FUNCTION("lookup_branches", 1, 1, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_branches,
 		check_table, "lookup_branches(table)",
-		"lookup() for the Request-URI and for each branch that has nothing but a URI."),
+		"lookup() for the Request-URI and for each branch that has nothing but a URI.",
+		.rfc = "3261 16.5"),
 	FUNCTION("registered", 1, 4, ROUTE_PATH_FAST, ROUTE_IN_ANY, registrar_run_registered,
 		check_table, "registered(table [, uri [, match [, action]]])",
 		"Whether the user of the Request-URI (of To in a response), or of another URI, has "
@@ -195,7 +200,8 @@ static const struct route_function functions[] = {
 		"contact; match and action are for XAVPs, of which there are none."),
 	FUNCTION("unregister", 2, 3, ROUTE_PATH_SLOW, ROUTE_IN_ANY, registrar_run_unregister,
 		check_unregister, "unregister(table, uri)",
-		"Removes all contacts of a user. -1: the URI is not a user's."),
+		"Removes all contacts of a user. -1: the URI is not a user's.",
+		.rfc = "3261 10.2.2"),
 	FUNCTION("add_sock_hdr", 1, 1, ROUTE_PATH_FAST, ROUTE_IN_REQUEST,
 		registrar_run_add_sock_hdr, check_header, "add_sock_hdr(name)",
 		"Adds a header field with the listener that took the request, as "

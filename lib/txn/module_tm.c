@@ -650,16 +650,17 @@ MODULE_RUN(run_cancel_branches)
 
 /* ---- the table ---- */
 
-/* FN(name, least and most arguments, path, blocks, run, usage, help) */
-#define FN(n, least, most, where, blocks, does, how, what) \
+/* FN(name, least and most arguments, path, blocks, run, usage, help and what follows it) */
+#define FN(n, least, most, where, blocks, does, how, ...) \
 	{ \
 		.name = n, .args_min = least, .args_max = most, .path = where, .in = blocks, \
-		.run = does, .usage = how, .help = what \
+		.run = does, .usage = how, .help = __VA_ARGS__ \
 	}
-#define FN_CHECK(checks, frees, n, least, most, where, blocks, does, how, what) \
+#define FN_CHECK(checks, frees, n, least, most, where, blocks, does, how, ...) \
 	{ \
 		.name = n, .args_min = least, .args_max = most, .path = where, .in = blocks, \
-		.run = does, .check = checks, .free_data = frees, .usage = how, .help = what \
+		.run = does, .check = checks, .free_data = frees, .usage = how, \
+		.help = __VA_ARGS__ \
 	}
 #define FAST ROUTE_PATH_FAST
 #define SLOW ROUTE_PATH_SLOW
@@ -672,86 +673,102 @@ const struct route_function txn_functions[] = {
 		"of "
 		"retransmissions, failures and CANCEL. An ACK, and a CANCEL of nothing here, go on "
 		"without state, an ACK on the fast path. Minus a status where it fails: the sender "
-		"hears that one, unless the script replies."),
+		"hears that one, unless the script replies.",
+		.rfc = "3261 16.6, 17; 6026"),
 	FN("t_relay_to", 0, 2, EITHER, REQUEST_IN, run_relay, "t_relay_to([proxy, flags])",
-		"Relays to \"udp:host:port\"."),
+		"Relays to \"udp:host:port\".", .rfc = "3261 16.6"),
 	FN("t_relay_to_udp", 0, 2, EITHER, REQUEST_IN, run_relay, "t_relay_to_udp([host, port])",
-		"Relays over UDP."),
+		"Relays over UDP.", .rfc = "3261 16.6"),
 	FN("t_forward_nonack", 0, 2, SLOW, REQUEST_IN, run_relay, "t_forward_nonack([host, port])",
-		"The same as t_relay()."),
+		"The same as t_relay().", .rfc = "3261 16.6"),
 	FN("t_newtran", 0, 0, SLOW, ROUTE_IN_REQUEST, run_newtran, "t_newtran()",
 		"Makes the transaction: retransmissions are absorbed from here on. A transaction "
-		"that the script does nothing more with is answered 500."),
+		"that the script does nothing more with is answered 500.",
+		.rfc = "3261 17.2"),
 	FN("t_check_trans", 0, 0, SLOW, ROUTE_IN_REQUEST | ROUTE_IN_REPLY | ROUTE_IN_BRANCH,
 		run_check_trans, "t_check_trans()",
 		"Whether the message belongs to a transaction. A retransmission, or the ACK to a "
-		"failure, is dealt with, and the script ends; a CANCEL has its INVITE here."),
+		"failure, is dealt with, and the script ends; a CANCEL has its INVITE here.",
+		.rfc = "3261 17.2.3"),
 	FN("t_lookup_request", 0, 0, SLOW, ROUTE_IN_REQUEST, run_lookup_request,
-		"t_lookup_request()", "Whether the request has a transaction."),
+		"t_lookup_request()", "Whether the request has a transaction.",
+		.rfc = "3261 17.2.3"),
 	FN("t_precheck_trans", 0, 0, SLOW, ROUTE_IN_REQUEST, run_lookup_request,
-		"t_precheck_trans()", "Whether the request is being worked on already."),
+		"t_precheck_trans()", "Whether the request is being worked on already.",
+		.rfc = "3261 17.2.3"),
 	FN("t_lookup_cancel", 0, 1, SLOW, ROUTE_IN_REQUEST, run_lookup_cancel, "t_lookup_cancel()",
-		"Whether the CANCEL has an INVITE here."),
+		"Whether the CANCEL has an INVITE here.", .rfc = "3261 9.2"),
 	FN("t_release", 0, 0, SLOW, ROUTE_IN_REQUEST, run_release, "t_release()",
 		"Ends the transaction without a reply, where nothing was sent or replied."),
 	FN_CHECK(check_reply, NULL, "t_reply", 2, 2, SLOW,
 		ROUTE_IN_REQUEST | ROUTE_IN_REPLY | ROUTE_IN_FAILURE, run_reply,
 		"t_reply(status, reason)",
-		"Replies in the transaction; a final one cancels what is under way."),
+		"Replies in the transaction; a final one cancels what is under way.",
+		.rfc = "3261 8.2.6, 17.2"),
 	FN_CHECK(check_reply, NULL, "t_send_reply", 2, 2, SLOW,
 		ROUTE_IN_REQUEST | ROUTE_IN_REPLY | ROUTE_IN_FAILURE, run_send_reply,
 		"t_send_reply(status, reason)",
-		"The same, and makes the transaction where there is none."),
+		"The same, and makes the transaction where there is none.",
+		.rfc = "3261 8.2.6, 17.2"),
 	FN("t_reply_error", 0, 0, SLOW, ROUTE_IN_REQUEST | ROUTE_IN_FAILURE, run_reply_error,
-		"t_reply_error()", "Replies what t_relay() failed for, else default_code."),
+		"t_reply_error()", "Replies what t_relay() failed for, else default_code.",
+		.rfc = "3261 8.2.6, 17.2"),
 	FN("t_on_failure", 1, 1, FAST, SETTING_IN, run_on_failure, "t_on_failure(name)",
 		"Names the failure_route that runs when all branches have failed; for the next "
-		"t_relay()s, in a failure_route to be named again."),
+		"t_relay()s, in a failure_route to be named again.",
+		.rfc = "3261 16.7"),
 	FN("t_on_branch", 1, 1, FAST, REQUEST_IN, run_on_branch, "t_on_branch(name)",
-		"Names the branch_route that runs for each branch of the next t_relay()."),
+		"Names the branch_route that runs for each branch of the next t_relay().",
+		.rfc = "3261 16.6"),
 	FN("t_on_reply", 1, 1, FAST, SETTING_IN, run_on_reply, "t_on_reply(name)",
-		"Names the onreply_route that runs over each response, after the main one."),
+		"Names the onreply_route that runs over each response, after the main one.",
+		.rfc = "3261 16.7"),
 	FN_CHECK(check_check_status, free_regex, "t_check_status", 1, 1, EITHER,
 		REQUEST_IN | ROUTE_IN_REPLY, run_check_status, "t_check_status(expression)",
 		"Whether a status matches: in a failure_route that of the best response, in an "
-		"onreply_route that of this one, else of the last that was sent."),
+		"onreply_route that of this one, else of the last that was sent.",
+		.rfc = "3261 16.7"),
 	FN("t_get_status_code", 0, 0, EITHER, REQUEST_IN | ROUTE_IN_REPLY | ROUTE_IN_BRANCH,
 		run_get_status_code, "t_get_status_code()", "That status, in $rc."),
 	FN("t_was_cancelled", 0, 0, SLOW, SETTING_IN, run_is_canceled, "t_was_cancelled()",
-		"Whether the client has cancelled the request."),
+		"Whether the client has cancelled the request.", .rfc = "3261 9.2"),
 	FN("t_is_canceled", 0, 0, SLOW, SETTING_IN, run_is_canceled, "t_is_canceled()",
-		"Whether the client has cancelled the request."),
+		"Whether the client has cancelled the request.", .rfc = "3261 9.2"),
 	FN("t_any_timeout", 0, 0, SLOW, SETTING_IN, run_any_timeout, "t_any_timeout()",
-		"Whether a branch got no answer in time."),
+		"Whether a branch got no answer in time.", .rfc = "3261 16.8"),
 	FN("t_any_replied", 0, 0, SLOW, SETTING_IN, run_any_replied, "t_any_replied()",
 		"Whether a branch got any response."),
 	FN("t_branch_timeout", 0, 0, SLOW, ROUTE_IN_FAILURE, run_branch_timeout,
-		"t_branch_timeout()", "Whether the branch that won got no answer in time."),
+		"t_branch_timeout()", "Whether the branch that won got no answer in time.",
+		.rfc = "3261 16.8"),
 	FN("t_branch_replied", 0, 0, SLOW, ROUTE_IN_FAILURE, run_branch_replied,
 		"t_branch_replied()", "Whether the branch that won got any response."),
 	FN("t_set_fr", 1, 2, FAST, SETTING_IN, run_set_fr, "t_set_fr(fr_inv_timer [, fr_timer])",
-		"Sets these timers of the transaction, in ms; 0 leaves one as it is."),
+		"Sets these timers of the transaction, in ms; 0 leaves one as it is.",
+		.rfc = "3261 16.8, 17.1"),
 	FN("t_reset_fr", 0, 0, FAST, SETTING_IN, run_reset_fr, "t_reset_fr()",
-		"Makes them the parameters' again."),
+		"Makes them the parameters' again.", .rfc = "3261 16.8, 17.1"),
 	FN("t_set_retr", 2, 2, FAST, SETTING_IN, run_set_retr, "t_set_retr(t1, t2)",
-		"Sets T1 and T2 of the transaction, in ms."),
+		"Sets T1 and T2 of the transaction, in ms.", .rfc = "3261 17.1"),
 	FN("t_reset_retr", 0, 0, FAST, SETTING_IN, run_reset_retr, "t_reset_retr()",
-		"Makes them the parameters' again."),
+		"Makes them the parameters' again.", .rfc = "3261 17.1"),
 	FN("t_set_max_lifetime", 2, 2, FAST, SETTING_IN, run_set_max_lifetime,
 		"t_set_max_lifetime(invite, other)",
 		"Bounds the time that the transaction may wait for final responses, in ms."),
 	FN("t_reset_max_lifetime", 0, 0, FAST, SETTING_IN, run_reset_max_lifetime,
 		"t_reset_max_lifetime()", "Makes it the parameters' again."),
 	FN("t_set_auto_inv_100", 1, 1, FAST, ROUTE_IN_REQUEST, run_set_auto_inv_100,
-		"t_set_auto_inv_100(0|1)", "Whether t_relay() answers this INVITE with 100."),
+		"t_set_auto_inv_100(0|1)", "Whether t_relay() answers this INVITE with 100.",
+		.rfc = "3261 17.2.1"),
 	FN("t_set_disable_6xx", 1, 1, FAST, SETTING_IN, run_set_disable_6xx,
-		"t_set_disable_6xx(0|1)", "Whether a 6xx leaves the other branches alone."),
+		"t_set_disable_6xx(0|1)", "Whether a 6xx leaves the other branches alone.",
+		.rfc = "3261 16.7"),
 	FN("t_set_disable_failover", 1, 1, FAST, SETTING_IN, run_set_disable_failover,
 		"t_set_disable_failover(0|1)",
-		"Whether a next hop's further addresses are left alone (RFC 3263 4.3)."),
+		"Whether a next hop's further addresses are left alone.", .rfc = "3263 4.3"),
 	FN("t_cancel_branches", 1, 1, SLOW, ROUTE_IN_REPLY, run_cancel_branches,
 		"t_cancel_branches(\"all\" | \"others\" | \"this\")",
-		"Cancels branches that have no final response."),
+		"Cancels branches that have no final response.", .rfc = "3261 9.1, 16.10"),
 	{.name = NULL},
 };
 

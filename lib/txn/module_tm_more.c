@@ -430,46 +430,52 @@ const struct route_variable txn_variables[] = {
 #define FAST ROUTE_PATH_FAST
 #define SLOW ROUTE_PATH_SLOW
 
-#define FN(n, least, most, where, blocks, does, how, what) \
+#define FN(n, least, most, where, blocks, does, how, ...) \
 	{ \
 		.name = n, .args_min = least, .args_max = most, .path = where, .in = blocks, \
-		.run = does, .usage = how, .help = what \
+		.run = does, .usage = how, .help = __VA_ARGS__ \
 	}
-#define FN_CHECK(checks, n, least, most, where, blocks, does, how, what) \
+#define FN_CHECK(checks, n, least, most, where, blocks, does, how, ...) \
 	{ \
 		.name = n, .args_min = least, .args_max = most, .path = where, .in = blocks, \
-		.run = does, .check = checks, .usage = how, .help = what \
+		.run = does, .check = checks, .usage = how, .help = __VA_ARGS__ \
 	}
 
 const struct route_function txn_more_functions[] = {
 	FN_CHECK(check_load_contacts, "t_load_contacts", 0, 1, FAST, REQUEST_IN, run_load_contacts,
 		"t_load_contacts()",
 		"All targets wait, in the order of their q, for t_next_contacts(); a single one "
-		"is left as it is."),
+		"is left as it is.",
+		.rfc = "3261 16.6"),
 	FN("t_next_contacts", 0, 0, FAST, REQUEST_IN, run_next_contacts, "t_next_contacts()",
 		"The waiting targets with the highest q are what t_relay() forks to, of one "
-		"+sip.instance one flow at a time; -2 where none waits."),
+		"+sip.instance one flow at a time; -2 where none waits.",
+		.rfc = "3261 16.6; 5626 5.3"),
 	FN_CHECK(check_drop_replies, "t_drop_replies", 0, 1, SLOW, ROUTE_IN_FAILURE,
 		run_drop_replies, "t_drop_replies([\"a\" | \"l\" | \"n\"])",
 		"Replies so far that count no more behind this failure_route: all, those of the "
-		"last t_relay(), none. Takes the place of failure_reply_mode."),
+		"last t_relay(), none. Takes the place of failure_reply_mode.",
+		.rfc = "3261 16.7"),
 	FN("t_is_expired", 0, 0, SLOW, KNOWING_IN, run_is_expired, "t_is_expired()",
 		"Whether the transaction has lived as long as it may."),
 	FN_CHECK(check_status, "t_grep_status", 1, 1, SLOW, KNOWING_IN, run_grep_status,
-		"t_grep_status(status)", "Whether a branch has had this final status."),
+		"t_grep_status(status)", "Whether a branch has had this final status.",
+		.rfc = "3261 16.7"),
 	FN_CHECK(check_is_set, "t_is_set", 1, 1, FAST, KNOWING_IN, run_is_set,
 		"t_is_set(\"branch_route\" | \"failure_route\" | \"onreply_route\")",
 		"Whether such a route is named for the next t_relay()."),
 	FN_CHECK(check_local_replied, "t_local_replied", 1, 1, SLOW, KNOWING_IN, run_local_replied,
 		"t_local_replied(\"all\" | \"last\")",
-		"Whether no branch got any response, or whether the last status was ours."),
+		"Whether no branch got any response, or whether the last status was ours.",
+		.rfc = "3261 16.8"),
 	FN("t_flush_flags", 0, 0, SLOW, KNOWING_IN, run_flush_flags, "t_flush_flags()",
 		"The transaction has the flags and AVPs as they are now."),
 	FN("t_save_lumps", 0, 0, SLOW, ROUTE_IN_REQUEST, run_save_lumps, "t_save_lumps()",
 		"Changes of the message from here on are for the next t_relay() alone: a "
 		"failure_route has it as it is now. Behind t_newtran()."),
 	FN("t_retransmit_reply", 0, 0, SLOW, ROUTE_IN_REQUEST, run_retransmit_reply,
-		"t_retransmit_reply()", "Sends the last reply again. Behind t_lookup_request()."),
+		"t_retransmit_reply()", "Sends the last reply again. Behind t_lookup_request().",
+		.rfc = "3261 17.2"),
 	FN("t_relay_to_tcp", 0, 2, SLOW, ANY, NULL, "t_relay_to_tcp([host, port])",
 		"Relays over TCP."),
 	FN("t_replicate", 1, 2, SLOW, ROUTE_IN_REQUEST, NULL, "t_replicate(uri)",
