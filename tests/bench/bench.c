@@ -36,6 +36,7 @@ static const struct bench_case cases[] = {
 	{"size", "INVITEs of 300 to 8,000 bytes", case_size, 1},
 	{"tables", "destinations, address groups, next hops", case_tables, 1},
 	{"register", "phones that register, a slow lcore beside the worker", case_register, 2},
+	{"calls", "INVITE to BYE through t_relay(), a slow lcore beside the worker", case_calls, 2},
 	{"location", "contacts: bytes, inserts, look-ups, to ten million", case_location, 0},
 	{"scale", "one worker and two, on a CPU each", case_scale, 2},
 };

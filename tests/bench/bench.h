@@ -247,5 +247,6 @@ int case_fragments(struct bench *b);
 int case_size(struct bench *b);
 int case_tables(struct bench *b);
 int case_register(struct bench *b);
+int case_calls(struct bench *b);
 int case_location(struct bench *b);
 int case_scale(struct bench *b);
