@@ -209,6 +209,12 @@ class Lab:
     def stats(self):
         return self.telemetry("/siplane/stats")
 
+    def transactions(self):
+        return self.telemetry("/siplane/transactions")
+
+    def location(self):
+        return self.telemetry("/siplane/location")
+
     def settle(self, timeout=8):
         """The counters once nothing is in flight: two equal readings with nobody waiting."""
         deadline = time.monotonic() + timeout
