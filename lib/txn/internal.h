@@ -70,7 +70,7 @@ enum place_flag {
 	PLACE_TRYING_SENT = 1 << 3, /* our 100 went out */
 	PLACE_ANY_REPLIED = 1 << 4, /* a branch got a response */
 	PLACE_ANY_TIMEOUT = 1 << 5, /* a branch got none in time */
-	PLACE_SILENT = 1 << 6,      /* its end is no reply: the script released it */
+	PLACE_SILENT = 1 << 6,      /* t_replicate(): its client hears nothing of it */
 	PLACE_6XX_SEEN = 1 << 7,
 	PLACE_NO_6XX = 1 << 8,       /* 6xx are as other failures */
 	PLACE_NO_FAILOVER = 1 << 9,  /* t_set_disable_failover() */

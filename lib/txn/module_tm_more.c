@@ -267,6 +267,98 @@ MODULE_RUN(run_retransmit_reply)
 	return truth(t != NULL && t->status != 0);
 }
 
+/* ---- t_replicate ---- */
+
+MODULE_CHECK(check_replicate)
+{
+	struct sip_uri uri;
+
+	if (!arg[0].constant ||
+		(arg[0].value.type == ROUTE_STR &&
+			sip_uri_parse(arg[0].value.s.s, (struct sip_span){0, arg[0].value.s.len},
+				&uri) == 0 &&
+			uri.host.len != 0))
+		return 0;
+	route_error(report, &arg[0].place, "a copy goes to a URI: \"sip:10.0.0.2:5060\"");
+	return -EINVAL;
+}
+
+/* A transaction that nobody waits for: its one branch is in `to`. */
+static bool replicate(struct txn_shard *s, struct route_ctx *ctx)
+{
+	struct place *t;
+	bool sent;
+
+	if (txn_relay_begin(s, ctx, &t) != TXN_BEGIN_NEW)
+		return false;
+	t->flags &= (uint16_t) ~(PLACE_BUSY | PLACE_LATE_TRYING);
+	t->flags |= PLACE_SILENT | PLACE_NO_FAILOVER;
+	t->retr_at = 0;
+	sent = txn_branch_send(s, t, ctx, 0, 0, 1) == 0;
+	t->state = SERVER_TERMINATED;
+	txn_place_settle(s, t);
+	return sent;
+}
+
+/* What is done to the context for the copy is undone: the request itself goes on as if there were
+ * none. */
+static int32_t replicate_to(struct txn *room, struct txn_shard *s, struct route_ctx *ctx)
+{
+	const struct txn_state state = *txn_state(ctx);
+	const struct route_result result = ctx->result;
+	uint8_t proxy[ROUTE_SCRATCH_BYTES];
+	uint16_t edits = ctx->edits.count, text_len = ctx->edits.text_len;
+	bool overflow = ctx->edits.overflow;
+	int32_t ret;
+
+	memcpy(proxy, ctx->scratch[ROUTE_SCRATCH_PROXY], sizeof(proxy));
+	proxy_target_reset(ctx);
+	ret = proxy_next_hop(room->proxy, ctx, 0);
+	if (ret == ROUTE_TRUE)
+		ret = truth(replicate(s, ctx));
+	memcpy(ctx->scratch[ROUTE_SCRATCH_PROXY], proxy, sizeof(proxy));
+	*txn_state(ctx) = state;
+	ctx->edits.count = edits;
+	ctx->edits.text_len = text_len;
+	ctx->edits.overflow = overflow;
+	ctx->result = result;
+	return ret == ROUTE_TRUE || ret == ROUTE_PENDING ? ret : ROUTE_FALSE;
+}
+
+/* INVITE has no copies: somebody would have to acknowledge their 2xx. */
+MODULE_RUN(run_replicate)
+{
+	const struct route_text du = ctx->du;
+	const struct route_target du_target = ctx->du_target;
+	struct txn_entry before;
+	struct txn_shard *s;
+	struct place *t;
+	int32_t ret = ROUTE_FALSE;
+
+	if (args->v[0].type != ROUTE_STR || ctx->msg.method == SIP_METHOD_INVITE ||
+		ctx->msg.method == SIP_METHOD_ACK || ctx->msg.method == SIP_METHOD_CANCEL)
+		return ROUTE_FALSE;
+	s = txn_enter_function(args->room, ctx, &before);
+	if (s == NULL)
+		return ROUTE_NEEDS_STATE;
+	/* Nothing is in hand: the copy is one more message. */
+	txn_enter(s, TXN_HAND_NONE, NULL, NULL);
+	t = txn_current(s, ctx) == NULL ? txn_find_request(s, ctx) : NULL;
+	if (t != NULL) {
+		/* Its retransmission: the copy has a transaction for that. */
+		ret = truth((t->flags & PLACE_SILENT) != 0);
+	} else if (txn_current(s, ctx) == NULL) {
+		ctx->du = route_text_keep(ctx, args->v[0].s);
+		ctx->du_target.valid = false;
+		if (ctx->du.space != ROUTE_SPACE_NONE)
+			ret = replicate_to(args->room, s, ctx);
+		ctx->du = du;
+		ctx->du_target = du_target;
+	}
+	txn_leave(s, before);
+	return ret;
+}
+
 /* ---- pseudo-variables ---- */
 
 #define VARIABLE_GET(name) \
@@ -476,10 +568,14 @@ const struct route_function txn_more_functions[] = {
 	FN("t_retransmit_reply", 0, 0, SLOW, ROUTE_IN_REQUEST, run_retransmit_reply,
 		"t_retransmit_reply()", "Sends the last reply again. Behind t_lookup_request().",
 		.rfc = "3261 17.2"),
+	FN_CHECK(check_replicate, "t_replicate", 1, 1, SLOW, ROUTE_IN_REQUEST, run_replicate,
+		"t_replicate(uri)",
+		"Sends a copy of the request, as it is now, there, and again where it is not "
+		"answered; its responses go nowhere. The request itself goes on without a "
+		"transaction. Not of INVITE.",
+		.rfc = "3261 17.1.2"),
 	FN("t_relay_to_tcp", 0, 2, SLOW, ANY, NULL, "t_relay_to_tcp([host, port])",
 		"Relays over TCP."),
-	FN("t_replicate", 1, 2, SLOW, ROUTE_IN_REQUEST, NULL, "t_replicate(uri)",
-		"Sends a copy whose responses go nowhere."),
 	FN("t_cancel_callid", 3, 4, SLOW, ANY, NULL, "t_cancel_callid(callid, cseq, flag)",
 		"Cancels a transaction."),
 	FN("t_write_unix", 2, 2, SLOW, ANY, NULL, "t_write_unix(socket, action)",
