@@ -37,6 +37,7 @@ static const struct bench_case cases[] = {
 	{"tables", "destinations, address groups, next hops", case_tables, 1},
 	{"register", "phones that register, a slow lcore beside the worker", case_register, 2},
 	{"calls", "INVITE to BYE through t_relay(), a slow lcore beside the worker", case_calls, 2},
+	{"lookup", "INVITEs forwarded to where their users are registered", case_lookup, 1},
 	{"location", "contacts: bytes, inserts, look-ups, to ten million", case_location, 0},
 	{"scale", "one worker and two, on a CPU each", case_scale, 2},
 };

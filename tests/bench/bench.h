@@ -144,6 +144,9 @@ struct feed {
 	uint64_t bytes;                            /* of all messages */
 	unsigned at;                               /* bursts so far: which port comes next */
 	uint64_t in_frames, out_frames, out_bytes; /* since it was made */
+	/* Changes a frame before it goes in once more; NULL: it stays what it is. */
+	void (*renew)(void *arg, uint8_t *frame, uint32_t len);
+	void *renew_arg;
 	bool inspects; /* what comes out is looked at, while no time is taken */
 	bool broken; /* what goes in lacks what an answer repeats: only that it is one is wanted */
 };
@@ -248,5 +251,6 @@ int case_size(struct bench *b);
 int case_tables(struct bench *b);
 int case_register(struct bench *b);
 int case_calls(struct bench *b);
+int case_lookup(struct bench *b);
 int case_location(struct bench *b);
 int case_scale(struct bench *b);

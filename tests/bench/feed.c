@@ -108,6 +108,8 @@ static unsigned refill(struct feed *f)
 		m[i]->data_len = (uint16_t)((struct kept *)rte_mbuf_to_priv(m[i]))->len;
 		m[i]->pkt_len = m[i]->data_len;
 		m[i]->ol_flags = 0;
+		if (f->renew != NULL)
+			f->renew(f->renew_arg, rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len);
 	}
 	return rte_ring_enqueue_bulk(f->rig->rx[port][f->worker], (void **)m, PORT_BURST, NULL);
 }

@@ -200,7 +200,8 @@ static int load_script(struct rig *r, const struct rig_config *config)
 static int make_state(struct rig *r, const struct rig_config *config)
 {
 	struct location_config lc = {.shards = config->slow,
-		.contacts = config->contacts != 0 ? config->contacts : 4096};
+		.contacts = config->contacts != 0 ? config->contacts : 4096,
+		.huge = true};
 	struct txn_config tc = {.proxy = r->proxy,
 		.shards = config->slow,
 		.transactions = config->transactions != 0 ? config->transactions : 1024,

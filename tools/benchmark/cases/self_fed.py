@@ -18,6 +18,7 @@ SUMMARIES = {
     "tables": "look-ups, rebuilding and memory of destinations, address groups and next hops",
     "register": "a slow lcore registers a million users, beside the worker that hands their REGISTERs over",
     "calls": "sessions (INVITE, 100, 180, 200, ACK, BYE, 200) through t_relay(), a slow lcore beside the worker",
+    "lookup": "one worker forwards INVITEs to where their users are registered, of a thousand to ten million",
     "location": "contacts: bytes each, inserts and look-ups a second, from a thousand to ten million",
     "scale": "one worker and two, a CPU each, at the same time",
 }
