@@ -43,11 +43,13 @@ static void find_parts(struct parts *p)
 
 static bool is_zero(const uint8_t *rectangle)
 {
-	for (unsigned i = 0; i < ROUTE_SCRATCH_BYTES; i++) {
-		if (rectangle[i] != 0)
-			return false;
+	uint64_t any = 0, word;
+
+	for (unsigned i = 0; i < ROUTE_SCRATCH_BYTES; i += sizeof(word)) {
+		memcpy(&word, rectangle + i, sizeof(word));
+		any |= word;
 	}
-	return true;
+	return any == 0;
 }
 
 static void parts_of_ctx(const struct route_ctx *ctx, struct parts *p)

@@ -395,6 +395,8 @@ void txn_server_final(struct txn_shard *s, struct place *t, uint16_t status);
 void txn_server_repeat(struct txn_shard *s, struct place *t, struct route_ctx *ctx);
 /* A request of an existing transaction. */
 enum txn_verdict txn_server_take(struct txn_shard *s, struct place *t, struct route_ctx *ctx);
+/* A run of the script over t's request is over, and branches are under way: keeps its context. */
+void txn_keep_context(struct txn_shard *s, struct place *t, struct route_ctx *ctx);
 /* Timers of the server side that are due. */
 void txn_server_timer(struct txn_shard *s, struct place *t);
 

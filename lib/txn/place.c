@@ -155,9 +155,7 @@ struct place *txn_place_create(struct txn_shard *s, struct route_ctx *ctx)
 	uint32_t live, i;
 	struct place *t;
 
-	/* A module that is not loaded has no parameters: nobody could have called us. */
-	if (!sip_msg_cseq(&ctx->msg, ctx->buf) ||
-		route_script_module_config(ctx->script, "tm") == NULL)
+	if (!sip_msg_cseq(&ctx->msg, ctx->buf))
 		return NULL;
 	live = number_branches(s, ctx, &numbers)
 		       ? memory_get(&s->memory, sizeof(struct live) + ctx->msg.len)
@@ -212,23 +210,34 @@ uint32_t txn_place_t1_64(const struct place *t)
 /* All but the changes of the message that are for the t_relay() at hand alone. */
 static bool save(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
 {
-	uint32_t size = route_ctx_saved_size(ctx), chunk;
 	struct live *l = place_live(s, t);
+	uint8_t branches = ctx->branches;
+	uint32_t size, chunk;
 
 	if (l == NULL)
 		return false;
+	/* The branches of the last t_relay(), for their next addresses; unless the script has begun
+	 * to name others. */
+	if (branches == 0)
+		ctx->branches = l->leg_slots;
+	else
+		l->leg_slots = 0;
+	size = route_ctx_saved_size(ctx);
 	/* The same chunk where it has the size. */
 	if (t->saved == MEMORY_NONE ||
 		memory_size(&s->memory, size) != memory_size(&s->memory, l->saved_len)) {
 		chunk = memory_get(&s->memory, size);
-		if (chunk == MEMORY_NONE)
+		if (chunk == MEMORY_NONE) {
+			ctx->branches = branches;
 			return false;
+		}
 		if (t->saved != MEMORY_NONE)
 			memory_put(&s->memory, t->saved);
 		t->saved = chunk;
 	}
 	l->saved_len = size;
 	route_ctx_save(ctx, memory_at(&s->memory, t->saved));
+	ctx->branches = branches;
 	t->flags &= (uint16_t)~PLACE_SHARED;
 	if (ctx->avps != 0 || ctx->flags != 0)
 		t->flags |= PLACE_SHARED;

@@ -300,12 +300,16 @@ static int32_t relay_in(struct txn_shard *s, struct place *t, struct route_ctx *
 {
 	struct txn_state *state = txn_state(ctx);
 	struct relay r = {.s = s, .t = t, .ctx = ctx, .on_branch = state->on_branch};
+	const struct live *l = place_live(s, t);
 	uint16_t status;
 
 	if (server_is_final(t))
 		return ROUTE_FALSE;
 	if ((t->flags & PLACE_CANCELLED) != 0)
 		return refuse(ctx, 487, STR_NONE);
+	/* A failure_route at the end of its lifetime: nobody waits for what it would try. */
+	if (l == NULL || l->lifetime_at == 0 || time_is_due(s, l->lifetime_at))
+		return refuse(ctx, 408, STR_NONE);
 	r.first = ctx->uri_spent ? 1 : 0;
 	r.slots = ctx->branches + 1u;
 	if (r.first >= r.slots)
@@ -320,12 +324,11 @@ static int32_t relay_in(struct txn_shard *s, struct place *t, struct route_ctx *
 	status = may_fork(&r);
 	if (status != 0)
 		return refuse(ctx, status, status == 440 ? STR("Max-Breadth Exceeded") : STR_NONE);
-	if (!txn_place_save(s, t, ctx)) {
-		shard_count(s, TXN_COUNTER_REFUSED);
-		return refuse(ctx, 503, STR_NONE);
-	}
-	if (!all_known(&r) || send_all(&r) == ROUTE_PENDING)
+	if (!all_known(&r) || send_all(&r) == ROUTE_PENDING) {
+		/* A CANCEL may come before the name is known. */
+		txn_place_save(s, t, ctx);
 		return ROUTE_PENDING;
+	}
 	ctx->branches = 0;
 	ctx->uri_spent = true;
 	if (r.sent == 0)
@@ -383,6 +386,8 @@ bool txn_relay_failover(struct txn_shard *s, struct place *t, struct branch *b)
 	if (r.ctx == NULL)
 		return false;
 	before = r.ctx->branches;
+	if (b->slot > l->leg_slots)
+		return false;
 	r.ctx->branches = l->leg_slots;
 	r.on_branch = l->leg_on_branch;
 	r.breadth = b->breadth;

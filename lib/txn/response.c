@@ -204,13 +204,19 @@ static void drop_replies(struct txn_shard *s, struct place *t, bool new_leg)
 void txn_response_failure_done(struct txn_shard *s, struct place *t)
 {
 	struct live *l = place_live(s, t);
+	struct route_ctx *ctx;
 
 	if (server_is_final(t))
 		return;
 	if (l != NULL)
 		drop_replies(s, t, l->branches > l->before_failure);
-	if (txn_branch_open(s, t) == 0)
+	if (txn_branch_open(s, t) == 0) {
 		send_best(s, t, txn_response_best(s, t));
+		return;
+	}
+	ctx = txn_place_request(s, t);
+	if (ctx != NULL)
+		txn_place_save(s, t, ctx);
 }
 
 void txn_response_finish(struct txn_shard *s, struct place *t)

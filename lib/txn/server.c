@@ -247,16 +247,29 @@ void txn_server_timer(struct txn_shard *s, struct place *t)
 
 /* ---- the script's end ---- */
 
+/* What the run made of its context belongs to the transaction from here on. Without room for it
+ * there is no way to go on. */
+void txn_keep_context(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
+{
+	if (!txn_place_save(s, t, ctx) && t->saved == MEMORY_NONE) {
+		shard_count(s, TXN_COUNTER_REFUSED);
+		txn_server_reply(s, t, 503, STR_NONE);
+		return;
+	}
+	/* Where the run had to wait, its branches may have failed meanwhile. */
+	txn_response_finish(s, t);
+}
+
 /* A run that made a transaction is over: what the client hears if nothing was done. */
 static void ended(struct txn_shard *s, struct place *t, struct route_ctx *ctx, bool failed)
 {
 	const struct txn_state *state = txn_state(ctx);
 
 	t->flags &= (uint16_t)~PLACE_BUSY;
-	if (server_is_final(t) || t->branch != MEMORY_NONE) {
-		/* AVPs and flags of after the t_relay() belong to the transaction, too. */
-		if (!server_is_final(t) && !failed)
-			txn_place_save(s, t, ctx);
+	if (server_is_final(t))
+		return;
+	if (t->branch != MEMORY_NONE) {
+		txn_keep_context(s, t, ctx);
 	} else if (!failed && ctx->result.reply && ctx->result.status >= 200) {
 		txn_server_reply(s, t, ctx->result.status, route_text_str(ctx, ctx->result.reason));
 	} else if (!failed && ((state->flags & STATE_RELEASED) != 0 || ctx->result.drop)) {
