@@ -15,6 +15,11 @@ void proxy_branch_set(struct route_ctx *ctx, uint16_t owner, uint16_t branch)
 	state->flags |= STATE_OWNER;
 }
 
+void proxy_max_breadth_set(struct route_ctx *ctx, uint16_t max_breadth)
+{
+	proxy_state(ctx)->max_breadth = max_breadth;
+}
+
 bool proxy_response_branch(const struct route_ctx *ctx, struct proxy_branch *out)
 {
 	const struct proxy_state *state =

@@ -335,7 +335,8 @@ struct proxy_state {
 	uint16_t
 		route_listener; /* listener of the second half of a double Record-Route, plus one */
 	uint16_t owner, branch;
-	uint16_t routes; /* values of the Route headers */
+	uint16_t max_breadth; /* 0: as it came */
+	uint16_t routes;      /* values of the Route headers */
 	uint8_t max_forwards;
 	uint8_t refusal; /* enum proxy_refusal */
 	struct route_text rr_params;

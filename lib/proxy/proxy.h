@@ -246,6 +246,9 @@ int64_t proxy_response_write(
  * proxy_next_hop(), proxy_request_write().
  */
 void proxy_branch_set(struct route_ctx *ctx, uint16_t owner, uint16_t branch);
+/* The Max-Breadth that branches leave with from here on (RFC 5393 5.3.3); 0: none is written. It
+ * costs less than an edit. */
+void proxy_max_breadth_set(struct route_ctx *ctx, uint16_t max_breadth);
 /*
  * The next hop of the request as it stands ($du, else the first of ctx->path, else the next Route,
  * else the Request-URI), into ctx->result.target, where forward() has not been called or

@@ -82,6 +82,31 @@ WRITE_INLINE void write_max_forwards(struct writing *w, unsigned how)
 	}
 }
 
+/* RFC 5393 5.3.3: how far a branch may still be forked. */
+WRITE_INLINE uint32_t max_breadth_place(const struct sip_msg *msg)
+{
+	return sip_msg_has(msg, SIP_HEADER_MAX_BREADTH)
+		       ? msg->header[msg->first[SIP_HEADER_MAX_BREADTH]].value
+		       : sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]);
+}
+
+WRITE_INLINE void write_max_breadth(struct writing *w, unsigned how)
+{
+	const struct sip_msg *msg = &w->ctx->msg;
+	const struct sip_header *h = sip_msg_header(msg, SIP_HEADER_MAX_BREADTH, 0);
+	uint32_t del = h != NULL ? h->value_len : 0, off = max_breadth_place(msg);
+	char *at = change_begin(w, off, del, sizeof("Max-Breadth: 65535\r\n"), how);
+
+	if (at == NULL)
+		return;
+	if (h == NULL)
+		at = put_lit(at, "Max-Breadth: ");
+	at = put_number(at, proxy_state(w->ctx)->max_breadth);
+	if (h == NULL)
+		at = put_lit(at, "\r\n");
+	change_end(w, off, del, SIP_EDIT_FIRST, at, how);
+}
+
 /* What the layer below does to the Via of the client (18.2.1). */
 WRITE_INLINE void write_stamp(struct writing *w, const struct via_stamp *stamp, unsigned how)
 {
@@ -200,6 +225,7 @@ enum change {
 	CHANGE_VIA,
 	CHANGE_RECORD_ROUTE,
 	CHANGE_MAX_FORWARDS,
+	CHANGE_MAX_BREADTH,
 	CHANGE_ROUTE,
 	CHANGE_KINDS = 16
 };
@@ -261,6 +287,8 @@ WRITE_INLINE void write_changes(struct writing *w, const struct keys *keys, cons
 	for (unsigned i = 0; i < pieces; i++)
 		changes_add(&c, gone[i].off, CHANGE_ROUTE + i);
 	changes_add(&c, max_forwards_place(&ctx->msg), CHANGE_MAX_FORWARDS);
+	if ((how & WRITE_KEPT) != 0 && proxy_state(ctx)->max_breadth != 0)
+		changes_add(&c, max_breadth_place(&ctx->msg), CHANGE_MAX_BREADTH);
 	make_codes(w, keys, s, how);
 	write_start(w, how);
 	for (unsigned i = 0; i < c.count; i++) {
@@ -287,6 +315,10 @@ WRITE_INLINE void write_changes(struct writing *w, const struct keys *keys, cons
 		case CHANGE_MAX_FORWARDS:
 			write_max_forwards(w, how);
 			break;
+		case CHANGE_MAX_BREADTH:
+			if ((how & WRITE_KEPT) != 0)
+				write_max_breadth(w, how);
+			break;
 		default:
 			at = change_begin(w, off, gone[kind - CHANGE_ROUTE].len, 0, how);
 			change_end(
@@ -304,6 +336,8 @@ static uint32_t straight_growth(struct route_ctx *ctx, const struct sockets *s, 
 			  2 * VIA_CHANGE_MAX + sizeof("Max-Forwards: 255\r\n") + PIECE + PUT_SLACK +
 			  ctx->uri.len;
 
+	if ((flags & STATE_OWNER) != 0)
+		growth += sizeof("Max-Breadth: 65535\r\n");
 	if ((flags & STATE_RR) != 0)
 		growth += proxy_record_route_room(ctx, s, listener);
 	return growth;

@@ -63,32 +63,6 @@ void txn_branch_free(struct txn_shard *s, struct place *t, struct branch *b)
 
 /* ---- sending ---- */
 
-/* RFC 5393 5.3.3: every request that is proxied says how far it may still be forked. */
-static void edit_breadth(struct route_ctx *ctx, unsigned breadth)
-{
-	const struct sip_msg *msg = &ctx->msg;
-	const struct sip_header *h;
-	char text[sizeof("Max-Breadth: 65535\r\n") + 20] = "Max-Breadth: ", *at;
-	uint32_t value = 0;
-
-	at = text + sizeof("Max-Breadth: ") - 1;
-	at += str_from_u64(at, breadth);
-	if (!sip_msg_has(msg, SIP_HEADER_MAX_BREADTH)) {
-		memcpy(at, "\r\n", 2);
-		sip_edit_insert(&ctx->edits,
-			sip_msg_line_end(msg, &msg->header[msg->last[SIP_HEADER_VIA]]),
-			SIP_EDIT_FIRST, str_of(text, (size_t)(at + 2 - text)));
-		return;
-	}
-	h = &msg->header[msg->first[SIP_HEADER_MAX_BREADTH]];
-	if (str_to_u32(sip_text(ctx->buf, sip_header_value(h)), UINT32_MAX, &value) == 0 &&
-		value == breadth)
-		return;
-	sip_edit_replace(&ctx->edits, h->value, h->value_len,
-		str_of(text + sizeof("Max-Breadth: ") - 1,
-			(size_t)(at - text) - (sizeof("Max-Breadth: ") - 1)));
-}
-
 static void start_timers(struct txn_shard *s, struct place *t, struct branch *b)
 {
 	const struct live *l = place_live(s, t);
@@ -136,7 +110,8 @@ int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
 	char *out;
 	int64_t n;
 
-	edit_breadth(ctx, breadth);
+	/* RFC 5393 5.3.3: every request that is proxied says how far it may still be forked. */
+	proxy_max_breadth_set(ctx, (uint16_t)breadth);
 	proxy_branch_set(
 		ctx, (uint16_t)s->number, (uint16_t)(t->numbers * TXN_BRANCHES_MAX + b.number));
 	if (room > TXN_MESSAGE_MAX)

@@ -23,7 +23,7 @@ struct bench {
 	char *text;
 	uint32_t len;
 	unsigned listener;
-	enum { INDEX, REQUEST, REQUEST_RR, REQUEST_TOKEN, RESPONSE, REPLY } what;
+	enum { INDEX, REQUEST, REQUEST_RR, REQUEST_TOKEN, KEPT, RESPONSE, REPLY } what;
 };
 
 static void step(struct bench *b)
@@ -55,7 +55,11 @@ static void step(struct bench *b)
 			abort();
 		return;
 	}
-	if (b->what == REQUEST_RR)
+	if (b->what == KEPT) {
+		proxy_max_breadth_set(ctx, 60);
+		proxy_branch_set(ctx, 1, 0);
+	}
+	if (b->what == REQUEST_RR || b->what == KEPT)
 		proxy_state(ctx)->flags |= STATE_RR | STATE_RR_FTAG;
 	if (proxy_core_functions[0].run(ctx, &args) != ROUTE_TRUE ||
 		proxy_request_write(f->proxy, ctx, f->out, sizeof(f->out), &f->to) <= 0)
@@ -121,6 +125,10 @@ int main(void)
 	measure("+ reset, receive, forward, write", &b);
 	b = make(f, REQUEST_RR, invite);
 	measure("+ the same with Record-Route", &b);
+	b = make(f, KEPT, invite);
+	measure("+ the same as a branch of a transaction", &b);
+	b = make(f, REQUEST_RR, invite);
+	step(&b);
 	f->written = proxy_request_write(f->proxy, f->ctx, f->out, sizeof(f->out) - 1, &f->to);
 	f->out[f->written] = 0;
 	snprintf(response, sizeof(response), "%s", response_to(f->out, "200 OK"));

@@ -398,6 +398,44 @@ static void an_address_has_no_second_one(void **state)
 	fixture_free(f);
 }
 
+/* RFC 5393 5.3.3 */
+static void a_branch_says_how_far_it_may_be_forked(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	static const char *const headers[] = {"", "Max-Breadth: 4711\nMax-Forwards",
+		"Route: <sip:10.0.0.1;lr>\nMax-Breadth: 4711\nMax-Forwards",
+		"Max-Breadth:\nMax-Forwards"};
+	char straight[2048];
+
+	for (unsigned i = 0; i < 4; i++) {
+		for (unsigned edited = 0; edited < 2; edited++) {
+			assert_int_equal(
+				receive(f,
+					i == 0 ? INVITE
+					       : replaced(INVITE, "Max-Forwards", headers[i]),
+					"10.0.0.9", 5060, LEFT),
+				PROXY_GO);
+			proxy_max_breadth_set(f->ctx, 30);
+			if (edited)
+				sip_edit_insert(&f->ctx->edits, f->ctx->msg.headers_end,
+					SIP_EDIT_LAST, STR("X: y\r\n"));
+			write_branch(f, OWNER, 0);
+			assert_int_equal(lines(f->out, "Max-Breadth"), 1);
+			assert_string_equal(line(f->out, "Max-Breadth"), "30");
+			assert_string_equal(line(f->out, "Max-Forwards"), "19");
+			if (edited)
+				assert_string_equal(replaced(f->out, "X: y\r\n", ""), straight);
+			keep(straight, sizeof(straight), f->out);
+		}
+		proxy_max_breadth_set(f->ctx, 0);
+		write_branch(f, OWNER, 0);
+		assert_int_equal(lines(f->out, "Max-Breadth"), i != 0);
+		proxy_max_breadth_set(f->ctx, 65535);
+		assert_string_equal(line(write_branch(f, OWNER, 0), "Max-Breadth"), "65535");
+	}
+	fixture_free(f);
+}
+
 /* ---- Path ---- */
 
 static void set_path(struct fixture *f, const char *path)
@@ -582,6 +620,7 @@ int main(void)
 		cmocka_unit_test(a_strict_router_s_uri_is_one_branch_s_only),
 		cmocka_unit_test(a_target_is_forgotten_with_its_refusal),
 		cmocka_unit_test(an_address_has_no_second_one),
+		cmocka_unit_test(a_branch_says_how_far_it_may_be_forked),
 		cmocka_unit_test(a_path_stands_above_the_routes_and_leads),
 		cmocka_unit_test(a_path_that_is_none_is_refused),
 		cmocka_unit_test(what_comes_back_unchanged_is_a_loop),
