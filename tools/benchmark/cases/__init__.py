@@ -7,7 +7,7 @@ import importlib
 
 from . import self_fed
 
-ORDER = (*self_fed.SUMMARIES, "start", "latency", "versus")
+ORDER = (*self_fed.SUMMARIES, "start", "latency", "soak", "versus")
 
 
 def load(name):

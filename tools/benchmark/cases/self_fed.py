@@ -19,10 +19,11 @@ SUMMARIES = {
     "register": "a slow lcore registers a million users, beside the worker that hands their REGISTERs over",
     "calls": "sessions (INVITE, 100, 180, 200, ACK, BYE, 200) through t_relay(), a slow lcore beside the worker",
     "lookup": "one worker forwards INVITEs to where their users are registered, of a thousand to ten million",
+    "beside": "one worker forwards INVITEs while a slow lcore has all it can do, and while it has nothing to do",
     "location": "contacts: bytes each, inserts and look-ups a second, from a thousand to ten million",
     "scale": "one worker and two, a CPU each, at the same time",
 }
-TWO_CPUS = ("scale", "register", "calls")
+TWO_CPUS = ("scale", "register", "calls", "beside")
 
 
 class Case:
