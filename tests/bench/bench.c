@@ -38,6 +38,7 @@ static const struct bench_case cases[] = {
 	{"register", "phones that register, a slow lcore beside the worker", case_register, 2},
 	{"calls", "INVITE to BYE through t_relay(), a slow lcore beside the worker", case_calls, 2},
 	{"lookup", "INVITEs forwarded to where their users are registered", case_lookup, 1},
+	{"beside", "the fast path while a slow lcore is busy", case_beside, 2},
 	{"location", "contacts: bytes, inserts, look-ups, to ten million", case_location, 0},
 	{"scale", "one worker and two, on a CPU each", case_scale, 2},
 };

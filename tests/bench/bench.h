@@ -190,6 +190,8 @@ struct window {
 	uint64_t frames;
 	uint64_t stage[PIPELINE_STAGE_COUNT];
 };
+/* Puts one burst before the worker; returns how many frames. */
+unsigned feed_refill(struct feed *f);
 /* What is wrong with a frame that came out, if it shall be SIP that we would take; NULL: nothing.
  */
 const char *bench_flaw(const uint8_t *data, uint32_t len);
@@ -252,5 +254,6 @@ int case_tables(struct bench *b);
 int case_register(struct bench *b);
 int case_calls(struct bench *b);
 int case_lookup(struct bench *b);
+int case_beside(struct bench *b);
 int case_location(struct bench *b);
 int case_scale(struct bench *b);

@@ -7,8 +7,9 @@
 
 #include <stdlib.h>
 
-#define TRANSACTIONS 6000000 /* that stand, the completed ones for as long as Timers say included \
-			      */
+#define TRANSACTIONS \
+	6000000 /* that stand, the completed ones for as long as Timers say included \
+		 */
 #define WINDOW 128
 #define ROUTES_MAX 4
 #define TAG ";tag=as" /* and the eight characters of who called */

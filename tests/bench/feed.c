@@ -96,7 +96,7 @@ static unsigned next_port(struct feed *f)
 	return (i + 1) * one / all != i * one / all;
 }
 
-static unsigned refill(struct feed *f)
+unsigned feed_refill(struct feed *f)
 {
 	struct rte_mbuf *m[PORT_BURST];
 	unsigned port = next_port(f);
@@ -190,7 +190,7 @@ void feed_window(struct feed *f, unsigned bursts, struct window *out)
 	*out = (struct window){0};
 	pipeline_stages(f->rig->pipeline, &before);
 	for (unsigned i = 0; i < bursts; i++) {
-		out->frames += refill(f);
+		out->frames += feed_refill(f);
 		now = rte_rdtsc();
 		out->refill += now - at;
 		at = now;

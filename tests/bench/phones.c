@@ -13,6 +13,7 @@
 #define RIG_BUFFERS 32767
 #define BUFFERS_BIG 255
 #define WINDOW_NS (20 * CLOCK_NS_PER_MS)
+#define STUCK_NS (5 * CLOCK_NS_PER_S)
 #define SETTLE_NS (5 * CLOCK_NS_PER_S)
 #define CALLERS 200
 #define HEX "0123456789abcdef"
@@ -178,7 +179,7 @@ static void take_frame(struct phones *p, unsigned port, struct rte_mbuf *m)
 	p->react(p, port, &to, text);
 }
 
-static void take(struct phones *p)
+void phones_take(struct phones *p)
 {
 	struct rte_mbuf *out[PORT_BURST];
 
@@ -217,39 +218,53 @@ static void *slow_main(void *arg)
 	return NULL;
 }
 
-static bool has_two(const struct phones *p)
+bool phones_has_two(const struct phones *p)
 {
 	return p->b->threads > 1 && p->b->count == 0;
 }
 
-static void start_slow(struct slow_thread *t, struct phones *p)
+void phones_start(struct phones *p)
 {
-	*t = (struct slow_thread){.p = p};
+	struct slow_thread *t;
+
+	if (!phones_has_two(p))
+		return;
+	p->slow = t = bench_alloc(p->b, 1, sizeof(*t));
+	t->p = p;
 	t->cpu = rte_lcore_cpuset(rte_get_next_lcore(-1, 1, 0));
 	if (pthread_create(&t->thread, NULL, slow_main, t) != 0)
 		bench_fail(p->b, "no thread for the slow lcore");
 }
 
-static void stop_slow(struct slow_thread *t)
+void phones_stop(struct phones *p)
 {
-	atomic_store(&t->stop, true);
-	pthread_join(t->thread, NULL);
+	if (p->slow == NULL)
+		return;
+	atomic_store(&p->slow->stop, true);
+	pthread_join(p->slow->thread, NULL);
+	free(p->slow);
+	p->slow = NULL;
 }
 
-/* One pass of all that runs on this thread. */
-static void pass(struct phones *p, uint64_t last)
+void phones_begin(struct phones *p, uint64_t last)
 {
 	for (unsigned i = 0; i < PORT_BURST && p->open < p->window && p->begun < last; i++) {
 		p->open++;
 		p->begun++;
 		p->begin(p);
 	}
+}
+
+/* One pass of all that runs on this thread. */
+static void pass(struct phones *p, uint64_t last)
+{
+	phones_begin(p, last);
 	CALLGRIND_TOGGLE_COLLECT;
 	pipeline_worker_poll(p->rig->pipeline, 0);
-	if (!has_two(p))
+	if (!phones_has_two(p))
 		pipeline_slow_poll(p->rig->pipeline, 0);
 	CALLGRIND_TOGGLE_COLLECT;
-	take(p);
+	phones_take(p);
 }
 
 /* ---- measuring ---- */
@@ -304,8 +319,11 @@ static void keep_window(const struct phones *p, struct mark *from, struct load *
 	struct mark now;
 
 	set_mark(p, &now);
+	/* A thread may have lost its CPU: the window goes on. */
+	if (n == 0 && now.ns - from->ns < STUCK_NS)
+		return;
 	if (n == 0)
-		bench_fail(p->b, "nothing was done in %.0f ms", (double)(now.ns - from->ns) / 1e6);
+		bench_fail(p->b, "nothing was done in %.0f s", (double)(now.ns - from->ns) / 1e9);
 	samples_add(&out->ns, (double)(now.ns - from->ns) / n);
 	samples_add(&out->worker, (double)cycles_since(&from->worker, &now.worker, out->stage) / n);
 	slow = (double)cycles_since(&from->slow, &now.slow, out->stage);
@@ -334,21 +352,17 @@ static void run(struct phones *p, double seconds, uint64_t count, struct load *o
 			bench_say(p->b, "%" PRIu64 " done", p->done);
 		}
 	} while (count != 0 ? p->done < last : now < end);
-	if (out != NULL && (p->b->count != 0 || out->ns.n == 0))
+	if (out != NULL && (p->b->count != 0 || out->ns.n == 0) && p->done != mark.done)
 		keep_window(p, &mark, out);
 }
 
 void phones_run(struct phones *p, double seconds, uint64_t count, struct load *out)
 {
-	struct slow_thread slow;
-
-	if (has_two(p))
-		start_slow(&slow, p);
+	phones_start(p);
 	if (p->b->count != 0)
 		count = p->b->count;
 	run(p, seconds, count, out);
-	if (has_two(p))
-		stop_slow(&slow);
+	phones_stop(p);
 }
 
 void phones_settle(struct phones *p)
@@ -360,7 +374,7 @@ void phones_settle(struct phones *p)
 		pipeline_worker_poll(p->rig->pipeline, 0);
 		pipeline_slow_poll(p->rig->pipeline, 0);
 		pipeline_control_poll(p->rig->pipeline, clock_now_ns());
-		take(p);
+		phones_take(p);
 	} while (p->open != 0 && (p->b->count != 0 || clock_now_ns() < until));
 	if (p->open != 0)
 		bench_fail(p->b, "%u never ended", p->open);
@@ -379,8 +393,9 @@ void phones_settle(struct phones *p)
 void phones_rows(struct phones *p, struct load *l, const char *what, const char *one)
 {
 	struct bench *b = p->b;
-	const char *cpus = has_two(p) ? "a worker with the phones on one CPU, a slow lcore on one"
-				      : "worker, slow lcore and phones take turns on one CPU";
+	const char *cpus = phones_has_two(p)
+				   ? "a worker with the phones on one CPU, a slow lcore on one"
+				   : "worker, slow lcore and phones take turns on one CPU";
 	char metric[96];
 	struct samples both;
 

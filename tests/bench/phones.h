@@ -35,10 +35,13 @@ struct phones_template {
 	} spot[PHONES_SPOTS_MAX];
 };
 
+struct slow_thread;
+
 struct phones {
 	struct bench *b;
 	struct rig *rig;
 	struct rte_mempool *pool;
+	struct slow_thread *slow;
 	struct lot lot;
 	struct phones_template *template;
 	uint32_t users; /* numbers below it */
@@ -71,6 +74,15 @@ struct str phones_fill(
 void phones_send(struct phones *p, unsigned port, const struct net_endpoint *src, struct str text);
 struct net_endpoint phones_caller(unsigned host);
 
+/* Begins up to a burst of them, as far as the window goes, until `last` have begun. */
+void phones_begin(struct phones *p, uint64_t last);
+/* Takes away what came out. */
+void phones_take(struct phones *p);
+/* The slow lcore's thread, where it has one. */
+bool phones_has_two(const struct phones *p);
+void phones_start(struct phones *p);
+void phones_stop(struct phones *p);
+
 /* What a run gave, a sample a window. */
 struct load {
 	struct samples ns;                /* of one, by the clock on the wall */
@@ -88,3 +100,11 @@ void phones_run(struct phones *p, double seconds, uint64_t count, struct load *o
 void phones_settle(struct phones *p);
 /* Rows: `what` is the plural of what was done, `one` its singular. */
 void phones_rows(struct phones *p, struct load *l, const char *what, const char *one);
+
+/* ---- phones that register (the case register), for other cases ---- */
+
+void register_templates(struct phones *p, uint32_t users);
+/* A user drawn by lot registers. */
+void register_any(struct phones *p);
+/* A reply that has to be its 200. */
+void register_reply(struct phones *p, const struct net_endpoint *to, struct str text);
