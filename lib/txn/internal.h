@@ -116,17 +116,17 @@ static_assert(sizeof(struct place) == 128, "a place is two cache lines");
 /* What is known while the transaction is in progress; the request's text follows. */
 struct live {
 	uint32_t text_len, saved_len;
-	uint16_t on_failure, on_branch; /* blocks plus one, 0: none */
-	uint32_t fr, fr_inv;            /* ms */
-	uint32_t lifetime_at;           /* when it ends whatever happens; 0: never */
-	uint16_t breadth;               /* Max-Breadth that may be given to branches */
-	uint8_t branches;               /* ever, which is the number of the next one */
-	uint8_t leg;                    /* number of the first branch of the latest t_relay() */
-	uint8_t leg_slots;              /* ctx->branches of that */
-	uint8_t last_leg;               /* ... and of the one before */
-	uint8_t before_failure;         /* branches when the failure_route began */
-	uint8_t drop;                   /* enum txn_drop */
-	uint16_t leg_on_branch;         /* block plus one */
+	uint32_t fr, fr_inv;    /* ms */
+	uint32_t lifetime_at;   /* when it ends whatever happens; 0: never */
+	uint16_t breadth;       /* Max-Breadth that may be given to branches */
+	uint8_t branches;       /* ever, which is the number of the next one */
+	uint8_t leg;            /* number of the first branch of the latest t_relay() */
+	uint8_t leg_slots;      /* ctx->branches of that */
+	uint8_t last_leg;       /* ... and of the one before */
+	uint8_t before_failure; /* branches when the failure_route began */
+	uint8_t drop;           /* enum txn_drop */
+	uint8_t busy;           /* seconds that its script is overdue */
+	uint16_t leg_on_branch; /* block plus one */
 };
 
 static inline char *live_text(struct live *l)

@@ -786,6 +786,7 @@ const struct route_function txn_functions[] = {
 	{ \
 		.name = n, .type = kind, .accepted_only = true, .help = why \
 	}
+#define SECONDS_MAX 300 /* what is below it looks like seconds */
 #define HOURS_10 36000000
 #define HOUR 3600000
 #define KNOWN "Known from OpenSER and Kamailio."
@@ -802,7 +803,7 @@ static const struct route_param params[] = {
 		"ms after which an INVITE is answered 408, whatever its branches do."),
 	INT("max_noninv_lifetime", max_noninv_lifetime, 1, HOURS_10, "32000",
 		"ms after which nothing is waited for by another request."),
-	INT("retr_timer1", retr_timer1, 1, 1000, "500",
+	INT("retr_timer1", retr_timer1, 1, 60000, "500",
 		"T1 in ms: the first retransmission; 64 times as long, final replies stand "
 		"(timers D, H, J, L, M)."),
 	INT("retr_timer2", retr_timer2, 1, 60000, "4000",
@@ -865,12 +866,48 @@ static const struct route_param params[] = {
 	NO_EFFECT("delayed_reply", ROUTE_PARAM_INT,
 		"What t_relay() failed for is replied at the script's end, which is 1."),
 	NO_EFFECT("failure_exec_mode", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("tw_append", ROUTE_PARAM_STR, KNOWN),
+	NO_EFFECT("blst_503", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("blst_503_def_timeout", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("blst_503_min_timeout", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("blst_503_max_timeout", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("blst_methods_add", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("blst_methods_lookup", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("ac_extra_hdrs", ROUTE_PARAM_STR, KNOWN),
+	NO_EFFECT("on_sl_reply", ROUTE_PARAM_STR, KNOWN),
+	NO_EFFECT("local_ack_mode", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("local_ack_branch_mode", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("relay_100", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("rich_redirect", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("xavp_contact", ROUTE_PARAM_STR, KNOWN),
+	NO_EFFECT("e2e_cancel_hop_by_hop", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("headers_mode", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("exec_time_check", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("reply_relay_mode", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("callid_cseq_matching", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("event_callback", ROUTE_PARAM_STR, KNOWN),
+	NO_EFFECT("dns_reuse_rcv_socket", ROUTE_PARAM_INT, KNOWN),
+	NO_EFFECT("enable_uac_fr", ROUTE_PARAM_INT, KNOWN),
 	NO_EFFECT("contacts_avp", ROUTE_PARAM_STR, "t_load_contacts() needs no AVP."),
 	NO_EFFECT("contact_flows_avp", ROUTE_PARAM_STR, "t_next_contacts() needs no AVP."),
 	{.name = NULL},
 };
 
+/* OpenSER counted seconds: 30 of them are not meant to be 30 ms. */
+static int prepare(void *room, const void *config, struct route_report *report, void **prepared)
+{
+	const struct tm_config *c = config;
+
+	*prepared = NULL;
+	if (c->fr_timer < SECONDS_MAX || c->fr_inv_timer < SECONDS_MAX)
+		route_warning(report, NULL,
+			"module 'tm': fr_timer (%d) and fr_inv_timer (%d) are in milliseconds",
+			(int)c->fr_timer, (int)c->fr_inv_timer);
+	return 0;
+}
+
 const struct route_module txn_module = {.name = "tm",
 	.functions = txn_functions,
 	.params = params,
-	.config_size = sizeof(struct tm_config)};
+	.config_size = sizeof(struct tm_config),
+	.prepare = prepare};

@@ -72,8 +72,6 @@ static void take_settings(
 	t->t1 = (uint16_t)milliseconds(state->t1, config->retr_timer1);
 	t->t2 = (uint16_t)milliseconds(state->t2, config->retr_timer2);
 	t->on_reply = state->on_reply;
-	l->on_failure = state->on_failure;
-	l->on_branch = state->on_branch;
 	l->fr = milliseconds(state->fr, fr != 0 ? fr : config->fr_timer);
 	l->fr_inv = milliseconds(state->fr_inv, fr_inv != 0 ? fr_inv : config->fr_inv_timer);
 	l->lifetime_at = time_in(s, life);
@@ -368,6 +366,28 @@ static bool drop_branches(struct txn_shard *s, struct place *t)
 	return works;
 }
 
+/*
+ * A late 2xx is seen by its onreply_route with the transaction's AVPs and flags: they are packed
+ * without the request that they came from. Without room for them they go, too.
+ */
+static void keep_shared(struct txn_shard *s, struct place *t)
+{
+	struct live *l = place_live(s, t);
+	struct route_ctx *ctx = s->work;
+	uint32_t chunk = MEMORY_NONE;
+
+	s->entry.loaded = 0;
+	route_ctx_bind(ctx, t->script, s->thread, live_text(l));
+	route_ctx_reset(ctx);
+	if (t->saved != MEMORY_NONE && route_ctx_load_shared(ctx, memory_at(&s->memory, t->saved),
+					       str_of(live_text(l), l->text_len)))
+		chunk = memory_get(&s->memory, route_ctx_saved_size(ctx));
+	drop_live(s, t);
+	if (chunk != MEMORY_NONE)
+		route_ctx_save(ctx, memory_at(&s->memory, chunk));
+	t->saved = chunk;
+}
+
 bool txn_place_settle(struct txn_shard *s, struct place *t)
 {
 	bool works;
@@ -379,10 +399,13 @@ bool txn_place_settle(struct txn_shard *s, struct place *t)
 		destroy(s, t);
 		return false;
 	}
-	/* A late 2xx is seen by its onreply_route with what the transaction had. */
-	if (t->live != MEMORY_NONE &&
-		(t->state != SERVER_ACCEPTED || t->on_reply == 0 || (t->flags & PLACE_SHARED) == 0))
-		drop_live(s, t);
+	if (t->live != MEMORY_NONE) {
+		if (t->state == SERVER_ACCEPTED && t->on_reply != 0 &&
+			(t->flags & PLACE_SHARED) != 0)
+			keep_shared(s, t);
+		else
+			drop_live(s, t);
+	}
 	if (!works && (t->flags & PLACE_ABSORBING) == 0) {
 		t->flags |= PLACE_ABSORBING;
 		shard_gauge(&s->absorbing, 1);

@@ -41,18 +41,14 @@ static bool run_onreply(struct txn_shard *s, struct place *t, struct route_ctx *
 	struct str request;
 	bool drop;
 
-	if (l == NULL || t->saved == MEMORY_NONE)
+	if (t->saved == MEMORY_NONE)
 		return run_over_response(ctx, block);
-	request = str_of(live_text(l), l->text_len);
+	request = l != NULL ? str_of(live_text(l), l->text_len) : STR_NONE;
 	if ((t->flags & PLACE_SHARED) != 0 &&
 		!route_ctx_load_shared(ctx, memory_at(&s->memory, t->saved), request))
 		return run_over_response(ctx, block);
 	drop = run_over_response(ctx, block);
 	if ((t->flags & PLACE_SHARED) == 0 && ctx->avps == 0 && ctx->flags == 0)
-		return drop;
-	/* The block may have replied, and the rest be gone. */
-	l = place_live(s, t);
-	if (l == NULL || t->saved == MEMORY_NONE)
 		return drop;
 	size = route_ctx_update_size(ctx, memory_at(&s->memory, t->saved), request);
 	chunk = size != 0 ? memory_get(&s->memory, size) : MEMORY_NONE;
@@ -61,7 +57,8 @@ static bool run_onreply(struct txn_shard *s, struct place *t, struct route_ctx *
 			memory_at(&s->memory, chunk));
 		memory_put(&s->memory, t->saved);
 		t->saved = chunk;
-		l->saved_len = size;
+		if (l != NULL)
+			l->saved_len = size;
 		t->flags |= PLACE_SHARED;
 	}
 	return drop;

@@ -7,6 +7,7 @@
 #include "txn/internal.h"
 
 #define LIFETIME_AGAIN 1000 /* ms; while its script waits for a name, nothing ends */
+#define LIFETIME_BUSY 60    /* ... so many times */
 
 void txn_timer_set(struct txn_shard *s, struct place *t, uint32_t at)
 {
@@ -62,7 +63,7 @@ static void lifetime(struct txn_shard *s, struct place *t)
 	if (open != 0)
 		txn_response_finish(s, t);
 	else if (!server_is_final(t))
-		txn_server_reply(s, t, 500, STR_NONE);
+		txn_server_reply(s, t, 500, STR_NONE); /* final, even where it can't be written */
 }
 
 static uint32_t next_deadline(struct txn_shard *s, struct place *t)
@@ -93,9 +94,11 @@ static void fire(struct txn_shard *s, struct place *t)
 		txn_branch_timer(s, t, b);
 	l = place_live(s, t);
 	if (l != NULL && time_is_due(s, l->lifetime_at) && !server_is_final(t)) {
-		if ((t->flags & PLACE_BUSY) != 0) {
+		if ((t->flags & PLACE_BUSY) != 0 && ++l->busy <= LIFETIME_BUSY) {
 			l->lifetime_at = time_in(s, LIFETIME_AGAIN);
 		} else {
+			/* One that never came back, as from another shard, is not waited for. */
+			t->flags &= (uint16_t)~PLACE_BUSY;
 			l->lifetime_at = 0;
 			lifetime(s, t);
 		}
