@@ -529,9 +529,12 @@ void route_run_error(struct route_ctx *ctx, struct str error)
 	ctx->reply_status = planned.status;
 	ctx->reply_reason = planned.reason;
 	ctx->error = route_text_keep(ctx, error);
-	if (route_run_block(ctx, ctx->script->error, ROUTE_IN_ERROR) != ROUTE_ENDED || r->forward ||
-		(!r->reply && !r->drop))
+	if (route_run_block(ctx, ctx->script->error, ROUTE_IN_ERROR) != ROUTE_ENDED) {
 		ctx->result = planned;
+	} else if (r->forward || (!r->reply && !r->drop)) {
+		planned.headers = r->headers;
+		ctx->result = planned;
+	}
 	ctx->failure = ROUTE_FAILURE_NONE;
 }
 

@@ -284,6 +284,7 @@ static void test_error_route_may_change_the_reply(void **state)
 			400},
 		{"sl_send_reply(\"$err.rcode\", \"X\");", "reply(400,X)", true, false, 0},
 		{"drop;", "", false, true, 0},
+		{"append_to_reply(\"X: y\\r\\n\"); note(1);", "note(1)", true, false, 400},
 		{"slow();", NULL, true, false, 400},
 		{"pending();", "", true, false, 400},
 		{"while (1) $var(i) = 1;", "", true, false, 400},
@@ -311,6 +312,8 @@ static void test_error_route_may_change_the_reply(void **state)
 		assert_int_equal(ctx->result.reply, rows[i].reply);
 		assert_int_equal(ctx->result.drop, rows[i].drop);
 		assert_int_equal(ctx->result.status, rows[i].status);
+		assert_int_equal(ctx->result.headers.len,
+			strstr(rows[i].body, "append_to_reply") != NULL ? 6 : 0);
 		assert_int_equal(ctx->failure, ROUTE_FAILURE_NONE);
 		language_pending = 0;
 		language_message(l, language_invite);
