@@ -243,7 +243,9 @@ int64_t proxy_response_write(
  * Such a write leaves ctx->edits (their order, too) and ctx->uri as they were, so that who puts
  * count, text_len and overflow of the edits back takes away exactly what was added since. Branch
  * after branch: proxy_target_reset(), what the branch changes, proxy_branch_set(),
- * proxy_next_hop(), proxy_request_write().
+ * proxy_next_hop(), proxy_request_write(). What a branch_route decides by functions of this room
+ * (record_route(), add_local_rport(), ...) stands in ctx->scratch[ROUTE_SCRATCH_PROXY]: who rolls
+ * it back copies that before and puts it back.
  */
 void proxy_branch_set(struct route_ctx *ctx, uint16_t owner, uint16_t branch);
 /* The Max-Breadth that branches leave with from here on (RFC 5393 5.3.3); 0: none is written. It

@@ -138,10 +138,13 @@ static int32_t send_slot(struct relay *r, unsigned slot, unsigned nth)
 	struct txn_state *state = txn_state(ctx), before = *state;
 	uint16_t edits = ctx->edits.count, edits_text = ctx->edits.text_len;
 	bool overflow = ctx->edits.overflow;
+	uint8_t proxy[ROUTE_SCRATCH_BYTES];
 	enum txn_ran ran = TXN_RAN;
 	int32_t ret = ROUTE_FALSE;
 	int status = 0;
 
+	/* record_route() and its like in a branch_route are of its branch. */
+	memcpy(proxy, ctx->scratch[ROUTE_SCRATCH_PROXY], sizeof(proxy));
 	slot_set(ctx, &r->own, slot, r->du);
 	if (r->on_branch != 0)
 		ran = txn_route_branch(r->s, ctx, r->on_branch - 1, l->branches);
@@ -161,6 +164,8 @@ static int32_t send_slot(struct relay *r, unsigned slot, unsigned nth)
 			r->status = (uint16_t)status;
 	}
 	proxy_target_reset(ctx);
+	if (r->on_branch != 0)
+		memcpy(ctx->scratch[ROUTE_SCRATCH_PROXY], proxy, sizeof(proxy));
 	ctx->edits.count = edits;
 	ctx->edits.text_len = edits_text;
 	ctx->edits.overflow = overflow;
