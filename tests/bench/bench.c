@@ -51,6 +51,7 @@ static const char help[] = "Usage: bench CASE [options]\n"
 			   "  --scanner NAME   instead of the best that the CPU has\n"
 			   "  --contacts N     no table of more (default 10,000,000)\n"
 			   "  --threads 1      worker and slow lcore take turns on one CPU\n"
+			   "  --wire           register, calls: phones at sockets, told by stdin\n"
 			   "  --no-huge        no transparent hugepages\n"
 			   "  --show N         print N messages of the set, measure nothing\n"
 			   "  --count N        N bursts and no time taken: for callgrind\n"
@@ -158,12 +159,12 @@ static const struct bench_case *find_case(const char *name)
 
 static int run(struct bench *b, const struct bench_case *c, bool hugepages)
 {
-	unsigned cores = RTE_MIN(c->cores, b->threads);
+	unsigned cores = b->wire ? 0 : RTE_MIN(c->cores, b->threads);
 
 	b->name = c->name;
 	if (cores > 0 && rig_eal_cores("bench", MEGABYTES, cores, hugepages) != 0)
 		bench_fail(b, "DPDK does not start on %u CPUs with %u MB", cores, MEGABYTES);
-	started = c->cores > 0;
+	started = cores > 0;
 	b->ns_per_cycle = b->count != 0 ? 1 : tsc_ns();
 	return c->run(b);
 }
@@ -180,6 +181,7 @@ int main(int argc, char **argv)
 		{"threads", required_argument, NULL, OPTION_THREADS},
 		{"show", required_argument, NULL, OPTION_SHOW},
 		{"count", required_argument, NULL, OPTION_COUNT},
+		{"wire", no_argument, NULL, 'w'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -223,6 +225,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_COUNT:
 			b.count = strtoull(optarg, NULL, 10);
+			break;
+		case 'w':
+			b.wire = true;
 			break;
 		case 'h':
 			return print_help();

@@ -45,6 +45,7 @@ struct bench {
 	const char *config; /* routing file */
 	uint64_t count;     /* not 0: so many bursts under callgrind, instead of time */
 	uint32_t contacts;  /* of the greatest table */
+	bool wire;          /* phones at sockets, around a system that runs elsewhere */
 	unsigned threads;   /* at most, where a case has several */
 	unsigned show;      /* messages to print instead of measuring */
 	const char *cpu;

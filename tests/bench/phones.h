@@ -36,12 +36,14 @@ struct phones_template {
 };
 
 struct slow_thread;
+struct phones_wire;
 
 struct phones {
 	struct bench *b;
 	struct rig *rig;
 	struct rte_mempool *pool;
 	struct slow_thread *slow;
+	struct phones_wire *wire; /* they are at sockets, and there is no rig */
 	struct lot lot;
 	struct phones_template *template;
 	uint32_t users; /* numbers below it */
@@ -100,6 +102,14 @@ void phones_run(struct phones *p, double seconds, uint64_t count, struct load *o
 void phones_settle(struct phones *p);
 /* Rows: `what` is the plural of what was done, `one` its singular. */
 void phones_rows(struct phones *p, struct load *l, const char *what, const char *one);
+
+/* ---- phones at sockets (--wire) ---- */
+
+void phones_wire_open(struct bench *b, struct phones *p);
+void phones_wire_send(
+	struct phones *p, unsigned port, const struct net_endpoint *src, struct str text);
+/* Does as it is told by stdin until that ends; `first` begins what `new` asks for. */
+void phones_wire_serve(struct phones *p, void (*first)(struct phones *p));
 
 /* ---- phones that register (the case register), for other cases ---- */
 

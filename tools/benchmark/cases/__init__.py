@@ -7,11 +7,12 @@ import importlib
 
 from . import self_fed
 
-ORDER = (*self_fed.SUMMARIES, "start", "latency", "soak", "versus")
+ORDER = (*self_fed.SUMMARIES, "start", "latency", "soak", "versus", "versus-stateful")
 
 
 def load(name):
     """The case of a name; KeyError where there is none."""
     if name not in ORDER:
         raise KeyError(name)
-    return self_fed.Case(name) if name in self_fed.SUMMARIES else importlib.import_module(f"{__name__}.{name}")
+    return self_fed.Case(name) if name in self_fed.SUMMARIES else importlib.import_module(
+        f"{__name__}.{name.replace('-', '_')}")
