@@ -27,6 +27,7 @@ static int configured(void *arg, const struct route_config *config, struct route
 	const char *want = config->dns_servers != NULL ? config->dns_servers : "";
 	int err = -EINVAL;
 
+	resolver_set_naptr(app->resolver, config->dns_try_naptr != 0);
 	if (strcmp(want, app->dns_servers) == 0)
 		return 0;
 	if (strlen(want) < sizeof(app->dns_servers))

@@ -58,6 +58,9 @@ static const struct setting globals[] = {
 		"set"},
 	{"dns_servers", TEXT, AT(dns_servers), 0, 0,
 		"name servers, \"address:port\" with commas; resolv.conf's where it is not set"},
+	{"dns_try_naptr", BOOLEAN, AT(dns_try_naptr), 0, 1,
+		"NAPTR records say where a next hop's services are (the default), or SRV records "
+		"alone"},
 	{"require_token", BOOLEAN, AT(require_token), 0, 1,
 		"in-dialog requests are relayed only with a Record-Route of ours"},
 	{"token_trusted_group", NUMBER, AT(token_trusted_group), 0, INT32_MAX,
@@ -77,11 +80,11 @@ static const char *const accepted[] = {"async_workers", "async_nonblock", "async
 	"disable_tcp", "disable_tls", "dns", "dns_cache_flags", "dns_cache_mem",
 	"dns_cache_negative_ttl", "dns_naptr_ignore_rfc", "dns_retr_no", "dns_retr_time",
 	"dns_search_full_match", "dns_sctp_pref", "dns_servers_no", "dns_srv_lb", "dns_tcp_pref",
-	"dns_tls_pref", "dns_try_ipv6", "dns_try_naptr", "dns_udp_pref", "dns_use_search_list",
-	"dst_blacklist_mem", "enable_sctp", "enable_tls", "exit_timeout", "force_rport", "fork",
-	"fork_delay", "gid", "group", "http_reply_parse", "id", "kemi", "latency_cfg_log",
-	"latency_limit_action", "latency_limit_db", "latency_log", "loadpath", "local_rport",
-	"log_color", "log_engine_data", "log_engine_type", "log_facility", "log_name", "log_prefix",
+	"dns_tls_pref", "dns_try_ipv6", "dns_udp_pref", "dns_use_search_list", "dst_blacklist_mem",
+	"enable_sctp", "enable_tls", "exit_timeout", "force_rport", "fork", "fork_delay", "gid",
+	"group", "http_reply_parse", "id", "kemi", "latency_cfg_log", "latency_limit_action",
+	"latency_limit_db", "latency_log", "loadpath", "local_rport", "log_color",
+	"log_engine_data", "log_engine_type", "log_facility", "log_name", "log_prefix",
 	"log_prefix_mode", "max_branches", "max_recursive_level", "max_while_loops", "maxbuffer",
 	"mcast", "mcast_loopback", "mcast_ttl", "mem_add_size", "mem_join", "mem_safety",
 	"mem_status_mode", "memdbg", "memlog", "memsum", "memgrps", "mlock_pages", "modinit_delay",
@@ -158,6 +161,7 @@ void config_init(struct route_config *config)
 {
 	memset(config, 0, sizeof(*config));
 	config->memory_huge = -1;
+	config->dns_try_naptr = 1;
 	config->require_token = 1; /* no open relay unless somebody asks for one */
 	config->debug = 3;
 	config->log_stderror = 1;

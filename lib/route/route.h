@@ -604,6 +604,7 @@ struct route_config {
 	int64_t debug; /* OpenSER's 3 is notice here */
 	int64_t log_stderror, mhomed, require_token, port_default /* `port=5060` */, xlog_rate,
 		token_trusted_group;
+	int64_t dns_try_naptr;
 	int64_t reply_rate; /* own error replies to one source a second */
 };
 
