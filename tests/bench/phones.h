@@ -87,9 +87,11 @@ void phones_stop(struct phones *p);
 
 /* What a run gave, a sample a window. */
 struct load {
-	struct samples ns;                /* of one, by the clock on the wall */
-	struct samples worker, slow;      /* cycles for one */
-	struct samples busy;              /* share of the slow lcore's time, percent */
+	struct samples ns;           /* of one, by the clock on the wall */
+	struct samples worker, slow; /* cycles for one */
+	struct samples own_slow,
+		own;         /* ns of CPU for one: the slow lcore's, and with the worker's */
+	struct samples busy; /* share of the slow lcore's time, percent */
 	double stage[PIPELINE_STAGE_ALL]; /* cycles for one, of both */
 	uint64_t done;
 };
