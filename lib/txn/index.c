@@ -24,7 +24,8 @@ static bool method_fits(const struct place *t, uint8_t method, struct str text, 
 	       (method != SIP_METHOD_OTHER || t->method_hash == txn_method_hash(text));
 }
 
-struct place *txn_find_request(struct txn_shard *s, struct route_ctx *ctx)
+/* With or without those of t_replicate(), whose client hears nothing of them. */
+static struct place *find_request(struct txn_shard *s, struct route_ctx *ctx, uint16_t silent)
 {
 	uint32_t found[DIGEST_INDEX_FOUND_MAX];
 	struct hash128 key = proxy_transaction_key(s->t->proxy, ctx);
@@ -40,12 +41,22 @@ struct place *txn_find_request(struct txn_shard *s, struct route_ctx *ctx)
 		struct place *t = &s->place[found[i]];
 
 		if (t->key.lo == key.lo && t->key.hi == key.hi && t->call_id == call_id &&
-			t->cseq == ctx->msg.cseq_number &&
+			t->cseq == ctx->msg.cseq_number && (t->flags & PLACE_SILENT) == silent &&
 			method_fits(
 				t, ctx->msg.method, sip_text(ctx->buf, ctx->msg.method_text), true))
 			return t;
 	}
 	return NULL;
+}
+
+struct place *txn_find_request(struct txn_shard *s, struct route_ctx *ctx)
+{
+	return find_request(s, ctx, 0);
+}
+
+struct place *txn_find_copy(struct txn_shard *s, struct route_ctx *ctx)
+{
+	return find_request(s, ctx, PLACE_SILENT);
 }
 
 struct place *txn_find_response(
@@ -61,8 +72,8 @@ struct place *txn_find_response(
 	for (unsigned i = 0; i < n; i++) {
 		struct place *t = &s->place[found[i]];
 
-		if (t->key.lo == at->key && t->call_id == call_id &&
-			t->cseq == ctx->msg.cseq_number &&
+		if (t->key.lo == at->key && t->numbers == at->branch / TXN_BRANCHES_MAX &&
+			t->call_id == call_id && t->cseq == ctx->msg.cseq_number &&
 			method_fits(t, ctx->msg.cseq_method,
 				sip_text(ctx->buf, ctx->msg.cseq_method_text), false))
 			return t;

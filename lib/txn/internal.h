@@ -342,6 +342,8 @@ static inline uint32_t time_earlier(uint32_t a, uint32_t b)
 /* The transaction that a request belongs to (17.2.3): the same branch, sent-by, Call-ID and CSeq
  * number; for ACK and CANCEL, the INVITE. */
 struct place *txn_find_request(struct txn_shard *s, struct route_ctx *ctx);
+/* The one of t_replicate() for it. */
+struct place *txn_find_copy(struct txn_shard *s, struct route_ctx *ctx);
 /* Of a response (17.1.3). */
 struct place *txn_find_response(
 	struct txn_shard *s, struct route_ctx *ctx, const struct proxy_branch *at);

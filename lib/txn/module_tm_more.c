@@ -343,11 +343,11 @@ MODULE_RUN(run_replicate)
 		return ROUTE_NEEDS_STATE;
 	/* Nothing is in hand: the copy is one more message. */
 	txn_enter(s, TXN_HAND_NONE, NULL, NULL);
-	t = txn_current(s, ctx) == NULL ? txn_find_request(s, ctx) : NULL;
-	if (t != NULL) {
+	t = txn_current(s, ctx);
+	if (t == NULL && (txn_find_copy(s, ctx) != NULL || txn_find_request(s, ctx) != NULL)) {
 		/* Its retransmission: the copy has a transaction for that. */
-		ret = truth((t->flags & PLACE_SILENT) != 0);
-	} else if (txn_current(s, ctx) == NULL) {
+		ret = ROUTE_TRUE;
+	} else if (t == NULL) {
 		ctx->du = route_text_keep(ctx, args->v[0].s);
 		ctx->du_target.valid = false;
 		if (ctx->du.space != ROUTE_SPACE_NONE)

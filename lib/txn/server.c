@@ -212,7 +212,7 @@ enum txn_verdict txn_request(struct txn_shard *s, struct route_ctx *ctx, enum tx
 	*reason = TXN_REASON_NONE;
 	txn_shard_time(s, s->thread->now_ns);
 	t = txn_find_request(s, ctx);
-	if (t == NULL || (t->flags & PLACE_SILENT) != 0)
+	if (t == NULL)
 		return TXN_NONE;
 	before = txn_enter(s, TXN_HAND_REQUEST, &flags, NULL);
 	verdict = txn_server_take(s, t, ctx);
