@@ -156,95 +156,9 @@ static const struct route_function core_functions[] = {
 	{0}};
 static const struct route_module core_module = {"", core_functions, NULL, 0, NULL, NULL, NULL};
 
-/* ---- usrloc, registrar ---- */
-
-struct usrloc_config {
-	int64_t db_mode, use_domain, nat_bflag, timer_interval, hash_size;
-	const char *db_url;
-};
-static const struct route_function no_functions[] = {{0}};
-static const struct route_param usrloc_params[] = {
-	INT("db_mode", offsetof(struct usrloc_config, db_mode), 0, 4, "0",
-		"how contacts are kept in the database"),
-	INT("use_domain", offsetof(struct usrloc_config, use_domain), 0, 1, "0",
-		"the domain belongs to the address of record"),
-	INT("nat_bflag", offsetof(struct usrloc_config, nat_bflag), -1, 31, "-1",
-		"branch flag of contacts behind a NAT"),
-	INT("timer_interval", offsetof(struct usrloc_config, timer_interval), 1, 86400, "60",
-		"seconds between looks for what has expired"),
-	INT("hash_size", offsetof(struct usrloc_config, hash_size), 1, 24, "10", "accepted"),
-	TEXT("db_url", offsetof(struct usrloc_config, db_url), NULL, "database of the contacts"),
-	NO_EFFECT("user_column", S), NO_EFFECT("domain_column", S), NO_EFFECT("contact_column", S),
-	NO_EFFECT("expires_column", S), NO_EFFECT("q_column", S), NO_EFFECT("callid_column", S),
-	NO_EFFECT("cseq_column", S), NO_EFFECT("method_column", S), NO_EFFECT("flags_column", S),
-	NO_EFFECT("cflags_column", S), NO_EFFECT("user_agent_column", S),
-	NO_EFFECT("received_column", S), NO_EFFECT("socket_column", S), NO_EFFECT("path_column", S),
-	NO_EFFECT("desc_time_order", I), NO_EFFECT("cseq_delay", I), NO_EFFECT("matching_mode", I),
-	NO_EFFECT("fetch_rows", I), NO_EFFECT("preload", S), NO_EFFECT("timer_procs", I),
-	NO_EFFECT("xavp_contact", S), NO_EFFECT("db_check_update", I),
-	NO_EFFECT("handle_lost_tcp", I), NO_EFFECT("close_expired_tcp", I),
-	NO_EFFECT("server_id_filter", I), NO_EFFECT("db_timer_clean", I), {0}};
-static const struct route_module usrloc_module = {
-	"usrloc", no_functions, usrloc_params, sizeof(struct usrloc_config), NULL, NULL, NULL};
-
-struct registrar_config {
-	int64_t default_expires, min_expires, max_expires, max_contacts, append_branches,
-		case_sensitive, method_filtering, retry_after, received_param, gruu_enabled,
-		outbound_mode, use_path, path_mode;
-	const char *received_avp, *realm_prefix;
-};
-static const struct route_function registrar_functions[] = {
-	FN("save", 1, 3, ROUTE_IN_REQUEST | ROUTE_IN_REPLY, "save(domain [, flags, uri])",
-		"stores or removes the contacts of a REGISTER and answers it"),
-	FN("lookup", 1, 2, REQUEST, "lookup(domain [, uri])",
-		"replaces the Request-URI by the contacts of its user"),
-	FN("lookup_branches", 1, 1, REQUEST, "lookup_branches(domain)", "looks each branch up"),
-	FN("registered", 1, 4, REQUEST, "registered(domain [, uri])",
-		"whether the user has a contact"),
-	FN("unregister", 2, 3, REQUEST, "unregister(domain, uri)", "removes contacts"),
-	FN("reg_fetch_contacts", 3, 3, REQUEST, "reg_fetch_contacts(domain, uri, profile)",
-		"reads the contacts"),
-	FN("reg_free_contacts", 1, 1, REQUEST, "reg_free_contacts(profile)",
-		"forgets what was read"),
-	FN("add_sock_hdr", 1, 1, ROUTE_IN_REQUEST, "add_sock_hdr(name)",
-		"adds a header field with the listener"),
-	{0}};
-static const struct route_param registrar_params[] = {
-	INT("default_expires", offsetof(struct registrar_config, default_expires), 1, 31536000,
-		"3600", "seconds where a contact names none"),
-	INT("min_expires", offsetof(struct registrar_config, min_expires), 0, 31536000, "60",
-		"shorter ones are lengthened"),
-	INT("max_expires", offsetof(struct registrar_config, max_expires), 0, 31536000, "0",
-		"longer ones are shortened; 0: none"),
-	INT("max_contacts", offsetof(struct registrar_config, max_contacts), 0, 1000, "0",
-		"contacts of one address of record; 0: no limit"),
-	INT("append_branches", offsetof(struct registrar_config, append_branches), 0, 1, "1",
-		"lookup forks"),
-	INT("case_sensitive", offsetof(struct registrar_config, case_sensitive), 0, 1, "0",
-		"users differ by letter case"),
-	INT("method_filtering", offsetof(struct registrar_config, method_filtering), 0, 1, "0",
-		"contacts by the methods they allow"),
-	INT("retry_after", offsetof(struct registrar_config, retry_after), 0, 86400, "0",
-		"seconds in Retry-After"),
-	INT("gruu_enabled", offsetof(struct registrar_config, gruu_enabled), 0, 1, "1", "GRUU"),
-	INT("outbound_mode", offsetof(struct registrar_config, outbound_mode), 0, 2, "0",
-		"RFC 5626"),
-	INT("use_path", offsetof(struct registrar_config, use_path), 0, 1, "0", "Path"),
-	INT("path_mode", offsetof(struct registrar_config, path_mode), 0, 2, "2",
-		"Path that the client does not support"),
-	TEXT("received_avp", offsetof(struct registrar_config, received_avp), NULL,
-		"AVP with the source of a REGISTER"),
-	TEXT("realm_prefix", offsetof(struct registrar_config, realm_prefix), NULL,
-		"prefix that domains lose"),
-	NO_EFFECT("received_param", S), NO_EFFECT("xavp_cfg", S), NO_EFFECT("xavp_rcd", S),
-	NO_EFFECT("sock_flag", I), NO_EFFECT("sock_hdr_name", S), NO_EFFECT("default_q", I),
-	NO_EFFECT("desc_time_order", I), NO_EFFECT("nat_flag", I),
-	NO_EFFECT("tcp_persistent_flag", I), NO_EFFECT("expires_range", I),
-	NO_EFFECT("default_expires_range", I), {0}};
-static const struct route_module registrar_module = {"registrar", registrar_functions,
-	registrar_params, sizeof(struct registrar_config), NULL, NULL, NULL};
-
 /* ---- auth, auth_db, group ---- */
+
+static const struct route_function no_functions[] = {{0}};
 
 struct auth_config {
 	int64_t nonce_expire, nonce_count, qop;
@@ -582,14 +496,13 @@ SILENT(cfg_rpc_module, "cfg_rpc");
 SILENT(mi_rpc_module, "mi_rpc");
 SILENT(db_text_module, "db_text");
 
-const struct route_module *const route_state_modules[] = {&core_module, &tm_module, &usrloc_module,
-	&registrar_module, &auth_module, &auth_db_module, &group_module, &avpops_module,
-	&acc_module, &nathelper_module, &rtpproxy_module, &rtpengine_module, &dialog_module,
-	&htable_module, &uac_module, &alias_db_module, &sqlops_module, &db_mysql_module,
-	&mysql_module, &db_postgres_module, &db_sqlite_module, &tmx_module, &kex_module,
-	&corex_module, &cfg_rpc_module, &mi_rpc_module, &db_text_module, &pike_module,
-	&uri_db_module, &presence_module, &path_module, &mi_fifo_module, &ctl_module,
-	&jsonrpcs_module, NULL};
+const struct route_module *const route_state_modules[] = {&core_module, &tm_module, &auth_module,
+	&auth_db_module, &group_module, &avpops_module, &acc_module, &nathelper_module,
+	&rtpproxy_module, &rtpengine_module, &dialog_module, &htable_module, &uac_module,
+	&alias_db_module, &sqlops_module, &db_mysql_module, &mysql_module, &db_postgres_module,
+	&db_sqlite_module, &tmx_module, &kex_module, &corex_module, &cfg_rpc_module, &mi_rpc_module,
+	&db_text_module, &pike_module, &uri_db_module, &presence_module, &path_module,
+	&mi_fifo_module, &ctl_module, &jsonrpcs_module, NULL};
 
 bool state_variable(struct str name)
 {

@@ -338,6 +338,35 @@ static const struct route_param dispatcher_params[] = {
 static const struct route_module dispatcher_module = {
 	"dispatcher", dispatcher_functions, dispatcher_params, sizeof(char *), NULL, NULL, NULL};
 
+/* What needs state, and has no run() here. */
+#define STATEFUL(function, least, most) \
+	{ \
+		.name = function, .args_min = least, .args_max = most, .path = ROUTE_PATH_SLOW, \
+		.in = ROUTE_IN_ANY, .usage = function "()" \
+	}
+#define NUMBER(param) \
+	{ \
+		.name = param, .type = ROUTE_PARAM_INT, .min = -1, .max = INT32_MAX \
+	}
+#define TEXT(param) \
+	{ \
+		.name = param, .type = ROUTE_PARAM_STR \
+	}
+
+static const struct route_function no_functions[] = {{.name = NULL}};
+static const struct route_param usrloc_params[] = {NUMBER("db_mode"), NUMBER("use_domain"),
+	NUMBER("nat_bflag"), TEXT("db_url"), {.name = NULL}};
+static const struct route_module usrloc_module = {
+	"usrloc", no_functions, usrloc_params, sizeof(int64_t), NULL, NULL, NULL};
+static const struct route_function registrar_functions[] = {STATEFUL("save", 1, 3),
+	STATEFUL("lookup", 1, 2), STATEFUL("registered", 1, 4), STATEFUL("unregister", 2, 3),
+	{.name = NULL}};
+static const struct route_param registrar_params[] = {NUMBER("method_filtering"),
+	NUMBER("max_expires"), NUMBER("append_branches"), NUMBER("gruu_enabled"),
+	TEXT("received_avp"), {.name = NULL}};
+static const struct route_module registrar_module = {
+	"registrar", registrar_functions, registrar_params, sizeof(int64_t), NULL, NULL, NULL};
+
 static bool is_myself(void *room, struct str host, uint16_t port, enum sip_transport transport)
 {
 	return str_ieq(host, STR("example.net")) || str_eq(host, STR("198.51.100.1"));
@@ -352,6 +381,8 @@ void language_registry(struct route_registry *registry)
 	route_registry_add(registry, &rr_module, NULL);
 	route_registry_add(registry, &maxfwd_module, NULL);
 	route_registry_add(registry, &dispatcher_module, NULL);
+	route_registry_add(registry, &usrloc_module, NULL);
+	route_registry_add(registry, &registrar_module, NULL);
 }
 
 struct language *language_load(const char *text)
