@@ -24,11 +24,12 @@
 #define TXN_NO_PLACE UINT32_MAX
 #define TXN_BYTES_EACH 4096 /* of the arena, for each transaction that there is room for */
 #define TXN_MESSAGE_MAX SIP_MSG_UDP_OUT_MAX
-#define TXN_GROWTH 700       /* what a message that leaves usually grows by at most */
-#define TXN_REASON_LINES 512 /* bytes of a CANCEL's Reason lines that are passed on */
-#define TXN_TIMERS 64U       /* 64 * T1: timers H, J, L, M, D */
-#define TXN_BREADTH 60       /* RFC 5393 5.3.3 */
-#define TXN_STRAY_MS 180000  /* responses to an earlier process's transactions: Timer C's time */
+#define TXN_GROWTH 700        /* what a message that leaves usually grows by at most */
+#define TXN_REASON_LINES 512  /* bytes of a CANCEL's Reason lines that are passed on */
+#define TXN_TIMERS 64U        /* 64 * T1: timers H, J, L, M, D */
+#define TXN_SAME_BRANCH_MAX 4 /* requests with one branch that differ otherwise */
+#define TXN_BREADTH 60        /* RFC 5393 5.3.3 */
+#define TXN_STRAY_MS 180000   /* responses to an earlier process's transactions: Timer C's time */
 #define TXN_LIFETIME_MAX 0x3fffffffU /* ms */
 
 /* ---- parameters of module "tm" ---- */

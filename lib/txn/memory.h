@@ -7,6 +7,7 @@
  * first use. One thread; who sums up `used` may be another.
  */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,14 @@ uint32_t memory_get(struct memory *m, uint64_t bytes);
 void memory_put(struct memory *m, uint32_t chunk);
 /* Bytes that a chunk of this many takes. */
 uint32_t memory_size(const struct memory *m, uint64_t bytes);
+
+/* Whether what is left belongs to what is under way: new work is refused. */
+static inline bool memory_is_scarce(const struct memory *m)
+{
+	uint64_t all = (uint64_t)m->blocks * MEMORY_BLOCK;
+
+	return atomic_load_explicit(&m->used, memory_order_relaxed) > all - all / 16;
+}
 
 static inline void *memory_at(const struct memory *m, uint32_t chunk)
 {

@@ -132,7 +132,7 @@ static bool number_branches(struct txn_shard *s, struct route_ctx *ctx, uint16_t
 	uint32_t found[DIGEST_INDEX_FOUND_MAX];
 	struct hash128 key = proxy_transaction_key(s->t->proxy, ctx);
 	unsigned n = digest_index_find(s->index, key.lo, found);
-	uint32_t taken = 0, free;
+	unsigned taken = 0, free;
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct place *t = &s->place[found[i]];
@@ -140,7 +140,7 @@ static bool number_branches(struct txn_shard *s, struct route_ctx *ctx, uint16_t
 		if (t->key.lo == key.lo)
 			taken |= 1U << t->numbers;
 	}
-	free = ~taken;
+	free = ~taken & ((1U << TXN_SAME_BRANCH_MAX) - 1);
 	if (free == 0)
 		return false;
 	*first = (uint16_t)__builtin_ctz(free);
@@ -155,7 +155,7 @@ struct place *txn_place_create(struct txn_shard *s, struct route_ctx *ctx)
 
 	if (!sip_msg_cseq(&ctx->msg, ctx->buf))
 		return NULL;
-	live = number_branches(s, ctx, &numbers)
+	live = !memory_is_scarce(&s->memory) && number_branches(s, ctx, &numbers)
 		       ? memory_get(&s->memory, sizeof(struct live) + ctx->msg.len)
 		       : MEMORY_NONE;
 	i = live != MEMORY_NONE ? place_take(s) : TXN_NO_PLACE;

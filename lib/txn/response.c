@@ -338,7 +338,8 @@ static enum txn_verdict success(struct txn_shard *s, struct place *t, struct bra
 	bool invite = t->method == SIP_METHOD_INVITE, was_final = server_is_final(t);
 	uint16_t status = ctx->msg.status;
 
-	if (b != NULL) {
+	/* One that has failed before keeps its ACK for the failure's retransmissions. */
+	if (b != NULL && b->state != BRANCH_COMPLETED) {
 		b->status = status;
 		b->flags &= (uint8_t)~BRANCH_LOCAL;
 		b->state = BRANCH_TERMINATED;

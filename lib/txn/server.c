@@ -67,8 +67,9 @@ void txn_server_final(struct txn_shard *s, struct place *t, uint16_t status)
 		t->state = SERVER_COMPLETED;
 	} else if (status < 300) {
 		t->state = SERVER_ACCEPTED;
-		/* 2xx come again from who sent them (RFC 6026 7.1). */
-		txn_place_drop_reply(s, t);
+		/* 2xx come again from who sent them (RFC 6026 7.1), but for our own. */
+		if ((t->flags & PLACE_LOCAL) == 0)
+			txn_place_drop_reply(s, t);
 	} else {
 		t->state = SERVER_COMPLETED;
 		t->interval = t->t1;

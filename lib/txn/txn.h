@@ -26,8 +26,9 @@
  * clock, which nothing here looks at. Where it goes back, the room's own stands still. Nothing
  * allocates, blocks, locks or logs. This room links without the EAL.
  *
- * Files: txn (shards, settings), memory (chunks), wheel, index; server, client, branch, cancel,
- * response (choice of the best one), relay, route (blocks of the script), module_tm*.
+ * Files: txn (shards, figures), memory (chunks), wheel, index; place (a transaction's life), timer,
+ * server, branch, cancel, response (what goes upstream, the best one), relay, route (blocks of the
+ * script), module_tm*.
  */
 #include "base/digest_index.h"
 #include "proxy/proxy.h"
