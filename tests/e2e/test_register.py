@@ -11,6 +11,8 @@ from call import replace_method
 from conftest import Labs
 from phone import DOMAIN, Phone, bindings, call, hang_up, quiet, script
 
+pytestmark = pytest.mark.sanitize
+
 _users, _rigs = itertools.count(1), itertools.count(1)
 
 PARAMS = """

@@ -10,6 +10,8 @@ from call import replace_method
 from phone import SDP, call, quiet, script
 from test_register import Rig
 
+pytestmark = pytest.mark.sanitize
+
 NO_RESPONSE_MS, NO_ANSWER_MS = 1800, 2500
 PARAMS = f"""
 modparam("tm", "fr_timer", {NO_RESPONSE_MS})

@@ -22,6 +22,8 @@ from test_sipp import HERE, count, dialogs, said
 from test_sipp import backend as sipp_backend
 from test_sipp import caller as sipp_caller
 
+pytestmark = pytest.mark.sanitize
+
 LAB = pathlib.Path(__file__).resolve().parents[2] / "tools/lab/sipp"
 FR_MS, FR_INV_MS = 1800, 4000
 PARAMS = f"""
@@ -677,6 +679,60 @@ def test_a_late_answer_to_a_transaction_that_ended(brief):
     bob.answer(got, 200)
     time.sleep(0.2)
     assert brief.lab.siplane.poll() is None
+
+
+# ---- no room ----
+
+def test_when_the_pool_is_empty():
+    """New work is refused, what is under way goes on, and there is room again when it has ended."""
+    rig = Rig(script(params=BRIEF), head="memory { transactions = 64; contacts = 16; }")
+    try:
+        alice, bob = two(rig)
+        _, standing = call(alice, bob)
+        alice.invite(bob.aor)
+        got = bob.expect("INVITE")
+        bob.answer(got, 180, "Ringing")
+        alice.expect(180)
+        flood, statuses = rig.phone(), set()
+        for _ in range(400):
+            flood.to_proxy(flood.request("MESSAGE", bob.aor, contact=False))
+        try:
+            while True:
+                statuses.add(flood.receive(0.5).status)
+        except socket.timeout:
+            pass
+        assert statuses == {503}, statuses
+        assert rig.lab.transactions()["txn_refused"] > 100
+        # The call that rings is answered, the one that stands ends as soon as there is room.
+        alice.seen.clear()
+        bob.drain()
+        bob.answer(got, 200)
+        ok = alice.expect(200)
+        alice.ack(ok)
+        ended(rig)
+        bob.drain()
+        hang_up(alice, bob, standing)
+        hang_up(alice, bob, ok)
+        # The table of contacts, likewise.
+        full = [rig.phone().register().status for _ in range(60)]
+        assert full[0] == 200 and full[-1] == 503, full
+        assert set(bob.registered([])) == {bob.uri}
+        rig.check()
+    finally:
+        rig.close()
+
+
+def test_sigterm_in_the_middle_of_calls():
+    """Calls with state do not hold the end up."""
+    rig = Rig(script(params=PARAMS))
+    try:
+        alice, bob = two(rig)
+        for _ in range(50):
+            alice.invite(bob.aor)
+        status, seconds = rig.lab.stop_siplane()
+        assert status == 0 and seconds < 2, (status, seconds, rig.lab.log()[-3000:])
+    finally:
+        rig.close()
 
 
 # ---- several slow lcores, one that stalls ----
