@@ -15,6 +15,8 @@ enum txn_begin txn_relay_begin(struct txn_shard *s, struct route_ctx *ctx, struc
 	*out = t;
 	if (t != NULL)
 		return TXN_BEGIN_HAVE;
+	if (state->place != 0)
+		return TXN_BEGIN_ABSORBED; /* it had one, which is over: its client has heard */
 	t = txn_find_request(s, ctx);
 	if (t != NULL) {
 		/* It came while the first one was on its way. */

@@ -306,7 +306,7 @@ static enum txn_verdict script_ended(
 		txn_place_settle(s, t);
 		txn_leave(s, before);
 		verdict = TXN_ABSORBED;
-	} else if ((state->flags & STATE_ABSORBED) != 0) {
+	} else if ((state->flags & STATE_ABSORBED) != 0 || (t == NULL && state->place != 0)) {
 		verdict = TXN_ABSORBED;
 	} else if ((state->flags & STATE_DROPPED) != 0) {
 		*reason = TXN_REASON_SCRIPT;
