@@ -222,8 +222,7 @@ static const struct route_function functions[] = {
 	}
 #define NO_EFFECT(param, kind, what) \
 	{ \
-		.name = param, .type = kind, .accepted_only = true, .min = INT64_MIN, \
-		.max = INT64_MAX, .help = what \
+		.name = param, .type = kind, .accepted_only = true, .help = what \
 	}
 #define I ROUTE_PARAM_INT
 #define S ROUTE_PARAM_STR
