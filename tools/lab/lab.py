@@ -147,13 +147,13 @@ class Lab:
 
     # ---- siplane ----
 
-    def start_siplane(self, config, binary=None, timeout=20, env=None, wait_addresses=True):
+    def start_siplane(self, config, binary=None, timeout=20, env=None, wait_addresses=True, options=()):
         """Starts siplane in the appliance's namespace with a configuration file; returns when it is ready."""
         binary = binary or os.environ.get("SIPLANE", ROOT / "build/app/siplane/siplane")
         log = open(self.dir / "siplane.log", "ab")
         mark = log.tell()
         self.siplane = subprocess.Popen(
-            ["ip", "netns", "exec", self.ns("dut"), str(binary), "-f", str(config)],
+            ["ip", "netns", "exec", self.ns("dut"), str(binary), "-f", str(config), *map(str, options)],
             stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=self.dir,
             env={**os.environ, **(env or {})})
         self.processes.append(self.siplane)
