@@ -306,7 +306,8 @@ int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 		return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
 	}
 	/* Whose Routes we do not know gets no relay by them. */
-	if ((state->flags & STATE_ROUTE_VALID) == 0 && !proxy_sockets_trusts(proxy_sockets(p), ctx))
+	if ((state->flags & (STATE_ROUTE_VALID | STATE_FLOW)) != STATE_ROUTE_VALID &&
+		!proxy_sockets_trusts(proxy_sockets(p), ctx))
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_ROUTE_TOKEN);
 	if (!proxy_route_set_at(ctx, state->pop, false, &next))
 		return proxy_forward_refuse(ctx, PROXY_REFUSAL_URI);

@@ -113,6 +113,7 @@ struct token_key {
 	struct mac_key via;   /* derived: Via tokens */
 	struct mac_key own;   /* derived: what they prove without the Via below */
 	struct mac_key route; /* derived: Record-Route tokens */
+	struct mac_key flow;  /* derived: Path tokens */
 };
 
 /* Immutable once published. */
@@ -323,6 +324,10 @@ enum state_flag {
 	STATE_ROUTES = 1 << 24,  /* routes is counted */
 	STATE_OURS = 1 << 25,    /* with STATE_OWNER, of a response: of this node */
 	STATE_LOOP = 1 << 26,    /* loop is computed, and what leaves carries it */
+	STATE_PATH = 1 << 27,    /* add_path() */
+	STATE_PATH_RECEIVED = 1 << 28,
+	STATE_FLOW =
+		1 << 29, /* STATE_ROUTE_VALID by a Path of ours: it proves no way but its own */
 };
 
 /* Lives in ctx->scratch[ROUTE_SCRATCH_PROXY]; plain data, zero at reset. */
@@ -341,6 +346,7 @@ struct proxy_state {
 	uint8_t refusal; /* enum proxy_refusal */
 	struct route_text rr_params;
 	struct route_text rr_host[2];
+	struct route_text path_user, path_params;
 	struct sip_span own_params; /* parameters of our own Route's URI, in the message */
 	uint64_t loop;              /* top 40 bits: proxy_is_loop() */
 };
@@ -430,6 +436,13 @@ char *proxy_route_token_put(char *at, const struct keys *keys, struct hash128 ma
 bool proxy_route_token_verify(const struct keys *keys, struct str text, struct hash128 call_id,
 	const char *buf, struct sip_span tag);
 
+/* What the codecs of tokens have in common: the key of an id, or NULL; node and listener of as many
+ * characters as TOKEN_PLACE_LEN; whether a text is a MAC's characters, in any case, in a time that
+ * does not depend on them. */
+const struct token_key *proxy_token_key(const struct keys *keys, char id);
+bool proxy_place_read(const char *text, struct via_token *out);
+bool proxy_mac_equal(struct str text, struct hash128 mac);
+
 /* What is keyed in a request that leaves. */
 struct request_codes {
 	char branch[BRANCH_LEN]; /* ours, without its cookie */
@@ -512,6 +525,16 @@ uint32_t proxy_record_route_room(
 char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys *keys,
 	const struct sockets *s, unsigned out_listener, struct hash128 mac);
 
+/* ---- flow.c ---- */
+
+#define FLOW_TOKEN_MIN 36
+/* Whether we have written this token; where and by which listener the REGISTER came. */
+bool proxy_flow_token_verify(
+	const struct keys *keys, struct str text, uint64_t *listener, struct net_endpoint *ep);
+/* An edit that adds our Path, above the others. */
+void proxy_path_header_write(struct route_ctx *ctx, const struct keys *keys,
+	const struct sockets *s, unsigned out_listener);
+
 /* ---- forward.c ---- */
 
 /* The value of forward() and its kin: ROUTE_TRUE, ROUTE_PENDING, or negative with state->refusal.
@@ -574,4 +597,4 @@ static inline bool arg_number(const struct route_value *v, int64_t max, int64_t 
 /* Functions of the core language: they join the core's own table. */
 extern const struct route_function proxy_core_functions[];
 extern const struct route_module proxy_sl_module, proxy_rr_module, proxy_maxfwd_module,
-	proxy_siputils_module, proxy_sanity_module;
+	proxy_siputils_module, proxy_sanity_module, proxy_path_module;

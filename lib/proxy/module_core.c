@@ -165,7 +165,8 @@ static int join_core(struct proxy *p, struct route_registry *registry)
 int proxy_register(struct proxy *p, struct route_registry *registry)
 {
 	const struct route_module *const modules[] = {&proxy_sl_module, &proxy_rr_module,
-		&proxy_maxfwd_module, &proxy_siputils_module, &proxy_sanity_module};
+		&proxy_maxfwd_module, &proxy_siputils_module, &proxy_sanity_module,
+		&proxy_path_module};
 	int ret = join_core(p, registry);
 
 	for (unsigned i = 0; i < sizeof(modules) / sizeof(modules[0]) && ret == 0; i++)

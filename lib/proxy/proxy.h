@@ -23,7 +23,7 @@
  * sl_send_reply(), ...), proxy_request_write() or proxy_reply_write(). Over a response:
  * proxy_response_receive(), the script's reply_route, proxy_response_write().
  *
- * OpenSER modules exported: sl, rr, maxfwd, sanity, siputils and the core's forward(),
+ * OpenSER modules exported: sl, rr, maxfwd, sanity, siputils, path and the core's forward(),
  * force_rport(), force_send_socket(), ...
  *
  * Threads: keys and listeners are immutable snapshots, published by the control thread. All else
@@ -32,7 +32,7 @@
  * Files: secret (file), token, configure (snapshot), listener, via (received, rport), receive
  * (16.3), route_set (16.4), forward (16.5), write (16.6), record_route, response (16.7), reply
  * (8.2.6), keepalive (CRLF, STUN), branch (of stateful requests, loops), follow (ACK, CANCEL),
- * module_* (functions).
+ * flow (Path), module_* (functions).
  */
 #include "net/net.h"
 #include "resolve/resolve.h"

@@ -316,6 +316,31 @@ static struct own_params own_params_of(const char *buf, struct sip_span params)
 }
 
 /*
+ * A Path of ours: the request goes where the REGISTER came from, by the listener that took it,
+ * unless the script knows better. What comes from there itself is on its way out.
+ */
+static bool flow_valid(struct proxy *p, struct route_ctx *ctx, struct str token)
+{
+	const struct sockets *s = proxy_sockets(p);
+	struct route_target *target = &ctx->du_target;
+	struct net_endpoint ep;
+	uint64_t listener;
+
+	if (!proxy_flow_token_verify(proxy_keys(p), token, &listener, &ep) ||
+		net_endpoint_equal(&ep, &ctx->origin.src))
+		return false;
+	proxy_state(ctx)->flags |= STATE_FLOW;
+	if (ctx->du.space == ROUTE_SPACE_NONE && !target->valid) {
+		target->ep = ep;
+		target->transport = SIP_TRANSPORT_UDP;
+		target->listener = (int16_t)proxy_sockets_by_id(s, listener);
+		target->destination = -1;
+		target->valid = true;
+	}
+	return true;
+}
+
+/*
  * Whether a URI of ours carries a token of this dialog: its tag is the From or the To tag of a
  * request that has a To tag. A dialog that an RFC 2543 client made has an empty tag on one side.
  */
@@ -331,6 +356,8 @@ static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct own
 	if (from == NULL || to == NULL || own->token.len == 0)
 		return false;
 	token = sip_text(ctx->buf, own->token);
+	if (token.len >= FLOW_TOKEN_MIN)
+		return flow_valid(p, ctx, token);
 	call_id = proxy_call_id_digest(p, ctx);
 	if (to->tag.len != 0 &&
 		proxy_route_token_verify(keys, token, call_id, ctx->buf, from->tag)) {

@@ -56,6 +56,7 @@ void proxy_keys_derive(struct keys *keys)
 		struct token_key *mac = &keys->mac[i];
 
 		derive(&mac->via, &mac->key, STR("via"));
+		derive(&mac->flow, &mac->key, STR("flow"));
 		derive(&mac->own, &mac->key, STR("via of our own"));
 		derive(&mac->route, &mac->key, STR("record-route"));
 		keys->by_id[proxy_base32_digit(mac->id)] = (int8_t)i;
@@ -146,7 +147,7 @@ static __m128i encrypt_either(const struct mac_key *key, __m128i v)
 	return mac_has_aes ? encrypt_aesni(key, v) : mac_encrypt_portable(key, v);
 }
 
-static const struct token_key *key_of(const struct keys *keys, char id)
+const struct token_key *proxy_token_key(const struct keys *keys, char id)
 {
 	int digit = proxy_base32_digit(id);
 
@@ -172,7 +173,7 @@ static inline bool mac_begins(const char *text, struct hash128 mac, unsigned len
 	return (_mm_movemask_epi8(same) & ((1 << len) - 1)) == (1 << len) - 1;
 }
 
-static bool mac_equal(struct str text, struct hash128 mac)
+bool proxy_mac_equal(struct str text, struct hash128 mac)
 {
 	return text.len == TOKEN_MAC_LEN && mac_begins(text.s, mac, TOKEN_MAC_LEN);
 }
@@ -475,7 +476,7 @@ char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_to
 	return at + TOKEN_MAC_LEN;
 }
 
-static bool place_read(const char *text, struct via_token *out)
+bool proxy_place_read(const char *text, struct via_token *out)
 {
 	uint64_t place;
 
@@ -540,13 +541,13 @@ static const struct token_key *token_read(
 
 	if (text.len < at || branch.len < BRANCH_COOKIE_LEN + BRANCH_LEN || !has_cookie(branch.s))
 		return NULL;
-	key = key_of(keys, text.s[0]);
+	key = proxy_token_key(keys, text.s[0]);
 	class = str_lower_char(text.s[1]);
 	out->stateful = class == CLASS_STATEFUL || class == CLASS_FORKED;
 	out->forked = class == CLASS_FORKED;
 	out->owner = 0;
 	if (key == NULL || (class != CLASS_STATELESS && !out->stateful) ||
-		!place_read(text.s + 2, out))
+		!proxy_place_read(text.s + 2, out))
 		return NULL;
 	if (out->stateful)
 		return stateful_read(text, at, branch, out) ? key : NULL;
@@ -574,7 +575,7 @@ bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str
 		if (!branch_fits(branch.s, transaction))
 			return false;
 	}
-	return mac_equal((struct str){text.s + text.len - TOKEN_MAC_LEN, TOKEN_MAC_LEN},
+	return proxy_mac_equal((struct str){text.s + text.len - TOKEN_MAC_LEN, TOKEN_MAC_LEN},
 		proxy_via_mac(key, out, bound, &transaction, branch.s));
 }
 
@@ -628,13 +629,14 @@ char *proxy_route_token_put(char *at, const struct keys *keys, struct hash128 ma
 bool proxy_route_token_verify(const struct keys *keys, struct str text, struct hash128 call_id,
 	const char *buf, struct sip_span tag)
 {
-	const struct token_key *key = text.len == ROUTE_TOKEN_LEN ? key_of(keys, text.s[0]) : NULL;
+	const struct token_key *key =
+		text.len == ROUTE_TOKEN_LEN ? proxy_token_key(keys, text.s[0]) : NULL;
 
 	if (key == NULL)
 		return false;
 	text.s++;
 	text.len--;
-	return mac_equal(text, route_mac(key, &call_id, buf, tag));
+	return proxy_mac_equal(text, route_mac(key, &call_id, buf, tag));
 }
 
 void proxy_tag_write(const struct keys *keys, struct hash128 transaction, char *out)

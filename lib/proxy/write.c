@@ -350,7 +350,7 @@ static inline bool goes_straight(const struct route_ctx *ctx)
 		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
 
 	return ctx->edits.count == 0 && !ctx->edits.overflow && ctx->path.len == 0 &&
-	       (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT)) == 0;
+	       (state->flags & (STATE_POP_LAST | STATE_STRICT_NEXT | STATE_PATH)) == 0;
 }
 
 /* The listener that it leaves from, or a negative status code. */
@@ -414,6 +414,8 @@ static bool join(struct route_ctx *ctx, const struct keys *keys, const struct so
 	w.at = NULL;
 	if (ctx->path.len != 0 && !proxy_path_write(ctx))
 		return false;
+	if ((proxy_state(ctx)->flags & STATE_PATH) != 0)
+		proxy_path_header_write(ctx, keys, s, proxy_state(ctx)->out);
 	if (sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE))
 		proxy_route_set_write(ctx);
 	write_any(&w, keys, s, NULL, 0);

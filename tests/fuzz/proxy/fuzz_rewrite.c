@@ -27,6 +27,7 @@
 #define PATH 256
 #define FORKED 512
 #define EDIT 1024
+#define ADD_PATH 2048
 
 #define OWNER 1000
 #define BRANCH(script) ((uint16_t)((script) % PROXY_BRANCHES_MAX))
@@ -156,6 +157,8 @@ static int64_t pass(uint16_t script, char *to)
 		ctx->uri = route_text_make(ctx, STR("sip:carol@203.0.113.77"));
 	if ((script & PATH) != 0)
 		ctx->path = route_text_make(ctx, STR("<sip:203.0.113.8;lr>, <sip:p.example;lr>"));
+	if ((script & ADD_PATH) != 0)
+		proxy_state(ctx)->flags |= STATE_PATH | STATE_PATH_RECEIVED;
 	if ((script & EDIT) != 0)
 		sip_edit_insert(&ctx->edits, ctx->msg.headers_end, SIP_EDIT_LAST, STR("X: y\r\n"));
 	if ((script & KEPT) != 0 && (script & FORKED) != 0)

@@ -130,7 +130,8 @@ static const struct route_function *find_function(const char *name)
 {
 	const struct route_function *const tables[] = {proxy_core_functions,
 		proxy_sl_module.functions, proxy_rr_module.functions, proxy_maxfwd_module.functions,
-		proxy_siputils_module.functions, proxy_sanity_module.functions};
+		proxy_siputils_module.functions, proxy_sanity_module.functions,
+		proxy_path_module.functions};
 
 	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		for (const struct route_function *fn = tables[i]; fn->name != NULL; fn++) {
