@@ -163,8 +163,31 @@ static void route_response(struct worker *w, struct message *msg)
 		msg->fate = FATE_RESPONSE;
 }
 
+/* A REGISTER is of no concern: it crosses, and its slow lcore does the same. */
+static inline bool may_look(const struct message *msg)
+{
+	return msg->fate == FATE_NONE && msg->held == NULL && msg->error == SIP_OK &&
+	       !msg->ctx->msg.is_response && msg->ctx->msg.method != SIP_METHOD_REGISTER;
+}
+
+/* Contacts that the scripts of a burst will look up. */
+__attribute__((noinline)) static void bring_contacts(struct worker *w)
+{
+	const struct registrar *r = w->p->config.registrar;
+	struct hash128 digest[PORT_BURST];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->batch; i++)
+		if (may_look(&w->msg[i]) && registrar_bring(r, w->msg[i].ctx, &digest[n]))
+			n++;
+	for (unsigned i = 0; i < n; i++)
+		registrar_bring_record(r, digest[i]);
+}
+
 void route_burst(struct worker *w)
 {
+	if (w->p->config.registrar != NULL && registrar_looks(w->p->config.registrar))
+		bring_contacts(w);
 	for (unsigned i = 0; i < w->batch; i++) {
 		struct message *msg = &w->msg[i];
 

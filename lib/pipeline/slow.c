@@ -256,11 +256,30 @@ static void take(struct worker *w, struct message *msg)
 	}
 }
 
+/* Contacts that REGISTERs will change. */
+static void bring_contacts(struct worker *w)
+{
+	const struct registrar *r = w->p->config.registrar;
+	struct hash128 digest[PORT_BURST];
+	unsigned n = 0;
+
+	for (unsigned i = 0; r != NULL && i < w->batch; i++) {
+		struct route_ctx *ctx = w->msg[i].ctx;
+
+		if (ctx->msg.method == SIP_METHOD_REGISTER && !ctx->msg.is_response &&
+			registrar_bring(r, ctx, &digest[n]))
+			n++;
+	}
+	for (unsigned i = 0; i < n; i++)
+		registrar_bring_record(r, digest[i]);
+}
+
 /* All of w->msg; empties it. */
 static void slow_burst(struct worker *w, uint64_t at)
 {
 	if (w->batch == 0)
 		return;
+	bring_contacts(w);
 	for (unsigned i = 0; i < w->batch; i++) {
 		w->hand = &w->msg[i];
 		take(w, w->hand);

@@ -82,6 +82,7 @@ struct registrar {
 	_Atomic(const struct registrar_usrloc_settings *) usrloc; /* never NULL */
 	_Atomic(const struct registrar_settings *) settings;      /* likewise */
 	struct registrar_thread *thread;                          /* RCU_READERS_MAX */
+	_Atomic bool looks; /* a script was loaded that looks contacts up */
 	/* Names that a usrloc domain has been given; control thread only, and never taken back. */
 	unsigned tables;
 	char table[REGISTRAR_TABLES_MAX][REGISTRAR_TABLE_NAME_MAX + 1];

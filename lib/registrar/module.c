@@ -41,6 +41,15 @@ static REGISTRAR_CHECK(check_table)
 	return 0;
 }
 
+/* Of what reads the table on the way of a request. */
+static REGISTRAR_CHECK(check_lookup)
+{
+	struct registrar *r = room;
+
+	atomic_store_explicit(&r->looks, true, memory_order_relaxed);
+	return check_table(room, config, arg, n, place, report, data);
+}
+
 /* "0x02" and "2". */
 static bool flags_of_number(struct str text, struct registrar_call *call)
 {
@@ -179,22 +188,22 @@ static const struct route_function functions[] = {
 		"True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
 		"contacts, -1: any other refusal.",
 		.rfc = "3261 10.3; 3327; 3608; 5626 6"),
-	FUNCTION("lookup", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup, check_table,
+	FUNCTION("lookup", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup, check_lookup,
 		"lookup(table [, uri])",
 		"Replaces the Request-URI by the best contact of its user, or of another one, and "
 		"adds the others as branches. -1: none, -2: none that allows the "
 		"method, -3: not a URI of a user, or no room.",
 		.rfc = "3261 16.5"),
 	FUNCTION("lookup_to_dset", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_to_dset,
-		check_table, "lookup_to_dset(table [, uri])",
+		check_lookup, "lookup_to_dset(table [, uri])",
 		"Adds all contacts of a user as branches and leaves the Request-URI as it is.",
 		.rfc = "3261 16.5"),
 	FUNCTION("lookup_branches", 1, 1, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_branches,
-		check_table, "lookup_branches(table)",
+		check_lookup, "lookup_branches(table)",
 		"lookup() for the Request-URI and for each branch that has nothing but a URI.",
 		.rfc = "3261 16.5"),
 	FUNCTION("registered", 1, 4, ROUTE_PATH_FAST, ROUTE_IN_ANY, registrar_run_registered,
-		check_table, "registered(table [, uri [, match [, action]]])",
+		check_lookup, "registered(table [, uri [, match [, action]]])",
 		"Whether the user of the Request-URI (of To in a response), or of another URI, has "
 		"a "
 		"contact; match and action are for XAVPs, of which there are none."),

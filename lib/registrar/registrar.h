@@ -36,6 +36,16 @@ int registrar_register(struct registrar *r, struct route_registry *registry);
 /* The shard that a REGISTER in ctx belongs to (its To), or -1 where To is malformed. Any thread. */
 int registrar_shard(struct registrar *r, struct route_ctx *ctx);
 
+/*
+ * For the messages of a burst, before the first of their scripts runs: registrar_bring() for each
+ * of them, then registrar_bring_record() for each that it was true for. So what save() (of a
+ * REGISTER) or lookup() will read is in the caches. A hint: it changes nothing, and what it says
+ * may be wrong. Any thread.
+ */
+bool registrar_looks(const struct registrar *r); /* whether any script has looked contacts up */
+bool registrar_bring(const struct registrar *r, struct route_ctx *ctx, struct hash128 *digest);
+void registrar_bring_record(const struct registrar *r, struct hash128 digest);
+
 /* What is counted, by thread (route_thread.index), without a shared line.
  * REGISTRAR_COUNTER(enum suffix, counter name) */
 #define REGISTRAR_COUNTERS(REGISTRAR_COUNTER) \

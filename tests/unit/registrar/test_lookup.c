@@ -371,6 +371,38 @@ static void a_worker_looks_up_and_hands_a_save_over(void **state)
 	stage_close(s);
 }
 
+/* Who a message asks for, before its script runs. */
+static void what_a_script_will_read_is_known_before(void **state)
+{
+	static const char dialog[] = "BYE sip:alice@example.com SIP/2.0\n"
+				     "Via: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKb1\n"
+				     "Max-Forwards: 70\nFrom: <sip:bob@example.com>;tag=1\n"
+				     "To: <sip:alice@example.com>;tag=2\nCall-ID: c9\n"
+				     "CSeq: 2 BYE\nContent-Length: 0\n\n";
+	struct stage *s = stage_open("", "\tsave(\"location\");");
+	struct hash128 digest = {0, 0}, want;
+
+	assert_false(registrar_looks(s->registrar));
+	stage_close(s);
+	s = stage_open("", LOOKUP);
+	assert_true(registrar_looks(s->registrar));
+	want = location_digest(s->location, 0, STR("alice"));
+	send_registration(s, "c1", 1, "Contact: <sip:alice@198.51.100.7>\n");
+	assert_true(registrar_bring(s->registrar, s->ctx, &digest));
+	assert_memory_equal(&digest, &want, sizeof(want));
+	registrar_bring_record(s->registrar, digest);
+	digest = (struct hash128){0, 0};
+	stage_send(s, request("INVITE", "sip:%41lice@example.com;user=phone"));
+	assert_true(registrar_bring(s->registrar, s->ctx, &digest));
+	assert_memory_equal(&digest, &want, sizeof(want));
+	stage_send(s, request("INVITE", "tel:+4930"));
+	assert_false(registrar_bring(s->registrar, s->ctx, &digest));
+	stage_send(s, dialog);
+	assert_int_equal(s->error, SIP_OK);
+	assert_false(registrar_bring(s->registrar, s->ctx, &digest));
+	stage_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +425,7 @@ int main(void)
 		cmocka_unit_test(unregister_takes_all_contacts_away),
 		cmocka_unit_test(tables_are_apart),
 		cmocka_unit_test(a_worker_looks_up_and_hands_a_save_over),
+		cmocka_unit_test(what_a_script_will_read_is_known_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
