@@ -395,7 +395,7 @@ static void what_a_script_will_read_is_known_before(void **state)
 	stage_send(s, request("INVITE", "sip:%41lice@example.com;user=phone"));
 	assert_true(registrar_bring(s->registrar, s->ctx, &digest));
 	assert_memory_equal(&digest, &want, sizeof(want));
-	stage_send(s, request("INVITE", "tel:+4930"));
+	stage_send(s, request("INVITE", "urn:service:sos"));
 	assert_false(registrar_bring(s->registrar, s->ctx, &digest));
 	stage_send(s, dialog);
 	assert_int_equal(s->error, SIP_OK);
