@@ -278,7 +278,8 @@ struct route_ctx *txn_place_request(struct txn_shard *s, struct place *t)
 	sip_msg_check(&ctx->msg, ctx->buf);
 	route_ctx_load(ctx, memory_at(&s->memory, t->saved));
 	ctx->frames = 0;
-	ctx->result = (struct route_result){.target = {.listener = -1, .destination = -1}};
+	ctx->result = (struct route_result){
+		.target = {.listener = -1, .destination = -1}, .headers = ctx->result.headers};
 	proxy_target_reset(ctx);
 	s->entry.loaded = number;
 	return ctx;

@@ -257,6 +257,26 @@ static void flags_are_flushed_from_where_they_are_set(void **state)
 	world_close(w);
 }
 
+static void lines_for_our_reply_outlive_the_request_route(void **state)
+{
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	append_to_reply(\"X-R: one\\r\\n\");\n	"
+				 "t_on_failure(\"f\");\n"
+				 "	t_relay();\n}\n"
+				 "failure_route[f] {\n	append_to_reply(\"X-R: two\\r\\n\");\n"
+				 "	t_reply(\"480\", \"Later\");\n}\n"));
+	const struct sent *r;
+
+	begin(w);
+	busy(w, take_request(w, "INVITE", BOB), BOB);
+	r = take_response(w, 480, "INVITE");
+	assert_int_equal(headers(r->text, "X-R"), 2);
+	assert_string_equal(header(r->text, "X-R", 0), "one");
+	assert_string_equal(header(r->text, "X-R", 1), "two");
+	ack(w, invite, r);
+	world_close(w);
+}
+
 /* ---- t_replicate ---- */
 
 #define TWICE \
@@ -350,6 +370,7 @@ int main(void)
 		cmocka_unit_test(replies_are_dropped_as_the_route_says),
 		cmocka_unit_test(what_comes_behind_t_save_lumps_is_for_one_relay),
 		cmocka_unit_test(flags_are_flushed_from_where_they_are_set),
+		cmocka_unit_test(lines_for_our_reply_outlive_the_request_route),
 		cmocka_unit_test(a_copy_goes_its_own_way),
 		cmocka_unit_test(an_invite_has_no_copy),
 		cmocka_unit_test(a_request_without_a_transaction_knows_none),
