@@ -129,6 +129,8 @@ int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
 		return n < -99 ? (int)-n : 500;
 	}
 	b.sent_len = (uint32_t)n;
+	if (ours)
+		b.flags |= BRANCH_UNSENT;
 	kept = add(s, t, &b, out);
 	txn_write_end(s, ours, kept ? b.sent_len : 0, &b.to,
 		kept && !ours ? txn_take_hand(s, TXN_HAND_REQUEST, TXN_SENDS_MESSAGE)
@@ -206,7 +208,8 @@ void txn_branch_timeout(struct txn_shard *s, struct place *t, struct branch *b)
 
 static void repeat(struct txn_shard *s, struct place *t, struct branch *b)
 {
-	txn_send(s, branch_sent(b), b->sent_len, &b->to);
+	if (txn_send(s, branch_sent(b), b->sent_len, &b->to))
+		b->flags &= (uint8_t)~BRANCH_UNSENT;
 	shard_count(s, TXN_COUNTER_RETRANSMITTED);
 	if (t->method == SIP_METHOD_INVITE)
 		b->interval *= 2; /* A has no bound but B */

@@ -154,7 +154,8 @@ enum branch_flag {
 	BRANCH_REPLIED = 1 << 0, /* any response came */
 	BRANCH_TIMEOUT = 1 << 1, /* none came, or no final one */
 	BRANCH_LOCAL = 1 << 2,   /* its status is ours */
-	BRANCH_DROPPED = 1 << 3  /* it counts no more (t_drop_replies, failure_reply_mode) */
+	BRANCH_DROPPED = 1 << 3, /* it counts no more (t_drop_replies, failure_reply_mode) */
+	BRANCH_UNSENT = 1 << 4   /* there was no buffer for it yet: nobody has seen it */
 };
 
 struct branch {
