@@ -322,8 +322,9 @@ int start(struct app *app)
 	int err;
 
 	if (config->ports == 0)
-		return fail(
-			app->options.config, "no port { }: siplane has no device to receive from");
+		return fail(app->options.config,
+			"no port { }: siplane has no device to receive from; write one there, or "
+			"in a file that --ports names");
 	if (config->scanner != NULL && sip_scan_select(config->scanner) != 0)
 		return fail("scanner", "this CPU has not what the configured one needs (scalar, "
 				       "sse42, avx2, avx512)");
