@@ -196,7 +196,8 @@ struct txn_state {
 	uint16_t status;
 	uint8_t branch; /* the one whose response won, or that a branch or reply route is of */
 	uint8_t branch_flags; /* enum branch_flag of it */
-	/* t_save_lumps(): edits that failure_routes see, plus one; 0: all. Their bytes. */
+	/* Edits that failure_routes begin with, plus one: those of t_save_lumps(), else of the first
+	 * t_relay(). Their bytes. */
 	uint16_t lumps, lumps_text;
 };
 static_assert(sizeof(struct txn_state) <= ROUTE_SCRATCH_BYTES, "txn_state fits its scratch");

@@ -205,8 +205,7 @@ uint32_t txn_place_t1_64(const struct place *t)
 
 /* ---- what is kept ---- */
 
-/* All but the changes of the message that are for the t_relay() at hand alone. */
-static bool save(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
+bool txn_place_save(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
 {
 	struct live *l = place_live(s, t);
 	uint8_t branches = ctx->branches;
@@ -240,22 +239,6 @@ static bool save(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
 	if (ctx->avps != 0 || ctx->flags != 0)
 		t->flags |= PLACE_SHARED;
 	return true;
-}
-
-bool txn_place_save(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
-{
-	const struct txn_state *state = txn_state(ctx);
-	uint16_t edits = ctx->edits.count, text_len = ctx->edits.text_len;
-	bool saved;
-
-	if (state->lumps != 0 && state->lumps <= edits) {
-		ctx->edits.count = (uint16_t)(state->lumps - 1);
-		ctx->edits.text_len = state->lumps_text;
-	}
-	saved = save(s, t, ctx);
-	ctx->edits.count = edits;
-	ctx->edits.text_len = text_len;
-	return saved;
 }
 
 struct route_ctx *txn_place_request(struct txn_shard *s, struct place *t)

@@ -326,6 +326,10 @@ static int32_t relay_in(struct txn_shard *s, struct place *t, struct route_ctx *
 		if (r.du.space == ROUTE_SPACE_NONE)
 			return refuse(ctx, 500, STR_NONE);
 	}
+	if (state->lumps == 0) {
+		state->lumps = (uint16_t)(ctx->edits.count + 1);
+		state->lumps_text = ctx->edits.text_len;
+	}
 	target_get(ctx, &r.own);
 	send_trying(s, t, state);
 	status = may_fork(&r);

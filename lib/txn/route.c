@@ -131,6 +131,11 @@ enum txn_ran txn_route_failure(
 	state = txn_state(ctx);
 	enter_state(s, t, best, ctx);
 	tell_reply(s, t, best, ctx);
+	/* What an earlier failure_route changed of the message was for its own t_relay(). */
+	if (state->lumps != 0 && state->lumps <= ctx->edits.count) {
+		ctx->edits.count = (uint16_t)(state->lumps - 1);
+		ctx->edits.text_len = state->lumps_text;
+	}
 	state->flags |= STATE_FAILURE;
 	state->on_failure = state->on_branch = 0;
 	ctx->branches = 0;

@@ -237,6 +237,33 @@ static void what_comes_behind_t_save_lumps_is_for_one_relay(void **state)
 	world_close(w);
 }
 
+/* Each leg has what its own failure_route puts there, and what was there before the first. */
+static void changes_in_failure_routes_do_not_add_up(void **state)
+{
+	struct world *w = world_new(SCRIPT(
+		"request_route {\n	append_hf(\"X-A: all\\r\\n\");\n	$avp(n) = 0;\n"
+		"	t_on_failure(\"f\");\n	t_relay();\n	append_hf(\"X-L: "
+		"late\\r\\n\");\n}\n"
+		"failure_route[f] {\n	$avp(n) = $avp(n) + 1;\n"
+		"	append_hf(\"X-N: $avp(n)\\r\\n\");\n	t_on_failure(\"f\");\n"
+		"	$rU = \"bob\" + $avp(n);\n	t_relay();\n}\n"));
+	const struct sent *m;
+
+	begin(w);
+	m = take_request(w, "INVITE", BOB);
+	for (unsigned n = 1; n < 4; n++) {
+		busy(w, m, BOB);
+		m = take_request(w, "INVITE", BOB);
+		assert_int_equal(headers(m->text, "X-A"), 1);
+		assert_int_equal(headers(m->text, "X-L"), 0);
+		assert_int_equal(headers(m->text, "X-N"), 1);
+		assert_string_equal(header(m->text, "X-N", 0), printed("%u", n));
+		assert_non_null(strstr(first_line(m->text), printed("sip:bob%u@", n)));
+	}
+	answer(w, m, "200 OK");
+	world_close(w);
+}
+
 static void flags_are_flushed_from_where_they_are_set(void **state)
 {
 	struct world *w = world_new(SCRIPT(
@@ -369,6 +396,7 @@ int main(void)
 		cmocka_unit_test(routes_know_their_branch),
 		cmocka_unit_test(replies_are_dropped_as_the_route_says),
 		cmocka_unit_test(what_comes_behind_t_save_lumps_is_for_one_relay),
+		cmocka_unit_test(changes_in_failure_routes_do_not_add_up),
 		cmocka_unit_test(flags_are_flushed_from_where_they_are_set),
 		cmocka_unit_test(lines_for_our_reply_outlive_the_request_route),
 		cmocka_unit_test(a_copy_goes_its_own_way),
