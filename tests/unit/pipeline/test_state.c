@@ -421,6 +421,50 @@ static void test_calls_over_several_slow_lcores(void **state)
 	rig = plain;
 }
 
+/* A list of contacts may be longer than 1.5 times what asks for it, so a source that may be
+ * somebody else's gets it as seldom as a challenge. */
+static void test_long_lists_of_contacts_are_rated(void **state)
+{
+	enum { CONTACTS = 20, FETCHES = 30, RATE = 2 };
+	struct rig_config config = {.script = script,
+		.list = list,
+		.workers = 1,
+		.queues = 1,
+		.slow = 1,
+		.reply_rate = RATE};
+	struct rig *plain = rig;
+	char lines[2048] = "", branch[16];
+	uint64_t refused;
+
+	rig = rig_create_with(&config);
+	assert_non_null(rig);
+	begin(state);
+	for (unsigned i = 0; i < CONTACTS; i++)
+		snprintf(lines + strlen(lines), sizeof(lines) - strlen(lines),
+			"Contact: <sip:u1@10.20.0.11:%u>\r\n", 6000 + i);
+	from_caller(request_of("REGISTER", "sip:10.10.0.1", 1, 1, "reg", "", lines));
+	assert_ends(COUNTER_ANSWERED, 1, 1);
+	begin(state);
+	for (unsigned i = 0; i < FETCHES; i++) {
+		snprintf(branch, sizeof(branch), "get%u", i);
+		from_caller(request_of("REGISTER", "sip:10.10.0.1", 1, 2 + i, branch, "", ""));
+		rig_settle(rig);
+	}
+	refused = delta(COUNTER_PROXY + PROXY_REASON_REPLY_RATE);
+	/* Twice the rate at once, and a few while the test runs. */
+	assert_in_range(delta(COUNTER_ANSWERED), 2 * RATE, FETCHES / 2);
+	assert_int_equal(refused + delta(COUNTER_ANSWERED), FETCHES);
+	assert_balanced();
+	/* A short list is nobody's weapon. */
+	begin(state);
+	for (unsigned i = 0; i < FETCHES; i++)
+		register_user(2, 1 + i);
+	assert_ends(COUNTER_ANSWERED, FETCHES, FETCHES);
+	assert_int_equal(end(state), 0);
+	rig_destroy(rig);
+	rig = plain;
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -434,6 +478,7 @@ int main(void)
 		TEST(test_a_response_that_nobody_waits_for),
 		TEST(test_no_buffer_for_a_transaction),
 		TEST(test_calls_over_several_slow_lcores),
+		TEST(test_long_lists_of_contacts_are_rated),
 	};
 	int failed;
 
