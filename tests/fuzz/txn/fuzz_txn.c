@@ -26,10 +26,15 @@ static const char *const script[SCRIPTS] = {RELAY,
 	"	if ($rU == \"drop\") drop;\n}\n"
 	"reply_route {\n	append_hf(\"X-Main: $rs\\r\\n\");\n}\n"
 	"onreply_route[r] {\n	$avp(n) = $avp(n) + 1;\n	if (status == \"183\") drop;\n"
-	"	if (status == \"182\") t_cancel_branches(\"others\");\n}\n"
+	"	if (status == \"182\") t_cancel_branches(\"others\");\n"
+	"	if (status == \"199\") t_reply(\"488\", \"Enough\");\n}\n"
 	"failure_route[f] {\n	if ($avp(n) > 20) exit;\n	t_on_failure(\"f\");\n"
 	"	if (t_check_status(\"40.\")) t_reply(\"480\", \"Gone\");\n"
 	"	else if (t_check_status(\"5..\")) exit;\n"
+	"	else if (t_check_status(\"699\")) { t_reply(\"481\", \"Odd\"); append_branch(); "
+	"t_relay(); }\n"
+	"	else if (t_check_status(\"302\")) { t_drop_replies(); $ru = \"sip:dave@" DAVE
+	"\"; t_relay(); t_relay(); }\n"
 	"	else { append_branch(\"sip:mail@" MAIL "\"); t_relay(); }\n}\n",
 	MODULES "request_route {\n	if (method == \"CANCEL\" && !t_check_trans()) exit;\n"
 		"	if (!t_newtran()) exit;\n"

@@ -231,6 +231,42 @@ static void a_late_response_meets_no_other_transaction(void **state)
 	world_close(w);
 }
 
+static void one_branch_for_very_many_calls(void **state)
+{
+	/* Each leaves with a branch of its own (the observer sees to it) or is refused. */
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m;
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct ask a = {.call = printed("same-%u", i), .branch = "same"};
+
+		ask(w, a);
+		m = find_request(w, "INVITE", BOB);
+		if (m == NULL) {
+			take_response(w, 503, "INVITE");
+			continue;
+		}
+		left++;
+		find_response(w, 100, "INVITE");
+		answer(w, m, "180 Ringing");
+		assert_string_equal(
+			header(take_response(w, 180, "INVITE")->text, "Call-ID", 0), a.call);
+		/* Whose CANCEL it is says the Call-ID. */
+		if (i % 2 == 1)
+			continue;
+		cancel(w, a);
+		take_response(w, 200, "CANCEL");
+		assert_string_equal(
+			branch_of(take_request(w, "CANCEL", BOB)->text), branch_of(m->text));
+		answer(w, m, "487 Request Terminated");
+	}
+	assert_in_range(left, 2, 100);
+	/* And others are not kept from theirs. */
+	call(w, (struct ask){.call = "other"});
+	world_close(w);
+}
+
 /* ---- storms ---- */
 
 static void a_storm_of_one_invite_makes_one_branch(void **state)
@@ -521,6 +557,22 @@ static void a_clock_near_the_wrap_of_its_milliseconds(void **state)
 	world_close(w);
 }
 
+static void a_timer_that_is_due_at_the_wrap_itself(void **state)
+{
+	for (unsigned before = 490; before <= 510; before++) {
+		struct world *w = world_new((struct world_config){
+			.clock_ns = ((1ULL << 32) - before) * CLOCK_NS_PER_MS});
+
+		call(w, invite);
+		pass_in_steps(w, 500 + LATE_MS, 1);
+		assert_due(take_request(w, "INVITE", BOB), 500);
+		pass_in_steps(w, 1000, 1);
+		assert_due(take_request(w, "INVITE", BOB), 1500);
+		take_nothing(w);
+		world_close(w);
+	}
+}
+
 /* ---- buffers ---- */
 
 static void what_finds_no_buffer_is_lost_as_on_the_wire(void **state)
@@ -592,6 +644,7 @@ int main(void)
 		cmocka_unit_test(a_response_of_another_method_is_not_taken),
 		cmocka_unit_test(an_ack_of_another_call_stops_nothing),
 		cmocka_unit_test(a_late_response_meets_no_other_transaction),
+		cmocka_unit_test(one_branch_for_very_many_calls),
 		cmocka_unit_test(a_storm_of_one_invite_makes_one_branch),
 		cmocka_unit_test(a_storm_of_acks_is_absorbed),
 		cmocka_unit_test(a_storm_of_failures_costs_an_ack_each),
@@ -603,6 +656,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_jumps_an_hour_makes_no_storm),
 		cmocka_unit_test(a_clock_that_goes_back_stops_no_timer),
 		cmocka_unit_test(a_clock_near_the_wrap_of_its_milliseconds),
+		cmocka_unit_test(a_timer_that_is_due_at_the_wrap_itself),
 		cmocka_unit_test(what_finds_no_buffer_is_lost_as_on_the_wire),
 		cmocka_unit_test(calls_of_several_shards_find_their_own),
 	};

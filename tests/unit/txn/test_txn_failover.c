@@ -256,6 +256,45 @@ static void a_parked_request_that_comes_again_is_one(void **state)
 	world_close(w);
 }
 
+static void who_hangs_up_while_the_name_is_asked_for(void **state)
+{
+	struct world *w = named(NULL);
+	const struct sent *r;
+
+	assert_int_equal(ask(w, two), FATE_PARKED);
+	find_response(w, 100, "INVITE");
+	assert_int_equal(cancel(w, two), FATE_SENT);
+	take_response(w, 200, "CANCEL");
+	r = find_response(w, 487, "INVITE");
+	answer_names(w);
+	assert_int_equal(requests_sent(w, "INVITE"), 0);
+	if (r == NULL)
+		r = take_response(w, 487, "INVITE");
+	take_nothing(w);
+	assert_int_equal(ack(w, two, r), FATE_ABSORBED);
+	world_close(w);
+}
+
+static void a_name_that_is_never_answered(void **state)
+{
+	/* Whoever waits for it hears of it at the end of the transaction's life, and what waits
+	 * finds nothing to do any more. */
+	struct world *w = named(NULL);
+	unsigned finals = 0;
+
+	assert_int_equal(ask(w, two), FATE_PARKED);
+	pass_in_steps(w, 1200000, 100);
+	for (unsigned i = 0; i < w->sents; i++)
+		finals += w->sent[i]->status >= 300 && !w->sent[i]->taken;
+	take_all(w);
+	answer_names(w);
+	for (unsigned i = 0; i < w->sents; i++)
+		finals += w->sent[i]->status >= 300 && !w->sent[i]->taken;
+	assert_true(finals > 0);
+	assert_int_equal(requests_sent(w, "CANCEL"), 0);
+	world_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +311,8 @@ int main(void)
 		cmocka_unit_test(a_failure_route_that_waits_and_the_caller_hangs_up),
 		cmocka_unit_test(where_there_is_no_room_to_wait_the_caller_hears_it),
 		cmocka_unit_test(a_parked_request_that_comes_again_is_one),
+		cmocka_unit_test(who_hangs_up_while_the_name_is_asked_for),
+		cmocka_unit_test(a_name_that_is_never_answered),
 	};
 
 	cmocka_set_test_filter(getenv("TXN_TEST"));

@@ -469,9 +469,11 @@ static void all_branches_of_the_script_are_sent(void **state)
 	char script[4096] = MODULES RFC_TIMERS "request_route {\n";
 	struct world *w;
 
-	for (unsigned i = 0; i < ROUTE_BRANCHES_MAX; i++)
-		strcat(script,
-			printed("	append_branch(\"sip:u%u@10.3.0.%u\");\n", i, i + 1));
+	for (unsigned i = 1; i <= ROUTE_BRANCHES_MAX; i++) {
+		const char *line = printed("append_branch(\"sip:u@10.3.0.%u\");\n", i);
+
+		strcat(script, line);
+	}
 	strcat(script, "	t_relay();\n}\n");
 	w = world_new((struct world_config){.script = script});
 	ask(w, invite);

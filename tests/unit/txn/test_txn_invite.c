@@ -310,9 +310,14 @@ static void our_own_failure_is_sent_again_until_its_ack(void **state)
 	take_response(w, 603, "INVITE");
 	take_nothing(w);
 	assert_int_equal(ack(w, invite, r), FATE_ABSORBED);
-	pass(w, 60000);
-	take_nothing(w);
+	/* Timer I, with no branch that would hold it */
+	pass(w, T4 - 100);
+	assert_int_equal(ack(w, invite, r), FATE_ABSORBED);
+	assert_int_equal(ask(w, invite), FATE_ABSORBED);
+	assert_int_equal(usage(w).transactions, 1);
+	pass(w, 100 + LATE_MS);
 	assert_int_equal(usage(w).transactions, 0);
+	take_nothing(w);
 	world_close(w);
 }
 
@@ -468,6 +473,44 @@ static void a_2xx_after_the_timeout_is_of_no_transaction_or_goes_on(void **state
 	world_close(w);
 }
 
+static void a_server_that_changes_its_mind(void **state)
+{
+	/* 486, then 200, and each again: every 486 has its ACK, every 200 goes on. */
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m = call(w, invite), *a;
+
+	answer(w, m, "486 Busy Here");
+	a = take_request(w, "ACK", BOB);
+	ack(w, invite, take_response(w, 486, "INVITE"));
+	for (unsigned i = 0; i < 3; i++) {
+		pass(w, 100);
+		answer_with(w, m, "200 OK", "other", NULL);
+		take_all(w); /* 16.7 5 says that it goes on, 17.2.1 that it does not */
+		answer(w, m, "486 Busy Here");
+		assert_string_equal(take_request(w, "ACK", BOB)->text, a->text);
+		take_nothing(w);
+	}
+	world_close(w);
+}
+
+static void a_server_that_changes_its_mind_after_a_2xx(void **state)
+{
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m = call(w, invite);
+
+	answer(w, m, "200 OK");
+	take_response(w, 200, "INVITE");
+	for (unsigned i = 0; i < 3; i++) {
+		pass(w, 100);
+		answer_with(w, m, "486 Busy Here", "other", NULL);
+		take_all(w); /* an ACK or none: no other response, says the observer */
+		answer(w, m, "200 OK");
+		take_response(w, 200, "INVITE");
+		take_nothing(w);
+	}
+	world_close(w);
+}
+
 /* ---- who is who ---- */
 
 static void a_retransmission_is_known_by_more_than_its_branch(void **state)
@@ -618,6 +661,8 @@ int main(void)
 		cmocka_unit_test(the_ack_of_a_2xx_goes_on_without_a_transaction),
 		cmocka_unit_test(a_2xx_that_came_before_any_provisional),
 		cmocka_unit_test(a_2xx_after_the_timeout_is_of_no_transaction_or_goes_on),
+		cmocka_unit_test(a_server_that_changes_its_mind),
+		cmocka_unit_test(a_server_that_changes_its_mind_after_a_2xx),
 		cmocka_unit_test(a_retransmission_is_known_by_more_than_its_branch),
 		cmocka_unit_test(an_rfc_2543_client_is_served),
 		cmocka_unit_test(two_calls_of_one_caller_are_two_transactions),

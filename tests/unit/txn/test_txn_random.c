@@ -202,8 +202,7 @@ static void phone_rings(struct sim *s, const char *text, const struct net_endpoi
 {
 	static const char *const final[] = {"200 OK", "200 OK", "404 Not Found", "486 Busy Here",
 		"503 Service Unavailable", "603 Decline", "302 Moved",
-		"407 Proxy Authentication "
-		"Required"};
+		"407 Proxy Authentication Required"};
 	struct phone *p;
 
 	assert_true(s->phones < PHONES_MAX);

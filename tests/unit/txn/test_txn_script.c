@@ -123,6 +123,32 @@ static void voicemail_that_fails_too_is_the_answer(void **state)
 	world_close(w);
 }
 
+static void voicemail_that_fails_worse(const char *script, unsigned becomes)
+{
+	struct world *w = world_new((struct world_config){.script = script});
+
+	answer(w, call(w, invite), "486 Busy Here");
+	take_request(w, "ACK", BOB);
+	answer_with(w, take_request(w, "INVITE", BOB), "500 Server Internal Error", "vm", NULL);
+	take_request(w, "ACK", BOB);
+	ack(w, invite, take_response(w, becomes, "INVITE"));
+	take_nothing(w);
+	assert_int_equal(requests_sent(w, "INVITE"), 2);
+	world_close(w);
+}
+
+static void failure_reply_mode_says_what_is_chosen_from(void **state)
+{
+	/*
+	 * With 3, the default as of Kamailio, what failed before a failure_route that went on
+	 * counts no more. With 0 the phone's 486 is the best response of both (16.7 6); its
+	 * failure_route has run and does not again.
+	 */
+	voicemail_that_fails_worse(MODULES RFC_TIMERS DECK, 500);
+	voicemail_that_fails_worse(
+		MODULES RFC_TIMERS "modparam(\"tm\", \"failure_reply_mode\", 0)\n" DECK, 486);
+}
+
 static void other_failures_are_no_case_for_voicemail(void **state)
 {
 	struct world *w = world_new(SCRIPT(DECK));
@@ -841,6 +867,7 @@ int main(void)
 		cmocka_unit_test(the_deck_s_voicemail_answers_for_who_does_not),
 		cmocka_unit_test(the_deck_s_voicemail_answers_for_a_dead_phone),
 		cmocka_unit_test(voicemail_that_fails_too_is_the_answer),
+		cmocka_unit_test(failure_reply_mode_says_what_is_chosen_from),
 		cmocka_unit_test(other_failures_are_no_case_for_voicemail),
 		cmocka_unit_test(who_has_hung_up_gets_no_voicemail),
 		cmocka_unit_test(a_caller_who_hangs_up_on_voicemail_cancels_that),
