@@ -319,7 +319,8 @@ static struct own_params own_params_of(const char *buf, struct sip_span params)
  * A Path of ours: the request goes where the REGISTER came from, by the listener that took it,
  * unless the script knows better. What comes from there itself is on its way out.
  */
-static bool flow_valid(struct proxy *p, struct route_ctx *ctx, struct str token)
+static __attribute__((noinline)) bool flow_valid(
+	struct proxy *p, struct route_ctx *ctx, struct str token)
 {
 	const struct sockets *s = proxy_sockets(p);
 	struct route_target *target = &ctx->du_target;

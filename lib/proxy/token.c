@@ -147,7 +147,7 @@ static __m128i encrypt_either(const struct mac_key *key, __m128i v)
 	return mac_has_aes ? encrypt_aesni(key, v) : mac_encrypt_portable(key, v);
 }
 
-const struct token_key *proxy_token_key(const struct keys *keys, char id)
+static const struct token_key *key_of(const struct keys *keys, char id)
 {
 	int digit = proxy_base32_digit(id);
 
@@ -173,7 +173,7 @@ static inline bool mac_begins(const char *text, struct hash128 mac, unsigned len
 	return (_mm_movemask_epi8(same) & ((1 << len) - 1)) == (1 << len) - 1;
 }
 
-bool proxy_mac_equal(struct str text, struct hash128 mac)
+static bool mac_equal(struct str text, struct hash128 mac)
 {
 	return text.len == TOKEN_MAC_LEN && mac_begins(text.s, mac, TOKEN_MAC_LEN);
 }
@@ -476,7 +476,7 @@ char *proxy_via_token_put(char *at, const struct keys *keys, const struct via_to
 	return at + TOKEN_MAC_LEN;
 }
 
-bool proxy_place_read(const char *text, struct via_token *out)
+static bool place_read(const char *text, struct via_token *out)
 {
 	uint64_t place;
 
@@ -541,13 +541,13 @@ static const struct token_key *token_read(
 
 	if (text.len < at || branch.len < BRANCH_COOKIE_LEN + BRANCH_LEN || !has_cookie(branch.s))
 		return NULL;
-	key = proxy_token_key(keys, text.s[0]);
+	key = key_of(keys, text.s[0]);
 	class = str_lower_char(text.s[1]);
 	out->stateful = class == CLASS_STATEFUL || class == CLASS_FORKED;
 	out->forked = class == CLASS_FORKED;
 	out->owner = 0;
 	if (key == NULL || (class != CLASS_STATELESS && !out->stateful) ||
-		!proxy_place_read(text.s + 2, out))
+		!place_read(text.s + 2, out))
 		return NULL;
 	if (out->stateful)
 		return stateful_read(text, at, branch, out) ? key : NULL;
@@ -575,7 +575,7 @@ bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str
 		if (!branch_fits(branch.s, transaction))
 			return false;
 	}
-	return proxy_mac_equal((struct str){text.s + text.len - TOKEN_MAC_LEN, TOKEN_MAC_LEN},
+	return mac_equal((struct str){text.s + text.len - TOKEN_MAC_LEN, TOKEN_MAC_LEN},
 		proxy_via_mac(key, out, bound, &transaction, branch.s));
 }
 
@@ -629,14 +629,13 @@ char *proxy_route_token_put(char *at, const struct keys *keys, struct hash128 ma
 bool proxy_route_token_verify(const struct keys *keys, struct str text, struct hash128 call_id,
 	const char *buf, struct sip_span tag)
 {
-	const struct token_key *key =
-		text.len == ROUTE_TOKEN_LEN ? proxy_token_key(keys, text.s[0]) : NULL;
+	const struct token_key *key = text.len == ROUTE_TOKEN_LEN ? key_of(keys, text.s[0]) : NULL;
 
 	if (key == NULL)
 		return false;
 	text.s++;
 	text.len--;
-	return proxy_mac_equal(text, route_mac(key, &call_id, buf, tag));
+	return mac_equal(text, route_mac(key, &call_id, buf, tag));
 }
 
 void proxy_tag_write(const struct keys *keys, struct hash128 transaction, char *out)
@@ -645,4 +644,21 @@ void proxy_tag_write(const struct keys *keys, struct hash128 transaction, char *
 
 	mac_write(text, mac_bytes(&keys->tag, &transaction, sizeof(transaction)));
 	memcpy(out, text, TAG_LEN);
+}
+
+/* ---- for the other codecs: these are inlined above ---- */
+
+const struct token_key *proxy_token_key(const struct keys *keys, char id)
+{
+	return key_of(keys, id);
+}
+
+bool proxy_place_read(const char *text, struct via_token *out)
+{
+	return place_read(text, out);
+}
+
+bool proxy_mac_equal(struct str text, struct hash128 mac)
+{
+	return mac_equal(text, mac);
 }
