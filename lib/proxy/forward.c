@@ -141,25 +141,35 @@ static int32_t set_target(struct route_ctx *ctx, const struct hop *hop, int32_t 
 	return ROUTE_TRUE;
 }
 
-/* The Request-URI as it will leave: the message's own, which is parsed already, or into `parsed`,
- * with offsets from route_ctx_uri(). */
-static const struct sip_uri *current_uri(struct route_ctx *ctx, struct sip_uri *parsed)
+/* The Request-URI as it will leave. */
+struct current {
+	const struct sip_uri *uri; /* NULL: it is none */
+	const char *base;          /* that its spans count from */
+	struct sip_uri parsed;     /* where it is not the message's own */
+};
+
+static void read_current(struct route_ctx *ctx, struct current *out)
 {
 	struct str text;
 
-	if (ctx->uri.space == ROUTE_SPACE_NONE)
-		return sip_msg_uri(&ctx->msg, ctx->buf);
+	if (ctx->uri.space == ROUTE_SPACE_NONE) {
+		out->base = ctx->buf;
+		out->uri = sip_msg_uri(&ctx->msg, ctx->buf);
+		return;
+	}
 	text = route_ctx_uri(ctx);
-	return sip_uri_parse(text.s, (struct sip_span){0, text.len}, parsed) == 0 ? parsed : NULL;
+	out->base = text.s;
+	out->uri = sip_uri_parse(text.s, (struct sip_span){0, text.len}, &out->parsed) == 0
+			   ? &out->parsed
+			   : NULL;
 }
 
-/* What holds for any way to forward. */
-static enum proxy_refusal may_forward(struct proxy *p, struct route_ctx *ctx)
+/* What holds for any way to forward; `*current` is read on the way. */
+static enum proxy_refusal may_forward(
+	struct proxy *p, struct route_ctx *ctx, struct current *current)
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	struct route_value_at below;
-	const struct sip_uri *uri;
-	struct sip_uri parsed;
 
 	if (ctx->msg.is_response || ctx->result.forward)
 		return PROXY_REFUSAL_TWICE;
@@ -170,15 +180,15 @@ static enum proxy_refusal may_forward(struct proxy *p, struct route_ctx *ctx)
 		return PROXY_REFUSAL_MAX_FORWARDS;
 	/* 16.4 comes before any choice, whether or not the script has called loose_route(). */
 	proxy_route_set_preprocess(p, ctx);
-	uri = current_uri(ctx, &parsed);
-	if (uri == NULL)
+	read_current(ctx, current);
+	if (current->uri == NULL)
 		return PROXY_REFUSAL_URI;
 	/* What comes up when ours is gone has not been looked at before. */
 	if (state->pop != 0 && proxy_route_set_remains(ctx) &&
 		!proxy_route_set_at(ctx, state->pop, false, &below))
 		return PROXY_REFUSAL_URI;
 	/* sips wants TLS on every hop: never less. */
-	return uri->scheme == SIP_SCHEME_SIPS ? PROXY_REFUSAL_SIPS : PROXY_REFUSAL_NONE;
+	return current->uri->scheme == SIP_SCHEME_SIPS ? PROXY_REFUSAL_SIPS : PROXY_REFUSAL_NONE;
 }
 
 /* Resolves one next-hop URI, whose spans count from `base`. */
@@ -213,7 +223,8 @@ static int32_t resolve_uri(struct proxy *p, struct route_ctx *ctx, struct str te
 
 int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri)
 {
-	enum proxy_refusal refusal = may_forward(p, ctx);
+	struct current current;
+	enum proxy_refusal refusal = may_forward(p, ctx, &current);
 	struct hop hop;
 	int32_t ret;
 
@@ -227,7 +238,8 @@ int32_t proxy_forward_uri(struct proxy *p, struct route_ctx *ctx, struct str uri
 int32_t proxy_forward_host(struct proxy *p, struct route_ctx *ctx, enum resolve_kind kind,
 	struct str host, uint16_t port)
 {
-	enum proxy_refusal refusal = may_forward(p, ctx);
+	struct current current;
+	enum proxy_refusal refusal = may_forward(p, ctx, &current);
 	struct hop hop;
 	int32_t ret;
 
@@ -283,7 +295,8 @@ static __attribute__((noinline)) int32_t forward_path(
 int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 {
 	struct proxy_state *state = proxy_state(ctx);
-	enum proxy_refusal refusal = may_forward(p, ctx);
+	struct current current;
+	enum proxy_refusal refusal = may_forward(p, ctx, &current);
 	struct hop hop;
 	struct route_value_at next;
 	bool has_next;
@@ -298,11 +311,7 @@ int32_t proxy_next_hop(struct proxy *p, struct route_ctx *ctx, unsigned nth)
 	hop.nth = nth;
 	has_next = sip_msg_has(&ctx->msg, SIP_HEADER_ROUTE) && proxy_route_set_remains(ctx);
 	if (!has_next) {
-		bool own = ctx->uri.space == ROUTE_SPACE_NONE;
-		struct sip_uri parsed;
-
-		ret = resolve_parsed(p, ctx, own ? ctx->buf : route_ctx_uri(ctx).s,
-			current_uri(ctx, &parsed), &hop);
+		ret = resolve_parsed(p, ctx, current.base, current.uri, &hop);
 		return ret == ROUTE_TRUE ? set_target(ctx, &hop, -1) : ret;
 	}
 	/* Whose Routes we do not know gets no relay by them. */
