@@ -125,7 +125,7 @@ def sanitize(args, tally):
                                      "SIPLANE_GEN": str(path / "app/siplane-gen/siplane-gen")}, marker="sanitize")
 
 
-NO_EAL = ("base", "sip", "net", "route", "proxy", "access", "dispatch")
+NO_EAL = ("base", "sip", "net", "route", "proxy", "access", "dispatch", "registrar")
 
 
 def valgrind(args, tally):

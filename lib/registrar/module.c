@@ -182,8 +182,8 @@ static REGISTRAR_CHECK(check_header)
 	}
 
 static const struct route_function functions[] = {
-	FUNCTION("save", 1, 3, ROUTE_PATH_SLOW, ROUTE_IN_REQUEST | ROUTE_IN_REPLY,
-		registrar_run_save, check_save, "save(table [, flags [, uri]])",
+	FUNCTION("save", 1, 3, ROUTE_PATH_SLOW, REQUEST | ROUTE_IN_REPLY, registrar_run_save,
+		check_save, "save(table [, flags [, uri]])",
 		"Takes the contacts of a REGISTER, or of the 2xx to one, and answers it. "
 		"True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
 		"contacts, -1: any other refusal.",
@@ -209,7 +209,9 @@ static const struct route_function functions[] = {
 		"contact; match and action are for XAVPs, of which there are none."),
 	FUNCTION("unregister", 2, 3, ROUTE_PATH_SLOW, ROUTE_IN_ANY, registrar_run_unregister,
 		check_unregister, "unregister(table, uri)",
-		"Removes all contacts of a user. -1: the URI is not a user's.",
+		"Removes all contacts of a user. -1: the URI is not a user's; -2: in a "
+		"failure_route "
+		"or branch_route, they are kept by another slow lcore.",
 		.rfc = "3261 10.2.2"),
 	FUNCTION("add_sock_hdr", 1, 1, ROUTE_PATH_FAST, ROUTE_IN_REQUEST,
 		registrar_run_add_sock_hdr, check_header, "add_sock_hdr(name)",

@@ -12,10 +12,32 @@
  *
  * The canonical address-of-record: user part without escapes of characters that need none (RFC 3261
  * 19.1.4), in lower case unless `case_sensitive`; with `use_domain` also "@" and the host in lower
- * case. Port, password and parameters are no part of it.
+ * case. Port, password and parameters are no part of it; control characters are refused.
  *
- * Files: aor, contact (parsing and checks of a REGISTER's), save, lookup, reply (the 200's lines),
- * module (tables).
+ * What operators know of Kamailio's modules holds, names, numbers and return codes; where RFC 3261
+ * or good sense wants more, this room differs:
+ *
+ *   - all of a REGISTER is done or nothing, and a 420 or 503 has stored nothing;
+ *   - To of another domain than the Request-URI is a 404 (10.3 step 5), unless it is ours, one is
+ *     below the other, or the Request-URI names an address;
+ *   - Contacts are compared as URIs (19.1.4), not as bytes; one with +sip.instance is its
+ * instance's, and its CSeq counts too;
+ *   - a Contact that leads back to its own address-of-record is refused;
+ *   - reg-id counts where outbound is possible (RFC 5626 6) or `regid_mode` is 1;
+ *   - lives are bounded by max_expires first and then varied by expires_range;
+ *   - where the user agent is (`received`) is stored when the script says so (received_avp), a Path
+ *     or a neighbour's Contact parameter does, or outbound makes the flow count. NAT is not
+ * guessed;
+ *   - there are no GRUUs, no ids of contacts (ruid), no XAVPs; reg_fetch_contacts() is not there.
+ *
+ * Bounds are LOCATION_..._MAX and those in internal.h. What exceeds one is refused whole, with a
+ * reason in P-Registrar-Error, and counted.
+ *
+ * Costs (callgrind, bench_registrar, release): save() of a refresh with one contact 4,300
+ * instructions with its script, lookup() of one contact 1,400.
+ *
+ * Files: aor, contact (what a REGISTER wants), bind (what becomes of the bindings), save, lookup,
+ * reply (the 200's lines, refusals), socket (add_sock_hdr), module (tables), registrar (the room).
  */
 #include "location/location.h"
 #include "proxy/proxy.h"

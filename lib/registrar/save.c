@@ -24,6 +24,15 @@ static bool is_here(struct registrar *r, struct route_ctx *ctx, struct hash128 d
 	return false;
 }
 
+/* The message goes there, but for the blocks of a transaction, which cannot leave their own shard.
+ * That of a REGISTER is the one of its To. */
+static int32_t elsewhere(const struct route_ctx *ctx, int32_t refused)
+{
+	return (ctx->in & (ROUTE_IN_FAILURE | ROUTE_IN_BRANCH | ROUTE_IN_EVENT)) != 0
+		       ? refused
+		       : ROUTE_NEEDS_STATE;
+}
+
 /* A record is not in the middle of a change where its writer reads it. */
 static bool read_set(struct registrar_request *q, struct hash128 digest, struct location_set *set)
 {
@@ -224,7 +233,7 @@ REGISTRAR_RUN(registrar_run_save)
 		return refuse(&q, refusal);
 	digest = location_digest(r->config.location, q.call->table, registrar_aor_str(&aor));
 	if (!is_here(r, ctx, digest))
-		return ROUTE_NEEDS_STATE;
+		return elsewhere(ctx, SAVE_REFUSED);
 	return save(&q, digest);
 }
 
@@ -241,7 +250,7 @@ REGISTRAR_RUN(registrar_run_unregister)
 		return ROUTE_FALSE;
 	digest = location_digest(r->config.location, call->table, registrar_aor_str(&aor));
 	if (!is_here(r, ctx, digest))
-		return ROUTE_NEEDS_STATE;
+		return elsewhere(ctx, -2);
 	return location_replace(r->config.location, ctx->thread->shard, digest, call->table,
 		       registrar_aor_str(&aor), NULL, 0) == 0
 		       ? ROUTE_TRUE

@@ -246,6 +246,33 @@ static void a_register_goes_to_the_shard_of_its_user(void **state)
 	stage_close(s);
 }
 
+/* A failure_route cannot go to another shard, and says so. */
+static void a_block_of_a_transaction_stays_in_its_shard(void **state)
+{
+	struct stage *s = stage_open_shards("failure_route[f] {\n"
+					    "\tunregister(\"location\", $tu);\n"
+					    "\t$var(rc) = $rc;\n}\n",
+		SAVE_WITH("0"), 2);
+	int shard;
+
+	/* The one where it is saved. */
+	for (shard = 0; shard < 2; shard++) {
+		s->thread.shard = (uint16_t)shard;
+		if (send_registration(s, "c1", 1, "Contact: " PHONE "\n") != NULL)
+			break;
+	}
+	assert_in_range(shard, 0, 1);
+	for (int there = 1; there >= 0; there--) {
+		uint32_t block = route_script_block(s->script, ROUTE_IN_FAILURE, STR("f"));
+
+		s->thread.shard = (uint16_t)(there ? 1 - shard : shard);
+		route_ctx_reset(s->ctx);
+		assert_int_equal(route_run_block(s->ctx, block, ROUTE_IN_FAILURE), ROUTE_ENDED);
+		assert_int_equal(stage_rc(s), there ? -2 : 1);
+	}
+	stage_close(s);
+}
+
 static void a_register_of_nobody_has_no_shard(void **state)
 {
 	struct stage *s = stage_open_shards("", SAVE_WITH("0"), 2);
@@ -378,6 +405,7 @@ int main(void)
 		cmocka_unit_test(a_reload_keeps_what_is_registered),
 		cmocka_unit_test(a_header_tells_the_listener),
 		cmocka_unit_test(a_register_goes_to_the_shard_of_its_user),
+		cmocka_unit_test(a_block_of_a_transaction_stays_in_its_shard),
 		cmocka_unit_test(a_register_of_nobody_has_no_shard),
 		cmocka_unit_test(what_cannot_work_is_said_when_it_is_loaded),
 		cmocka_unit_test(there_are_so_many_tables),
