@@ -148,6 +148,37 @@ struct current {
 	struct sip_uri parsed;     /* where it is not the message's own */
 };
 
+/* `method` stands in a parameter of its own (RFC 3261 19.1.1). */
+static bool has_method(const char *buf, struct sip_span params)
+{
+	const char *at = buf + params.off, *end = at + params.len;
+
+	while (at != NULL && end - at > 7) {
+		if (str_istarts((struct str){at, (uint32_t)(end - at)}, STR("method=")))
+			return true;
+		at = memchr(at, ';', (size_t)(end - at));
+		at = at != NULL ? at + 1 : NULL;
+	}
+	return false;
+}
+
+/* 16.6 step 2: what a Contact's URI may have and a Request-URI may not, headers and `method`. */
+static __attribute__((noinline)) bool strip_uri(struct route_ctx *ctx, const struct sip_uri *uri)
+{
+	struct str text = route_ctx_uri(ctx), part[2];
+	struct sip_span gone = {0, 0};
+	uint32_t end = uri->headers.len != 0 ? uri->headers.off - 1 : text.len;
+
+	if (!sip_param_find(text.s, uri->params, STR("method"), NULL, &gone)) {
+		ctx->uri.len = end;
+		return true;
+	}
+	part[0] = (struct str){text.s, gone.off};
+	part[1] = (struct str){text.s + gone.off + gone.len, end - gone.off - gone.len};
+	ctx->uri = route_text_join(ctx, part, 2);
+	return ctx->uri.space != ROUTE_SPACE_NONE;
+}
+
 static void read_current(struct route_ctx *ctx, struct current *out)
 {
 	struct str text;
@@ -157,11 +188,18 @@ static void read_current(struct route_ctx *ctx, struct current *out)
 		out->uri = sip_msg_uri(&ctx->msg, ctx->buf);
 		return;
 	}
-	text = route_ctx_uri(ctx);
-	out->base = text.s;
-	out->uri = sip_uri_parse(text.s, (struct sip_span){0, text.len}, &out->parsed) == 0
-			   ? &out->parsed
-			   : NULL;
+	/* Once, but for a URI with something to take away. */
+	do {
+		text = route_ctx_uri(ctx);
+		out->base = text.s;
+		out->uri = sip_uri_parse(text.s, (struct sip_span){0, text.len}, &out->parsed) == 0
+				   ? &out->parsed
+				   : NULL;
+		if (out->uri == NULL ||
+			(out->uri->headers.len == 0 && !has_method(text.s, out->uri->params)))
+			return;
+	} while (strip_uri(ctx, out->uri));
+	out->uri = NULL;
 }
 
 /* What holds for any way to forward; `*current` is read on the way. */

@@ -674,6 +674,34 @@ static void is_first_hop_counts_the_vias(void **state)
 	fixture_free(f);
 }
 
+/* RFC 3261 16.6 step 2, 19.1.1 */
+static void a_contact_s_uri_becomes_a_request_uri(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	static const char *const uris[][2] = {
+		{"sip:c@10.9.9.9?Subject=x&Route=%3Csip:e%3E", "sip:c@10.9.9.9"},
+		{"sip:c@10.9.9.9;method=BYE", "sip:c@10.9.9.9"},
+		{"sip:c@10.9.9.9;Method=BYE;lr", "sip:c@10.9.9.9;lr"},
+		{"sip:c@10.9.9.9;method=A;y;method=B?x=y", "sip:c@10.9.9.9;y"},
+		{"sip:c@10.9.9.9;x=1;method=BYE;ob?a=b", "sip:c@10.9.9.9;x=1;ob"},
+		{"sip:c@10.9.9.9;methods=1;xmethod=2;amethod",
+			"sip:c@10.9.9.9;methods=1;xmethod=2;amethod"},
+		{"sip:method=1@10.9.9.9;transport=udp", "sip:method=1@10.9.9.9;transport=udp"},
+	};
+
+	for (unsigned i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+		char want[128];
+
+		assert_int_equal(receive(f, INVITE, "10.0.0.9", 5060, LEFT), PROXY_GO);
+		f->ctx->uri = route_text_make(f->ctx, str_c(uris[i][0]));
+		assert_int_equal(call(f, "forward", NULL), ROUTE_TRUE);
+		assert_non_null(write_request(f));
+		snprintf(want, sizeof(want), "INVITE %s SIP/2.0", uris[i][1]);
+		assert_string_equal(first_line(f->out), want);
+	}
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -704,6 +732,7 @@ int main(void)
 		cmocka_unit_test(a_listener_keeps_its_index_while_it_is_configured),
 		cmocka_unit_test(as_many_listeners_as_there_may_be_are_all_found),
 		cmocka_unit_test(is_first_hop_counts_the_vias),
+		cmocka_unit_test(a_contact_s_uri_becomes_a_request_uri),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
