@@ -420,6 +420,31 @@ static void what_a_branch_route_changes_stays_in_its_branch(void **state)
 	world_close(w);
 }
 
+/* What functions of lib/proxy decide there, too. */
+static void a_branch_route_s_record_route_is_its_branch_s(void **state)
+{
+	struct world *w = world_new(SCRIPT(
+		"request_route {\n	append_branch(\"sip:carol@" CAROL
+		"\");\n	append_branch(\"sip:dave@" DAVE
+		"\");\n	t_on_branch(\"b\");\n	t_relay();\n}\n"
+		"branch_route[b] {\n"
+		"	if ($rd == \"" BOB "\") record_route();\n"
+		"	if ($rd == \"" CAROL "\") { add_local_rport(); add_rr_param(\";x=1\"); }\n"
+		"	if ($rd == \"" DAVE "\") record_route();\n}\n"));
+	const struct sent *bob = call(w, (struct ask){0}),
+			  *carol = take_request(w, "INVITE", CAROL),
+			  *dave = take_request(w, "INVITE", DAVE);
+
+	assert_int_equal(headers(bob->text, "Record-Route"), 1);
+	assert_int_equal(headers(carol->text, "Record-Route"), 0);
+	assert_int_equal(headers(dave->text, "Record-Route"), 1);
+	assert_null(strstr(header(bob->text, "Via", 0), ";rport"));
+	assert_non_null(strstr(header(carol->text, "Via", 0), ";rport"));
+	assert_null(strstr(header(dave->text, "Via", 0), ";rport"));
+	assert_null(strstr(header(dave->text, "Record-Route", 0), ";x=1"));
+	world_close(w);
+}
+
 static void a_branch_route_can_drop_its_branch(void **state)
 {
 	struct world *w =
@@ -880,6 +905,7 @@ int main(void)
 		cmocka_unit_test(a_failure_route_is_for_other_requests_too),
 		cmocka_unit_test(a_relay_in_a_failure_route_that_can_not_be_sent),
 		cmocka_unit_test(what_a_branch_route_changes_stays_in_its_branch),
+		cmocka_unit_test(a_branch_route_s_record_route_is_its_branch_s),
 		cmocka_unit_test(a_branch_route_can_drop_its_branch),
 		cmocka_unit_test(a_branch_route_runs_for_later_branches_too),
 		cmocka_unit_test(avps_and_flags_live_as_long_as_the_transaction),
