@@ -206,7 +206,7 @@ enum registrar_refusal {
 #undef REGISTRAR_REFUSAL
 };
 
-/* ---- contact.c: what a REGISTER wants ---- */
+/* ---- request.c: what a REGISTER wants ---- */
 
 struct registrar_call;
 
@@ -239,6 +239,33 @@ struct registrar_request {
 enum registrar_refusal registrar_request_read(struct registrar_request *q);
 /* Whether an option tag of Require is one that we support here. */
 bool registrar_supports(const struct registrar_settings *s, struct str tag);
+
+/* ---- contact.c ---- */
+
+/* What all Contacts of a request share. */
+struct registrar_reading {
+	struct registrar_request *q;
+	bool has_expires, use_reg_id, first_hop;
+	bool no_edge; /* the proxy next to the user agent lacks outbound, which that one wants */
+	uint32_t expires; /* of the header */
+	unsigned kept;    /* Contacts that do not ask to go */
+	bool reg_id_kept; /* one of them has a reg-id */
+	uint32_t methods; /* of Allow, where they count */
+	struct str user_agent;
+	int16_t listener;
+	struct net_endpoint received; /* said by Path, the script or the flow */
+	bool received_by_path;
+};
+
+/* All Contacts into the request. */
+enum registrar_refusal registrar_contacts_read(struct registrar_reading *rd);
+/* Seconds of Expires; one that is too large is as much as there is. False: no number. */
+bool registrar_seconds_read(struct str s, uint32_t *out);
+/* sip:address:port, where a user agent is. Anything else (a name would have to be asked for) is
+ * false and changes nothing. */
+bool registrar_received_read(struct str s, struct net_endpoint *out);
+/* Those of Allow, a bit each; all where there is none. */
+uint32_t registrar_allowed_methods(const struct route_ctx *ctx);
 
 /* ---- bind.c: what is registered, and what becomes of it ---- */
 

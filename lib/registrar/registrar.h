@@ -36,8 +36,9 @@
  * Costs (callgrind, bench_registrar, release): save() of a refresh with one contact 4,300
  * instructions with its script, lookup() of one contact 1,400.
  *
- * Files: aor, contact (what a REGISTER wants), bind (what becomes of the bindings), save, lookup,
- * reply (the 200's lines, refusals), socket (add_sock_hdr), module (tables), registrar (the room).
+ * Files: aor, request (what a REGISTER wants), contact (its Contacts), bind (what becomes of the
+ * bindings), save, reply (the 200's lines, refusals), lookup, bring (into the caches), socket
+ * (add_sock_hdr), module (tables), registrar (the room).
  */
 #include "location/location.h"
 #include "proxy/proxy.h"
