@@ -240,33 +240,6 @@ static const struct route_param group_params[] = {
 static const struct route_module group_module = {
 	"group", group_functions, group_params, 0, NULL, NULL, NULL};
 
-/* ---- avpops ---- */
-
-static const struct route_function avpops_functions[] = {
-	FN("avp_db_load", 2, 3, ANY, "avp_db_load(source, name)", "reads AVPs from the database"),
-	FN("avp_db_store", 2, 3, ANY, "avp_db_store(source, name)", "writes AVPs to the database"),
-	FN("avp_db_delete", 2, 3, ANY, "avp_db_delete(source, name)",
-		"deletes AVPs from the database"),
-	FN("avp_db_query", 1, 2, ANY, "avp_db_query(query [, destination])", "asks the database"),
-	FN("avp_delete", 1, 1, ANY, "avp_delete(name)", "deletes AVPs"),
-	FN("avp_pushto", 2, 2, ANY, "avp_pushto(destination, name)",
-		"writes an AVP into the message"),
-	FN("avp_check", 2, 2, ANY, "avp_check(name, operation)", "compares an AVP"),
-	FN("avp_copy", 2, 2, ANY, "avp_copy(old, new)", "copies AVPs"),
-	FN("avp_printf", 2, 2, ANY, "avp_printf(destination, format)", "makes an AVP of a format"),
-	FN("avp_subst", 2, 2, ANY, "avp_subst(name, expression)", "changes AVPs"),
-	FN("avp_op", 2, 2, ANY, "avp_op(name, operation)", "calculates"),
-	FN("avp_print", 0, 0, ANY, "avp_print()", "logs all AVPs"),
-	FN("avp_write", 2, 2, ANY, "avp_write(value, name)", "writes an AVP"),
-	FN("is_avp_set", 1, 1, ANY, "is_avp_set(name)", "whether an AVP is there"), {0}};
-static const struct route_param avpops_params[] = {NO_EFFECT("db_url", S), NO_EFFECT("avp_url", S),
-	NO_EFFECT("avp_table", S), NO_EFFECT("avp_aliases", S), NO_EFFECT("use_domain", I),
-	NO_EFFECT("uuid_column", S), NO_EFFECT("username_column", S), NO_EFFECT("domain_column", S),
-	NO_EFFECT("attribute_column", S), NO_EFFECT("value_column", S), NO_EFFECT("type_column", S),
-	NO_EFFECT("db_scheme", S), {0}};
-static const struct route_module avpops_module = {
-	"avpops", avpops_functions, avpops_params, 0, NULL, NULL, NULL};
-
 /* ---- acc ---- */
 
 static const struct route_function acc_functions[] = {
@@ -497,12 +470,12 @@ SILENT(mi_rpc_module, "mi_rpc");
 SILENT(db_text_module, "db_text");
 
 const struct route_module *const route_state_modules[] = {&core_module, &tm_module, &auth_module,
-	&auth_db_module, &group_module, &avpops_module, &acc_module, &nathelper_module,
-	&rtpproxy_module, &rtpengine_module, &dialog_module, &htable_module, &uac_module,
-	&alias_db_module, &sqlops_module, &db_mysql_module, &mysql_module, &db_postgres_module,
-	&db_sqlite_module, &tmx_module, &kex_module, &corex_module, &cfg_rpc_module, &mi_rpc_module,
-	&db_text_module, &pike_module, &uri_db_module, &presence_module, &path_module,
-	&mi_fifo_module, &ctl_module, &jsonrpcs_module, NULL};
+	&auth_db_module, &group_module, &acc_module, &nathelper_module, &rtpproxy_module,
+	&rtpengine_module, &dialog_module, &htable_module, &uac_module, &alias_db_module,
+	&sqlops_module, &db_mysql_module, &mysql_module, &db_postgres_module, &db_sqlite_module,
+	&tmx_module, &kex_module, &corex_module, &cfg_rpc_module, &mi_rpc_module, &db_text_module,
+	&pike_module, &uri_db_module, &presence_module, &path_module, &mi_fifo_module, &ctl_module,
+	&jsonrpcs_module, NULL};
 
 bool state_variable(struct str name)
 {

@@ -13,6 +13,7 @@ void route_registry_init(struct route_registry *registry)
 	route_registry_add(registry, &route_textops_module, NULL);
 	route_registry_add(registry, &route_xlog_module, NULL);
 	route_registry_add(registry, &route_pv_module, NULL);
+	route_registry_add(registry, &route_avpops_module, NULL);
 	for (const struct route_module *const *m = route_state_modules; *m != NULL; m++)
 		route_registry_add(registry, *m, NULL);
 }

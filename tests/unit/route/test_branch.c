@@ -7,7 +7,7 @@
 
 #define MODULES \
 	"loadmodule \"test.so\" loadmodule \"sl.so\" loadmodule \"textops.so\" loadmodule " \
-	"\"pv.so\" loadmodule \"tm.so\"\n"
+	"\"pv.so\" loadmodule \"tm.so\" loadmodule \"avpops.so\"\n"
 
 static struct language *load(const char *blocks)
 {
@@ -174,6 +174,57 @@ static void test_rooms_have_avps_too(void **state)
 	assert_int_equal(route_avp_delete(l->ctx, STR("708"), true), 2);
 	assert_int_equal(l->ctx->avps, 0);
 	language_free(l);
+}
+
+static void test_avpops_has_openser_s_functions(void **state)
+{
+	gives("if (is_avp_set(\"$avp(x)\")) note(1); $avp(s:x) = 5; if (is_avp_set(\"$avp(x)\")) "
+	      "note(2); if (is_avp_set(\"$avp(x)/s\")) note(3); if (is_avp_set(\"$avp(x)/n\")) "
+	      "note(4); if (is_avp_set(\"$avp(x)/e\")) note(5);",
+		"note(2) note(4)");
+	gives("$avp(x) = 0; if (is_avp_set(\"$avp(x)/e\")) note(1); $avp(y) = \"\"; if "
+	      "(is_avp_set(\"$avp(y)/se\")) note(2);",
+		"note(1) note(2)");
+	gives("$avp(x) = 1; $avp(x) = 2; $avp(x) = 3; avp_delete(\"$avp(x)\"); note($(avp(x)[*])); "
+	      "avp_delete(\"$avp(x)/g\"); note($avp(x)); if (!avp_delete(\"$avp(x)\")) note(10);",
+		"note(2, 1) note(null) note(10)");
+	gives("$avp(x) = 1; $avp(x) = 2; $avp(y) = 9; avp_copy(\"$avp(x)/g\", \"$avp(y)\"); "
+	      "note($(avp(y)[*]), $(avp(x)[*])); avp_copy(\"$avp(x)/d\", \"$avp(z)\"); "
+	      "note($avp(z), $avp(x)); if (!avp_copy(\"$avp(no)\", \"$avp(z)\")) note(10);",
+		"note(2, 1, 9,2, 1) note(2,1) note(10)");
+	gives("avp_printf(\"$avp(i:10)\", \"<$rU> $cs\"); note($avp(10)); "
+	      "avp_printf(\"$avp(n)\", \"$cs\"); note($avp(n));",
+		"note(<bob> 7) note(7)");
+	gives("$avp(x) = \"carol\"; avp_pushto(\"$ru/username\", \"$avp(x)\"); note($ru); $avp(x) "
+	      "= "
+	      "\"sip:d@h\"; avp_pushto(\"$ru\", \"$avp(s:x)\"); note($ru); $avp(d) = "
+	      "\"sip:10.0.0.1\"; avp_pushto(\"$du\", \"$avp(d)\"); note($du); $avp(x) = \"no "
+	      "uri\"; "
+	      "if (!avp_pushto(\"$ru\", \"$avp(x)\")) note(10); if (!avp_pushto(\"$ru\", "
+	      "\"$avp(y)\")) note(11);",
+		"note(sip:carol@example.net:5070;x=1) note(sip:d@h) note(sip:10.0.0.1) note(10) "
+		"note(11)");
+	gives("$avp(b) = \"sip:one@h\"; $avp(b) = \"sip:two@h\"; avp_pushto(\"$br\", "
+	      "\"$avp(b)/g\"); "
+	      "note($branch(count), $br, $(branch(uri)[1]));",
+		"note(2,sip:two@h,sip:one@h)");
+	gives("$avp(x) = \"Bob\"; $avp(x) = 12; if (avp_check(\"$avp(x)\", \"eq/12\")) note(1); if "
+	      "(avp_check(\"$avp(x)\", \"gt/11\")) note(2); if (avp_check(\"$avp(x)\", "
+	      "\"lt/11\")) note(3); if (avp_check(\"$avp(x)\", \"eq/$rU/i\")) note(4); if "
+	      "(avp_check(\"$avp(x)\", \"eq/$rU/gi\")) note(5); if (avp_check(\"$avp(x)\", "
+	      "\"eq/$rU/g\")) note(6); if (avp_check(\"$avp(x)\", \"re/^b.b$/gi\")) note(7); if "
+	      "(avp_check(\"$avp(y)\", \"ne/1\")) note(8); if (avp_check(\"$avp(x)\", \"ne/1\")) "
+	      "note(9);",
+		"note(1) note(2) note(5) note(7) note(9)");
+	refused("request_route { is_avp_set(\"x\"); }", "an AVP is needed here");
+	refused("request_route { is_avp_set(\"$avp(x)/q\"); }",
+		"its flags are g, n, s, e, d and i");
+	refused("request_route { is_avp_set($avp(x)); }", "a string is needed here");
+	refused("request_route { avp_pushto(\"$fu\", \"$avp(x)\"); }", "an AVP is pushed to");
+	refused("request_route { avp_check(\"$avp(x)\", \"is/5\"); }", "this is \"eq/value\"");
+	refused("request_route { avp_check(\"$avp(x)\", \"re/(/\"); }", "not a regular expression");
+	refused("request_route { avp_printf(\"$avp(x)\", \"$nosuch\"); }",
+		"unknown pseudo-variable");
 }
 
 /* ---- headers by number ---- */
@@ -445,6 +496,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_avps_keep_their_values),
 		cmocka_unit_test(test_avps_are_bounded),
 		cmocka_unit_test(test_rooms_have_avps_too),
+		cmocka_unit_test(test_avpops_has_openser_s_functions),
 		cmocka_unit_test(test_headers_are_read_by_number),
 		cmocka_unit_test(test_branches_are_appended_read_and_dropped),
 		cmocka_unit_test(test_branches_are_bounded),
