@@ -102,6 +102,7 @@ int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
 		.on_reply = state->on_reply,
 		.on_failure = state->on_failure,
 		.breadth = (uint16_t)breadth,
+		.branch_flags = ctx->branch_flags,
 		.reason = MEMORY_NONE,
 		.reply = MEMORY_NONE};
 	uint64_t room = (uint64_t)ctx->msg.len + TXN_GROWTH + route_ctx_uri(ctx).len +

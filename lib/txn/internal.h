@@ -105,7 +105,10 @@ struct place {
 	const struct route_script *script;
 	const struct tm_config *config;
 	uint32_t live, saved, branch, reply; /* chunks */
-	uint32_t method_hash;                /* of a method that has no number */
+	union {
+		uint32_t method_hash;  /* of a method that has no number */
+		uint32_t branch_flags; /* INVITE: of the branch that was answered */
+	};
 	uint16_t reply_len;
 	uint16_t t2;
 	bool armed;      /* its node is in the wheel */
@@ -119,7 +122,6 @@ struct live {
 	uint32_t text_len, saved_len;
 	uint32_t fr, fr_inv;    /* ms */
 	uint32_t lifetime_at;   /* when it ends whatever happens; 0: never */
-	uint16_t breadth;       /* Max-Breadth that may be given to branches */
 	uint8_t branches;       /* ever, which is the number of the next one */
 	uint8_t leg;            /* number of the first branch of the latest t_relay() */
 	uint8_t leg_slots;      /* ctx->branches of that */
@@ -168,6 +170,7 @@ struct branch {
 	uint8_t nth;                   /* of its name's addresses */
 	uint16_t on_reply, on_failure; /* blocks plus one */
 	uint16_t breadth;
+	uint32_t branch_flags;               /* setbflag() */
 	uint32_t interval, cancel_interval;  /* ms: timers A, E */
 	uint32_t retr_at, end_at, cancel_at; /* 0: none */
 	uint32_t reason, reason_len;         /* chunk: the client's Reason lines */
@@ -196,8 +199,8 @@ struct txn_state {
 	uint16_t status;
 	uint8_t branch; /* the one whose response won, or that a branch or reply route is of */
 	uint8_t branch_flags; /* enum branch_flag of it */
-	/* Edits that failure_routes begin with, plus one: those of t_save_lumps(), else of the first
-	 * t_relay(). Their bytes. */
+	/* Edits that failure_routes begin with, plus one: those of t_save_lumps(), else of the
+	 * first t_relay(). Their bytes. */
 	uint16_t lumps, lumps_text;
 };
 static_assert(sizeof(struct txn_state) <= ROUTE_SCRATCH_BYTES, "txn_state fits its scratch");

@@ -204,8 +204,16 @@ static void drop_replies(struct txn_shard *s, struct place *t, bool new_leg)
 void txn_response_failure_done(struct txn_shard *s, struct place *t)
 {
 	struct live *l = place_live(s, t);
-	struct route_ctx *ctx;
+	struct route_ctx *ctx = server_is_final(t) ? NULL : txn_place_request(s, t);
 
+	if (ctx != NULL) {
+		/* send_reply() in it replies in the transaction; what a t_relay() failed for does
+		 * not, as there is a better answer. */
+		proxy_target_reset(ctx);
+		if (ctx->result.reply)
+			txn_server_reply(
+				s, t, ctx->result.status, route_text_str(ctx, ctx->result.reason));
+	}
 	if (server_is_final(t))
 		return;
 	if (l != NULL)
@@ -214,7 +222,6 @@ void txn_response_failure_done(struct txn_shard *s, struct place *t)
 		send_best(s, t, txn_response_best(s, t));
 		return;
 	}
-	ctx = txn_place_request(s, t);
 	if (ctx != NULL)
 		txn_place_save(s, t, ctx);
 }
@@ -345,6 +352,8 @@ static enum txn_verdict success(struct txn_shard *s, struct place *t, struct bra
 		b->state = BRANCH_TERMINATED;
 		b->retr_at = b->end_at = b->cancel_at = 0;
 		t->on_reply = b->on_reply;
+		if (invite)
+			t->branch_flags = b->branch_flags;
 	}
 	if (was_final && !invite)
 		return TXN_ABSORBED;

@@ -72,6 +72,10 @@ enum txn_ran txn_route_reply(
 	/* All blocks are of the script that the request met. */
 	ctx->script = t->script;
 	enter_state(s, t, b, ctx);
+	if (b != NULL)
+		ctx->branch_flags = b->branch_flags;
+	else if (t->method == SIP_METHOD_INVITE)
+		ctx->branch_flags = t->branch_flags;
 	if (route_script_has_reply_route(t->script)) {
 		route_run(ctx);
 		if (ctx->result.drop)
@@ -138,6 +142,7 @@ enum txn_ran txn_route_failure(
 	}
 	state->flags |= STATE_FAILURE;
 	state->on_failure = state->on_branch = 0;
+	ctx->branch_flags = best->branch_flags;
 	ctx->branches = 0;
 	ctx->uri_spent = true;
 	if (route_run_block(ctx, block, ROUTE_IN_FAILURE) != ROUTE_WAIT)

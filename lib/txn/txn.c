@@ -34,6 +34,8 @@ static int shard_create(struct txn *t, unsigned number, uint32_t places)
 		s->place = NULL;
 		return -errno;
 	}
+	/* Huge pages where the system has them to give; not having them is no error. */
+	madvise(s->place, (size_t)places * sizeof(s->place[0]), MADV_HUGEPAGE);
 	err = memory_create(&s->memory, (uint64_t)places * TXN_BYTES_EACH);
 	if (err != 0)
 		return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a transaction takes while it is in progress, and when it only absorbs; and that what a late
- * response needs is still there then. */
+/* What a transaction takes while it is in progress, and when it only absorbs; and that what its
+ * routes need is there as long as they need it. */
 #include "harness.h"
 
 /* What there is to reach; less is better. */
@@ -83,12 +83,77 @@ static void a_late_2xx_sees_what_the_script_said(void **state)
 	world_close(w);
 }
 
+/* setbflag() of a branch is seen by what comes of it, and of no other. */
+static void branch_flags_are_of_their_branch(void **state)
+{
+	struct world *w = world_new((struct world_config){
+		.script = MODULES RFC_TIMERS
+		"request_route {\n	append_branch(\"sip:carol@" CAROL "\");\n"
+		"	t_on_branch(\"b\");\n	t_on_reply(\"r\");\n	t_on_failure(\"f\");\n"
+		"	t_relay();\n}\n"
+		"branch_route[b] {\n	if ($rd == \"" CAROL "\") setbflag(6);\n}\n"
+		"onreply_route[r] {\n	if (isbflagset(6)) append_hf(\"X-Natted: yes\\r\\n\");\n}\n"
+		"failure_route[f] {\n	if (isbflagset(6)) t_reply(\"480\", \"Natted\");\n}\n"});
+	const struct sent *bob, *carol, *r;
+
+	ask(w, invite);
+	take_response(w, 100, "INVITE");
+	bob = take_request(w, "INVITE", BOB);
+	carol = take_request(w, "INVITE", CAROL);
+	answer(w, bob, "180 Ringing");
+	assert_null(header(take_response(w, 180, "INVITE")->text, "X-Natted", 0));
+	for (unsigned i = 0; i < 2; i++) {
+		answer(w, carol, "200 OK");
+		assert_string_equal(
+			header(take_response(w, 200, "INVITE")->text, "X-Natted", 0), "yes");
+	}
+	world_rest(w);
+
+	ask(w, invite);
+	bob = take_request(w, "INVITE", BOB);
+	carol = take_request(w, "INVITE", CAROL);
+	answer(w, bob, "500 Server Internal Error");
+	answer(w, carol, "486 Busy Here");
+	r = take_response(w, 480, "INVITE");
+	assert_string_equal(first_line(r->text), "SIP/2.0 480 Natted");
+	ack(w, invite, r);
+	world_close(w);
+}
+
+/* A send_reply() in a failure_route is the transaction's; a t_relay() that fails there is not. */
+static void what_a_failure_route_replies(void **state)
+{
+	struct world *w = world_new((struct world_config){
+		.script = MODULES RFC_TIMERS
+		"request_route {\n	t_on_failure(\"f\");\n	t_relay();\n}\n"
+		"failure_route[f] {\n	if (t_check_status(\"486\")) send_reply(\"480\", "
+		"\"Chosen\");\n"
+		"	else {\n		$ru = \"sip:bob@10.2.0.1;transport=tcp\";\n	"
+		"	t_relay();\n	}\n}\n"});
+	const struct sent *r;
+
+	ask(w, invite);
+	answer(w, take_request(w, "INVITE", BOB), "486 Busy Here");
+	r = take_response(w, 480, "INVITE");
+	assert_string_equal(first_line(r->text), "SIP/2.0 480 Chosen");
+	ack(w, invite, r);
+	world_rest(w);
+
+	ask(w, invite);
+	answer(w, take_request(w, "INVITE", BOB), "404 Not Found");
+	ack(w, invite, take_response(w, 404, "INVITE"));
+	take_all(w);
+	world_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_invite_is_small_and_then_smaller),
 		cmocka_unit_test(a_call_absorbs_in_little_memory),
 		cmocka_unit_test(a_late_2xx_sees_what_the_script_said),
+		cmocka_unit_test(branch_flags_are_of_their_branch),
+		cmocka_unit_test(what_a_failure_route_replies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
