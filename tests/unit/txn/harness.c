@@ -838,19 +838,38 @@ static char *keep(const char *s, size_t len)
 	return out;
 }
 
+/* Whether a line begins with this name or its compact form (RFC 3261 7.3.3); the length of it. */
+static size_t named(const char *line, const char *name)
+{
+	static const char *const compact[][2] = {{"Via", "v"}, {"From", "f"}, {"To", "t"},
+		{"Call-ID", "i"}, {"Contact", "m"}, {"Content-Length", "l"}};
+	size_t len = strcspn(line, ": \r");
+
+	if (line[len + strspn(line + len, " ")] != ':')
+		return 0;
+	if (len == strlen(name) && strncasecmp(line, name, len) == 0)
+		return len;
+	for (unsigned i = 0; len == 1 && i < sizeof(compact) / sizeof(compact[0]); i++) {
+		if (strcmp(compact[i][0], name) == 0 && strncasecmp(line, compact[i][1], 1) == 0)
+			return len;
+	}
+	return 0;
+}
+
 const char *header(const char *text, const char *name, unsigned n)
 {
-	size_t len = strlen(name);
 	const char *p = text;
 
 	while ((p = strstr(p, "\r\n")) != NULL) {
+		size_t len;
+
 		p += 2;
 		if (strncmp(p, "\r\n", 2) == 0 || *p == 0)
 			return NULL;
-		if (strncasecmp(p, name, len) == 0 && p[len] == ':' && n-- == 0) {
-			p += len + 1;
-			while (*p == ' ')
-				p++;
+		len = named(p, name);
+		if (len != 0 && n-- == 0) {
+			p += len + strspn(p + len, " ") + 1;
+			p += strspn(p, " ");
 			return keep(p, (size_t)(strstr(p, "\r\n") - p));
 		}
 	}
@@ -1000,13 +1019,14 @@ const char *answer_text(
 	for (unsigned i = 0; i < headers(text, "Record-Route"); i++)
 		out = printed("%sRecord-Route: %s\n", out, header(text, "Record-Route", i));
 	return printed("%sFrom: %s\nTo: %s%s%s\nCall-ID: %s\nCSeq: %s\n"
-		       "Contact: <sip:bob@%s>\n%sContent-Length: 0\n\n",
+		       "Contact: <sip:bob@%s%s%s>\n%sContent-Length: 0\n\n",
 		out, header(text, "From", 0), to,
 		param(to, "tag") != NULL || strncmp(status, "100", 3) == 0 ? "" : ";tag=",
 		param(to, "tag") != NULL || strncmp(status, "100", 3) == 0 ? ""
 		: tag != NULL                                              ? tag
 									   : printed("t%s", host),
-		header(text, "Call-ID", 0), header(text, "CSeq", 0), host,
+		header(text, "Call-ID", 0), header(text, "CSeq", 0),
+		strchr(host, ':') != NULL ? "[" : "", host, strchr(host, ':') != NULL ? "]" : "",
 		more != NULL ? more : "");
 }
 
