@@ -6,8 +6,7 @@
 
 struct branch *txn_branch_find(struct txn_shard *s, struct place *t, unsigned number)
 {
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (b->number == number % TXN_BRANCHES_MAX)
 			return b;
 	}
@@ -18,8 +17,8 @@ unsigned txn_branch_open(struct txn_shard *s, const struct place *t)
 {
 	unsigned open = 0;
 
-	BRANCH_FOREACH(s, t, b)
-	open += !branch_is_final(b);
+	BRANCH_FOREACH (s, t, b)
+		open += !branch_is_final(b);
 	return open;
 }
 

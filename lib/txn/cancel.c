@@ -78,8 +78,7 @@ void txn_cancel_branch(
 
 void txn_cancel_branches(struct txn_shard *s, struct place *t, unsigned cause)
 {
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (!branch_is_final(b))
 			txn_cancel_branch(s, t, b, cause, STR_NONE);
 	}
@@ -132,8 +131,7 @@ void txn_cancel_take(struct txn_shard *s, struct place *t, struct route_ctx *ctx
 	if (server_is_final(t))
 		return;
 	t->flags |= PLACE_CANCELLED;
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (!branch_is_final(b))
 			txn_cancel_branch(s, t, b, 0, client_lines(t, ctx, lines));
 	}

@@ -116,8 +116,7 @@ MODULE_RUN(run_grep_status)
 
 	if (t == NULL || !number(&args->v[0], 699, &status))
 		return ROUTE_FALSE;
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (b->status == status && branch_is_final(b))
 			return ROUTE_TRUE;
 	}
@@ -192,8 +191,7 @@ MODULE_RUN(run_local_replied)
 	if (t == NULL)
 		return ROUTE_FALSE;
 	if (all) {
-		BRANCH_FOREACH(s, t, b)
-		{
+		BRANCH_FOREACH (s, t, b) {
 			if ((b->flags & BRANCH_REPLIED) != 0)
 				return ROUTE_FALSE;
 		}

@@ -218,8 +218,7 @@ static uint16_t may_fork(struct relay *r)
 	if (l->branches + wanted > TXN_BRANCHES_MAX)
 		return 500;
 	/* 5.3.3.1: what failed has given its share back. */
-	BRANCH_FOREACH(r->s, r->t, b)
-	{
+	BRANCH_FOREACH (r->s, r->t, b) {
 		if (!branch_is_final(b))
 			left = left > b->breadth ? left - b->breadth : 0;
 	}

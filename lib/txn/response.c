@@ -37,8 +37,7 @@ struct branch *txn_response_best(struct txn_shard *s, struct place *t)
 	int least = PRIORITY_NONE;
 
 	/* The chain begins with the last branch: of equal ones the first that was made wins. */
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (b->status < 300 || (b->flags & BRANCH_DROPPED) != 0 || priority(t, b) > least)
 			continue;
 		least = priority(t, b);
@@ -110,8 +109,7 @@ static uint32_t aggregate(
 	if (text.len > room)
 		return 0;
 	memcpy(out, text.s, end);
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (b != best && is_challenge(b))
 			len = add_challenges(out, len, room,
 				str_of(memory_at(&s->memory, b->reply), b->reply_len));
@@ -131,8 +129,8 @@ static void send_kept(struct txn_shard *s, struct place *t, struct branch *b)
 	uint32_t len = 0;
 
 	if (is_challenge(b) && t->config->aggregate_challenges != 0) {
-		BRANCH_FOREACH(s, t, other)
-		challenges += is_challenge(other);
+		BRANCH_FOREACH (s, t, other)
+			challenges += is_challenge(other);
 	}
 	if (challenges > 1)
 		len = aggregate(s, t, b, s->buffer, TXN_MESSAGE_MAX);
@@ -192,8 +190,7 @@ static void drop_replies(struct txn_shard *s, struct place *t, bool new_leg)
 		before = l->leg;
 	if (l->drop == TXN_DROP_LAST_LEG)
 		from = new_leg ? l->last_leg : l->leg;
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (b->number >= from && b->number < before) {
 			b->flags |= BRANCH_DROPPED;
 			txn_branch_drop_reply(s, b);
@@ -241,8 +238,8 @@ void txn_response_finish(struct txn_shard *s, struct place *t)
 		return;
 	}
 	/* Each leg names its failure_route anew. */
-	BRANCH_FOREACH(s, t, b)
-	b->on_failure = 0;
+	BRANCH_FOREACH (s, t, b)
+		b->on_failure = 0;
 	l->before_failure = l->branches;
 	l->drop = (uint8_t)t->config->failure_reply_mode;
 	if (txn_route_failure(s, t, best, block - 1) != TXN_RAN_WAITS)

@@ -40,8 +40,7 @@ static bool branch_is_due(const struct txn_shard *s, const struct branch *b)
 /* The next one that has something due; what it does may make and end others. */
 static struct branch *due_branch(struct txn_shard *s, struct place *t)
 {
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (branch_is_due(s, b))
 			return b;
 	}
@@ -53,8 +52,7 @@ static void lifetime(struct txn_shard *s, struct place *t)
 {
 	unsigned open = 0;
 
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (branch_is_final(b))
 			continue;
 		txn_branch_timeout(s, t, b);
@@ -73,8 +71,7 @@ static uint32_t next_deadline(struct txn_shard *s, struct place *t)
 
 	if (l != NULL && !server_is_final(t))
 		at = time_earlier(at, l->lifetime_at);
-	BRANCH_FOREACH(s, t, b)
-	{
+	BRANCH_FOREACH (s, t, b) {
 		if (!branch_is_alive(b))
 			continue;
 		at = time_earlier(at, time_earlier(b->retr_at, b->end_at));

@@ -28,7 +28,7 @@
  *
  * Files: txn (shards, figures), memory (chunks), wheel, index; place (a transaction's life), timer,
  * server, branch, cancel, response (what goes upstream, the best one), relay, route (blocks of the
- * script), module_tm*.
+ * script), module_tm* and tm_* (functions of scripts).
  */
 #include "base/digest_index.h"
 #include "proxy/proxy.h"
