@@ -20,6 +20,7 @@ def test_registered_users_call_each_other(options):
     result = json.loads(out.strip().splitlines()[-1])
     assert result["users"] == result["registered"] == 12 and result["calls"] == result["ok"] == 40 and result["failed"] == 0
     assert sum(result["calls_from"].values()) == 40 and len(result["calls_from"]) == 3
+    assert result["contacts"] == 12 and result["transactions"] >= 80, "an INVITE and a BYE each"
     assert result["setup_ms_p50"] <= result["setup_ms_p99"]
     assert "12 registered" in out and "(exact)" in out
 

@@ -152,6 +152,8 @@ def table(result, args, stats):
         print(f"{'backend':<14}{backend}  {n} calls")
     for address, n in result.get("calls_from", {}).items():
         print(f"{'calls from':<14}{address}  {n}")
+    if "transactions" in result:
+        print(f"{'kept':<14}{result['contacts']} contacts; {result['transactions']} transactions were made")
     if result["setup_ms_p50"] is not None:
         print(f"{'set-up time':<14}p50 {result['setup_ms_p50']:.2f} ms, p99 {result['setup_ms_p99']:.2f} ms")
     exact = "exact" if stats["exact"] else "NOT EXACT"

@@ -97,4 +97,5 @@ def place_calls(lab, args, timer):
             lab.end(p)
     times = [t for timer in timers for t in timer.end()]
     return {"users": args.users, "registered": registered, "calls": args.calls, "ok": ok, "failed": args.calls - ok,
-            "calls_from": {p.address: p.calls for p in at}}, times
+            "calls_from": {p.address: p.calls for p in at}, "transactions": lab.transactions()["txn_created"],
+            "contacts": lab.location()["contacts"]}, times
