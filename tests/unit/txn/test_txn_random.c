@@ -42,6 +42,7 @@ struct sim {
 	struct world *w;
 	uint64_t random;
 	unsigned loss, twice, delay; /* percent, percent, ms */
+	bool names;
 	struct packet *packet;
 	struct caller caller[CALLS];
 	struct phone phone[PHONES_MAX];
@@ -102,11 +103,17 @@ static const char *host_of(const struct net_endpoint *ep)
 
 static void caller_start(struct sim *s, unsigned i)
 {
-	static const char *const user[] = {"one", "two", "three", "hunt", "mail"};
+	static const char *const user[] = {
+		"one", "two", "three", "hunt", "mail", "reply", "first", "named", "lost"};
+	const char *host = BOB;
+	unsigned who = (unsigned)draw(s, s->names ? 9 : 7);
+
 	struct caller *c = &s->caller[i];
 
 	snprintf(c->call, sizeof(c->call), "random-%u", i);
-	snprintf(c->uri, sizeof(c->uri), "sip:%s@" BOB, user[draw(s, 5)]);
+	if (who >= 7)
+		host = who == 7 ? "two.test:5060" : "nowhere.test:5060";
+	snprintf(c->uri, sizeof(c->uri), "sip:%s@%s", user[who], host);
 	c->invite = draw(s, 4) != 0;
 	c->ask = (struct ask){
 		.method = c->invite ? "INVITE" : "MESSAGE", .call = c->call, .uri = c->uri};
@@ -327,6 +334,8 @@ static void step(struct sim *s)
 		phone_turn(s, &s->phone[i]);
 	deliver(s);
 	pass(s->w, STEP_MS);
+	if (s->w->parked != NULL && draw(s, 20) == 0)
+		answer_names(s->w);
 	while (s->seen < s->w->sents) {
 		const struct sent *m = s->w->sent[s->seen++];
 
@@ -362,13 +371,18 @@ static const char script[] = MODULES
 	"modparam(\"tm\", \"fr_timer\", 32000)\nmodparam(\"tm\", \"fr_inv_timer\", 40000)\n"
 	"modparam(\"tm\", \"max_inv_lifetime\", 100000)\n"
 	"request_route {\n"
-	"	t_on_reply(\"r\");\n"
+	"	t_on_reply(\"r\");\n	$avp(u) = $rU;\n"
 	"	if ($rU == \"two\" || $rU == \"three\") append_branch(\"sip:carol@" CAROL "\");\n"
 	"	if ($rU == \"three\") append_branch(\"sip:dave@" DAVE "\");\n"
+	"	if ($rU == \"reply\") { t_newtran(); t_reply(\"404\", \"None\"); exit; }\n"
+	"	if ($rU == \"first\") { append_branch(\"sip:carol@" CAROL "\"); "
+	"append_branch(\"sip:dave@" DAVE "\"); }\n"
 	"	if ($rU == \"hunt\") t_on_failure(\"hunt\");\n"
 	"	if ($rU == \"mail\") t_on_failure(\"mail\");\n"
 	"	t_relay();\n}\n"
-	"onreply_route[r] {\n	append_hf(\"X-Reply: $rs\\r\\n\");\n}\n"
+	"onreply_route[r] {\n	if (status == \"180\" && $tU == \"bob\" && $avp(u) == \"first\")\n"
+	"		t_cancel_branches(\"others\");\n	append_hf(\"X-Reply: "
+	"$rs\\r\\n\");\n}\n"
 	"failure_route[hunt] {\n	if (t_is_canceled()) exit;\n"
 	"	$ru = \"sip:carol@" CAROL "\";\n	append_branch(\"sip:dave@" DAVE "\");\n"
 	"	t_on_failure(\"mail\");\n	t_relay();\n}\n"
@@ -382,7 +396,13 @@ static void run(uint64_t seed)
 	struct sim *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
-	s->w = world_new((struct world_config){.script = script, .shards = 1 + seed % 3});
+	s->names = seed % 3 == 1;
+	s->w = world_new(
+		(struct world_config){.script = script, .shards = 1 + seed % 3, .names = s->names});
+	if (s->names) {
+		add_address(s->w, "two.test", BOB);
+		add_address(s->w, "two.test", CAROL);
+	}
 	s->w->test = s;
 	s->random = 0x9e3779b97f4a7c15ULL * (seed + 1);
 	s->loss = (unsigned)draw(s, 4) * 10;
@@ -393,6 +413,7 @@ static void run(uint64_t seed)
 		caller_start(s, i);
 	while (now_ms(s->w) < RUN_MS)
 		step(s);
+	answer_names(s->w);
 	judge(s);
 	world_close(s->w);
 	while (s->packet != NULL) {
