@@ -66,6 +66,35 @@ def test_what_is_sent_arrives_and_its_cost_is_found(build, tmp_path, system):
     assert 0 < got["own_ns"] <= got["system_ns"], got
 
 
+AROUND = """
+import json, pathlib, sys
+from benchmark.cases import versus_stateful as versus
+build, system, work = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+versus.USERS = 2000
+case, metric, new = versus.WORK[work]
+versus.WORK[work] = (case, metric, 2000 if work == "save" else 100)
+around = versus.Around(system, work, build)
+try:
+    around.start()
+    print(json.dumps(around.window()))
+finally:
+    around.pair.close()
+"""
+
+
+@pytest.mark.parametrize("system", ["siplane_af_packet", "kamailio"])
+@pytest.mark.parametrize("work", ["save", "t_relay"])
+def test_phones_register_and_call_around_each_system(build, system, work):
+    if system == "kamailio" and not shutil.which("kamailio"):
+        pytest.skip("kamailio is missing: tools/install-packages versus")
+    subprocess.run(["ninja", "-C", build, "app/siplane/siplane"], check=True, capture_output=True)
+    r = subprocess.run([sys.executable, "-c", AROUND, build, system, work], capture_output=True, text=True, timeout=120,
+                       env={**os.environ, "PYTHONPATH": str(ROOT / "tools")})
+    assert r.returncode == 0, r.stderr
+    got = json.loads(r.stdout)
+    assert got["done"] > 50 and got["lost"] == 0 and got["own_ns"] > 0, got
+
+
 @pytest.mark.parametrize("case, route, words", [
     ("dispatch", 'drop();', "not all frames ended as they should"),
     ("options", 'ds_select_dst("1", "0"); forward();', "not all frames ended as they should"),

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from call import replace_method
-from phone import DOMAIN, bindings, call, hang_up, quiet, script
+from phone import DOMAIN, MODULES, Phone, bindings, call, hang_up, quiet, script
 from test_names import A, Dns, a
 from test_register import Rig
 from test_reload import reload
@@ -117,6 +117,49 @@ def test_an_invite_and_itself_at_once(pair):
         bob.expect("ACK")
         ack(alice, text, alice.expect(486))
     quiet(bob, seconds=0.1)
+
+
+@pytest.mark.parametrize("branch", ["", ";branch=1", ";branch=0.oldstyle"], ids=["none", "number", "text"])
+def test_a_caller_without_the_magic_cookie(pair, branch):
+    """RFC 2543: retransmissions, CANCEL and ACK are known by the fields that 17.2.3 lists."""
+    alice, bob = pair
+    for way in ("busy", "cancel"):
+        text = alice.request("INVITE", bob.aor, branch="z9hG4bKtaken").replace(b";branch=z9hG4bKtaken", branch.encode())
+        for _ in range(2):
+            alice.to_proxy(text)
+        got = bob.expect("INVITE")
+        bob.answer(got, 180, "Ringing")
+        alice.expect(180)
+        alice.to_proxy(text)
+        assert alice.receive().status == 180
+        if way == "cancel":
+            alice.to_proxy(replace_method(text, "CANCEL"))
+            assert alice.expect(200).get("cseq") == "1 CANCEL"
+            bob.answer(bob.expect("CANCEL"), 200)
+        bob.answer(got, 486 if way == "busy" else 487, "Ended")
+        bob.expect("ACK")
+        said = alice.expect(486 if way == "busy" else 487)
+        ack(alice, text, said)
+        quiet(alice, bob, seconds=0.8)
+
+
+def test_a_cancel_may_write_its_via_otherwise(pair):
+    """Case of the branch's host and name, blanks, order of parameters: RFC 3261 compares values."""
+    alice, bob = pair
+    text = alice.request("INVITE", bob.aor)
+    alice.to_proxy(text)
+    got = bob.expect("INVITE")
+    bob.answer(got, 180, "Ringing")
+    alice.expect(180)
+    branch = text.split(b"branch=")[1].split(b";")[0]
+    cancel = replace_method(text, "CANCEL").replace(b";branch=" + branch + b";rport", b" ;rport ; Branch = " + branch)
+    assert b"Branch = " in cancel
+    alice.to_proxy(cancel)
+    alice.expect(200)
+    bob.answer(bob.expect("CANCEL"), 200)
+    bob.answer(got, 487, "Request Terminated")
+    bob.expect("ACK")
+    ack(alice, text, alice.expect(487))
 
 
 def test_many_invites_in_one_burst(pair):
@@ -333,3 +376,47 @@ def test_port_and_parameters_of_the_request_uri_name_no_other_user(rig):
     assert got.uri == bob.uri
     bob.answer(got, 200)
     alice.ack(alice.expect(200))
+
+
+def test_an_invite_without_state_and_its_cancel_by_t_relay(labs):
+    """RFC 3261 16.10: who forwarded the INVITE by forward() has its CANCEL and ACK go the same way with the same branch."""
+    lab = labs.make(modules=MODULES, script="""
+request_route {
+	$du = "sip:10.20.0.11:5060";
+	if (is_method("INVITE")) { forward(); exit; }
+	t_relay();
+}
+""")
+    alice, bob = Phone(lab, "alice"), Phone(lab, "bob", "b1", 5060)
+    text = alice.invite(bob.aor)
+    got = bob.expect("INVITE")
+    bob.answer(got, 180, "Ringing")
+    alice.expect(180)
+    alice.to_proxy(replace_method(text, "CANCEL"))
+    cancel = bob.expect("CANCEL")
+    assert cancel.branch() == got.branch()
+    bob.answer(cancel, 200)
+    assert alice.expect(200).get("cseq") == "1 CANCEL"
+    bob.answer(got, 487, "Request Terminated")
+    ack(alice, text, alice.expect(487))
+    assert bob.expect("ACK").branch() == got.branch()
+    assert lab.transactions()["txn_created"] == 0
+
+
+def test_a_200_whose_ack_goes_by_t_relay(labs):
+    """Without Record-Route in the way: an ACK is sent on at once, and no transaction is made for it."""
+    lab = labs.make(modules=MODULES, script="""
+request_route {
+	$du = "sip:10.20.0.11:5060";
+	t_relay();
+}
+""")
+    alice, bob = Phone(lab, "alice"), Phone(lab, "bob", "b1", 5060)
+    alice.invite(bob.aor)
+    got = bob.expect("INVITE")
+    bob.answer(got, 200)
+    ok = alice.expect(200)
+    alice.ack(ok)
+    seen = bob.expect("ACK")
+    assert len(seen.vias()) == 2 and seen.branch() != got.branch()
+    assert lab.transactions()["txn_created"] == 1
