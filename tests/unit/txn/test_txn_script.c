@@ -611,6 +611,30 @@ static void a_final_response_that_is_dropped_is_not_lost(void **state)
 	world_close(w); /* the observer asks for a final response */
 }
 
+static void an_onreply_route_that_answers_ends_all_branches(void **state)
+{
+	struct world *w = world_new(SCRIPT("request_route {\n	append_branch(\"sip:carol@" CAROL
+					   "\");\n	t_on_reply(\"r\");\n	t_relay();\n}\n"
+					   "onreply_route[r] {\n	if (status == \"183\") "
+					   "t_reply(\"488\", \"Enough\");\n}\n"));
+	const struct sent *bob = call(w, invite), *carol = take_request(w, "INVITE", CAROL), *r;
+
+	answer(w, carol, "180 Ringing");
+	take_response(w, 180, "INVITE");
+	answer(w, bob, "183 Session Progress");
+	r = take_response(w, 488, "INVITE");
+	take_request(w, "CANCEL", CAROL);
+	take_request(w, "CANCEL", BOB);
+	take_nothing(w); /* and no 183 behind it */
+	ack(w, invite, r);
+	answer(w, carol, "487 Request Terminated");
+	take_request(w, "ACK", CAROL);
+	answer(w, bob, "487 Request Terminated");
+	take_request(w, "ACK", BOB);
+	take_nothing(w);
+	world_close(w);
+}
+
 /* ---- functions ---- */
 
 static void t_check_status_reads_an_expression(void **state)
@@ -914,6 +938,7 @@ int main(void)
 		cmocka_unit_test(the_reply_route_runs_before_the_transaction_s),
 		cmocka_unit_test(a_provisional_can_be_dropped_and_no_final),
 		cmocka_unit_test(a_final_response_that_is_dropped_is_not_lost),
+		cmocka_unit_test(an_onreply_route_that_answers_ends_all_branches),
 		cmocka_unit_test(t_check_status_reads_an_expression),
 		cmocka_unit_test(timeouts_are_told_from_replies),
 		cmocka_unit_test(t_is_canceled_is_true_then_and_only_then),
