@@ -743,6 +743,64 @@ static void t_set_fr_sets_the_timers_of_one_call(void **state)
 	world_close(w);
 }
 
+static void t_reset_fr_takes_them_back(void **state)
+{
+	struct world *w = world_new(SCRIPT(
+		"request_route {\n	t_set_fr(5000, 2000);\n	t_reset_fr();\n	t_relay();\n}\n"));
+
+	call(w, invite);
+	pass(w, T64 - 100);
+	assert_null(find_response(w, 408, "INVITE"));
+	pass(w, 100 + LATE_MS);
+	assert_due(take_response(w, 408, "INVITE"), T64);
+	world_close(w);
+}
+
+static void t_set_retr_sets_t1_of_one_call(void **state)
+{
+	static const unsigned due[] = {200, 600, 1400, 3000, 6200};
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	t_set_retr(200, 800);\n	t_relay();\n}\n"));
+
+	ask(w, invite);
+	take_request(w, "INVITE", BOB);
+	for (unsigned i = 0; i < sizeof(due) / sizeof(due[0]); i++) {
+		pass(w, due[i] + LATE_MS - now_ms(w));
+		assert_due(take_request(w, "INVITE", BOB), due[i]);
+		assert_null(find_request(w, "INVITE", BOB));
+	}
+	world_close(w);
+}
+
+static void t_send_reply_keeps_its_reply(void **state)
+{
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	t_send_reply(\"202\", \"Taken\");\n}\n"));
+	struct ask message = {.method = "MESSAGE"};
+	const struct sent *r;
+
+	assert_int_equal(ask(w, message), FATE_SENT);
+	r = take_response(w, 202, "MESSAGE");
+	assert_int_equal(usage(w).transactions, 1);
+	assert_int_equal(ask(w, message), FATE_ABSORBED);
+	assert_string_equal(take_response(w, 202, "MESSAGE")->text, r->text);
+	take_nothing(w);
+	world_close(w);
+}
+
+static void t_release_ends_in_silence(void **state)
+{
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	t_newtran();\n	t_release();\n}\n"));
+
+	ask(w, (struct ask){.method = "MESSAGE"});
+	take_nothing(w);
+	pass(w, 100);
+	take_nothing(w);
+	assert_int_equal(usage(w).transactions, 0);
+	world_close(w);
+}
+
 static void t_set_auto_inv_100_keeps_the_100_back(void **state)
 {
 	struct world *w = world_new(
@@ -943,6 +1001,10 @@ int main(void)
 		cmocka_unit_test(timeouts_are_told_from_replies),
 		cmocka_unit_test(t_is_canceled_is_true_then_and_only_then),
 		cmocka_unit_test(t_set_fr_sets_the_timers_of_one_call),
+		cmocka_unit_test(t_reset_fr_takes_them_back),
+		cmocka_unit_test(t_set_retr_sets_t1_of_one_call),
+		cmocka_unit_test(t_send_reply_keeps_its_reply),
+		cmocka_unit_test(t_release_ends_in_silence),
 		cmocka_unit_test(t_set_auto_inv_100_keeps_the_100_back),
 		cmocka_unit_test(t_newtran_absorbs_what_comes_again),
 		cmocka_unit_test(a_transaction_that_the_script_forgets_is_answered),
