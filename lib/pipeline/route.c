@@ -114,15 +114,11 @@ bool route_begin(struct worker *w, struct message *msg)
 /* Whether a transaction may know the request: then its slow lcore finds out. */
 __attribute__((noinline)) static bool is_of_transaction(struct worker *w, struct message *msg)
 {
-	const struct pipeline_config *c = &w->p->config;
-	unsigned shard;
+	struct txn *txn = w->p->config.txn;
 
-	if (c->txn == NULL || msg->error != SIP_OK)
+	if (txn == NULL || msg->error != SIP_OK || !txn_may_have(txn, msg->shard, msg->ctx))
 		return false;
-	shard = crossing_shard(w, msg->ctx);
-	if (!txn_may_have(c->txn, shard, msg->ctx))
-		return false;
-	crossing_slow(w, msg, HELD_REQUEST, shard);
+	crossing_slow(w, msg, HELD_REQUEST, msg->shard);
 	return true;
 }
 
@@ -184,8 +180,26 @@ __attribute__((noinline)) static void bring_contacts(struct worker *w)
 		registrar_bring_record(r, digest[i]);
 }
 
+/* What tells whether requests of a burst belong to transactions. */
+__attribute__((noinline)) static void bring_transactions(struct worker *w)
+{
+	struct txn *txn = w->p->config.txn;
+
+	for (unsigned i = 0; txn != NULL && i < w->batch; i++) {
+		struct message *msg = &w->msg[i];
+
+		if (msg->fate != FATE_NONE || msg->held != NULL || msg->error != SIP_OK ||
+			msg->ctx->msg.is_response)
+			continue;
+		msg->shard = (uint16_t)crossing_shard(w, msg->ctx);
+		txn_bring(txn, msg->shard, msg->ctx);
+	}
+}
+
 void route_burst(struct worker *w)
 {
+	if (w->has_state)
+		bring_transactions(w);
 	if (w->p->config.registrar != NULL && registrar_looks(w->p->config.registrar))
 		bring_contacts(w);
 	for (unsigned i = 0; i < w->batch; i++) {

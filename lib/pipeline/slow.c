@@ -274,12 +274,24 @@ static void bring_contacts(struct worker *w)
 		registrar_bring_record(r, digest[i]);
 }
 
+/* Transactions that messages belong to. */
+static void bring_transactions(struct worker *w)
+{
+	for (unsigned i = 0; w->shard != NULL && i < w->batch; i++) {
+		enum held_why why = w->msg[i].held->why;
+
+		if (why == HELD_REQUEST || why == HELD_RESPONSE)
+			txn_bring(w->p->config.txn, w->thread.shard, w->msg[i].ctx);
+	}
+}
+
 /* All of w->msg; empties it. */
 static void slow_burst(struct worker *w, uint64_t at)
 {
 	if (w->batch == 0)
 		return;
 	bring_contacts(w);
+	bring_transactions(w);
 	for (unsigned i = 0; i < w->batch; i++) {
 		w->hand = &w->msg[i];
 		take(w, w->hand);

@@ -15,6 +15,7 @@ struct message {
 	char *text;
 	uint32_t text_len;
 	uint32_t frames;
+	uint16_t shard; /* of a request that may belong to a transaction */
 	enum message_fate {
 		FATE_NONE = 0, /* on its way */
 		FATE_REQUEST,  /* to be written as the proxy's request */

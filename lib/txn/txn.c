@@ -179,6 +179,20 @@ bool txn_may_have(struct txn *t, unsigned shard, struct route_ctx *ctx)
 		t->shard[shard].index, proxy_transaction_key(t->proxy, ctx).lo);
 }
 
+void txn_bring(struct txn *t, unsigned shard, struct route_ctx *ctx)
+{
+	struct proxy_branch branch;
+	uint64_t key;
+
+	if (!ctx->msg.is_response)
+		key = proxy_transaction_key(t->proxy, ctx).lo;
+	else if (proxy_response_branch(ctx, &branch))
+		key = branch.key;
+	else
+		return;
+	digest_index_prefetch(t->shard[shard].index, key);
+}
+
 /* ---- figures ---- */
 
 static const char *const counter_names[] = {

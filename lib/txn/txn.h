@@ -88,6 +88,9 @@ unsigned txn_shard_of(struct txn *t, struct route_ctx *ctx);
  * which the shard finds out; a no can be wrong only for a request that is still on its way to the
  * shard. One cache miss. */
 bool txn_may_have(struct txn *t, unsigned shard, struct route_ctx *ctx);
+/* Brings the line that txn_may_have() or, of a response that was received, txn_response() will look
+ * at first: for the messages of a burst, before the first of them is dealt with. */
+void txn_bring(struct txn *t, unsigned shard, struct route_ctx *ctx);
 
 /* ---- the shard's thread ---- */
 
