@@ -50,11 +50,9 @@ void crossing_wait_name(struct worker *w, struct message *msg)
 		}
 		put_message(h, msg);
 	}
-	if (!h->referred) {
-		h->referred = true;
-		route_script_ref(h->script);
+	held_refer(h);
+	if (h->deadline == 0)
 		h->deadline = w->now + PIPELINE_NAME_WAIT_NS;
-	}
 	h->no_name = false;
 	h->frames = msg->frames;
 	msg->fate = FATE_GONE;

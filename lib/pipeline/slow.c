@@ -77,8 +77,7 @@ static bool sender_park(void *arg, struct route_ctx *ctx)
 	route_ctx_copy(&h->ctx, ctx);
 	h->ctx.script = ctx->script;
 	h->script = ctx->script;
-	h->referred = true;
-	route_script_ref(h->script);
+	held_refer(h);
 	h->parked = true;
 	h->frames = 0;
 	h->deadline = w->now + PIPELINE_NAME_WAIT_NS;
@@ -178,6 +177,8 @@ static void hop(struct worker *w, struct message *msg)
 	}
 	counter_add(w->count, COUNTER_SLOW_HOPPED, 1);
 	h->hops++;
+	/* The other one may have met the mark behind the last message of this script. */
+	held_refer(h);
 	crossing_slow(w, msg, HELD_SCRIPT, (unsigned)shard);
 	crossing_flush(w);
 }
@@ -324,12 +325,6 @@ static inline void prefetch_held(struct held *h)
 
 static void add_crossed(struct worker *w, struct held *h)
 {
-	if (h->why == HELD_MARK) {
-		atomic_store_explicit(&w->marks,
-			atomic_load_explicit(&w->marks, memory_order_relaxed) + 1,
-			memory_order_release);
-		return;
-	}
 	counter_add(w->count, COUNTER_HELD_SLOW_LEAVE, h->frames);
 	counter_add(w->count, COUNTER_SLOW_CROSSED, 1);
 	h->ctx.script = h->script;
@@ -340,7 +335,7 @@ static unsigned take_crossed(struct worker *w)
 {
 	struct held *h[PORT_BURST];
 	uint64_t at = rte_rdtsc();
-	unsigned n = rte_ring_dequeue_burst(w->in_slow, (void **)h, PORT_BURST, NULL);
+	unsigned n = rte_ring_dequeue_burst(w->in_slow, (void **)h, PORT_BURST, NULL), marks = 0;
 
 	if (n == 0)
 		return 0;
@@ -349,10 +344,18 @@ static unsigned take_crossed(struct worker *w)
 	for (unsigned i = 0; i < n; i++) {
 		if (i + 1 < n && h[i + 1]->why != HELD_MARK)
 			prefetch_held(h[i + 1]);
-		add_crossed(w, h[i]);
+		if (h[i]->why == HELD_MARK)
+			marks++;
+		else
+			add_crossed(w, h[i]);
 	}
 	stage_messages(w, w->batch);
 	slow_burst(w, at);
+	/* All that stood before them is done. */
+	if (marks > 0)
+		atomic_store_explicit(&w->marks,
+			atomic_load_explicit(&w->marks, memory_order_relaxed) + marks,
+			memory_order_release);
 	return n;
 }
 

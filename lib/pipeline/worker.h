@@ -219,6 +219,15 @@ static inline void held_init(struct held *h, enum held_home home)
 	h->parked = false;
 	h->no_name = false;
 	h->referred = false;
+	h->deadline = 0;
+}
+
+/* The script stays at least until the place is given back. */
+static inline void held_refer(struct held *h)
+{
+	if (!h->referred)
+		route_script_ref(h->script);
+	h->referred = true;
 }
 
 /* A worker's word to the control thread that is no message. */

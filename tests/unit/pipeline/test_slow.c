@@ -653,6 +653,64 @@ static void test_a_script_lives_until_its_last_message_is_done(void **state)
 	rig = plain;
 }
 
+/* Worker and control pass quiescent states: no worker runs the old script any more. */
+static void let_worker_pass(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		pipeline_worker_poll(rig->pipeline, 0);
+		rcu_reclaim(rig->rcu);
+		pipeline_control_poll(rig->pipeline, clock_now_ns());
+	}
+}
+
+/* It hops to a slow lcore that has nothing else of its script to come. */
+static void test_a_script_lives_until_a_message_that_hops_is_done(void **state)
+{
+	struct rig *plain = rig;
+	struct rte_mbuf *m;
+	struct str out;
+	unsigned stood, call = 31000;
+
+	rig = make(script, 1, 2);
+	begin(state);
+	publish(script);
+	rig_settle(rig);
+	let_worker_pass();
+	rig_settle(rig);
+	let_worker_pass();
+	stood = generations;
+	/* One that is on its way to the first of them, and has to go on to the second. */
+	do {
+		rig_settle(rig);
+		begin(state);
+		send_in(request("OPTIONS", "elsewhere", call++));
+		pipeline_worker_poll(rig->pipeline, 0);
+		pipeline_slow_poll(rig->pipeline, 1);
+	} while (delta(COUNTER_SLOW_CROSSED) != 0);
+	publish(other);
+	for (unsigned i = 0; i < 4; i++) {
+		pipeline_slow_sleep(rig->pipeline, 0, true);
+		let_worker_pass();
+		pipeline_slow_sleep(rig->pipeline, 0, false);
+		pipeline_slow_poll(rig->pipeline, 1); /* its mark, and nothing before it */
+	}
+	assert_int_equal(generations, stood + 1);
+	pipeline_slow_poll(rig->pipeline, 0);
+	assert_int_equal(delta(COUNTER_SLOW_HOPPED), 1);
+	let_worker_pass();
+	assert_int_equal(generations, stood + 1);
+	rig_settle(rig);
+	m = rig_sent(rig, 1, &out);
+	assert_non_null(m);
+	assert_true(str_find_str(out, STR("X-Before: yes")) > 0);
+	rte_pktmbuf_free(m);
+	let_worker_pass();
+	assert_true(generations < stood + 1);
+	assert_int_equal(end(state), 0);
+	rig_destroy(rig);
+	rig = plain;
+}
+
 static void test_stages_of_a_slow_lcore(void **state)
 {
 	struct pipeline_stages first, then, idle;
@@ -706,6 +764,7 @@ int main(void)
 		TEST(test_messages_of_a_call_stay_in_order),
 		TEST(test_several_workers_and_slow_lcores),
 		TEST(test_a_script_lives_until_its_last_message_is_done),
+		TEST(test_a_script_lives_until_a_message_that_hops_is_done),
 		TEST(test_stages_of_a_slow_lcore),
 		TEST(test_a_sleeping_slow_lcore_is_no_reader),
 	};
