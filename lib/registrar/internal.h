@@ -18,6 +18,8 @@
  * parameters; equal bytes do not count. */
 #define REGISTRAR_COMPARISONS_MAX 256
 #define REGISTRAR_READ_TRIES 8 /* of a record that its writer is at */
+/* Places that are looked at for what has ended, where there is no room. */
+#define REGISTRAR_ROOM_PLACES 64
 
 /* ---- settings ---- */
 

@@ -161,12 +161,18 @@ static int32_t accept(struct registrar_request *q, const struct location_contact
 	return result;
 }
 
+/* Where there is no room, what has ended makes some: the sweep alone would leave a table that short
+ * lives have filled shut for as long as its round takes. */
 static enum registrar_refusal store(struct registrar_request *q, struct hash128 digest,
 	const struct location_contact *contact, unsigned count)
 {
-	int err = location_replace(q->r->config.location, q->ctx->thread->shard, digest,
-		q->call->table, registrar_aor_str(q->aor), contact, count);
+	struct location *l = q->r->config.location;
+	unsigned shard = q->ctx->thread->shard;
+	struct str aor = registrar_aor_str(q->aor);
+	int err = location_replace(l, shard, digest, q->call->table, aor, contact, count);
 
+	if (err == -ENOSPC && location_sweep(l, shard, q->now, REGISTRAR_ROOM_PLACES) > 0)
+		err = location_replace(l, shard, digest, q->call->table, aor, contact, count);
 	if (err == -E2BIG)
 		return REGISTRAR_REFUSAL_TOO_LONG;
 	return err != 0 ? REGISTRAR_REFUSAL_FULL : REGISTRAR_REFUSAL_NONE;

@@ -403,3 +403,16 @@ def test_several_registrars_phones_at_once(made_long):
         got = p.expect(200)
         assert set(bindings(got)) == {p.uri}
     made_long.check()
+
+
+def test_contacts_that_have_expired_make_room():
+    """A table full of what is over is not full: nobody can shut it by short registrations."""
+    rig = Rig(script(params=PARAMS), head="memory { contacts = 64; }")
+    try:
+        first = [rig.phone().register(expires=1).status for _ in range(200)]
+        assert first[0] == 200 and first[-1] == 503, first
+        time.sleep(2.1)
+        assert [rig.phone().register(expires=600).status for _ in range(32)] == [200] * 32
+        rig.check()
+    finally:
+        rig.close()

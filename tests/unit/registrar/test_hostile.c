@@ -325,6 +325,27 @@ static void a_full_table_keeps_what_it_has(void **state)
 	stage_close(s);
 }
 
+/* A table of what is over would be full for a round of the sweep. */
+static void what_has_expired_makes_room(void **state)
+{
+	struct stage *s = stage_open("modparam(\"registrar\", \"default_expires\", 100)", SAVE);
+	struct location_stats stats;
+	char to[64];
+
+	for (unsigned i = 0; i < 8000; i++) {
+		snprintf(to, sizeof(to), "sip:u%u@example.com", i);
+		register_as(s, to);
+	}
+	stage_pass(s, 101);
+	for (unsigned i = 0; i < 4096; i++) {
+		snprintf(to, sizeof(to), "sip:v%u@example.com", i);
+		assert_status(register_as(s, to), 200);
+	}
+	location_stats(s->location, &stats);
+	assert_true(stats.expired > 0);
+	stage_close(s);
+}
+
 /* Whatever is in its lines, what we answer is a message with the lines that we meant. */
 static void no_text_of_a_contact_ends_a_line_of_ours(void **state)
 {
@@ -429,6 +450,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_a_reply_is_not_stored),
 		cmocka_unit_test(no_contact_leads_to_its_own_address),
 		cmocka_unit_test(a_full_table_keeps_what_it_has),
+		cmocka_unit_test(what_has_expired_makes_room),
 		cmocka_unit_test(no_text_of_a_contact_ends_a_line_of_ours),
 		cmocka_unit_test(call_ids_have_a_length),
 		cmocka_unit_test(any_order_of_requests_ends_as_a_list_would),
