@@ -24,6 +24,9 @@ static int stats(const char *cmd, const char *params, struct rte_tel_data *d)
 		d, "uptime_s", (clock_now_ns() - current->started_ns) / CLOCK_NS_PER_S);
 	rte_tel_data_add_dict_u64(d, "generation", current->generation);
 	rte_tel_data_add_dict_u64(d, "xlog_lost", pipeline_xlog_lost(current->pipeline));
+	for (unsigned id = 0; id < RESOLVE_COUNTER_COUNT; id++)
+		rte_tel_data_add_dict_u64(d, resolver_counter_name((enum resolve_counter)id),
+			resolver_counter(current->resolver, (enum resolve_counter)id));
 	for (unsigned id = 0; id < DISPATCH_COUNTER_COUNT; id++)
 		rte_tel_data_add_dict_u64(d, dispatch_counter_name((enum dispatch_counter)id),
 			dispatch_counter(current->dispatch, (enum dispatch_counter)id));
