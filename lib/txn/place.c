@@ -82,12 +82,13 @@ static void take_settings(
 		t->flags |= PLACE_NO_FAILOVER;
 }
 
-/* RFC 4320 4.1: when a client's Timer E has come to T2, it hears 100. */
+/* RFC 4320 4.1: when a client's Timer E has come to T2, it hears 100. The client's timers are those
+ * of the network, whatever t_set_retr() says of ours. */
 static uint32_t late_trying(const struct txn_shard *s, const struct place *t)
 {
-	uint32_t at = 0, interval = t->t1;
+	uint32_t at = 0, interval = (uint32_t)t->config->retr_timer1;
 
-	for (; interval < t->t2; interval *= 2)
+	for (; interval < t->config->retr_timer2; interval *= 2)
 		at += interval;
 	return time_in(s, at);
 }

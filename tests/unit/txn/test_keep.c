@@ -146,6 +146,26 @@ static void what_a_failure_route_replies(void **state)
 	world_close(w);
 }
 
+/* RFC 4320 4.1: t_set_retr() is about our retransmissions, not about the client's. */
+static void a_100_is_due_by_the_client_s_timers(void **state)
+{
+	static const uint64_t due[] = {200, 600, 1400, 2200, 3000};
+	struct world *w = world_new((struct world_config){
+		.script = MODULES RFC_TIMERS
+		"request_route {\n	t_set_retr(200, 800);\n	t_relay();\n}\n"});
+
+	ask(w, (struct ask){.method = "MESSAGE"});
+	take_request(w, "MESSAGE", BOB);
+	for (unsigned i = 0; i < sizeof(due) / sizeof(due[0]); i++) {
+		pass(w, due[i] + LATE_MS - now_ms(w));
+		assert_due(take_request(w, "MESSAGE", BOB), due[i]);
+		take_nothing(w);
+	}
+	pass(w, 3500 + LATE_MS - now_ms(w));
+	assert_due(take_response(w, 100, "MESSAGE"), 3500);
+	world_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +174,7 @@ int main(void)
 		cmocka_unit_test(a_late_2xx_sees_what_the_script_said),
 		cmocka_unit_test(branch_flags_are_of_their_branch),
 		cmocka_unit_test(what_a_failure_route_replies),
+		cmocka_unit_test(a_100_is_due_by_the_client_s_timers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
