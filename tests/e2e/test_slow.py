@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import stat
+import subprocess
 import time
 
 import pytest
@@ -165,6 +166,13 @@ def test_openser_cfg_with_its_ports_beside_it(labs, which):
         time.sleep(0.05)
     line = next(i for i, text in enumerate(OPENSER.splitlines(), 1) if "save(" in text)
     assert re.search(rf"openser\.cfg:{line}:\d+: error: .*safe", lab.log())
+
+
+def test_the_ports_file_of_conf(tmp_path):
+    (tmp_path / "openser.cfg").write_text(OPENSER)
+    binary = os.environ.get("SIPLANE", ROOT / "build/app/siplane/siplane")
+    r = subprocess.run([binary, "-c", "-p", ROOT / "conf/ports.cfg", "-f", tmp_path / "openser.cfg"], capture_output=True, text=True)
+    assert r.returncode == 0 and "good" in r.stdout, r.stderr
 
 
 def test_a_ports_file_that_is_not_there(labs):
