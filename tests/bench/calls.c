@@ -263,7 +263,7 @@ int case_calls(struct bench *b)
 
 	if (b->wire)
 		return serve(b);
-	phones_create(b, &p, BENCH_CONFIG_STATE, 0, TRANSACTIONS);
+	phones_create(b, &p, BENCH_CONFIG_STATE, 1, 0, TRANSACTIONS);
 	phones_templates(&p, write_template);
 	p.window = WINDOW;
 	p.begin = begin;

@@ -104,16 +104,16 @@ struct net_endpoint phones_caller(unsigned host)
 
 /* ---- the rig ---- */
 
-void phones_create(struct bench *b, struct phones *p, const char *config, uint32_t contacts,
-	uint32_t transactions)
+void phones_create(struct bench *b, struct phones *p, const char *config, unsigned workers,
+	uint32_t contacts, uint32_t transactions)
 {
 	char secret[] = "/tmp/bench-secret-XXXXXX";
 	struct rig_config rc = {
 		.config = config,
 		.secret_file = b->count != 0 ? secret : NULL,
 		.hops = bench_hops(0, 1500),
-		.workers = 1,
-		.queues = 1,
+		.workers = workers,
+		.queues = workers,
 		.slow = 1,
 		.contacts = contacts,
 		.transactions = transactions,

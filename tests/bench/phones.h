@@ -60,9 +60,9 @@ struct phones {
 		struct phones *p, unsigned port, const struct net_endpoint *to, struct str text);
 };
 
-/* A rig with a worker and a slow lcore, and the phones around it; exits where that fails. */
-void phones_create(struct bench *b, struct phones *p, const char *config, uint32_t contacts,
-	uint32_t transactions);
+/* A rig with workers and a slow lcore, and the phones around worker 0; exits where that fails. */
+void phones_create(struct bench *b, struct phones *p, const char *config, unsigned workers,
+	uint32_t contacts, uint32_t transactions);
 void phones_destroy(struct phones *p);
 /* Makes the templates: `write` writes one, with marks in it. */
 void phones_templates(

@@ -114,7 +114,7 @@ int case_register(struct bench *b)
 
 	if (b->wire)
 		return serve(b);
-	phones_create(b, &p, BENCH_CONFIG_STATE, users, 0);
+	phones_create(b, &p, BENCH_CONFIG_STATE, 1, users, 0);
 	register_templates(&p, users);
 	p.window = WINDOW;
 	p.react = react;
