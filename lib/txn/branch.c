@@ -189,6 +189,13 @@ void txn_branch_fail(struct branch *b, uint16_t status, unsigned flags)
 	b->flags |= (uint8_t)(flags | BRANCH_LOCAL);
 }
 
+void txn_branch_forget(struct branch *b)
+{
+	txn_branch_fail(b, 487, 0);
+	b->state = BRANCH_TERMINATED;
+	b->retr_at = b->end_at = 0;
+}
+
 void txn_branch_timeout(struct txn_shard *s, struct place *t, struct branch *b)
 {
 	t->flags |= PLACE_ANY_TIMEOUT;

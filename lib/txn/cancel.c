@@ -56,10 +56,7 @@ void txn_cancel_branch(
 	if (b->cancel != CANCEL_NONE || b->state > BRANCH_PROCEEDING)
 		return;
 	if ((b->flags & BRANCH_UNSENT) != 0) {
-		/* Nothing of it has left: nothing does. */
-		txn_branch_fail(b, 487, 0);
-		b->state = BRANCH_TERMINATED;
-		b->retr_at = b->end_at = 0;
+		txn_branch_forget(b);
 		return;
 	}
 	b->cause = (uint16_t)cause;

@@ -419,6 +419,8 @@ struct branch *txn_branch_find(struct txn_shard *s, struct place *t, unsigned nu
 unsigned txn_branch_open(struct txn_shard *s, const struct place *t);
 /* It has this final status, of our own. */
 void txn_branch_fail(struct branch *b, uint16_t status, unsigned flags);
+/* Nothing of it has left (BRANCH_UNSENT), and now nothing does. */
+void txn_branch_forget(struct branch *b);
 /* It took too long (timers B, C, F): 408, and CANCEL where it has a provisional response (16.8). */
 void txn_branch_timeout(struct txn_shard *s, struct place *t, struct branch *b);
 /* Sends the ACK to a failure and keeps it in place of the request (17.1.1.3). */

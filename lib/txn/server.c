@@ -63,6 +63,11 @@ void txn_server_final(struct txn_shard *s, struct place *t, uint16_t status)
 	t->retr_at = 0;
 	t->flags &= (uint16_t)~PLACE_LATE_TRYING;
 	t->end_at = time_in(s, txn_place_t1_64(t));
+	/* 16.7: who has been answered has no new branches. */
+	BRANCH_FOREACH (s, t, b) {
+		if ((b->flags & BRANCH_UNSENT) != 0 && branch_is_alive(b) && !branch_is_final(b))
+			txn_branch_forget(b);
+	}
 	if (t->method != SIP_METHOD_INVITE) {
 		t->state = SERVER_COMPLETED;
 	} else if (status < 300) {
