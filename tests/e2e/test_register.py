@@ -37,6 +37,15 @@ class Rig:
             self.close()
             raise
 
+    def start(self, *args, **kw):
+        """Where it was made with start=False. What does not start leaves nothing behind."""
+        try:
+            self.lab.start_siplane(*args, **kw)
+        except BaseException:
+            self.lab.siplane = None  # its process, if any, is among those that close() ends
+            self.close()
+            raise
+
     def phone(self, who="caller", user=None, **kw):
         p = Phone(self.lab, user or f"user{next(_users)}", who, **kw)
         self.phones.append(p)

@@ -27,7 +27,7 @@ def made():
     rig = Rig("", start=False)
     ports = rig.lab.dir / "ports.cfg"
     ports.write_text(f'cores {{ idle = sleep; }}\nsecret_file = "{rig.lab.dir}/secret"\n{rig.lab.port_config()}{NO_ANSWER}')
-    rig.lab.start_siplane(SEED, options=("--ports", ports))
+    rig.start(SEED, options=("--ports", ports))
     yield rig
     rig.close()
 

@@ -76,7 +76,7 @@ def made():
         ("two.example", A): a("10.20.0.13"),
         ("both.example", A): a("10.20.0.12", "10.20.0.13"),
     })
-    rig.lab.start_siplane(rig.lab.config)
+    rig.start(rig.lab.config)
     yield rig
     rig.dns.close()
     rig.close()

@@ -62,7 +62,7 @@ def made():
     rig = Rig(script(params=PARAMS, initial=NAMES, before_relay=BEFORE, blocks=BLOCKS), head='dns_servers = "127.0.0.1:5353"\n', backends=3,
               start=False)
     rig.dns = Dns(rig.lab, {(f"{name}.example", A): a("10.20.0.12") for name in ("one", "two", "three", "four")})
-    rig.lab.start_siplane(rig.lab.config)
+    rig.start(rig.lab.config)
     yield rig
     rig.dns.close()
     rig.close()
