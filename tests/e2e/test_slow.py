@@ -216,7 +216,7 @@ def test_sigterm_while_transactions_stand(labs):
         callee.expect("INVITE")
     assert lab.transactions()["transactions"] >= 20
     status, seconds = lab.stop_siplane()
-    assert status == 0 and seconds < 2.5
+    assert status == 0 and seconds < 10, seconds  # they would stand for minutes
 
 
 # ---- what is said ----

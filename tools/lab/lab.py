@@ -187,7 +187,7 @@ class Lab:
         path = self.dir / "siplane.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def stop_siplane(self, sig=signal.SIGTERM, timeout=5):
+    def stop_siplane(self, sig=signal.SIGTERM, timeout=20):
         """Ends siplane; returns (exit status, seconds it took)."""
         begun = time.monotonic()
         self.siplane.send_signal(sig)
