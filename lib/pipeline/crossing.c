@@ -33,7 +33,7 @@ void crossing_ask_name(struct worker *w, struct held *h)
 	to_control(w, h);
 }
 
-void crossing_wait_name(struct worker *w, struct message *msg)
+bool crossing_wait_name(struct worker *w, struct message *msg)
 {
 	struct held *h = msg->held;
 
@@ -44,10 +44,8 @@ void crossing_wait_name(struct worker *w, struct message *msg)
 	} else {
 		/* Names take long: the places that are for crossing are not for waiting. */
 		h = slab_get(w->p->slab, msg->text_len);
-		if (h == NULL) {
-			message_drop(w, msg, COUNTER_DROP_HELD_FULL);
-			return;
-		}
+		if (h == NULL)
+			return false;
 		put_message(h, msg);
 	}
 	held_refer(h);
@@ -57,6 +55,7 @@ void crossing_wait_name(struct worker *w, struct message *msg)
 	h->frames = msg->frames;
 	msg->fate = FATE_GONE;
 	crossing_ask_name(w, h);
+	return true;
 }
 
 void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
@@ -135,15 +134,20 @@ static enum urgency urgency_of(const struct message *msg, enum held_why why)
 	return why == HELD_REQUEST || (to != NULL && to->tag.len > 0) ? URGENCY_KNOWN : URGENCY_NEW;
 }
 
-/* RFC 7339 5.10.2: a Retry-After would have all our clients leave us alone for that long. */
-static void refuse(struct worker *w, struct message *msg, enum urgency urgency)
+/*
+ * RFC 7339 5.10.2: a Retry-After would have all our clients leave us alone for that long. What a
+ * transaction may know gets no answer: a final one would end, at who retransmits, the call that
+ * goes on here. It comes again.
+ */
+static void refuse(struct worker *w, struct message *msg, enum held_why why, enum urgency urgency)
 {
 	static const unsigned counters[] = {[URGENCY_NEW] = COUNTER_SLOW_REFUSED_NEW,
 		[URGENCY_KNOWN] = COUNTER_SLOW_REFUSED_KNOWN,
 		[URGENCY_LAST] = COUNTER_SLOW_REFUSED_LAST};
 
 	counter_add(w->count, counters[urgency], 1);
-	if (msg->ctx->msg.is_response || msg->ctx->msg.method == SIP_METHOD_ACK) {
+	if (msg->ctx->msg.is_response || msg->ctx->msg.method == SIP_METHOD_ACK ||
+		why == HELD_REQUEST) {
 		message_drop(w, msg, COUNTER_DROP_SLOW_FULL);
 		return;
 	}
@@ -177,7 +181,7 @@ void crossing_slow(struct worker *w, struct message *msg, enum held_why why, uns
 			put_message(h, msg);
 	}
 	if (to->fill + to->count >= limits[urgency] || h == NULL) {
-		refuse(w, msg, urgency);
+		refuse(w, msg, why, urgency);
 		return;
 	}
 	h->why = why;

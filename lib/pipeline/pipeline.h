@@ -19,7 +19,7 @@
  * slow lcore goes on at that very instruction, works the transactions' timers, and sends through
  * the workers' queues. Messages of one Call-ID stay in order. Where the slow path has no room, a
  * worker answers 503 without Retry-After (RFC 7339 5.10.2), new requests first, ACK and CANCEL
- * last; what may not be answered is dropped and counted.
+ * last; what may not be answered, and what a transaction may know, is dropped and counted.
  *
  * Threads: pipeline_worker_poll(i) and pipeline_slow_poll(i) belong to one thread each; everything
  * else to the control thread. Several workers, slow lcores and the control loop may share one

@@ -64,7 +64,8 @@ void route_judge(struct worker *w, struct message *msg, enum route_verdict verdi
 		go_slow(w, msg);
 		break;
 	case ROUTE_WAIT:
-		crossing_wait_name(w, msg);
+		if (!crossing_wait_name(w, msg))
+			message_drop(w, msg, COUNTER_DROP_HELD_FULL);
 		break;
 	case ROUTE_FAILED:
 		counter_add(w->count, COUNTER_SCRIPT_FAILED, 1);

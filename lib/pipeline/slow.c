@@ -163,6 +163,18 @@ static void failed(struct worker *w, struct message *msg, struct str why, unsign
 		route_fail(w, msg, why, counter);
 }
 
+/* A transaction whose run has no room to wait hears of it: its client has a 100 already. */
+static void wait_name(struct worker *w, struct message *msg)
+{
+	enum txn_reason reason = TXN_REASON_NONE;
+
+	if (crossing_wait_name(w, msg))
+		return;
+	if (!concerns_txn(w, msg) ||
+		!take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), reason))
+		message_drop(w, msg, COUNTER_DROP_HELD_FULL);
+}
+
 /* To the shard that a function asked for. */
 static void hop(struct worker *w, struct message *msg)
 {
@@ -201,7 +213,7 @@ static void judge(struct worker *w, struct message *msg, enum route_verdict verd
 		hop(w, msg);
 		break;
 	case ROUTE_WAIT:
-		crossing_wait_name(w, msg);
+		wait_name(w, msg);
 		break;
 	case ROUTE_FAILED:
 		counter_add(w->count, COUNTER_SCRIPT_FAILED, 1);

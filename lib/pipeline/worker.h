@@ -356,8 +356,8 @@ static inline char *held_text(struct held *h)
 	return (char *)(h + 1);
 }
 
-/* Takes a message out of its burst until a name is known. */
-void crossing_wait_name(struct worker *w, struct message *msg);
+/* Takes a message out of its burst until a name is known. False: there is no room for it. */
+bool crossing_wait_name(struct worker *w, struct message *msg);
 /* Copies a written message until a neighbour's MAC is known; consumes m. */
 void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
 	const struct kernel_hop *hop, enum tx_kind kind, uint32_t frames);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "rig.h"
@@ -26,6 +27,11 @@ static const char script[] =
 	"		sl_send_reply(\"404\", \"Not Here\"); exit;\n"
 	"	}\n"
 	"	if (is_method(\"CANCEL\")) { if (t_check_trans()) t_relay(); exit; }\n"
+	"	if ($rU == \"named\") {\n"
+	"		$du = \"sip:host.invalid:5060\";\n"
+	"		if (!t_relay()) sl_reply_error();\n"
+	"		exit;\n"
+	"	}\n"
 	"	if ($rU == \"alone\") { t_newtran(); t_reply(\"404\", \"Nobody\"); exit; }\n"
 	"	if (!lookup(\"location\")) { sl_send_reply(\"404\", \"Not Found\"); exit; }\n"
 	"	if (is_method(\"MESSAGE\")) { forward(); exit; }\n"
@@ -364,6 +370,70 @@ static void test_no_buffer_for_a_transaction(void **state)
 	rte_pktmbuf_free_bulk(all, n);
 }
 
+/* ---- no room ---- */
+
+/* A final response of ours would end at its caller the call that goes on here: what a transaction
+ * may know is lost as if on the wire, and comes again. */
+static void test_what_a_transaction_may_know_is_never_refused(void **state)
+{
+	char at_phone[4096], got[4096];
+
+	begin_call(8, at_phone, sizeof(at_phone));
+	begin(state);
+	for (unsigned i = 0; i < PIPELINE_SLOW_LAST; i++) {
+		from_caller(request_of("CANCEL", "sip:u8@10.10.0.1", 20000 + i, 1, "inv", "", ""));
+		pipeline_worker_poll(rig->pipeline, 0); /* the slow lcore is asleep */
+	}
+	assert_int_equal(delta(COUNTER_HELD_SLOW_ENTER), PIPELINE_SLOW_LAST);
+	from_caller(invite(8));
+	pipeline_worker_poll(rig->pipeline, 0);
+	from_caller(request_of("CANCEL", "sip:u8@10.10.0.1", 8, 1, "inv", "", ""));
+	pipeline_worker_poll(rig->pipeline, 0);
+	assert_int_equal(delta(COUNTER_SLOW_REFUSED_KNOWN), 1);
+	assert_int_equal(delta(COUNTER_SLOW_REFUSED_LAST), 1);
+	assert_int_equal(delta(COUNTER_ANSWERED), 0);
+	assert_int_equal(delta(COUNTER_DROP_SLOW_FULL), 2);
+	rig_settle(rig);
+	assert_balanced();
+
+	begin(state);
+	from_caller(request_of("CANCEL", "sip:u8@10.10.0.1", 8, 1, "inv", "", ""));
+	assert_ends(COUNTER_ANSWERED, 1, 1);
+	took(0, "SIP/2.0 200 ", got, sizeof(got));
+}
+
+/* The caller has heard 100 by then, and sends its request no more. */
+static void test_no_room_to_wait_for_a_name(void **state)
+{
+	enum { CALLS = 70 };
+	unsigned refused = 0;
+	struct rte_mbuf *m;
+	struct str out;
+
+	for (unsigned i = 0; i < CALLS; i++) {
+		from_caller(request_of("INVITE", "sip:named@10.10.0.1", 30000 + i, 1, "inv", "",
+			"Contact: <sip:bob@10.10.0.2:5080>\r\n"));
+		pipeline_worker_poll(rig->pipeline, 0);
+		pipeline_slow_poll(rig->pipeline, 0);
+		pipeline_worker_poll(rig->pipeline, 0); /* the control thread is asleep */
+	}
+	while ((m = rig_sent(rig, 0, &out)) != NULL) {
+		refused += str_istarts(out, STR("SIP/2.0 500 "));
+		rte_pktmbuf_free(m);
+	}
+	assert_in_range(refused, 1, CALLS - 1);
+	assert_int_equal(delta(COUNTER_ANSWERED), refused);
+	assert_int_equal(delta(COUNTER_HELD_NAME_ENTER), CALLS - refused);
+	assert_int_equal(delta(COUNTER_DROP_HELD_FULL), 0);
+	for (unsigned i = 0; i < 10000 && pipeline_held(rig->pipeline) > 0; i++) {
+		rig_poll(rig);
+		usleep(1000);
+	}
+	rig_settle(rig);
+	assert_int_equal(delta(COUNTER_ANSWERED), CALLS);
+	assert_balanced();
+}
+
 /* ---- several slow lcores ---- */
 
 static void test_calls_over_several_slow_lcores(void **state)
@@ -477,6 +547,8 @@ int main(void)
 		TEST(test_a_reply_of_a_transaction_of_our_own),
 		TEST(test_a_response_that_nobody_waits_for),
 		TEST(test_no_buffer_for_a_transaction),
+		TEST(test_what_a_transaction_may_know_is_never_refused),
+		TEST(test_no_room_to_wait_for_a_name),
 		TEST(test_calls_over_several_slow_lcores),
 		TEST(test_long_lists_of_contacts_are_rated),
 	};
