@@ -48,6 +48,18 @@ static bool is_flags(const struct route_value *v)
 	return true;
 }
 
+/* Whether a text names a transport or a port behind its host: "udp:host", "host:port". The colons
+ * of an IPv6 address are in its brackets. */
+static bool has_colon(struct str text)
+{
+	int64_t open = str_find(text, '['), close = str_find(text, ']');
+
+	if (open >= 0 && close > open)
+		return str_find(str_of(text.s, (size_t)open), ':') >= 0 ||
+		       str_find(str_of(text.s + close, text.len - (size_t)close), ':') >= 0;
+	return str_find(text, ':') >= 0;
+}
+
 TM_RUN(tm_relay)
 {
 	char uri[PROXY_TEXT_MAX];
@@ -57,8 +69,7 @@ TM_RUN(tm_relay)
 	if (args->n == 0 || is_flags(&args->v[0]))
 		return txn_relay(args->room, ctx, STR_NONE);
 	/* (host, port), or OpenSER's (proxy, flags), where the proxy has its own port */
-	if (args->n > 1 && str_find(args->v[0].s, ':') < 0 &&
-		!tm_number(&args->v[1], UINT16_MAX, &port))
+	if (args->n > 1 && !has_colon(args->v[0].s) && !tm_number(&args->v[1], UINT16_MAX, &port))
 		return ROUTE_FALSE;
 	du = proxy_uri(args->v[0].s, port, uri);
 	return du.len != 0 ? txn_relay(args->room, ctx, du) : ROUTE_FALSE;

@@ -161,6 +161,36 @@ static void ipv6(void **state)
 	world_close(w);
 }
 
+/* t_relay(host, port): the colons of an address in brackets are no port of its own. */
+static void the_port_beside_an_ipv6_address_counts(void **state)
+{
+	static const struct {
+		const char *call;
+		uint16_t port;
+	} cases[] = {
+		{"t_relay(\"[2001:db8::b]\", \"5070\")", 5070},
+		{"t_relay_to_udp(\"[2001:db8::b]\", 5070)", 5070},
+		{"t_relay(\"[2001:db8::b]\")", 5060},
+		{"t_relay_to(\"udp:[2001:db8::b]:5072\", \"0x01\")", 5072},
+		{"t_relay_to(\"udp:[2001:db8::b]\", \"0x01\")", 5060},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = world_new((struct world_config){.address = "2001:db8::1",
+			.script = printed(
+				MODULES RFC_TIMERS "request_route {\n	%s;\n}\n", cases[i].call)});
+		struct ask a = {.from = "[2001:db8::9]", .uri = "sip:bob@[2001:db8::d]:5062"};
+		const struct sent *m;
+
+		assert_int_equal(come_text(w, ask_text(a), "2001:db8::9", 5060), FATE_SENT);
+		m = take_request(w, "INVITE", "2001:db8::b");
+		assert_int_equal(m->to.port, cases[i].port);
+		assert_int_equal(answer(w, m, "486 Busy Here"), FATE_SENT);
+		take_all(w);
+		world_close(w);
+	}
+}
+
 static void a_route_is_followed_by_all_that_belongs_to_the_call(void **state)
 {
 	struct world *w = world_new((struct world_config){0});
@@ -241,6 +271,7 @@ int main(void)
 		cmocka_unit_test(a_caller_behind_a_nat),
 		cmocka_unit_test(a_caller_without_rport_is_answered_at_its_via_s_port),
 		cmocka_unit_test(ipv6),
+		cmocka_unit_test(the_port_beside_an_ipv6_address_counts),
 		cmocka_unit_test(a_route_is_followed_by_all_that_belongs_to_the_call),
 		cmocka_unit_test(a_request_uri_of_parameters_and_a_port),
 		cmocka_unit_test(record_routes_come_back_with_the_responses),
