@@ -175,9 +175,11 @@ static void wait_name(struct worker *w, struct message *msg)
 		message_drop(w, msg, COUNTER_DROP_HELD_FULL);
 }
 
-/* To the shard that a function asked for. */
+/* To the shard that a function asked for. A transaction cannot follow: one that was made before
+ * ends with a 500, as nobody would ever answer it from there. */
 static void hop(struct worker *w, struct message *msg)
 {
+	enum txn_reason reason = TXN_REASON_NONE;
 	struct held *h = msg->held;
 	int shard = msg->ctx->shard;
 
@@ -185,6 +187,11 @@ static void hop(struct worker *w, struct message *msg)
 		h->parked || h->hops == PIPELINE_HOPS_MAX) {
 		counter_add(w->count, COUNTER_STATE_REFUSED, 1);
 		failed(w, msg, STR("Stateful Processing Not Available"), COUNTER_DROP_SCRIPT);
+		return;
+	}
+	if (concerns_txn(w, msg) &&
+		take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), reason)) {
+		counter_add(w->count, COUNTER_STATE_REFUSED, 1);
 		return;
 	}
 	counter_add(w->count, COUNTER_SLOW_HOPPED, 1);

@@ -491,6 +491,45 @@ static void test_calls_over_several_slow_lcores(void **state)
 	rig = plain;
 }
 
+/* A transaction stands where it began: a save() that belongs elsewhere ends it, with an answer. */
+static void test_a_transaction_does_not_hop(void **state)
+{
+	enum { USERS = 30 };
+	struct rig_config config = {
+		.script = "loadmodule \"tm\"\nloadmodule \"usrloc\"\nloadmodule \"registrar\"\n"
+			  "request_route { t_newtran(); save(\"location\", \"0\", "
+			  "\"sip:other@10.10.0.1\"); }\n",
+		.list = list,
+		.workers = 1,
+		.queues = 1,
+		.slow = 3};
+	struct rig *plain = rig;
+	struct rte_mbuf *m;
+	unsigned saved = 0, refused = 0;
+	struct str out;
+
+	rig = rig_create_with(&config);
+	assert_non_null(rig);
+	begin(state);
+	for (unsigned i = 0; i < USERS; i++)
+		register_user(1 + i, 1);
+	rig_settle(rig);
+	while ((m = rig_sent(rig, 0, &out)) != NULL) {
+		saved += str_istarts(out, STR("SIP/2.0 200 "));
+		refused += str_istarts(out, STR("SIP/2.0 500 "));
+		rte_pktmbuf_free(m);
+	}
+	assert_true(saved > 0 && refused > 0);
+	assert_int_equal(saved + refused, USERS);
+	assert_int_equal(delta(COUNTER_ANSWERED), USERS);
+	assert_int_equal(delta(COUNTER_STATE_REFUSED), refused);
+	assert_int_equal(delta(COUNTER_SLOW_HOPPED), 0);
+	assert_balanced();
+	assert_int_equal(end(state), 0);
+	rig_destroy(rig);
+	rig = plain;
+}
+
 /* A list of contacts may be longer than 1.5 times what asks for it, so a source that may be
  * somebody else's gets it as seldom as a challenge. */
 static void test_long_lists_of_contacts_are_rated(void **state)
@@ -550,6 +589,7 @@ int main(void)
 		TEST(test_what_a_transaction_may_know_is_never_refused),
 		TEST(test_no_room_to_wait_for_a_name),
 		TEST(test_calls_over_several_slow_lcores),
+		TEST(test_a_transaction_does_not_hop),
 		TEST(test_long_lists_of_contacts_are_rated),
 	};
 	int failed;
