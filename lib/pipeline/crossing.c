@@ -37,6 +37,8 @@ bool crossing_wait_name(struct worker *w, struct message *msg)
 {
 	struct held *h = msg->held;
 
+	if (!slab_may_wait(w->p->slab, msg->text_len))
+		return false;
 	if (h != NULL && h->home != HOME_WORKER) {
 		/* It came back and needs another name: the place and its context are the message's
 		 * already. */
@@ -61,12 +63,13 @@ bool crossing_wait_name(struct worker *w, struct message *msg)
 void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
 	const struct kernel_hop *hop, enum tx_kind kind, uint32_t frames)
 {
-	struct held *h = slab_get(w->p->slab, rte_pktmbuf_data_len(m));
+	uint32_t len = rte_pktmbuf_data_len(m);
+	struct held *h = slab_may_wait(w->p->slab, len) ? slab_get(w->p->slab, len) : NULL;
 	bool counts = kind == TX_FORWARDED || kind == TX_ANSWERED;
 
 	if (h != NULL) {
-		memcpy(held_text(h), rte_pktmbuf_mtod(m, const char *), rte_pktmbuf_data_len(m));
-		h->text_len = rte_pktmbuf_data_len(m);
+		memcpy(held_text(h), rte_pktmbuf_mtod(m, const char *), len);
+		h->text_len = len;
 		h->why = HELD_NEIGHBOUR;
 		h->worker = (uint16_t)w->index;
 		h->frames = counts ? frames : 0;

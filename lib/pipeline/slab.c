@@ -68,6 +68,14 @@ void slab_destroy(struct slab *s)
 	free(s);
 }
 
+/* Of the big ones, which are few, one in so many is for what only crosses to a slow lcore. */
+#define BIG_TO_CROSS 4
+
+bool slab_may_wait(const struct slab *s, uint32_t len)
+{
+	return len <= HELD_TEXT_SMALL || rte_ring_count(s->free_big) > s->big / BIG_TO_CROSS;
+}
+
 struct held *slab_get(struct slab *s, uint32_t len)
 {
 	void *place = NULL;

@@ -68,7 +68,8 @@ static void sender_end(void *arg, uint32_t len, const struct proxy_out *to, enum
 static bool sender_park(void *arg, struct route_ctx *ctx)
 {
 	struct worker *w = arg;
-	struct held *h = slab_get(w->p->slab, ctx->msg.len);
+	struct held *h =
+		slab_may_wait(w->p->slab, ctx->msg.len) ? slab_get(w->p->slab, ctx->msg.len) : NULL;
 
 	if (h == NULL)
 		return false;

@@ -342,6 +342,9 @@ void slab_destroy(struct slab *s);
 /* A held with room for `len` bytes of text; NULL when there is none. Any thread. */
 struct held *slab_get(struct slab *s, uint32_t len);
 void slab_put(struct slab *s, struct held *h);
+/* Whether a message of that length may wait for a name or a neighbour: who has the answers to names
+ * that nobody knows withheld must not fill all the big places. */
+bool slab_may_wait(const struct slab *s, uint32_t len);
 unsigned slab_used(const struct slab *s);
 int places_create(struct places *places, unsigned total);
 void places_destroy(struct places *places);
