@@ -370,6 +370,51 @@ static void test_no_buffer_for_a_transaction(void **state)
 	rte_pktmbuf_free_bulk(all, n);
 }
 
+/* A script that needs no state is published while a call is set up, and then the first one again:
+ * the call goes on with the script that it began with. */
+static void test_a_call_outlives_its_script(void **state)
+{
+	static const char plain[] = "request_route { sl_send_reply(\"404\", \"Plain\"); }\n";
+	struct route_report *report = route_report_create();
+	struct route_script *next;
+	char at_phone[4096], got[4096];
+
+	begin_call(50, at_phone, sizeof(at_phone));
+	begin(state);
+	next = rig_script(rig, plain, list, report);
+	assert_non_null(next);
+	pipeline_publish(rig->pipeline, next);
+	rig_settle(rig);
+	from_caller(invite(50));
+	assert_ends(COUNTER_ABSORBED, 1, 1);
+	took(0, "SIP/2.0 100 ", got, sizeof(got));
+	begin(state);
+	from_phone(answer(at_phone, "180 Ringing"));
+	assert_ends(COUNTER_FORWARDED, 1, 1);
+	took(0, "SIP/2.0 180 ", got, sizeof(got));
+	assert_true(holds(got, "X-Seen: yes\r\n"));
+	begin(state);
+	from_caller(invite(51));
+	assert_ends(COUNTER_ANSWERED, 1, 0);
+	took(0, "SIP/2.0 404 Plain", got, sizeof(got));
+	next = rig_script(rig, script, list, report);
+	assert_non_null(next);
+	pipeline_publish(rig->pipeline, next);
+	begin(state);
+	from_caller(request_of("CANCEL", "sip:u50@10.10.0.1", 50, 1, "inv", "", ""));
+	assert_ends(COUNTER_ANSWERED, 1, 1);
+	took(0, "SIP/2.0 200 ", got, sizeof(got));
+	took(1, "CANCEL sip:u50@10.20.0.11:5060 ", got, sizeof(got));
+	begin(state);
+	from_phone(answer(at_phone, "487 Request Terminated"));
+	assert_ends(COUNTER_FORWARDED, 1, 1);
+	took(0, "SIP/2.0 487 ", got, sizeof(got));
+	begin(state);
+	from_caller(request_of("ACK", "sip:u50@10.10.0.1", 50, 1, "inv", ";tag=phone", ""));
+	assert_ends(COUNTER_ABSORBED, 1, 1);
+	route_report_destroy(report);
+}
+
 /* ---- no room ---- */
 
 /* A final response of ours would end at its caller the call that goes on here: what a transaction
@@ -620,6 +665,7 @@ int main(void)
 		TEST(test_a_reply_of_a_transaction_of_our_own),
 		TEST(test_a_response_that_nobody_waits_for),
 		TEST(test_no_buffer_for_a_transaction),
+		TEST(test_a_call_outlives_its_script),
 		TEST(test_what_a_transaction_may_know_is_never_refused),
 		TEST(test_no_room_to_wait_for_a_name),
 		TEST(test_what_waits_leaves_large_places),
