@@ -116,7 +116,8 @@ struct relay {
 	unsigned breadth;      /* of each */
 	unsigned spare;        /* the first so many get one more */
 	unsigned sent;
-	uint16_t status; /* of the first one that failed */
+	uint16_t status;          /* of the first one that failed */
+	struct route_text reason; /* of the same, where its next hop was refused */
 };
 
 /* The next hop of the slot that is set: ROUTE_TRUE, ROUTE_PENDING, or it failed. */
@@ -127,8 +128,10 @@ static int32_t next_hop(struct relay *r, unsigned nth)
 
 	proxy_target_reset(ctx);
 	ret = proxy_next_hop(r->s->t->proxy, ctx, nth);
-	if (ret != ROUTE_TRUE && ret != ROUTE_PENDING && r->status == 0)
+	if (ret != ROUTE_TRUE && ret != ROUTE_PENDING && r->status == 0) {
 		r->status = ctx->result.reply ? ctx->result.status : 500;
+		r->reason = ctx->result.reply ? ctx->result.reason : ROUTE_TEXT_NONE;
+	}
 	return ret;
 }
 
@@ -192,6 +195,7 @@ static bool all_known(struct relay *r)
 	}
 	target_set(r->ctx, &r->own);
 	r->status = 0;
+	r->reason = ROUTE_TEXT_NONE;
 	return known;
 }
 
@@ -305,7 +309,11 @@ static int32_t send_all(struct relay *r)
 static int32_t relay_in(struct txn_shard *s, struct place *t, struct route_ctx *ctx, struct str du)
 {
 	struct txn_state *state = txn_state(ctx);
-	struct relay r = {.s = s, .t = t, .ctx = ctx, .on_branch = state->on_branch};
+	struct relay r = {.s = s,
+		.t = t,
+		.ctx = ctx,
+		.on_branch = state->on_branch,
+		.reason = ROUTE_TEXT_NONE};
 	const struct live *l = place_live(s, t);
 	uint16_t status;
 
@@ -342,7 +350,7 @@ static int32_t relay_in(struct txn_shard *s, struct place *t, struct route_ctx *
 	ctx->branches = 0;
 	ctx->uri_spent = true;
 	if (r.sent == 0)
-		return refuse(ctx, r.status != 0 ? r.status : 500, STR_NONE);
+		return refuse(ctx, r.status != 0 ? r.status : 500, route_text_str(ctx, r.reason));
 	ctx->result.reply = false;
 	state->on_branch = 0;
 	return ROUTE_TRUE;
@@ -385,7 +393,7 @@ int32_t txn_relay(struct txn *room, struct route_ctx *ctx, struct str du)
 bool txn_relay_failover(struct txn_shard *s, struct place *t, struct branch *b)
 {
 	struct live *l = place_live(s, t);
-	struct relay r = {.s = s, .t = t, .status = 500};
+	struct relay r = {.s = s, .t = t, .status = 500, .reason = ROUTE_TEXT_NONE};
 	unsigned before;
 
 	if ((t->flags & (PLACE_NO_FAILOVER | PLACE_CANCELLED | PLACE_6XX_SEEN | PLACE_BUSY)) != 0 ||

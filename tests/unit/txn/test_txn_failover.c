@@ -72,6 +72,34 @@ static void a_name_that_is_none_is_answered(void **state)
 	world_close(w);
 }
 
+/* t_relay() says why there is nowhere to go as forward() does: in the status line. */
+static void what_refuses_a_target_is_said(void **state)
+{
+	static const char *const cases[][2] = {
+		{"sip:bob@none.test:5060", "SIP/2.0 478 Unresolvable Destination"},
+		{"sip:bob@10.2.0.1;transport=tcp", "SIP/2.0 480 Transport Not Available"},
+		{"sips:bob@10.2.0.1", "SIP/2.0 416 Unsupported URI Scheme"},
+		{"sip:bob@0.0.0.0", "SIP/2.0 403 Destination Not Allowed"},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = named(NULL);
+		struct ask a = {.uri = cases[i][0]};
+		const struct sent *m;
+
+		if (ask(w, a) == FATE_PARKED)
+			answer_names(w);
+		for (unsigned n = 0; n < w->sents; n++) {
+			m = w->sent[n];
+			if (m->status >= 200)
+				assert_string_equal(first_line(m->text), cases[i][1]);
+		}
+		m = take_response(w, (unsigned)atoi(cases[i][1] + 8), "INVITE");
+		ack(w, a, m);
+		world_close(w);
+	}
+}
+
 static void after_a_503_the_next_address_is_tried(void **state)
 {
 	struct world *w = named(NULL);
@@ -301,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_waits_for_a_name),
 		cmocka_unit_test(a_name_that_is_none_is_answered),
+		cmocka_unit_test(what_refuses_a_target_is_said),
 		cmocka_unit_test(after_a_503_the_next_address_is_tried),
 		cmocka_unit_test(after_a_timeout_the_next_address_is_tried),
 		cmocka_unit_test(when_all_addresses_failed_the_caller_hears_it),
