@@ -48,14 +48,13 @@ static int64_t write_message(
 /* A challenge, and the contacts of a user, may be longer than other replies, so that a source that
  * is not its own could have it sent to somebody else: as seldom as replies to malformed messages.
  */
-static bool long_too_often(struct worker *w, const struct message *msg, int64_t len)
+bool reply_too_often(struct worker *w, const struct message *msg, unsigned status, uint32_t len)
 {
 	const struct route_ctx *ctx = msg->ctx;
-	uint16_t status = ctx->result.status;
 	bool may_be_long = status == 401 || status == 407 ||
 			   (ctx->msg.method == SIP_METHOD_REGISTER && status / 100 == 2);
 
-	return may_be_long && 2 * len > 3 * (int64_t)ctx->msg.len &&
+	return may_be_long && 2 * (uint64_t)len > 3 * (uint64_t)ctx->msg.len &&
 	       !access_rate_take(w->reply_rate, &ctx->origin.src.addr, w->now);
 }
 
@@ -73,7 +72,7 @@ static void send_reply(struct worker *w, struct message *msg, enum tx_kind kind)
 	struct written *out = written_next(w);
 	int64_t n = write_message(w, msg, proxy_reply_write, out);
 
-	if (n > 0 && long_too_often(w, msg, n)) {
+	if (n > 0 && reply_too_often(w, msg, msg->ctx->result.status, (uint32_t)n)) {
 		rte_pktmbuf_free(out->m);
 		n = -(int64_t)PROXY_REASON_REPLY_RATE;
 	}

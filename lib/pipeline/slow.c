@@ -40,6 +40,20 @@ static char *sender_begin(void *arg, uint32_t room)
 	return m != NULL ? rte_pktmbuf_mtod(m, char *) : NULL;
 }
 
+#define REPLY_STATUS 8 /* where it stands: "SIP/2.0 200" */
+
+/* What a transaction answers, or answers again, to the request in hand, is as seldom as a reply
+ * without one. */
+static bool is_too_often(struct worker *w, const char *text, uint32_t len)
+{
+	uint32_t status;
+
+	return w->hand != NULL && !w->hand->ctx->msg.is_response && len > REPLY_STATUS + 3 &&
+	       memcmp(text, "SIP/2.0 ", REPLY_STATUS) == 0 &&
+	       str_to_u32(str_of(text + REPLY_STATUS, 3), 699, &status) == 0 &&
+	       reply_too_often(w, w->hand, status, len);
+}
+
 static void sender_end(void *arg, uint32_t len, const struct proxy_out *to, enum txn_kind kind)
 {
 	static const enum tx_kind kinds[] = {[TXN_SENDS_MESSAGE] = TX_FORWARDED,
@@ -49,6 +63,12 @@ static void sender_end(void *arg, uint32_t len, const struct proxy_out *to, enum
 	struct written *out = written_next(w);
 
 	if (len == 0) {
+		rte_pktmbuf_free(out->m);
+		return;
+	}
+	if (is_too_often(w, rte_pktmbuf_mtod(out->m, const char *), len)) {
+		message_drop(w, w->hand, COUNTER_PROXY + PROXY_REASON_REPLY_RATE);
+		w->hand->frames = 0;
 		rte_pktmbuf_free(out->m);
 		return;
 	}

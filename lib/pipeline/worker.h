@@ -297,6 +297,9 @@ void classify_burst(
 void index_burst(struct worker *w);
 void route_burst(struct worker *w);
 void rewrite_burst(struct worker *w, unsigned first, unsigned count);
+/* Whether a reply of `len` bytes to this request is one too many for its source; takes from its
+ * rate. */
+bool reply_too_often(struct worker *w, const struct message *msg, unsigned status, uint32_t len);
 
 /* The place of the next message that is to be sent; it counts when it has been added. */
 static inline struct written *written_next(struct worker *w)

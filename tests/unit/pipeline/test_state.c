@@ -18,9 +18,14 @@
 static const char list[] = "1 sip:10.20.0.11:5060\n";
 
 static const char script[] =
-	"loadmodule \"tm\"\nloadmodule \"usrloc\"\nloadmodule \"registrar\"\n"
+	"loadmodule \"textops\"\nloadmodule \"tm\"\nloadmodule \"usrloc\"\nloadmodule "
+	"\"registrar\"\n"
 	"request_route {\n"
-	"	if (is_method(\"REGISTER\")) { save(\"location\"); exit; }\n"
+	"	if (is_method(\"REGISTER\")) {\n"
+	"		if (is_present_hf(\"X-Tran\")) t_newtran();\n"
+	"		save(\"location\");\n"
+	"		exit;\n"
+	"	}\n"
 	"	if (has_totag()) {\n"
 	"		if (loose_route()) { t_relay(); exit; }\n"
 	"		if (is_method(\"ACK\")) { t_relay(); exit; }\n"
@@ -642,6 +647,18 @@ static void test_long_lists_of_contacts_are_rated(void **state)
 	/* Twice the rate at once, and a few while the test runs. */
 	assert_in_range(delta(COUNTER_ANSWERED), 2 * RATE, FETCHES / 2);
 	assert_int_equal(refused + delta(COUNTER_ANSWERED), FETCHES);
+	assert_balanced();
+	/* Nor has it more of them by transactions, or by what these have kept. */
+	begin(state);
+	for (unsigned i = 0; i < 2 * FETCHES; i++) {
+		snprintf(branch, sizeof(branch), "tran%u", i % FETCHES);
+		from_caller(request_of("REGISTER", "sip:10.10.0.1", 1, 100 + i % FETCHES, branch,
+			"", "X-Tran: yes\r\n"));
+		rig_settle(rig);
+	}
+	assert_in_range(delta(COUNTER_ANSWERED) + delta(COUNTER_OWN_MESSAGES), 0, FETCHES / 2);
+	assert_in_range(
+		delta(COUNTER_PROXY + PROXY_REASON_REPLY_RATE), 3 * FETCHES / 2, 2 * FETCHES);
 	assert_balanced();
 	/* A short list is nobody's weapon. */
 	begin(state);
