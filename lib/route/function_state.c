@@ -465,6 +465,8 @@ SILENT(db_sqlite_module, "db_sqlite");
 SILENT(tmx_module, "tmx");
 SILENT(kex_module, "kex");
 SILENT(corex_module, "corex");
+SILENT(textopsx_module, "textopsx");
+SILENT(counters_module, "counters");
 SILENT(cfg_rpc_module, "cfg_rpc");
 SILENT(mi_rpc_module, "mi_rpc");
 SILENT(db_text_module, "db_text");
@@ -473,9 +475,9 @@ const struct route_module *const route_state_modules[] = {&core_module, &tm_modu
 	&auth_db_module, &group_module, &acc_module, &nathelper_module, &rtpproxy_module,
 	&rtpengine_module, &dialog_module, &htable_module, &uac_module, &alias_db_module,
 	&sqlops_module, &db_mysql_module, &mysql_module, &db_postgres_module, &db_sqlite_module,
-	&tmx_module, &kex_module, &corex_module, &cfg_rpc_module, &mi_rpc_module, &db_text_module,
-	&pike_module, &uri_db_module, &presence_module, &path_module, &mi_fifo_module, &ctl_module,
-	&jsonrpcs_module, NULL};
+	&tmx_module, &kex_module, &corex_module, &textopsx_module, &counters_module,
+	&cfg_rpc_module, &mi_rpc_module, &db_text_module, &pike_module, &uri_db_module,
+	&presence_module, &path_module, &mi_fifo_module, &ctl_module, &jsonrpcs_module, NULL};
 
 bool state_variable(struct str name)
 {
