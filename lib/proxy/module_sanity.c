@@ -124,7 +124,7 @@ MODULE_RUN(run_sanity_check)
 	static const struct sanity_config initial = {SANITY_ALL, 7, 1};
 	const struct sanity_config *config = args->data != NULL ? args->data : &initial;
 	int64_t checks = config->default_flags, uris = config->uri_flags;
-	const struct sip_uri *uri = sip_msg_uri(&ctx->msg, ctx->buf);
+	const struct sip_uri *uri;
 	uint64_t expires;
 	struct str reason;
 
@@ -133,6 +133,7 @@ MODULE_RUN(run_sanity_check)
 		return ROUTE_FALSE;
 	if (ctx->result.forward || ctx->msg.is_response)
 		return ROUTE_TRUE;
+	uri = sip_msg_uri(&ctx->msg, ctx->buf);
 	if ((checks & SANITY_RURI_SCHEME) != 0 && (uri == NULL || uri->scheme == SIP_SCHEME_OTHER))
 		return refuse(ctx, config, 416, STR_NONE);
 	if ((checks & SANITY_EXPIRES) != 0 && sip_msg_has(&ctx->msg, SIP_HEADER_EXPIRES) &&
@@ -158,12 +159,13 @@ MODULE_RUN(run_sanity_check)
 static const struct route_function functions[] = {
 	{.name = "sanity_check",
 		.args_max = 2,
-		.in = ROUTE_IN_REQUEST,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_REPLY,
 		.run = run_sanity_check,
 		.check = check_config,
 		.usage = "sanity_check([checks [, uri_checks]])",
 		.rfc = "3261 16.3",
-		.help = "Checks the request by Kamailio's numbers; what fails is answered."},
+		.help = "Checks the request by Kamailio's numbers; what fails is answered. A reply "
+			"that comes to a script has passed its checks: it is true."},
 	{.name = NULL},
 };
 

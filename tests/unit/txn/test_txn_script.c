@@ -967,6 +967,23 @@ static void t_set_max_lifetime_bounds_a_call_that_rings(void **state)
 	world_close(w);
 }
 
+/* As in Kamailio's own kamailio.cfg: what comes here has been checked, so it is true. */
+static void a_reply_route_may_ask_for_sanity(void **state)
+{
+	struct world *w = world_new((struct world_config){
+		.script = MODULES RFC_TIMERS "loadmodule \"sanity.so\"\n"
+					     "request_route {\n	t_relay();\n}\n"
+					     "reply_route {\n	if (!sanity_check(\"17604\", "
+					     "\"6\")) {\n		drop;\n	}\n}\n"});
+	const struct sent *m;
+
+	ask(w, (struct ask){0});
+	m = take_request(w, "INVITE", BOB);
+	assert_int_equal(answer(w, m, "200 OK"), FATE_SENT);
+	take_response(w, 200, "INVITE");
+	world_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1003,6 +1020,7 @@ int main(void)
 		cmocka_unit_test(t_set_fr_sets_the_timers_of_one_call),
 		cmocka_unit_test(t_reset_fr_takes_them_back),
 		cmocka_unit_test(t_set_retr_sets_t1_of_one_call),
+		cmocka_unit_test(a_reply_route_may_ask_for_sanity),
 		cmocka_unit_test(t_send_reply_keeps_its_reply),
 		cmocka_unit_test(t_release_ends_in_silence),
 		cmocka_unit_test(t_set_auto_inv_100_keeps_the_100_back),
