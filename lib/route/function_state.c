@@ -137,6 +137,17 @@ static const struct route_module tm_module = {
 
 /* ---- the core's own ---- */
 
+/* What it asks of connections holds over UDP, which has none. */
+static int32_t run_of_tcp(struct route_ctx *ctx, const struct route_args *args)
+{
+	return ROUTE_TRUE;
+}
+
+#define OF_TCP(n) \
+	{ \
+		.name = n, .path = ROUTE_PATH_FAST, .in = ANY, .run = run_of_tcp, .usage = n "()", \
+		.help = "Is about TCP connections; true, and nothing to do over UDP." \
+	}
 static const struct route_function core_functions[] = {
 	FN("send", 0, 2, ROUTE_IN_REQUEST, "send([host, port])", "sends the request as it is"),
 	FN("send_tcp", 0, 2, ROUTE_IN_REQUEST, "send_tcp([host, port])",
@@ -145,15 +156,8 @@ static const struct route_function core_functions[] = {
 	FN("forward_tls", 0, 2, ROUTE_IN_REQUEST, "forward_tls([host, port])", "forwards over TLS"),
 	FN("force_tcp_alias", 0, 1, ANY, "force_tcp_alias([port])",
 		"takes the connection for that port of its peer"),
-	FN("set_forward_close", 0, 0, ANY, "set_forward_close()",
-		"closes the connection behind the request"),
-	FN("set_forward_no_connect", 0, 0, ANY, "set_forward_no_connect()",
-		"opens no connection for the request"),
-	FN("set_reply_close", 0, 0, ANY, "set_reply_close()",
-		"closes the connection behind the reply"),
-	FN("set_reply_no_connect", 0, 0, ANY, "set_reply_no_connect()",
-		"opens no connection for the reply"),
-	{0}};
+	OF_TCP("set_forward_close"), OF_TCP("set_forward_no_connect"), OF_TCP("set_reply_close"),
+	OF_TCP("set_reply_no_connect"), {0}};
 static const struct route_module core_module = {"", core_functions, NULL, 0, NULL, NULL, NULL};
 
 /* ---- auth, auth_db, group ---- */
