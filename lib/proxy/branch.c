@@ -35,14 +35,6 @@ bool proxy_response_branch(const struct route_ctx *ctx, struct proxy_branch *out
 	return true;
 }
 
-int proxy_response_owner(const struct route_ctx *ctx)
-{
-	const struct proxy_state *state =
-		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
-
-	return (state->flags & STATE_OWNER) != 0 ? state->owner : -1;
-}
-
 /* ---- loops ---- */
 
 /*

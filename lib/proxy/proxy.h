@@ -223,9 +223,6 @@ void proxy_reply_chosen(struct route_ctx *ctx);
 
 enum proxy_verdict proxy_response_receive(
 	struct proxy *p, struct route_ctx *ctx, enum sip_error error, enum proxy_reason *reason);
-/* The owner of the stateful transaction that a received response belongs to, -1 where it was
- * forwarded without state. */
-int proxy_response_owner(const struct route_ctx *ctx);
 /* Writes it without our Via, with the script's edits. Bytes, or a negative enum proxy_reason. */
 int64_t proxy_response_write(
 	struct proxy *p, struct route_ctx *ctx, char *out, uint32_t room, struct proxy_out *to);

@@ -201,20 +201,9 @@ static const char *const counter_names[] = {
 #undef TXN_COUNTER
 };
 
-static const char *const reason_names[] = {"none",
-#define TXN_REASON(id, name) name,
-	TXN_REASONS(TXN_REASON)
-#undef TXN_REASON
-};
-
 const char *txn_counter_name(enum txn_counter counter)
 {
 	return counter_names[counter];
-}
-
-const char *txn_reason_name(enum txn_reason reason)
-{
-	return reason_names[reason];
 }
 
 uint64_t txn_counter(const struct txn *t, enum txn_counter counter)

@@ -160,7 +160,6 @@ enum txn_counter {
 /* The sum over all shards. Any thread. */
 uint64_t txn_counter(const struct txn *t, enum txn_counter counter);
 const char *txn_counter_name(enum txn_counter counter);
-const char *txn_reason_name(enum txn_reason reason);
 /* Transactions that stand, those of them that only absorb, bytes of chunks in use. Any thread. */
 struct txn_usage {
 	uint64_t transactions, absorbing, bytes, bytes_max;

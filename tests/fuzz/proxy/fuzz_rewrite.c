@@ -211,7 +211,6 @@ static void is_branch(uint16_t script, uint64_t key)
 	struct proxy_branch branch;
 
 	require(proxy_response_branch(ctx, &branch) == ((script & KEPT) != 0));
-	require((proxy_response_owner(ctx) < 0) == ((script & KEPT) == 0));
 	if ((script & KEPT) == 0)
 		return;
 	require(branch.key == key && branch.owner == OWNER && branch.branch == BRANCH(script) &&
