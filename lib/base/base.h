@@ -11,6 +11,8 @@
  *   log.h    messages of the control thread (workers count, they never log)
  *   rcu.h    immutable snapshots: one store publishes, quiescent readers free the old one
  *   digest_index.h  numbers by a keyed digest: one writer, readers without a lock
+ *   arena.h  texts in places of one size: one writer, readers without a lock
+ *   pin.h    what a transaction is bound to: any thread writes, any thread reads, without a lock
  *   histogram.h  values to 2 significant digits in a fixed array
  *
  * Nothing here needs the EAL.
@@ -23,4 +25,6 @@
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/digest_index.h"
+#include "base/arena.h"
+#include "base/pin.h"
 #include "base/histogram.h"

@@ -21,15 +21,31 @@ void log_use_syslog(const char *ident)
 	to_syslog = true;
 }
 
+static const int priority[] = {
+	[LOG_LEVEL_ERROR] = LOG_ERR,
+	[LOG_LEVEL_WARNING] = LOG_WARNING,
+	[LOG_LEVEL_NOTICE] = LOG_NOTICE,
+	[LOG_LEVEL_INFO] = LOG_INFO,
+	[LOG_LEVEL_DEBUG] = LOG_DEBUG,
+};
+
+static bool is_written(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&level_max, memory_order_relaxed);
+}
+
+void log_line(int facility, enum log_level level, const char *text, unsigned len)
+{
+	if (!is_written(level))
+		return;
+	if (to_syslog)
+		syslog(facility | priority[level], "%.*s", (int)len, text);
+	else
+		fprintf(stderr, "%.*s\n", (int)len, text);
+}
+
 void log_message(enum log_level level, const char *fmt, ...)
 {
-	static const int priority[] = {
-		[LOG_LEVEL_ERROR] = LOG_ERR,
-		[LOG_LEVEL_WARNING] = LOG_WARNING,
-		[LOG_LEVEL_NOTICE] = LOG_NOTICE,
-		[LOG_LEVEL_INFO] = LOG_INFO,
-		[LOG_LEVEL_DEBUG] = LOG_DEBUG,
-	};
 	static const char *const prefix[] = {
 		[LOG_LEVEL_ERROR] = "siplane: ",
 		[LOG_LEVEL_WARNING] = "siplane: warning: ",
@@ -40,7 +56,7 @@ void log_message(enum log_level level, const char *fmt, ...)
 	char line[2048];
 	va_list ap;
 
-	if ((int)level > atomic_load_explicit(&level_max, memory_order_relaxed))
+	if (!is_written(level))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);

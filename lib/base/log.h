@@ -22,6 +22,10 @@ void log_use_syslog(const char *ident);
 /* One message, without a newline at its end. */
 void log_message(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A line of others than ourselves, as it is, with a facility of syslog's (LOG_DAEMON, ...). Waits
+ * where syslog does. */
+void log_line(int facility, enum log_level level, const char *text, unsigned len);
+
 #define log_error(...) log_message(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_message(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_notice(...) log_message(LOG_LEVEL_NOTICE, __VA_ARGS__)

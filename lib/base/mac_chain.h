@@ -14,6 +14,7 @@
  */
 #include <immintrin.h>
 
+#include "base/load.h"
 #include "base/mac.h"
 
 #define MAC_AESNI __attribute__((target("aes")))
@@ -59,14 +60,17 @@ static inline __m128i mac_padded(const uint8_t *end, uint32_t len, uint32_t rest
 		0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
 		0x80, 0x80};
 	static const uint8_t one[32] = {[16] = 0x80};
-	uint8_t few[MAC_BLOCK] = {0};
+	uint64_t low, high = 0;
 	__m128i v;
 
 	if (len >= MAC_BLOCK) {
 		v = _mm_shuffle_epi8(mac_load(end - MAC_BLOCK), mac_load(slide + MAC_BLOCK - rest));
 	} else {
-		str_copy((char *)few, (struct str){(const char *)end - rest, rest});
-		v = mac_load(few);
+		/* By no way through memory: to load what two stores have put there takes long. */
+		low = rest >= 8 ? load8(end - rest) : load_short(end - rest, rest);
+		if (rest >= 8)
+			high = load8(end - 8) >> 8 * (15 - rest) >> 8;
+		v = _mm_set_epi64x((long long)high, (long long)low);
 	}
 	return _mm_or_si128(v, mac_load(one + MAC_BLOCK - rest));
 }

@@ -135,3 +135,38 @@ unsigned str_from_u64(char *out, uint64_t v)
 		out[i] = tmp[n - 1 - i];
 	return n;
 }
+
+unsigned str_utf8_char(struct str a)
+{
+	const uint8_t *p = (const uint8_t *)a.s;
+	unsigned n;
+
+	if (a.len == 0 || (p[0] >= 0x80 && p[0] < 0xc2) || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (n > a.len)
+		return 0;
+	for (unsigned i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* Longer than it has to be, a surrogate, beyond U+10FFFF. */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+uint32_t str_utf8_len(struct str a)
+{
+	uint32_t at = 0;
+	unsigned n;
+
+	while (at < a.len && a.s[at] != '\0') {
+		n = str_utf8_char(str_of(a.s + at, a.len - at));
+		if (n == 0)
+			break;
+		at += n;
+	}
+	return at;
+}

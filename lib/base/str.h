@@ -117,5 +117,11 @@ int64_t str_find_str(struct str a, struct str needle);
 int str_to_u64(struct str a, uint64_t max, uint64_t *out);
 int str_to_u32(struct str a, uint32_t max, uint32_t *out);
 
+/* Bytes of the UTF-8 character that a text begins with (RFC 3629 4: none is longer than it has to
+ * be, and there are no surrogates); 0 where it begins with none. */
+unsigned str_utf8_char(struct str a);
+/* How much of a text is UTF-8 without NUL: what databases take as text. */
+uint32_t str_utf8_len(struct str a);
+
 /* Writes the decimal form of `v` at `out` (room for 20 bytes); returns its length. No NUL. */
 unsigned str_from_u64(char *out, uint64_t v);

@@ -235,9 +235,45 @@ static void test_base32_of_80_and_60_bits(void **state)
 	}
 }
 
+/* RFC 3629: what begins a character, and what only looks so. */
+static void utf8_is_what_rfc_3629_says(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned bytes;
+	} cases[] = {
+		{"a", 1},
+		{"\x7f", 1},
+		{"\xc3\xbc", 2},
+		{"\xe2\x82\xac", 3},
+		{"\xf0\x9f\x98\x80", 4},
+		{"\xf4\x8f\xbf\xbf", 4},
+		{"\x80", 0},
+		{"\xc3", 0},
+		{"\xc0\xaf", 0},
+		{"\xc1\xbf", 0},
+		{"\xe0\x9f\xbf", 0},
+		{"\xed\xa0\x80", 0},
+		{"\xf0\x8f\xbf\xbf", 0},
+		{"\xf4\x90\x80\x80", 0},
+		{"\xf5\x80\x80\x80", 0},
+		{"\xe2\x82", 0},
+		{"\xe2\x28\xa1", 0},
+		{"", 0},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(str_utf8_char(str_c(cases[i].text)), cases[i].bytes);
+	assert_int_equal(str_utf8_len(STR("Gr\xc3\xbc\xdf")), 4);
+	assert_int_equal(str_utf8_len(STR("Gr\xc3\xbc\xc3")), 4);
+	assert_int_equal(str_utf8_len(STR("a\0b")), 1);
+	assert_int_equal(str_utf8_len(STR("")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(utf8_is_what_rfc_3629_says),
 		cmocka_unit_test(test_str_compare),
 		cmocka_unit_test(test_lowering_and_comparing_take_every_byte_and_length),
 		cmocka_unit_test(test_str_numbers),

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pins: one binding for a transaction, whatever else happens at the same time. */
-#include "common.h"
-
 #include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
 
+#include "base/base.h"
+
+#define S CLOCK_NS_PER_S
 #define LIFE (32 * S)
 
 static struct hash128 key_of(uint64_t n)
@@ -92,6 +101,68 @@ static void a_full_table_refuses_and_forgets_nothing(void **state)
 	/* Later there is room again, without a sweep too. */
 	for (uint32_t i = 0; i < 64; i++)
 		assert_int_not_equal(pin_put(t, key_of(10000 + i), 5, S + 40 * S, LIFE), 0);
+	pin_destroy(t);
+}
+
+/* Puts so many pins for a payer; returns how many there was no room for. */
+static uint32_t refused_of(
+	struct pin_table *t, uint64_t whose, uint64_t first, uint32_t n, uint64_t now)
+{
+	const struct pin_payer payer[] = {{key_of(whose).lo, 64}, {key_of(~whose).lo, 8}};
+	uint32_t refused = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool over;
+		uint16_t id = pin_put_for(t, key_of(first + i), 7, now, LIFE, payer, 2, &over);
+
+		assert_int_equal(over, id == 0);
+		refused += over;
+	}
+	return refused;
+}
+
+static void nobody_takes_the_part_of_another(void **state)
+{
+	struct pin_table *t = pin_create(64000);
+	uint64_t now = 9000 * S;
+
+	/* One takes what is there for everybody at once, a quarter, and no more. */
+	assert_int_equal(refused_of(t, 1, 0, 16000, now), 0);
+	assert_int_equal(refused_of(t, 1, 16000, 500000, now), 500000);
+	assert_int_equal(pin_count(t, now), 16000);
+	/* Others have their 64th, a half of it at once. */
+	assert_int_equal(refused_of(t, 2, 1000000, 500, now), 0);
+	assert_int_equal(refused_of(t, 2, 1000500, 500, now), 500);
+	assert_int_equal(refused_of(t, 3, 2000000, 500, now), 0);
+	/* In the life of a pin, half of the room is everybody's, and a 64th each one's. */
+	for (unsigned i = 1; i < 32; i++)
+		refused_of(t, 1, 3000000 + i * 10000, 10000, now + i * S);
+	assert_in_range(pin_count(t, now + 31 * S), 31000, 33000);
+	/* Who owed as much as there is owes no more than that: when all has ended, his part is
+	 * there, whoever takes the rest. */
+	now += 3 * LIFE;
+	pin_sweep(t, now - 1);
+	pin_sweep(t, now);
+	assert_int_equal(refused_of(t, 4, 5000000, 16000, now), 0);
+	assert_int_equal(refused_of(t, 1, 6000000, 500, now), 0);
+	assert_int_equal(refused_of(t, 1, 6000500, 500, now), 500);
+	pin_destroy(t);
+}
+
+static void who_pays_first_makes_no_second_binding(void **state)
+{
+	const struct pin_payer payer = {key_of(1).lo, 64};
+	struct pin_table *t = pin_create(64);
+	bool over = true;
+
+	assert_int_equal(pin_put_for(t, key_of(1), 17, S, LIFE, &payer, 1, &over), 17);
+	assert_false(over);
+	assert_int_equal(pin_put_for(t, key_of(1), 18, S, LIFE, &payer, 1, &over), 17);
+	/* Nor where no more is to be had. */
+	while (!over)
+		pin_put_for(t, key_of(pin_count(t, S) + 100), 5, S, LIFE, &payer, 1, &over);
+	assert_int_equal(pin_put_for(t, key_of(1), 18, S, LIFE, &payer, 1, &over), 17);
+	assert_true(over);
 	pin_destroy(t);
 }
 
@@ -225,10 +296,12 @@ int main(void)
 		cmocka_unit_test(a_dropped_binding_is_gone_and_another_s_stays),
 		cmocka_unit_test(as_many_as_promised_find_room),
 		cmocka_unit_test(a_full_table_refuses_and_forgets_nothing),
+		cmocka_unit_test(nobody_takes_the_part_of_another),
+		cmocka_unit_test(who_pays_first_makes_no_second_binding),
 		cmocka_unit_test(
 			a_sweep_leaves_what_lives_and_clears_the_rest_before_time_comes_round),
 		cmocka_unit_test(workers_that_bind_one_transaction_agree),
 	};
 
-	return cmocka_run_group_tests_name("dispatch/pin", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("base/pin", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Pins: which destination a transaction is bound to, readable by every worker.
+ * Pins: what a transaction is bound to, readable by every worker.
  *
  * A bucket is two cache lines: a head and 15 slots, each one 64-bit word (tag of the key, expiry,
  * id). A pin is written by one compare-and-swap of the head, which moves from what the writer saw
@@ -10,12 +10,19 @@
  * look at the head first, then at the slots: a word leaves the head only when its copy stands.
  *
  * 60 bits of the key decide: 17 or more choose the bucket, 41 are the tag.
+ *
+ * What a payer owes is one word: the time at which it is paid off, at a rate of half of his part in
+ * the life of a pin. Who owes as much as takes a life to pay off gets no further pin. So half of
+ * his part may come at once and the other half in the life of a pin, which is his part at most; and
+ * nothing has to be done when pins end. All pins are likewise paid for by everybody together, whose
+ * part is a half: who has had his part goes on while they are not at theirs.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "dispatch/internal.h"
+#include "base/pin.h"
 
 #define PIN_DEFAULT (1u << 20)
 #define PIN_MIN 64
@@ -26,23 +33,43 @@
 #define UNIT_SHIFT 30 /* time in units of 2^30 ns, about 1.07 s */
 #define EXPIRY_BITS 10
 #define EXPIRY_MASK ((1u << EXPIRY_BITS) - 1)
-#define TAG_SHIFT (EXPIRY_BITS + DISPATCH_ID_BITS)
+#define TAG_SHIFT (EXPIRY_BITS + PIN_ID_BITS)
 #define LIFE_MAX_UNITS 400 /* expiries are compared in a circle of 1,024 units */
 
 #define SWEEP_NS (32 * CLOCK_NS_PER_S) /* the whole table is swept in this time */
+#define PAYERS (1u << PIN_PAYER_BITS)
+#define COMMON_PART 2 /* of the room: for everybody, whoever pays */
+#define PART_MIN 4    /* pins of a part, however small the table */
+
 #define RETRIES_MAX 1024 /* races lost in a row on one bucket: then it counts as full */
 
 struct bucket {
 	_Alignas(128) _Atomic uint64_t word[BUCKET_WORDS];
 };
 
+/* Times, in ns, at which what is owed is paid off. */
+struct owed {
+	_Alignas(64) _Atomic uint64_t common;
+	_Alignas(64) _Atomic uint64_t by[PAYERS];
+};
+
 struct pin_table {
 	struct bucket *bucket;
 	uint64_t buckets; /* a power of two */
-	size_t bytes;
+	uint32_t pins;    /* that were asked for */
+	size_t bytes;     /* of both mappings */
+	struct owed *owed;
 	uint64_t swept_ns;
 	uint64_t sweep_at;
 };
+
+static void *map(size_t bytes)
+{
+	/* Untouched pages cost nothing. */
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED ? p : NULL;
+}
 
 struct pin_table *pin_create(uint32_t pins)
 {
@@ -61,12 +88,12 @@ struct pin_table *pin_create(uint32_t pins)
 	t->buckets = 1;
 	while (t->buckets * BUCKET_WORDS < words)
 		t->buckets *= 2;
-	t->bytes = t->buckets * sizeof(struct bucket);
-	/* Untouched pages cost nothing. */
-	t->bucket =
-		mmap(NULL, t->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (t->bucket == MAP_FAILED) {
-		free(t);
+	t->pins = pins;
+	t->bytes = t->buckets * sizeof(struct bucket) + sizeof(struct owed);
+	t->bucket = map(t->buckets * sizeof(struct bucket));
+	t->owed = map(sizeof(struct owed));
+	if (t->bucket == NULL || t->owed == NULL) {
+		pin_destroy(t);
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -77,7 +104,10 @@ void pin_destroy(struct pin_table *t)
 {
 	if (t == NULL)
 		return;
-	munmap(t->bucket, t->bytes);
+	if (t->bucket != NULL)
+		munmap(t->bucket, t->buckets * sizeof(struct bucket));
+	if (t->owed != NULL)
+		munmap(t->owed, sizeof(struct owed));
 	free(t);
 }
 
@@ -93,7 +123,7 @@ static inline uint32_t units(uint64_t ns)
 
 static inline uint16_t word_id(uint64_t word)
 {
-	return (uint16_t)(word >> EXPIRY_BITS & (DISPATCH_IDS - 1));
+	return (uint16_t)(word >> EXPIRY_BITS & (PIN_IDS - 1));
 }
 
 /* Free, or its time is over. */
@@ -175,6 +205,73 @@ uint16_t pin_put(
 	}
 	return 0;
 }
+
+/* ---- who pays ---- */
+
+/* What a pin adds to what is owed, in ns. */
+static uint64_t price(const struct pin_table *t, uint32_t part, uint64_t life_ns)
+{
+	uint64_t pins = t->pins / part;
+
+	return life_ns * 2 / (pins > PART_MIN ? pins : PART_MIN);
+}
+
+static bool may_owe(
+	const _Atomic uint64_t *owed, uint64_t price_ns, uint64_t now_ns, uint64_t life_ns)
+{
+	return atomic_load_explicit(owed, memory_order_relaxed) + price_ns <= now_ns + life_ns;
+}
+
+/* Who owes as much as there is goes on owing that: nobody pays for others' time to come. */
+static void owe(_Atomic uint64_t *owed, uint64_t price_ns, uint64_t now_ns, uint64_t life_ns)
+{
+	uint64_t was = atomic_load_explicit(owed, memory_order_relaxed), is;
+
+	do {
+		is = (was > now_ns ? was : now_ns) + price_ns;
+		if (is > now_ns + life_ns)
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(
+		owed, &was, is, memory_order_relaxed, memory_order_relaxed));
+}
+
+static _Atomic uint64_t *owed_by(struct pin_table *t, const struct pin_payer *payer)
+{
+	return &t->owed->by[payer->whose >> (64 - PIN_PAYER_BITS)];
+}
+
+static bool is_over_part(struct pin_table *t, const struct pin_payer *payer, unsigned payers,
+	uint64_t now_ns, uint64_t life_ns)
+{
+	if (may_owe(&t->owed->common, price(t, COMMON_PART, life_ns), now_ns, life_ns))
+		return false;
+	for (unsigned i = 0; i < payers; i++) {
+		if (!may_owe(owed_by(t, &payer[i]), price(t, payer[i].part, life_ns), now_ns,
+			    life_ns))
+			return true;
+	}
+	return false;
+}
+
+uint16_t pin_put_for(struct pin_table *t, struct hash128 key, uint16_t id, uint64_t now_ns,
+	uint64_t life_ns, const struct pin_payer *payer, unsigned payers, bool *over)
+{
+	uint16_t bound;
+
+	*over = is_over_part(t, payer, payers, now_ns, life_ns);
+	if (*over)
+		return pin_find(t, key, now_ns);
+	bound = pin_put(t, key, id, now_ns, life_ns);
+	/* One that another thread has put likewise a moment before is paid for twice. */
+	if (bound != id)
+		return bound;
+	owe(&t->owed->common, price(t, COMMON_PART, life_ns), now_ns, life_ns);
+	for (unsigned i = 0; i < payers; i++)
+		owe(owed_by(t, &payer[i]), price(t, payer[i].part, life_ns), now_ns, life_ns);
+	return bound;
+}
+
+/* ---- when they end ---- */
 
 void pin_drop(struct pin_table *t, struct hash128 key, uint16_t id)
 {
