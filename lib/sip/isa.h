@@ -28,6 +28,8 @@ struct sip_isa {
 	int (*index)(struct sip_msg *msg, const char *buf, uint32_t start, uint32_t len);
 	/* sip_msg_check() */
 	enum sip_error (*check)(struct sip_msg *msg, const char *buf);
+	/* sip_uri_parse() of what is usual; false: it is not. NULL: there is no such short way. */
+	bool (*uri)(const char *buf, struct sip_span in, struct sip_uri *out);
 };
 
 extern SIP_PRIVATE const struct sip_isa sip_isa_scalar;

@@ -3,6 +3,7 @@
 
 #include "base/base.h"
 
+#include "sip/copy.h"
 #include "sip/each.h"
 
 /* 64 bytes of text in registers. */
@@ -26,6 +27,12 @@ static inline uint64_t text64_mask(__m256i low, __m256i high)
 {
 	return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
 							     << 32;
+}
+
+/* 1 to 63 bytes of p into 64, with zeros behind them. No other byte of p is read. */
+static inline void text64_copy(char room[64], const char *p, uint32_t len)
+{
+	sip_copy_short(room, p, len);
 }
 
 /* Bits of the bytes that are c. */

@@ -13,6 +13,12 @@ static inline struct text64 text64_at(const char *p)
 	return (struct text64){_mm512_loadu_si512(p)};
 }
 
+/* 1 to 63 bytes of p into 64, with zeros behind them. No other byte of p is read. */
+static inline void text64_copy(char room[64], const char *p, uint32_t len)
+{
+	_mm512_storeu_si512(room, _mm512_maskz_loadu_epi8(UINT64_MAX >> (64 - len), p));
+}
+
 /* Bits of the bytes that are c. */
 static inline uint64_t text64_is(struct text64 text, char c)
 {

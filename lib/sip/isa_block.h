@@ -23,4 +23,5 @@
 
 #include "sip/check_block.h"
 
-const struct sip_isa ISA(sip_isa) = {ISA_NAME, ISA(scan), ISA(lines), ISA(index), ISA(check)};
+const struct sip_isa ISA(sip_isa) = {
+	ISA_NAME, ISA(scan), ISA(lines), ISA(index), ISA(check), ISA(uri)};

@@ -28,4 +28,4 @@ static void scan_scalar(struct sip_scan *scan)
 	}
 }
 
-const struct sip_isa sip_isa_scalar = {"scalar", scan_scalar, NULL, NULL, sip_check_general};
+const struct sip_isa sip_isa_scalar = {"scalar", scan_scalar, NULL, NULL, sip_check_general, NULL};

@@ -3,6 +3,8 @@
 
 #include "base/base.h"
 
+#include "sip/copy.h"
+
 /* 64 bytes of text in registers. */
 struct text64 {
 	__m128i v[4];
@@ -23,6 +25,12 @@ static inline uint64_t text64_mask(__m128i a, __m128i b, __m128i c, __m128i d)
 	       (uint64_t)(uint32_t)_mm_movemask_epi8(b) << 16 |
 	       (uint64_t)(uint32_t)_mm_movemask_epi8(c) << 32 |
 	       (uint64_t)(uint32_t)_mm_movemask_epi8(d) << 48;
+}
+
+/* 1 to 63 bytes of p into 64, with zeros behind them. No other byte of p is read. */
+static inline void text64_copy(char room[64], const char *p, uint32_t len)
+{
+	sip_copy_short(room, p, len);
 }
 
 /* Bits of the bytes that are c. */

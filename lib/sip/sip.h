@@ -18,11 +18,12 @@
  *
  * Files: msg (index), start_line, header and name (names by perfect hash), check, parsed (what is
  * parsed on first use), value (lists), token and class (character classes), uri, via, address
- * (From, To, Contact, Route, Record-Route), edit. What index and check do with nearly all messages
- * is compiled once for each instruction set (isa, isa_*): plain_block.h (line ends), lines_block.h
- * (header lines) and index_block.h (all of the index) for what is printable ASCII, scan_block.h
- * (line ends) for what is not, check_block.h (values of the usual shapes); the files above are for
- * all else, and the scalar set, by which the others are tested, has them only.
+ * (From, To, Contact, Route, Record-Route), digest (credentials: digest.h), edit. What index and
+ * check do with nearly all messages is compiled once for each instruction set (isa, isa_*):
+ * plain_block.h (line ends), lines_block.h (header lines) and index_block.h (all of the index) for
+ * what is printable ASCII, scan_block.h (line ends) for what is not, check_block.h (values of the
+ * usual shapes); the files above are for all else, and the scalar set, by which the others are
+ * tested, has them only.
  */
 #include "base/base.h"
 
@@ -131,6 +132,7 @@ struct sip_uri {
 	uint32_t ip4; /* the address where host_is_ip4, in network byte order; else 0 */
 	bool lr;      /* ;lr, with or without a value */
 	bool has_maddr;
+	bool has_method;     /* ;method=, which no Request-URI may have (RFC 3261 19.1.1) */
 	struct sip_span all; /* the whole URI */
 	struct sip_span scheme_text;
 	struct sip_span user; /* without password; as written, escapes kept */

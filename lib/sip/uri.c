@@ -7,6 +7,7 @@
  * '@', and a '%' without two hexadecimal digits.
  */
 #include "sip/grammar.h"
+#include "sip/isa.h"
 #include "sip/uri.h"
 
 #define TTL_MAX 255
@@ -255,6 +256,21 @@ int sip_uri_params_read(const char *buf, struct sip_uri *uri)
 	return 0;
 }
 
+/* Whether `method` stands among the parameters, each of which is behind a ';'. */
+static bool has_method(const char *buf, struct sip_span params)
+{
+	const struct str method = STR("method=");
+	const char *at = buf + params.off, *end = at + params.len;
+
+	while (at != NULL && end - at > (ptrdiff_t)method.len) {
+		if (str_istarts(str_of(at, (size_t)(end - at)), method))
+			return true;
+		at = memchr(at, ';', (size_t)(end - at));
+		at = at != NULL ? at + 1 : NULL;
+	}
+	return false;
+}
+
 enum sip_transport sip_uri_transport_of(struct str value)
 {
 	if (!has_escape(value))
@@ -320,6 +336,7 @@ static int parse_sip(const char *buf, uint32_t at, uint32_t end, struct sip_uri 
 		err = sip_uri_params_read(buf, uri);
 		if (err != 0)
 			return err;
+		uri->has_method = has_method(buf, uri->params);
 	}
 	if (at < end)
 		uri->headers = sip_span_of(at + 1, end);
@@ -350,7 +367,7 @@ static enum sip_scheme scheme_of(struct str text)
 	return SIP_SCHEME_OTHER;
 }
 
-int sip_uri_parse(const char *buf, struct sip_span in, struct sip_uri *out)
+static __attribute__((noinline)) int parse(const char *buf, struct sip_span in, struct sip_uri *out)
 {
 	uint32_t at = in.off, end = in.off + in.len, colon;
 
@@ -369,4 +386,9 @@ int sip_uri_parse(const char *buf, struct sip_span in, struct sip_uri *out)
 	if (sip_skip(buf, colon + 1, end, SIP_TEXT_URI) != end)
 		return -EINVAL;
 	return out->scheme == SIP_SCHEME_TEL ? parse_tel(buf, colon + 1, end, out) : 0;
+}
+
+int sip_uri_parse(const char *buf, struct sip_span in, struct sip_uri *out)
+{
+	return sip_isa->uri != NULL && sip_isa->uri(buf, in, out) ? 0 : parse(buf, in, out);
 }

@@ -11,6 +11,7 @@
 
 #include "golden.h"
 #include "message.h"
+#include "sip/digest.h"
 
 #define VALUE_MAX 8192
 
@@ -193,6 +194,43 @@ static const char *actual_parsed(const char *key, char *out)
 	return NULL;
 }
 
+/* Of credentials: what the n-th line is ("digest", "digest 1"), whether there are some for a realm
+ * ("digest-for"), and a parameter of those that were found last, without its escapes. */
+static const char *actual_digest(const char *key, char *out)
+{
+	static struct sip_digest digest;
+	static char text[VALUE_MAX];
+	struct str value;
+
+	if (key_is(key, "digest")) {
+		const struct sip_header *h = sip_msg_header(
+			&msg, SIP_HEADER_AUTHORIZATION, (unsigned)atoi(argument(key)));
+
+		return h != NULL ? sip_digest_error_name(sip_digest_parse(
+					   c.message, sip_header_value(h), &digest))
+				 : "absent";
+	}
+	if (key_is(key, "digest-for")) {
+		static const char *const found[] = {"none", "found", "bad"};
+
+		return found[sip_digest_find(
+			&msg, c.message, SIP_HEADER_AUTHORIZATION, str_c(argument(key)), &digest)];
+	}
+	if (strncmp(key, "digest-", 7) != 0)
+		return NULL;
+	for (unsigned param = 0; param < SIP_DIGEST_COUNT; param++) {
+		if (strcmp(key + 7, sip_digest_name((enum sip_digest_param)param)) != 0)
+			continue;
+		if (!sip_digest_has(&digest, (enum sip_digest_param)param))
+			return "absent";
+		assert_true(sip_digest_text(c.message, &digest, (enum sip_digest_param)param, text,
+			sizeof(text), &value));
+		assert_true(sip_digest_is(c.message, &digest, (enum sip_digest_param)param, value));
+		return golden_escape(value, out, VALUE_MAX);
+	}
+	return NULL;
+}
+
 static const char *actual(const char *key, char *out)
 {
 	const char *text;
@@ -208,7 +246,7 @@ static const char *actual(const char *key, char *out)
 		return sip_msg_can_reply(&msg) ? out : "none";
 	}
 	if ((text = actual_start(key, out)) != NULL || (text = actual_lines(key, out)) != NULL ||
-		(text = actual_value(key, out)) != NULL)
+		(text = actual_value(key, out)) != NULL || (text = actual_digest(key, out)) != NULL)
 		return text;
 	return actual_parsed(key, out);
 }

@@ -2,6 +2,7 @@
 #include <dirent.h>
 
 #include "input.h"
+#include "message.h"
 
 struct uri_row {
 	const char *text;
@@ -516,6 +517,77 @@ static void test_what_routing_looks_at_is_found_among_any_parameters(void **stat
 		assert_true(taken_with[i] > 1000);
 }
 
+/* The same verdict and the same parts from each scanner; returns whether it was taken. */
+static bool same_from_all(struct str text, uint32_t before)
+{
+	char *buf = input_copy(text);
+	struct sip_span in = {before, text.len - before};
+	struct sip_uri want, got;
+	int verdict;
+
+	assert_int_equal(sip_scan_select(test_scanners[0]), 0);
+	verdict = sip_uri_parse(buf, in, &want);
+	for (unsigned i = 1; i < test_scanner_count; i++) {
+		assert_int_equal(sip_scan_select(test_scanners[i]), 0);
+		if (sip_uri_parse(buf, in, &got) != verdict ||
+			(verdict == 0 && memcmp(&got, &want, sizeof(got)) != 0))
+			fail_msg("%s: '%.*s'", test_scanners[i], STR_FMT(text));
+	}
+	free(buf);
+	return verdict == 0;
+}
+
+static void test_each_scanner_parses_uris_alike(void **state)
+{
+	static const char *const scheme[] = {
+		"sip:", "sip:", "sIP:", "sips:", "SIPS:", "tel:", "sip", "sipx:", ""};
+	static const char *const user[] = {"alice@", "+4930#12@", "%61@", "a:b@", "a;lr@", "@",
+		"a@b@", "", "", "a?b@", "\xc3\xa9@", "a b@",
+		"a-very-long-user-name-of-forty-characters@"};
+	static const char *const host[] = {"10.20.0.11", "192.168.100.200", "h", "a.example",
+		"1.2.3.4.5", "256.1.1.1", "[::1]", "example.", "-a.b", "a..b", "host-1.example.com",
+		"", "1.2.3.04"};
+	static const char *const port[] = {
+		"", "", ":5060", ":1", ":65535", ":65536", ":0", ":00005060", ":", ":50a"};
+	static const char *const rest[] = {";", ";lr", ";ob", ";LR", ";lr=on", ";transport=udp",
+		";transport=TCP", ";transport=tls", ";Transport=sctp",
+		";transport=", ";transport=udpx", ";maddr=1.2.3.4", ";ttl=5", ";method=INVITE",
+		";Method=x", ";method", ";methods=x", ";m=1", ";t", ";l", ";user=phone", ";x=%41",
+		";=v", "?a=b", ";x@y", ":5", " ", "\x7f", ";line=0123456789abcdef", ";%6cr"};
+	const char *scanner = sip_scan_name();
+	unsigned taken_uris = 0, taken_methods = 0;
+
+	srand(3);
+	for (unsigned i = 0; i < 400000; i++) {
+		char text[300];
+		uint32_t before = (unsigned)rand() % 80, len = before;
+		struct str add;
+
+		memset(text, '@', before);
+#define ADD(from) \
+	(add = str_c(from[(unsigned)rand() % (sizeof(from) / sizeof(from[0]))]), \
+		memcpy(text + len, add.s, add.len), len += add.len)
+		ADD(scheme);
+		ADD(user);
+		ADD(host);
+		ADD(port);
+		for (unsigned n = (unsigned)rand() % 5; n > 0; n--)
+			ADD(rest);
+#undef ADD
+		if (same_from_all(str_of(text, len), before)) {
+			struct sip_uri uri;
+
+			assert_int_equal(
+				sip_uri_parse(text, (struct sip_span){before, len - before}, &uri),
+				0);
+			taken_uris++;
+			taken_methods += uri.has_method;
+		}
+	}
+	assert_int_equal(sip_scan_select(scanner), 0);
+	assert_true(taken_uris > 20000 && taken_methods > 200);
+}
+
 static void test_a_uri_has_so_many_parameters_that_routing_looks_at(void **state)
 {
 	static const char *const known[] = {";lr", ";tr", ";ma=1", ";%6c%72", ";%7a"};
@@ -701,12 +773,20 @@ int main(void)
 		cmocka_unit_test(test_parameters_are_found_by_name),
 		cmocka_unit_test(test_a_uri_parameter_is_found_with_the_semicolon_before_it),
 		cmocka_unit_test(test_what_routing_looks_at_is_found_among_any_parameters),
+		cmocka_unit_test(test_each_scanner_parses_uris_alike),
 		cmocka_unit_test(test_a_uri_has_so_many_parameters_that_routing_looks_at),
 		cmocka_unit_test(test_a_parameter_is_found_among_any_others),
 		cmocka_unit_test(test_transport_names_go_both_ways),
 		cmocka_unit_test(test_osip_urls_stay_in_bounds_at_every_length),
 		cmocka_unit_test(test_pjsip_seeds_stay_in_bounds_at_every_length),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	test_scanners_find();
+	for (unsigned i = 0; i < test_scanner_count; i++) {
+		sip_scan_select(test_scanners[i]);
+		print_message("%s\n", test_scanners[i]);
+		failed += cmocka_run_group_tests(tests, NULL, NULL);
+	}
+	return failed;
 }
