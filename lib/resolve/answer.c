@@ -4,8 +4,11 @@
 #include <errno.h>
 
 #define HEADER_LEN 12
-#define CNAMES_MAX 8
 #define TTL_INVALID 0x80000000U
+/* In one name: so many labels it has at most, and each pointer stands behind one of them. Without
+ * this bound an answer of 64 KB (over TCP) holds us up for 0.3 s, by records that all lead through
+ * one long chain. */
+#define POINTERS_MAX 127
 
 /* One record of the answer section. */
 struct record {
@@ -27,13 +30,14 @@ static uint16_t get16(const uint8_t *p)
 }
 
 /*
- * RFC 1035 4.1.4: a name at `at`, with pointers, which lead backwards only: so it ends. What is no
- * host name is read, but comes out empty, and equals nothing. Returns the offset behind it, or 0.
+ * RFC 1035 4.1.4: a name at `at`, with pointers, which lead backwards only: so it ends, and soon,
+ * as there are POINTERS_MAX at most. What is no host name is read, but comes out empty, and equals
+ * nothing. Returns the offset behind it, or 0.
  */
 static uint32_t read_name(const uint8_t *msg, uint32_t len, uint32_t at, struct host_name *out)
 {
 	char text[RESOLVE_NAME_MAX + 1];
-	uint32_t n = 0, behind = 0, limit = at;
+	uint32_t n = 0, behind = 0, limit = at, pointers = 0;
 
 	out->len = 0;
 	out->s[0] = '\0';
@@ -49,7 +53,7 @@ static uint32_t read_name(const uint8_t *msg, uint32_t len, uint32_t at, struct 
 			if (behind == 0)
 				behind = at + 2;
 			at = (label & 0x3f) << 8 | msg[at + 1];
-			if (at >= limit)
+			if (at >= limit || ++pointers > POINTERS_MAX)
 				return 0;
 			limit = at;
 			continue;
@@ -121,46 +125,116 @@ static bool name_equal(const struct host_name *a, const struct host_name *b)
 	return a->len == b->len && memcmp(a->s, b->s, a->len) == 0;
 }
 
-/*
- * Follows CNAMEs (RFC 1034 3.6.2) through the section, in whatever order they stand, to the name
- * that the records belong to. Records of other names are not ours to believe. A loop ends by its
- * length, at a name that has nothing.
- */
-static int follow_cnames(const uint8_t *msg, uint32_t len, struct host_name *name, uint32_t *ttl)
-{
-	for (unsigned hop = 0; hop < CNAMES_MAX && name->len != 0; hop++) {
-		struct record rec;
-		struct reader r;
-		int got;
+/* A CNAME record of the section: where its two names stand. */
+struct alias {
+	struct host_name owner;
+	uint32_t target, end, ttl;
+};
 
-		if (!reader_begin(&r, msg, len))
+/*
+ * What a walk over a message's records keeps, and how. `take` has one record of the type, which is
+ * the name's; it returns -EBADMSG where that can't be read.
+ */
+struct reading {
+	const uint8_t *msg;
+	uint32_t len;
+	uint16_t type;
+	int (*take)(struct reading *w, const struct record *rec);
+	void *out;
+	unsigned count, max;
+	struct answer_extent *extent;
+	uint8_t family; /* of addresses */
+};
+
+static void lower(uint32_t *ttl, uint32_t to)
+{
+	*ttl = to < *ttl ? to : *ttl;
+}
+
+/* The section's CNAMEs, the first ANSWER_ALIASES_MAX; or -EBADMSG where it can't be read. */
+static int read_aliases(struct reading *w, struct alias *alias)
+{
+	struct record rec;
+	struct reader r;
+	int got, n = 0;
+
+	if (!reader_begin(&r, w->msg, w->len))
+		return -EBADMSG;
+	while ((got = reader_next(&r, &rec)) == 1) {
+		if (rec.type != DNS_CNAME || rec.class != DNS_IN || rec.owner.len == 0)
+			continue;
+		if (n == ANSWER_ALIASES_MAX) {
+			w->extent->cut = true;
+			continue;
+		}
+		alias[n++] = (struct alias){rec.owner, rec.data, rec.data + rec.length, rec.ttl};
+	}
+	return got < 0 ? got : n;
+}
+
+/*
+ * Follows CNAMEs (RFC 1034 3.6.2), in whatever order they stand, to the name that the records
+ * belong to. Records of other names are not ours to believe. A loop ends by its length, at a name
+ * that has nothing.
+ */
+static int follow_aliases(struct reading *w, struct host_name *name)
+{
+	struct alias alias[ANSWER_ALIASES_MAX];
+	int n = read_aliases(w, alias);
+
+	if (n < 0)
+		return n;
+	for (unsigned hop = 0; hop < ANSWER_CNAMES_MAX && name->len != 0; hop++) {
+		int i = 0;
+
+		while (i < n && !name_equal(&alias[i].owner, name))
+			i++;
+		if (i == n)
+			return 0;
+		if (read_name(w->msg, alias[i].end, alias[i].target, name) == 0)
 			return -EBADMSG;
-		while ((got = reader_next(&r, &rec)) == 1)
-			if (rec.type == DNS_CNAME && rec.class == DNS_IN &&
-				name_equal(&rec.owner, name))
-				break;
-		if (got <= 0)
-			return got;
-		if (read_name(msg, rec.data + rec.length, rec.data, name) == 0)
-			return -EBADMSG;
-		if (rec.ttl < *ttl)
-			*ttl = rec.ttl;
+		lower(&w->extent->ttl, alias[i].ttl);
 	}
 	name->len = 0;
 	return 0;
 }
 
-/* Keeps the first `max` of a sorted array without doubles; returns the new count. */
-#define KEEP_SORTED(array, count, max, item, compare) \
+/* The frame of all that is read of an answer. Returns how many were kept, or -EBADMSG. */
+static int read_records(struct reading *w, const struct host_name *name)
+{
+	struct host_name owner = *name;
+	struct record rec;
+	struct reader r;
+	int got = follow_aliases(w, &owner);
+
+	if (got < 0 || !reader_begin(&r, w->msg, w->len))
+		return -EBADMSG;
+	while ((got = reader_next(&r, &rec)) == 1) {
+		if (rec.type != w->type || rec.class != DNS_IN || owner.len == 0 ||
+			!name_equal(&rec.owner, &owner))
+			continue;
+		got = w->take(w, &rec);
+		if (got < 0)
+			break;
+	}
+	return got < 0 ? got : (int)w->count;
+}
+
+/* Keeps the first `max` of a sorted array without doubles, and says where one fell off. */
+#define KEEP_SORTED(w, array, item, compare) \
 	do { \
-		unsigned i_ = (count); \
+		unsigned i_ = (w)->count; \
 		while (i_ > 0 && (compare)(&(item), &(array)[i_ - 1]) < 0) \
 			i_--; \
-		if ((i_ > 0 && (compare)(&(item), &(array)[i_ - 1]) == 0) || i_ == (max)) \
+		if (i_ > 0 && (compare)(&(item), &(array)[i_ - 1]) == 0) \
 			break; \
-		if ((count) < (max)) \
-			(count)++; \
-		memmove(&(array)[i_ + 1], &(array)[i_], ((count)-1 - i_) * sizeof((array)[0])); \
+		(w)->extent->cut |= (w)->count == (w)->max; \
+		if (i_ == (w)->max) \
+			break; \
+		if ((w)->count < (w)->max) \
+			(w)->count++; \
+		memmove(&(array)[i_ + 1], &(array)[i_], \
+			((w)->count - 1 - i_) * sizeof((array)[0])); \
 		(array)[i_] = (item); \
 	} while (0)
 
@@ -173,36 +247,35 @@ static bool is_impossible(const struct net_addr *a)
 	return net_addr_is_unspecified(a) || net_addr_is_multicast(a) || net_addr_is_v4_mapped(a);
 }
 
-int answer_addresses(const uint8_t *msg, uint32_t len, const struct host_name *name, uint8_t family,
-	struct net_addr *out, unsigned max, uint32_t *ttl)
+static int take_address(struct reading *w, const struct record *rec)
 {
-	uint16_t type = family == 4 ? DNS_A : DNS_AAAA, size = family == 4 ? 4 : 16;
-	struct host_name owner = *name;
-	unsigned count = 0;
-	struct record rec;
-	struct reader r;
-	int got = follow_cnames(msg, len, &owner, ttl);
+	struct net_addr *out = w->out, a;
+	uint32_t v4;
 
-	if (got < 0 || !reader_begin(&r, msg, len))
+	if (rec->length != (w->family == 4 ? 4 : 16))
 		return -EBADMSG;
-	while ((got = reader_next(&r, &rec)) == 1) {
-		struct net_addr a;
-		uint32_t v4;
+	memcpy(&v4, w->msg + rec->data, 4);
+	a = w->family == 4 ? net_addr_v4(v4) : net_addr_v6(w->msg + rec->data);
+	if (is_impossible(&a))
+		return 0;
+	lower(&w->extent->ttl, rec->ttl);
+	KEEP_SORTED(w, out, a, net_addr_compare);
+	return 0;
+}
 
-		if (rec.type != type || rec.class != DNS_IN || owner.len == 0 ||
-			!name_equal(&rec.owner, &owner))
-			continue;
-		if (rec.length != size)
-			return -EBADMSG;
-		memcpy(&v4, msg + rec.data, 4);
-		a = family == 4 ? net_addr_v4(v4) : net_addr_v6(msg + rec.data);
-		if (is_impossible(&a))
-			continue;
-		if (rec.ttl < *ttl)
-			*ttl = rec.ttl;
-		KEEP_SORTED(out, count, max, a, net_addr_compare);
-	}
-	return got < 0 ? got : (int)count;
+int answer_addresses(const uint8_t *msg, uint32_t len, const struct host_name *name, uint8_t family,
+	struct net_addr *out, unsigned max, struct answer_extent *extent)
+{
+	struct reading w = {.msg = msg,
+		.len = len,
+		.type = family == 4 ? DNS_A : DNS_AAAA,
+		.take = take_address,
+		.out = out,
+		.max = max,
+		.extent = extent,
+		.family = family};
+
+	return read_records(&w, name);
 }
 
 int answer_srv_compare(const struct answer_srv *a, const struct answer_srv *b)
@@ -238,77 +311,75 @@ static int naptr_compare(const struct answer_naptr *a, const struct answer_naptr
 	return strcmp(a->replacement.s, b->replacement.s);
 }
 
-int answer_naptrs(const uint8_t *msg, uint32_t len, const struct host_name *name,
-	struct answer_naptr *out, unsigned max, uint32_t *ttl)
+static int take_naptr(struct reading *w, const struct record *rec)
 {
-	struct host_name owner = *name;
-	unsigned count = 0;
-	struct record rec;
-	struct reader r;
-	int got = follow_cnames(msg, len, &owner, ttl);
+	uint32_t at = rec->data + 4, end = rec->data + rec->length;
+	struct answer_naptr *out = w->out, naptr;
+	struct str flags, service, regexp;
 
-	if (got < 0 || !reader_begin(&r, msg, len))
+	if (rec->length < 8 || !read_string(w->msg, end, &at, &flags) ||
+		!read_string(w->msg, end, &at, &service) ||
+		!read_string(w->msg, end, &at, &regexp) ||
+		read_name(w->msg, end, at, &naptr.replacement) == 0)
 		return -EBADMSG;
-	while ((got = reader_next(&r, &rec)) == 1) {
-		uint32_t at = rec.data + 4, end = rec.data + rec.length;
-		struct str flags, service, regexp;
-		struct answer_naptr naptr;
+	naptr.order = get16(w->msg + rec->data);
+	naptr.preference = get16(w->msg + rec->data + 2);
+	/* Those of other services count too: they may change to one of ours. */
+	lower(&w->extent->ttl, rec->ttl);
+	if (!str_ieq(flags, STR("s")) || !str_ieq(service, STR("SIP+D2U")) || regexp.len != 0 ||
+		naptr.replacement.len == 0)
+		return 0;
+	KEEP_SORTED(w, out, naptr, naptr_compare);
+	return 0;
+}
 
-		if (rec.type != DNS_NAPTR || rec.class != DNS_IN || owner.len == 0 ||
-			!name_equal(&rec.owner, &owner))
-			continue;
-		if (rec.length < 8 || !read_string(msg, end, &at, &flags) ||
-			!read_string(msg, end, &at, &service) ||
-			!read_string(msg, end, &at, &regexp) ||
-			read_name(msg, end, at, &naptr.replacement) == 0)
-			return -EBADMSG;
-		naptr.order = get16(msg + rec.data);
-		naptr.preference = get16(msg + rec.data + 2);
-		/* Those of other services count too: they may change to one of ours. */
-		if (rec.ttl < *ttl)
-			*ttl = rec.ttl;
-		if (!str_ieq(flags, STR("s")) || !str_ieq(service, STR("SIP+D2U")) ||
-			regexp.len != 0 || naptr.replacement.len == 0)
-			continue;
-		KEEP_SORTED(out, count, max, naptr, naptr_compare);
-	}
-	return got < 0 ? got : (int)count;
+int answer_naptrs(const uint8_t *msg, uint32_t len, const struct host_name *name,
+	struct answer_naptr *out, unsigned max, struct answer_extent *extent)
+{
+	struct reading w = {.msg = msg,
+		.len = len,
+		.type = DNS_NAPTR,
+		.take = take_naptr,
+		.out = out,
+		.max = max,
+		.extent = extent};
+
+	return read_records(&w, name);
+}
+
+static int take_service(struct reading *w, const struct record *rec)
+{
+	const uint8_t *p = w->msg + rec->data;
+	struct answer_srv *out = w->out, srv;
+
+	if (rec->length < 7)
+		return -EBADMSG;
+	srv.priority = get16(p);
+	srv.weight = get16(p + 2);
+	srv.port = get16(p + 4);
+	if (read_name(w->msg, rec->data + rec->length, rec->data + 6, &srv.target) == 0)
+		return -EBADMSG;
+	lower(&w->extent->ttl, rec->ttl);
+	/*
+	 * RFC 2782: a target of "." says that there is none; it stands alone. Others need a port
+	 * and a host.
+	 */
+	if (p[6] != 0 && (srv.port == 0 || srv.target.len == 0))
+		return 0;
+	KEEP_SORTED(w, out, srv, answer_srv_compare);
+	return 0;
 }
 
 int answer_services(const uint8_t *msg, uint32_t len, const struct host_name *name,
-	struct answer_srv *out, unsigned max, uint32_t *ttl)
+	struct answer_srv *out, unsigned max, struct answer_extent *extent)
 {
-	struct host_name owner = *name;
-	unsigned count = 0;
-	struct record rec;
-	struct reader r;
-	int got = follow_cnames(msg, len, &owner, ttl);
+	struct reading w = {.msg = msg,
+		.len = len,
+		.type = DNS_SRV,
+		.take = take_service,
+		.out = out,
+		.max = max,
+		.extent = extent};
 
-	if (got < 0 || !reader_begin(&r, msg, len))
-		return -EBADMSG;
-	while ((got = reader_next(&r, &rec)) == 1) {
-		const uint8_t *p = msg + rec.data;
-		struct answer_srv srv;
-
-		if (rec.type != DNS_SRV || rec.class != DNS_IN || owner.len == 0 ||
-			!name_equal(&rec.owner, &owner))
-			continue;
-		if (rec.length < 7)
-			return -EBADMSG;
-		srv.priority = get16(p);
-		srv.weight = get16(p + 2);
-		srv.port = get16(p + 4);
-		if (read_name(msg, rec.data + rec.length, rec.data + 6, &srv.target) == 0)
-			return -EBADMSG;
-		if (rec.ttl < *ttl)
-			*ttl = rec.ttl;
-		/*
-		 * RFC 2782: a target of "." says that there is none; it stands alone. Others need a
-		 * port and a host.
-		 */
-		if (p[6] != 0 && (srv.port == 0 || srv.target.len == 0))
-			continue;
-		KEEP_SORTED(out, count, max, srv, answer_srv_compare);
-	}
-	return got < 0 ? got : (int)count;
+	return read_records(&w, name);
 }

@@ -52,3 +52,56 @@ bool name_read(struct str text, struct host_name *out)
 	out->len = text.len;
 	return true;
 }
+
+/* "co" of "co.uk": what stands below a country and is nobody's own. */
+static bool is_shared_label(struct str label)
+{
+	static const char *const labels[] = {"ac", "co", "com", "edu", "go", "gob", "gov", "gv",
+		"ne", "net", "nom", "or", "org"};
+
+	for (unsigned i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
+		if (str_eq(label, str_c(labels[i])))
+			return true;
+	return false;
+}
+
+/* Where the label before the one at `at` begins. */
+static uint32_t label_before(const struct host_name *name, uint32_t at)
+{
+	uint32_t begin = at > 0 ? at - 1 : 0;
+
+	while (begin > 0 && name->s[begin - 1] != '.')
+		begin--;
+	return begin;
+}
+
+struct str name_zone(const struct host_name *name)
+{
+	uint32_t top = label_before(name, name->len + 1), second = label_before(name, top);
+
+	if (second > 0 && name->len - top == 2 &&
+		is_shared_label(str_of(name->s + second, top - 1 - second)))
+		second = label_before(name, second);
+	return str_of(name->s + second, name->len - second);
+}
+
+enum name_special name_special(struct str name)
+{
+	static const struct {
+		const char *end;
+		enum name_special is;
+	} ends[] = {
+		{"localhost", NAME_LOCALHOST}, {"invalid", NAME_NOWHERE}, {"onion", NAME_NOWHERE}};
+
+	if (name.len > 0 && name.s[name.len - 1] == '.')
+		name.len--;
+	for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct str end = str_c(ends[i].end);
+		uint32_t n = end.len;
+
+		if (name.len >= n && str_ieq(str_of(name.s + name.len - n, n), end) &&
+			(name.len == n || name.s[name.len - n - 1] == '.'))
+			return ends[i].is;
+	}
+	return NAME_ORDINARY;
+}

@@ -4,99 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NONE UINT32_MAX
-
-/* ---- the table ---- */
-
-static uint32_t bucket_of(
-	const struct resolver *r, enum resolve_kind kind, const struct host_name *name)
-{
-	return (uint32_t)snapshot_hash(&r->key, kind, str_of(name->s, name->len)) & (BUCKETS - 1);
-}
-
-static struct entry *find(const struct resolver *r, enum resolve_kind kind,
-	const struct host_name *name, uint32_t bucket)
-{
-	for (uint32_t i = r->bucket[bucket]; i != NONE; i = r->entry[i]->chain_next) {
-		struct entry *e = r->entry[i];
-
-		if (e->kind == kind && e->name.len == name->len &&
-			memcmp(e->name.s, name->s, name->len) == 0)
-			return e;
-	}
-	return NULL;
-}
-
-static void remove_entry(struct resolver *r, struct entry *e)
-{
-	uint32_t *link = &r->bucket[e->bucket];
-
-	while (*link != e->slot)
-		link = &r->entry[*link]->chain_next;
-	*link = e->chain_next;
-	r->entry[e->slot] = NULL;
-	r->free_slot[r->free_slots++] = e->slot;
-	/* What is not published is not there, or a newer snapshot is due anyway. */
-	if (e->published)
-		r->dirty = true;
-	free(e);
-}
-
-static bool is_used(const struct resolver *r, const struct entry *e)
-{
-	return atomic_load_explicit(&r->shared->used[e->slot], memory_order_relaxed) != 0;
-}
-
-/*
- * The table is full: the name that is soonest to end goes, of those that nobody needs; failed ones
- * first.
- */
-static bool make_room(struct resolver *r)
-{
-	struct entry *victim = NULL;
-
-	for (uint32_t i = 0; i < RESOLVE_NAMES_MAX; i++) {
-		struct entry *e = r->entry[i];
-
-		if (e == NULL || e->query != NULL || e->waiters != NULL || e->notify ||
-			(e->answer == RESOLVE_FOUND && is_used(r, e)))
-			continue;
-		if (victim == NULL || (e->answer == victim->answer ? e->expires < victim->expires
-								   : e->answer == RESOLVE_FAILED))
-			victim = e;
-	}
-	if (victim == NULL)
-		return false;
-	remove_entry(r, victim);
-	return true;
-}
-
-struct entry *resolver_entry(
-	struct resolver *r, enum resolve_kind kind, const struct host_name *name)
-{
-	uint32_t bucket = bucket_of(r, kind, name);
-	struct entry *e = find(r, kind, name, bucket);
-
-	if (e != NULL)
-		return e;
-	if (r->free_slots == 0 && !make_room(r))
-		return NULL;
-	e = calloc(1, sizeof(*e));
-	if (e == NULL)
-		return NULL;
-	e->name = *name;
-	e->kind = kind;
-	e->answer = RESOLVE_MISSING;
-	e->waiters_end = &e->waiters;
-	e->slot = r->free_slot[--r->free_slots];
-	e->bucket = bucket;
-	e->chain_next = r->bucket[bucket];
-	r->bucket[bucket] = e->slot;
-	r->entry[e->slot] = e;
-	atomic_store_explicit(&r->shared->used[e->slot], 0, memory_order_relaxed);
-	return e;
-}
-
 /* ---- completion ---- */
 
 static void notify_later(struct resolver *r, struct entry *e)
@@ -118,49 +25,131 @@ static uint64_t bounded_ttl(uint32_t ttl)
 	return ttl * CLOCK_NS_PER_S;
 }
 
-/*
- * Whether the answer that we have is kept although servers fail to give a new one: RFC 8767 5 asks
- * for it, within bounds. A name that the DNS says is gone is gone.
- */
-static bool keep_stale(const struct resolver *r, const struct entry *e, enum outcome outcome)
+/* RFC 9520 3.2: servers that fail are asked again after a time that grows. */
+static uint64_t pause_of(const struct entry *e)
 {
-	return outcome == OUTCOME_TRANSIENT && e->answer == RESOLVE_FOUND &&
-	       r->now < e->stale_until;
+	uint64_t s = RESOLVE_FAILURE_MIN_S;
+
+	for (uint32_t i = 1; i < e->failures && s < RESOLVE_FAILURE_MAX_S; i++)
+		s *= 2;
+	return (s < RESOLVE_FAILURE_MAX_S ? s : RESOLVE_FAILURE_MAX_S) * CLOCK_NS_PER_S;
+}
+
+/* Whether an answer of which a part is missing says nothing but what the old one says. */
+static bool is_part_of(const struct resolve_addresses *part, const struct resolve_addresses *whole)
+{
+	for (unsigned i = 0; i < part->count; i++) {
+		unsigned k = 0;
+
+		while (k < whole->count && !net_endpoint_equal(&part->ep[i], &whole->ep[k]))
+			k++;
+		if (k == whole->count)
+			return false;
+	}
+	return true;
+}
+
+static void say(struct resolver *r, struct entry *e, enum resolve_answer answer)
+{
+	if (e->answer != answer || !e->published) {
+		e->published = false;
+		r->dirty = true;
+	}
+	e->answer = answer;
+}
+
+static void take_new(
+	struct resolver *r, struct entry *e, const struct resolve_addresses *found, uint32_t ttl)
+{
+	uint64_t life = bounded_ttl(ttl), ahead = life / RESOLVE_AHEAD_PART;
+
+	if (ahead > RESOLVE_AHEAD_MAX_S * CLOCK_NS_PER_S)
+		ahead = RESOLVE_AHEAD_MAX_S * CLOCK_NS_PER_S;
+	if (memcmp(&e->addresses, found, sizeof(*found)) != 0) {
+		if (entry_has_stale(r, e))
+			former_keep(r, e, found);
+		e->published = false;
+		e->addresses = *found;
+	}
+	if (e->first_use == 0)
+		e->first_use = e->last_use = r->now;
+	e->expires = r->now + life;
+	e->refresh_at = e->expires - ahead;
+	e->keep_until = e->expires + RESOLVE_STALE_S * CLOCK_NS_PER_S;
+	say(r, e, RESOLVE_FOUND);
+}
+
+/*
+ * What there was is kept although servers fail to give a new answer: RFC 8767 5 asks for it, within
+ * bounds. A name that the DNS says is gone is gone.
+ */
+static void keep_old(struct resolver *r, struct entry *e)
+{
+	resolver_count(r, RESOLVE_COUNTER_STALE);
+	e->expires = e->refresh_at = r->now + pause_of(e);
+	say(r, e, RESOLVE_FOUND);
+}
+
+static void take_failure(struct resolver *r, struct entry *e, enum outcome outcome)
+{
+	uint64_t pause = RESOLVE_NEGATIVE_S * CLOCK_NS_PER_S;
+
+	if (outcome == OUTCOME_TRANSIENT)
+		pause = pause_of(e);
+	e->expires = r->now + pause;
+	/* How often servers have failed is remembered until it could be asked again, and no longer
+	 * where the name is not there. */
+	e->keep_until = e->expires + (outcome == OUTCOME_TRANSIENT ? pause : 0);
+	e->addresses.count = 0;
+	e->first_use = 0;
+	say(r, e, RESOLVE_FAILED);
 }
 
 void resolver_complete(struct resolver *r, struct entry *e, enum outcome outcome, int status,
 	const struct resolve_addresses *found, uint32_t ttl)
 {
-	bool same = true;
+	bool has = outcome == OUTCOME_FOUND || outcome == OUTCOME_PARTIAL;
 
 	e->completions++;
-	e->status = outcome == OUTCOME_FOUND ? ARES_SUCCESS : status;
-	if (outcome == OUTCOME_FOUND) {
-		same = e->answer == RESOLVE_FOUND &&
-		       memcmp(&e->addresses, found, sizeof(*found)) == 0;
-		e->answer = RESOLVE_FOUND;
-		e->addresses = *found;
-		e->expires = r->now + bounded_ttl(ttl);
-		e->stale_until = e->expires + RESOLVE_STALE_S * CLOCK_NS_PER_S;
+	e->status = has ? ARES_SUCCESS : status;
+	e->failures =
+		outcome == OUTCOME_TRANSIENT || outcome == OUTCOME_PARTIAL ? e->failures + 1 : 0;
+	if (outcome == OUTCOME_PARTIAL && !e->partial && entry_has_stale(r, e) &&
+		is_part_of(found, &e->addresses)) {
+		keep_old(r, e);
+	} else if (has) {
+		/* A part is good for now, and asked for again soon. */
+		e->partial = outcome == OUTCOME_PARTIAL;
+		take_new(r, e, found, e->partial ? 0 : ttl);
+	} else if (outcome == OUTCOME_TRANSIENT && entry_has_stale(r, e)) {
+		keep_old(r, e);
 	} else {
-		/*
-		 * RFC 2308 5 and 7: what is not there, and what servers do not tell, is remembered,
-		 * too.
-		 */
-		e->expires = r->now + RESOLVE_NEGATIVE_S * CLOCK_NS_PER_S;
-		if (keep_stale(r, e, outcome)) {
-			resolver_count(r, RESOLVE_COUNTER_STALE);
-		} else {
-			same = e->answer == RESOLVE_FAILED;
-			e->answer = RESOLVE_FAILED;
-			e->addresses.count = 0;
-		}
-	}
-	if (!same || !e->published) {
-		e->published = false;
-		r->dirty = true;
+		take_failure(r, e, outcome);
 	}
 	notify_later(r, e);
+}
+
+void resolver_serve_stale(struct resolver *r, struct entry *e)
+{
+	keep_old(r, e);
+	notify_later(r, e);
+}
+
+/* Takes those who wait for a name from it. */
+static struct waiter *take_waiters(struct resolver *r, struct entry *e)
+{
+	struct waiter *first = e->waiters;
+
+	for (const struct waiter *w = first; w != NULL; w = w->next) {
+		r->waiters--;
+		r->strange_waiters -= w->strange;
+		e->zone->waiters -= w->strange;
+	}
+	e->waiting = 0;
+	e->waiters = NULL;
+	e->waiters_end = &e->waiters;
+	resolver_set_counter(r, RESOLVE_COUNTER_WAITING, r->waiters);
+	return first;
 }
 
 /* Calls those who wait for names that the current snapshot has. They may ask for more. */
@@ -177,7 +166,6 @@ static void notify_waiters(struct resolver *r)
 		 */
 		struct entry *next = e->notify_next;
 		enum resolve_answer answer = e->answer;
-		struct waiter *w;
 
 		e->notify = false;
 		if (!e->published) {
@@ -185,16 +173,10 @@ static void notify_waiters(struct resolver *r)
 			e = next;
 			continue;
 		}
-		w = e->waiters;
-		e->waiters = NULL;
-		e->waiters_end = &e->waiters;
-		while (w != NULL) {
-			struct waiter *following = w->next;
-
-			r->waiters--;
+		for (struct waiter *w = take_waiters(r, e), *following; w != NULL; w = following) {
+			following = w->next;
 			w->done(w->arg, answer);
 			free(w);
-			w = following;
 		}
 		e = next;
 	}
@@ -231,45 +213,52 @@ const struct resolve_snapshot *resolver_snapshot(const struct resolver *r)
 
 /* ---- time ---- */
 
-/* What has run out: refreshed where it was in use, forgotten where not. */
-static void scan(struct resolver *r)
+/* Nobody has found it for a while: readers forget it. Its addresses stay, in case that servers
+ * fail when somebody asks again; so does the number of failures. */
+static void lapse(struct resolver *r, struct entry *e)
 {
-	for (uint32_t i = 0; i < RESOLVE_NAMES_MAX; i++) {
-		struct entry *e = r->entry[i];
-
-		if (e == NULL || e->query != NULL || e->waiters != NULL || e->notify ||
-			r->now < e->expires)
-			continue;
-		if (e->answer != RESOLVE_FOUND || !is_used(r, e)) {
-			remove_entry(r, e);
-			continue;
-		}
-		/* Full: it answers as it is, until there is room. */
-		if (r->queries >= RESOLVE_QUERIES_MAX)
-			continue;
-		atomic_store_explicit(&r->shared->used[i], 0, memory_order_relaxed);
-		if (query_start(r, e) != 0)
-			return;
-	}
+	e->answer = RESOLVE_MISSING;
+	if (e->published)
+		r->dirty = true;
+	e->published = false;
 }
 
-void resolver_process(struct resolver *r, int timeout_ms)
+/* What has run out is forgotten; what is in use was asked for again a little before. */
+static void scan_entry(struct resolver *r, struct entry *e)
 {
-	struct pollfd ready[FDS_MAX];
-	uint32_t n = r->fds;
+	_Atomic uint8_t *used = &r->shared->used[e->slot];
 
-	memcpy(ready, r->fd, n * sizeof(ready[0]));
-	if ((n > 0 || timeout_ms > 0) && poll(ready, n, timeout_ms) > 0)
-		for (uint32_t i = 0; i < n; i++) {
-			bool in = (ready[i].revents & (POLLIN | POLLERR | POLLHUP)) != 0;
-			bool out = (ready[i].revents & (POLLOUT | POLLERR | POLLHUP)) != 0;
+	if (atomic_load_explicit(used, memory_order_relaxed) != 0) {
+		atomic_store_explicit(used, 0, memory_order_relaxed);
+		e->used = true;
+		e->last_use = r->now;
+	}
+	if (former_forget(r, e) && e->published) {
+		e->published = false;
+		r->dirty = true;
+	}
+	if (e->query != NULL || e->waiters != NULL || e->notify)
+		return;
+	/* A load that was to take it is over: it does not stop for this. */
+	e->ahead = false;
+	if (e->answer == RESOLVE_FOUND && e->used && r->now >= e->refresh_at &&
+		share_admit(r, e->zone, true)) {
+		(void)query_start(r, e);
+		return;
+	}
+	/* In use, and no room to ask: it answers as it is. */
+	if (e->answer == RESOLVE_FOUND ? r->now >= (e->used ? e->keep_until : e->expires)
+				       : e->answer == RESOLVE_FAILED && r->now >= e->expires)
+		lapse(r, e);
+	if (e->answer == RESOLVE_MISSING && r->now >= e->keep_until)
+		table_remove(r, e);
+}
 
-			if (in || out)
-				ares_process_fd(r->channel, in ? ready[i].fd : ARES_SOCKET_BAD,
-					out ? ready[i].fd : ARES_SOCKET_BAD);
-		}
-	if (r->queries > 0)
-		ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+static void scan(struct resolver *r)
+{
+	for (uint32_t i = 0; i < RESOLVE_NAMES_MAX; i++)
+		if (r->entry[i] != NULL)
+			scan_entry(r, r->entry[i]);
 }
 
 /*
@@ -291,11 +280,15 @@ unsigned resolver_poll(struct resolver *r, uint64_t now_ns)
 {
 	if (now_ns > r->now)
 		r->now = now_ns;
-	if (r->queries > 0 || r->fds > 0)
+	if (r->queries > 0 || r->questions > 0 || r->fds > 0)
 		resolver_process(r, 0);
 	if (r->now >= r->next_scan) {
 		r->next_scan = r->now + SCAN_INTERVAL_NS;
 		scan(r);
+	}
+	if (r->now < r->pins_until && r->now >= r->next_sweep) {
+		r->next_sweep = r->now + CLOCK_NS_PER_S;
+		pin_sweep(r->pins, r->now);
 	}
 	if (r->dirty)
 		publish_in_turn(r);
@@ -304,116 +297,103 @@ unsigned resolver_poll(struct resolver *r, uint64_t now_ns)
 	return r->queries;
 }
 
-static int ask(struct resolver *r, enum resolve_kind kind, struct str name,
+/* The entry that is asked for, with a query under way or an answer to come. NULL: no room. */
+static struct entry *entry_to_wait_for(
+	struct resolver *r, enum resolve_kind kind, const struct host_name *host, bool ours)
+{
+	struct entry *e = table_find(r, kind, host);
+	bool fresh = e == NULL;
+
+	if (ours && e != NULL)
+		table_set_ours(r, e);
+	if (e != NULL && (e->answer != RESOLVE_MISSING || e->query != NULL))
+		return e;
+	if (!share_admit(r, e != NULL ? e->zone : table_zone(r, host),
+		    ours || (e != NULL && entry_is_known(r, e)))) {
+		/* An old answer is better than none. */
+		if (e != NULL && entry_has_stale(r, e)) {
+			resolver_serve_stale(r, e);
+			return e;
+		}
+		return NULL;
+	}
+	/* What gave way may have been the name itself, of which another is asked for. */
+	if (fresh)
+		e = table_add(r, kind, host, ours);
+	if (e == NULL || query_start(r, e) == 0)
+		return e;
+	if (fresh)
+		table_remove(r, e);
+	return NULL;
+}
+
+static int ask(struct resolver *r, enum resolve_kind kind, struct str name, bool ours,
 	void (*done)(void *arg, enum resolve_answer answer), void *arg)
 {
 	struct host_name host;
 	struct waiter *w;
 	struct entry *e;
+	bool known;
 
 	if (!name_read(name, &host))
 		return -EINVAL;
-	if (r->waiters >= RESOLVE_WAITERS_MAX)
-		return -EAGAIN;
-	e = resolver_entry(r, kind, &host);
+	if (name_special(name) != NAME_ORDINARY) {
+		done(arg, name_special(name) == NAME_LOCALHOST ? RESOLVE_FOUND : RESOLVE_FAILED);
+		return 0;
+	}
+	e = entry_to_wait_for(r, kind, &host, ours);
 	if (e == NULL)
 		return -EAGAIN;
 	if (e->published) {
 		done(arg, e->answer);
 		return 0;
 	}
-	/*
-	 * An answer that is not yet published, or a query under way, is waited for; else one
-	 * begins.
-	 */
-	if (e->answer == RESOLVE_MISSING && e->query == NULL) {
-		if (r->queries >= RESOLVE_QUERIES_MAX - QUERIES_FOR_REFRESH ||
-			query_start(r, e) != 0) {
-			remove_entry(r, e);
-			return -EAGAIN;
-		}
-	}
+	known = entry_is_known(r, e);
+	if (!share_wait(r, e, known))
+		return -EAGAIN;
 	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		return -EAGAIN;
-	*w = (struct waiter){NULL, done, arg};
+	*w = (struct waiter){NULL, done, arg, !known};
 	*e->waiters_end = w;
 	e->waiters_end = &w->next;
+	e->waiting++;
 	r->waiters++;
+	if (!known) {
+		r->strange_waiters++;
+		e->zone->waiters++;
+	}
+	resolver_set_counter(r, RESOLVE_COUNTER_WAITING, r->waiters);
 	return 0;
 }
 
-int resolve_ask(struct resolver *r, enum resolve_kind kind, struct str name,
+static int ask_counted(struct resolver *r, enum resolve_kind kind, struct str name, bool ours,
 	void (*done)(void *arg, enum resolve_answer answer), void *arg)
 {
-	int err = ask(r, kind, name, done, arg);
+	int err = ask(r, kind, name, ours, done, arg);
 
 	if (err == -EAGAIN)
 		resolver_count(r, RESOLVE_COUNTER_REFUSED);
 	return err;
 }
 
+int resolve_ask(struct resolver *r, enum resolve_kind kind, struct str name,
+	void (*done)(void *arg, enum resolve_answer answer), void *arg)
+{
+	return ask_counted(r, kind, name, false, done, arg);
+}
+
+int resolve_ask_ours(struct resolver *r, enum resolve_kind kind, struct str name,
+	void (*done)(void *arg, enum resolve_answer answer), void *arg)
+{
+	return ask_counted(r, kind, name, true, done, arg);
+}
+
 /* ---- life ---- */
 
-/* c-ares tells which of its sockets wait for what. */
-static void socket_changed(void *arg, ares_socket_t fd, int readable, int writable)
+void resolver_set_waiters(struct resolver *r, uint32_t most)
 {
-	struct resolver *r = arg;
-	uint32_t i = 0;
-
-	while (i < r->fds && r->fd[i].fd != fd)
-		i++;
-	if (readable == 0 && writable == 0) {
-		if (i < r->fds)
-			r->fd[i] = r->fd[--r->fds];
-		return;
-	}
-	if (i == r->fds) {
-		/* Two for each server, which are bounded. What can't be watched times out. */
-		if (i == FDS_MAX)
-			return;
-		r->fds++;
-	}
-	r->fd[i] = (struct pollfd){.fd = fd,
-		.events = (short)((readable != 0 ? POLLIN : 0) | (writable != 0 ? POLLOUT : 0))};
-}
-
-static int open_channel(struct resolver *r, const char *servers)
-{
-	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS,
-		.timeout = QUERY_TIMEOUT_MS,
-		.tries = QUERY_TRIES,
-		.ednspsz = QUERY_EDNS_SIZE,
-		.sock_state_cb = socket_changed,
-		.sock_state_cb_data = r,
-	};
-
-	if (ares_init_options(&r->channel, &options,
-		    ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
-			    ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS)
-		return -ENOMEM;
-	if (ares_get_servers_ports(r->channel, &r->system_servers) != ARES_SUCCESS)
-		return -ENOMEM;
-	return servers != NULL ? resolver_set_servers(r, servers) : 0;
-}
-
-int resolver_set_servers(struct resolver *r, const char *servers)
-{
-	unsigned count = 1;
-	int status;
-
-	for (const char *c = servers; c != NULL && *c != '\0'; c++)
-		count += *c == ',';
-	if (count > SERVERS_MAX)
-		return -EINVAL;
-	status = servers != NULL ? ares_set_servers_ports_csv(r->channel, servers)
-				 : ares_set_servers_ports(r->channel, r->system_servers);
-	if (status != ARES_SUCCESS)
-		return status == ARES_ENOTIMP ? -EBUSY : -EINVAL;
-	/* Whoever names servers wants their word, not this machine's. */
-	r->hosts_file = servers == NULL;
-	return 0;
+	r->waiters_max = most < RESOLVE_WAITERS_MAX ? most : RESOLVE_WAITERS_MAX;
 }
 
 void resolver_set_naptr(struct resolver *r, bool naptr)
@@ -454,19 +434,21 @@ struct resolver *resolver_create(const char *servers, struct rcu *rcu)
 	r->rcu = rcu;
 	r->hosts_file = servers == NULL;
 	r->naptr = true;
+	r->waiters_max = RESOLVE_WAITERS_MAX;
 	r->now = clock_now_ns();
 	r->notify_end = &r->notify;
 	memset(r->bucket, 0xff, sizeof(r->bucket));
 	for (r->free_slots = 0; r->free_slots < RESOLVE_NAMES_MAX; r->free_slots++)
 		r->free_slot[r->free_slots] = RESOLVE_NAMES_MAX - 1 - r->free_slots;
 	r->shared = calloc(1, sizeof(*r->shared));
-	if (r->shared == NULL)
+	r->pins = pin_create(0);
+	if (r->shared == NULL || r->pins == NULL)
 		goto out;
 	r->shared->references = 1;
 	err = hash_key_random(&r->key);
 	if (err != 0)
 		goto out;
-	err = open_channel(r, servers);
+	err = channel_open(r, servers, &r->channel);
 	if (err != 0)
 		goto out;
 	r->dirty = true;
@@ -485,10 +467,7 @@ void resolver_destroy(struct resolver *r)
 {
 	if (r == NULL)
 		return;
-	r->closing = true;
-	if (r->channel != NULL)
-		ares_destroy(r->channel);
-	ares_free_data(r->system_servers);
+	channel_close(r);
 	for (uint32_t i = 0; i < RESOLVE_NAMES_MAX; i++) {
 		struct entry *e = r->entry[i];
 
@@ -498,7 +477,7 @@ void resolver_destroy(struct resolver *r)
 			next = w->next;
 			free(w);
 		}
-		free(e);
+		table_remove(r, e);
 	}
 	if (r->snapshot != NULL) {
 		/* A reader may still hold it: where it can't be handed over, it is left alone. */
@@ -507,6 +486,7 @@ void resolver_destroy(struct resolver *r)
 	}
 	if (r->shared != NULL)
 		shared_release(r->shared);
+	pin_destroy(r->pins);
 	ares_library_cleanup();
 	free(r);
 }

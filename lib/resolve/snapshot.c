@@ -13,8 +13,8 @@ struct record {
 };
 
 /*
- * One allocation: this, then addresses, records, buckets, text. Buckets hold 1 + index, probed in
- * line; 0 ends.
+ * One allocation: this, then addresses, what they were, records, buckets, text. Buckets hold 1 +
+ * index, probed in line; 0 ends.
  */
 struct resolve_snapshot {
 	struct shared *shared;
@@ -36,9 +36,13 @@ uint64_t snapshot_hash(const struct hash_key *key, enum resolve_kind kind, struc
 	return hash_final(&h);
 }
 
+const struct resolve_addresses snapshot_localhost = {.count = 2,
+	.ep = {{.addr = {.b = {127, 0, 0, 1}, .family = 4}},
+		{.addr = {.b = {[15] = 1}, .family = 6}}}};
+
 /* What there is to be copied. */
 struct size {
-	uint32_t names, found, buckets;
+	uint32_t names, found, former, buckets;
 	size_t text;
 };
 
@@ -53,6 +57,7 @@ static struct size measure(const struct resolver *r)
 			continue;
 		s.names++;
 		s.found += e->answer == RESOLVE_FOUND;
+		s.former += e->answer == RESOLVE_FOUND && e->history != NULL;
 		s.text += e->name.len;
 	}
 	while (s.buckets < 2 * s.names)
@@ -60,16 +65,29 @@ static struct size measure(const struct resolver *r)
 	return s;
 }
 
+/* A name's addresses, and what they were. */
+static void put_addresses(
+	const struct entry *e, struct resolve_addresses *out, struct resolve_former **former)
+{
+	*out = e->addresses;
+	if (e->history == NULL)
+		return;
+	**former = e->history->former;
+	out->former = (*former)++;
+}
+
 struct resolve_snapshot *snapshot_new(const struct resolver *r)
 {
 	struct size size = measure(r);
 	size_t addresses = size.found * sizeof(struct resolve_addresses);
+	size_t formers = size.former * sizeof(struct resolve_former);
 	size_t records = size.names * sizeof(struct record);
 	size_t buckets = size.buckets * sizeof(uint32_t);
 	struct resolve_snapshot *s =
-		calloc(1, sizeof(*s) + addresses + records + buckets + size.text);
+		calloc(1, sizeof(*s) + addresses + formers + records + buckets + size.text);
 	uint32_t n = 0, found = 0, text_len = 0;
 	struct resolve_addresses *address;
+	struct resolve_former *former;
 	struct record *record;
 	uint32_t *bucket;
 	char *text;
@@ -77,7 +95,8 @@ struct resolve_snapshot *snapshot_new(const struct resolver *r)
 	if (s == NULL)
 		return NULL;
 	address = (struct resolve_addresses *)(s + 1);
-	record = (struct record *)(address + size.found);
+	former = (struct resolve_former *)(address + size.found);
+	record = (struct record *)(former + size.former);
 	bucket = (uint32_t *)(record + size.names);
 	text = (char *)(bucket + size.buckets);
 	*s = (struct resolve_snapshot){.shared = r->shared,
@@ -104,7 +123,7 @@ struct resolve_snapshot *snapshot_new(const struct resolver *r)
 		memcpy(text + text_len, e->name.s, e->name.len);
 		text_len += e->name.len;
 		if (e->answer == RESOLVE_FOUND)
-			address[found++] = e->addresses;
+			put_addresses(e, &address[found++], &former);
 		at = (uint32_t)record[n].hash & s->mask;
 		while (bucket[at] != 0)
 			at = (at + 1) & s->mask;
@@ -128,6 +147,21 @@ void snapshot_free(void *snapshot)
 	s->shared->snapshots--;
 	shared_release(s->shared);
 	free(s);
+}
+
+/* RFC 6761, RFC 7686: names that mean the same whatever servers say. */
+static enum resolve_answer find_special(struct str name, const struct resolve_addresses **out)
+{
+	switch (name_special(name)) {
+	case NAME_LOCALHOST:
+		*out = &snapshot_localhost;
+		return RESOLVE_FOUND;
+	case NAME_NOWHERE:
+		return RESOLVE_FAILED;
+	case NAME_ORDINARY:
+		break;
+	}
+	return RESOLVE_MISSING;
 }
 
 enum resolve_answer resolve_find(const struct resolve_snapshot *s, enum resolve_kind kind,
@@ -157,5 +191,7 @@ enum resolve_answer resolve_find(const struct resolve_snapshot *s, enum resolve_
 		return (enum resolve_answer)rec->answer;
 	}
 	/* What can't be asked for needs no waiting. */
-	return name_read(given, &ignored) ? RESOLVE_MISSING : RESOLVE_FAILED;
+	if (!name_read(given, &ignored))
+		return RESOLVE_FAILED;
+	return find_special(name, out);
 }

@@ -122,6 +122,16 @@ static void put_record(struct message *m, const struct dns_record *r)
 	m->answers++;
 }
 
+/* Whether a name is meant by another, or by a zone "*.zone" above it. */
+static bool is_meant(const char *by, const char *name)
+{
+	size_t n = strlen(name), end = strlen(by) - 1;
+
+	if (by[0] != '*' || by[1] != '.')
+		return strcasecmp(by, name) == 0;
+	return n > end && strcasecmp(by + 1, name + n - end) == 0;
+}
+
 /* The answer section, CNAMEs first. Returns whether the name exists. */
 static bool answer_from_table(struct dns_server *s, struct message *m, const char *name, int type)
 {
@@ -131,15 +141,16 @@ static bool answer_from_table(struct dns_server *s, struct message *m, const cha
 		const char *next = NULL;
 
 		for (unsigned i = 0; i < s->records; i++) {
-			const struct dns_record *r = &s->record[i];
+			struct dns_record r = s->record[i];
 
-			if (strcasecmp(r->name, name) != 0)
+			if (!is_meant(r.name, name))
 				continue;
 			exists = true;
-			if ((int)r->type == type || r->type == TYPE_CNAME)
-				put_record(m, r);
-			if (r->type == TYPE_CNAME)
-				next = r->data;
+			r.name = name;
+			if ((int)r.type == type || r.type == TYPE_CNAME)
+				put_record(m, &r);
+			if (r.type == TYPE_CNAME)
+				next = r.data;
 		}
 		name = next;
 	}
@@ -208,7 +219,7 @@ static bool read_question(const uint8_t *in, size_t len, char *name, int *type, 
 static enum dns_mode mode_of(const struct dns_server *s, const char *name, int type)
 {
 	for (unsigned i = s->modes; i > 0; i--)
-		if (strcasecmp(s->mode[i - 1].name, name) == 0 &&
+		if (is_meant(s->mode[i - 1].name, name) &&
 			(s->mode[i - 1].type == 0 || s->mode[i - 1].type == type))
 			return s->mode[i - 1].mode;
 	return DNS_NORMAL;
@@ -354,28 +365,43 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-struct dns_server *dns_server_start(void)
+#define PORT_TRIES 32
+
+/* One port for UDP and TCP: what is free for the one may be another's for the other. */
+static bool open_port(struct dns_server *s)
 {
-	struct dns_server *s = calloc(1, sizeof(*s));
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(a);
 	int size = 1 << 20;
 
-	if (s == NULL)
-		return NULL;
 	s->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	s->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(s->udp, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (bind(s->udp, (struct sockaddr *)&a, sizeof(a)) != 0 ||
-		getsockname(s->udp, (struct sockaddr *)&a, &len) != 0 ||
-		bind(s->tcp, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(s->tcp, 8) != 0)
-		goto failed;
-	snprintf(s->address, sizeof(s->address), "127.0.0.1:%u", ntohs(a.sin_port));
+	if (bind(s->udp, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+		getsockname(s->udp, (struct sockaddr *)&a, &len) == 0 &&
+		bind(s->tcp, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(s->tcp, 8) == 0) {
+		snprintf(s->address, sizeof(s->address), "127.0.0.1:%u", ntohs(a.sin_port));
+		return true;
+	}
+	close(s->udp);
+	close(s->tcp);
+	return false;
+}
+
+struct dns_server *dns_server_start(void)
+{
+	struct dns_server *s = calloc(1, sizeof(*s));
+	bool open = false;
+
+	for (unsigned i = 0; s != NULL && i < PORT_TRIES && !open; i++)
+		open = open_port(s);
+	if (!open) {
+		free(s);
+		return NULL;
+	}
 	pthread_mutex_init(&s->lock, NULL);
-	if (pthread_create(&s->thread, NULL, serve, s) != 0)
-		goto failed;
-	return s;
-failed:
+	if (pthread_create(&s->thread, NULL, serve, s) == 0)
+		return s;
 	close(s->udp);
 	close(s->tcp);
 	free(s);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * A name server for the tests: one thread on 127.0.0.1, UDP and TCP, that answers from a table. It
- * follows CNAMEs, says NXDOMAIN and NODATA where they are due, cuts what is too long for UDP, and
+ * A name server for the tests: one thread on 127.0.0.1, UDP and TCP, that answers from a table. A
+ * name "*.zone" in the table, or with a mode, stands for all names below the zone. It follows
+ * CNAMEs, says NXDOMAIN and NODATA where they are due, cuts what is too long for UDP, and
  * misbehaves where it is told to.
  */
 #include <stdint.h>
@@ -43,7 +44,8 @@ const char *dns_server_address(const struct dns_server *s);
 void dns_server_add(struct dns_server *s, struct dns_record record);
 /* Forgets all records of a name. */
 void dns_server_remove(struct dns_server *s, const char *name);
-/* What happens to questions for this name and type (0: all types). Few names can have a mode. */
+/* What happens to questions for this name and type (0: all types), what was said last first. Few
+ * names can have a mode. */
 void dns_server_mode(struct dns_server *s, const char *name, int type, enum dns_mode mode);
 /*
  * Questions for this name (NULL: all names) and type (0: all types) so far, and those that came

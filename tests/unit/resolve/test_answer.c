@@ -83,18 +83,23 @@ static struct host_name name(const char *text)
 	return n;
 }
 
+/* Whether the last answer that was read had more than was kept. */
+static bool was_cut;
+
 /* Reads a copy that ends where its block ends. */
 static int addresses(const struct message *m, struct net_addr *out, uint32_t *ttl)
 {
 	uint8_t *copy = malloc(m->len + 1);
 	struct host_name n = name("sip.test");
+	struct answer_extent extent = {.ttl = UINT32_MAX};
 	int got;
 
 	assert_non_null(copy);
 	memcpy(copy + 1, m->b, m->len);
-	*ttl = UINT32_MAX;
-	got = answer_addresses(copy + 1, m->len, &n, 4, out, 16, ttl);
+	got = answer_addresses(copy + 1, m->len, &n, 4, out, 16, &extent);
 	free(copy);
+	*ttl = extent.ttl;
+	was_cut = extent.cut;
 	return got;
 }
 
@@ -102,13 +107,15 @@ static int services(const struct message *m, struct answer_srv *out, unsigned ma
 {
 	uint8_t *copy = malloc(m->len + 1);
 	struct host_name n = name("sip.test");
+	struct answer_extent extent = {.ttl = UINT32_MAX};
 	int got;
 
 	assert_non_null(copy);
 	memcpy(copy + 1, m->b, m->len);
-	*ttl = UINT32_MAX;
-	got = answer_services(copy + 1, m->len, &n, out, max, ttl);
+	got = answer_services(copy + 1, m->len, &n, out, max, &extent);
 	free(copy);
+	*ttl = extent.ttl;
+	was_cut = extent.cut;
 	return got;
 }
 
@@ -116,13 +123,15 @@ static int naptrs(const struct message *m, struct answer_naptr *out, unsigned ma
 {
 	uint8_t *copy = malloc(m->len + 1);
 	struct host_name n = name("sip.test");
+	struct answer_extent extent = {.ttl = UINT32_MAX};
 	int got;
 
 	assert_non_null(copy);
 	memcpy(copy + 1, m->b, m->len);
-	*ttl = UINT32_MAX;
-	got = answer_naptrs(copy + 1, m->len, &n, out, max, ttl);
+	got = answer_naptrs(copy + 1, m->len, &n, out, max, &extent);
 	free(copy);
+	*ttl = extent.ttl;
+	was_cut = extent.cut;
 	return got;
 }
 
@@ -186,6 +195,39 @@ static void test_pointers_are_followed_backwards_only(void **state)
 	assert_int_equal(addresses(&m, a, &ttl), -EBADMSG);
 }
 
+/* The owner of a record leads to the question's name through so many pointers, the first one among
+ * them, which stand in a record before. */
+static int through(unsigned pointers)
+{
+	struct net_addr a[16];
+	struct message m;
+	uint32_t ttl;
+	unsigned last = 12;
+
+	begin(&m, 2);
+	put_owner(&m);
+	put_head(&m, 16, DNS_IN, 60, 2 * (pointers - 1)); /* TXT */
+	for (unsigned i = 1; i < pointers; i++) {
+		unsigned at = m.len;
+
+		put16(&m, 0xc000 | last);
+		last = at;
+	}
+	put16(&m, 0xc000 | last);
+	put_a(&m, 1);
+	return addresses(&m, a, &ttl);
+}
+
+/* A name has 127 labels at most. Who puts thousands of pointers in one's way has us walk over all
+ * of them for each of thousands of records. */
+static void test_chains_of_pointers_are_bounded(void **state)
+{
+	assert_int_equal(through(1), 1);
+	assert_int_equal(through(127), 1);
+	assert_int_equal(through(128), -EBADMSG);
+	assert_int_equal(through(1500), -EBADMSG);
+}
+
 static void test_only_the_names_own_records_count(void **state)
 {
 	struct net_addr a[16];
@@ -239,6 +281,52 @@ static void test_aliases_may_stand_in_any_order(void **state)
 		5);
 	put_a(&m, 1);
 	assert_int_equal(addresses(&m, a, &ttl), 0);
+}
+
+/* As many as are followed, and more of them than are looked at, which are said. */
+static void test_chains_of_aliases_are_bounded(void **state)
+{
+	struct net_addr a[16];
+	struct message m;
+	uint32_t ttl;
+
+	for (unsigned n = ANSWER_CNAMES_MAX - 1; n <= ANSWER_ALIASES_MAX + 1; n++) {
+		begin(&m, n + 1);
+		for (unsigned i = 0; i < n; i++) {
+			char owner[16], target[16];
+
+			snprintf(owner, sizeof(owner), "%c.test", 'a' + i);
+			snprintf(target, sizeof(target), "%c.test", 'a' + i + 1);
+			put_name(&m, i == 0 ? "sip.test" : owner);
+			put_head(&m, DNS_CNAME, DNS_IN, 30, 8);
+			put_name(&m, target);
+		}
+		put_name(&m, (char[]){(char)('a' + n), '.', 't', 'e', 's', 't', '\0'});
+		put_a(&m, 1);
+		assert_int_equal(addresses(&m, a, &ttl), n < ANSWER_CNAMES_MAX ? 1 : 0);
+		assert_int_equal(was_cut, n > ANSWER_ALIASES_MAX);
+	}
+}
+
+static struct host_name zone_of(const char *text)
+{
+	struct host_name n = name(text), zone = {.len = 0};
+	struct str z = name_zone(&n);
+
+	memcpy(zone.s, z.s, z.len);
+	zone.s[z.len] = '\0';
+	return zone;
+}
+
+static void test_a_zone_is_two_labels_or_three(void **state)
+{
+	static const char *const zones[][2] = {{"a.b.example.com", "example.com"},
+		{"example.com", "example.com"}, {"com", "com"}, {"a.b.co.uk", "b.co.uk"},
+		{"b.co.uk", "b.co.uk"}, {"co.uk", "co.uk"}, {"x.y.com.br.", "y.com.br"},
+		{"x.y.co.info", "co.info"}, {"x.y.corp.uk", "corp.uk"}, {"x.ab.de", "ab.de"}};
+
+	for (unsigned i = 0; i < sizeof(zones) / sizeof(zones[0]); i++)
+		assert_string_equal(zone_of(zones[i][0]).s, zones[i][1]);
 }
 
 static void test_services_are_kept_best_first_and_once(void **state)
@@ -317,6 +405,7 @@ static void test_only_services_that_we_speak_are_kept(void **state)
 	put_naptr(&m, 20, 1, "s", "SIP+D2U", "", "");
 	put_naptr(&m, 60, 1, "s", "SIP+D2U", "", "_sip._udp.d.test");
 	assert_int_equal(naptrs(&m, naptr, 4, &ttl), 3);
+	assert_false(was_cut);
 	assert_string_equal(naptr[0].replacement.s, "_sip._udp.b.test");
 	assert_int_equal(naptr[0].order, 50);
 	assert_int_equal(naptr[0].preference, 7);
@@ -324,6 +413,7 @@ static void test_only_services_that_we_speak_are_kept(void **state)
 	assert_string_equal(naptr[2].replacement.s, "_sip._udp.d.test");
 	assert_int_equal(ttl, 60);
 	assert_int_equal(naptrs(&m, naptr, 2, &ttl), 2);
+	assert_true(was_cut);
 	assert_string_equal(naptr[1].replacement.s, "_sip._udp.c.test");
 }
 
@@ -416,8 +506,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pointers_are_followed_backwards_only),
+		cmocka_unit_test(test_chains_of_pointers_are_bounded),
 		cmocka_unit_test(test_only_the_names_own_records_count),
 		cmocka_unit_test(test_aliases_may_stand_in_any_order),
+		cmocka_unit_test(test_chains_of_aliases_are_bounded),
+		cmocka_unit_test(test_a_zone_is_two_labels_or_three),
 		cmocka_unit_test(test_services_are_kept_best_first_and_once),
 		cmocka_unit_test(test_a_name_stays_inside_its_record),
 		cmocka_unit_test(test_only_services_that_we_speak_are_kept),

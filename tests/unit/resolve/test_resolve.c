@@ -12,141 +12,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "dns_server.h"
-#include "resolve/resolve.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define S CLOCK_NS_PER_S
-
-/* A server, a resolver that asks it, and a clock that a test can move. */
-struct bench {
-	struct dns_server *server;
-	struct resolver *resolver;
-	struct rcu *rcu;
-	uint64_t ahead;
-};
-
-struct result {
-	unsigned calls;
-	enum resolve_answer answer;
-};
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	for (unsigned i = 0; i < 10 && b->server == NULL; i++)
-		b->server = dns_server_start();
-	assert_non_null(b->server);
-	b->rcu = aligned_alloc(64, sizeof(*b->rcu));
-	assert_non_null(b->rcu);
-	rcu_init(b->rcu);
-	b->resolver = resolver_create(dns_server_address(b->server), b->rcu);
-	assert_non_null(b->resolver);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	resolver_destroy(b->resolver);
-	rcu_reclaim(b->rcu);
-	dns_server_stop(b->server);
-	free(b->rcu);
-	free(b);
-	return 0;
-}
-
-static void done(void *arg, enum resolve_answer answer)
-{
-	struct result *result = arg;
-
-	result->calls++;
-	result->answer = answer;
-}
-
-static unsigned step(struct bench *b)
-{
-	unsigned left = resolver_poll(b->resolver, clock_now_ns() + b->ahead);
-
-	rcu_reclaim(b->rcu);
-	return left;
-}
-
-/* Polls until nothing is under way and what is known is published. */
-static void settle(struct bench *b)
-{
-	while (step(b) > 0)
-		usleep(200);
-	/* Publishing is spread over time. */
-	for (unsigned i = 0; i < 4; i++) {
-		usleep(300);
-		step(b);
-	}
-}
-
-static enum resolve_answer find(struct bench *b, enum resolve_kind kind, const char *name,
-	const struct resolve_addresses **out)
-{
-	return resolve_find(resolver_snapshot(b->resolver), kind, str_c(name), out);
-}
-
-/* The endpoints as text, in their order: "192.0.2.1:5060 [2001:db8::1]:0". */
-static const char *text_of(const struct resolve_addresses *a)
-{
-	static char text[RESOLVE_ADDRESSES_MAX * NET_ENDPOINT_TEXT_MAX];
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < a->count; i++) {
-		if (i > 0)
-			text[n++] = ' ';
-		n += net_endpoint_format(&a->ep[i], text + n);
-	}
-	text[n] = '\0';
-	return text;
-}
-
-/* Asks, waits, looks up. The result of the waiter and of the look-up agree. */
-static enum resolve_answer resolve(
-	struct bench *b, enum resolve_kind kind, const char *name, const char **text)
-{
-	const struct resolve_addresses *a = NULL;
-	struct result result = {0};
-	enum resolve_answer answer;
-
-	assert_int_equal(resolve_ask(b->resolver, kind, str_c(name), done, &result), 0);
-	settle(b);
-	assert_int_equal(result.calls, 1);
-	answer = find(b, kind, name, &a);
-	assert_int_equal(answer, result.answer);
-	*text = answer == RESOLVE_FOUND ? text_of(a) : "";
-	return answer;
-}
-
-static void expect(struct bench *b, enum resolve_kind kind, const char *name, const char *want)
-{
-	const char *text;
-	enum resolve_answer answer = resolve(b, kind, name, &text);
-
-	if (answer != (*want != '\0' ? RESOLVE_FOUND : RESOLVE_FAILED) || strcmp(text, want) != 0)
-		fail_msg("%s: answer %d, \"%s\", not \"%s\"", name, answer, text, want);
-}
-
-static void add(
-	struct bench *b, const char *name, enum dns_type type, uint32_t ttl, const char *data)
-{
-	dns_server_add(b->server, (struct dns_record){name, type, ttl, data, 0, 0, 0});
-}
-
-static void add_srv(struct bench *b, const char *name, uint16_t priority, uint16_t weight,
-	uint16_t port, const char *target)
-{
-	dns_server_add(
-		b->server, (struct dns_record){name, TYPE_SRV, 60, target, priority, weight, port});
-}
+#include "bench.h"
+#include "resolve/internal.h"
 
 static void test_both_families_come_in_one_order(void **state)
 {
@@ -213,18 +80,6 @@ static void test_services_come_by_priority_weight_and_address(void **state)
 		settle(b);
 	}
 	assert_true(dns_server_questions(b->server, "_sip._udp.pbx.test", TYPE_SRV) >= COUNT(srv));
-}
-
-static void add_naptr(struct bench *b, const char *name, uint16_t order, uint16_t preference,
-	const char *service, const char *replacement)
-{
-	dns_server_add(b->server, (struct dns_record){.name = name,
-					  .type = TYPE_NAPTR,
-					  .ttl = 60,
-					  .data = replacement,
-					  .priority = order,
-					  .weight = preference,
-					  .service = service});
 }
 
 /* RFC 3263 4.1, its example: the services in the order of NAPTR, of which we speak the last. */
@@ -436,6 +291,111 @@ static void test_calls_share_the_targets_by_their_weights(void **state)
 	assert_false(a->shared);
 }
 
+/* Who comes or goes takes or leaves its share; all other calls stay where they are. */
+static void test_a_change_moves_only_its_share_of_the_calls(void **state)
+{
+	struct resolve_addresses few, many;
+	struct bench *b = *state;
+	const struct resolve_addresses *a;
+	unsigned moved = 0;
+
+	add(b, "a.test", TYPE_A, 60, "192.0.2.1");
+	add(b, "b.test", TYPE_A, 60, "192.0.2.2");
+	add(b, "c.test", TYPE_A, 60, "192.0.2.3");
+	add(b, "d.test", TYPE_A, 60, "192.0.2.4");
+	add_srv(b, "_sip._udp.w.test", 10, 30, 5060, "a.test");
+	add_srv(b, "_sip._udp.w.test", 10, 20, 5060, "c.test");
+	add_srv(b, "_sip._udp.w.test", 10, 30, 5060, "d.test");
+	expect(b, RESOLVE_SIP_UDP, "w.test", "192.0.2.1:5060 192.0.2.4:5060 192.0.2.3:5060");
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "w.test", &a), RESOLVE_FOUND);
+	few = *a;
+	add_srv(b, "_sip._udp.w.test", 10, 20, 5060, "b.test");
+	b->ahead += 61 * S;
+	settle(b);
+	expect(b, RESOLVE_SIP_UDP, "w.test",
+		"192.0.2.1:5060 192.0.2.4:5060 192.0.2.2:5060 192.0.2.3:5060");
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "w.test", &a), RESOLVE_FOUND);
+	many = *a;
+	for (uint64_t call = 0; call < CALLS; call++) {
+		uint64_t digest = call * 0x9e3779b97f4a7c15ULL;
+		const struct net_endpoint *before = &few.ep[first_of(&few, digest)],
+					  *after = &many.ep[first_of(&many, digest)];
+
+		if (net_endpoint_equal(before, after))
+			continue;
+		assert_int_equal(after->addr.b[3], 2);
+		moved++;
+	}
+	/* 20 of 100. */
+	assert_in_range(moved, CALLS / 5 - CALLS / 50, CALLS / 5 + CALLS / 50);
+}
+
+/* Each target has a place before any has two, and each family of a host that has both. */
+static void test_no_target_takes_the_places_of_others(void **state)
+{
+	static char address[2][20][32];
+	struct bench *b = *state;
+	const struct resolve_addresses *a;
+	unsigned of[2] = {0}, v4 = 0;
+
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(address[0][i], sizeof(address[0][i]), "192.0.2.%u", 1 + i);
+		add(b, "wide.test", TYPE_A, 60, address[0][i]);
+		snprintf(address[1][i], sizeof(address[1][i]), "2001:db8::%u", 1 + i);
+		add(b, "wide.test", TYPE_AAAA, 60, address[1][i]);
+	}
+	add(b, "one.test", TYPE_A, 60, "198.51.100.1");
+	add_srv(b, "_sip._udp.w.test", 10, 60, 5060, "wide.test");
+	add_srv(b, "_sip._udp.w.test", 10, 40, 5060, "one.test");
+	assert_int_equal(
+		resolve(b, RESOLVE_SIP_UDP, "w.test", &(const char *){NULL}), RESOLVE_FOUND);
+	assert_int_equal(find(b, RESOLVE_SIP_UDP, "w.test", &a), RESOLVE_FOUND);
+	assert_int_equal(a->count, RESOLVE_ADDRESSES_MAX);
+	for (unsigned i = 0; i < a->count; i++) {
+		of[a->target[i]]++;
+		v4 += a->target[i] == 0 && a->ep[i].addr.family == 4;
+	}
+	assert_int_equal(of[0], RESOLVE_ADDRESSES_MAX - 1);
+	assert_int_equal(of[1], 1);
+	assert_int_equal(v4, RESOLVE_ADDRESSES_MAX / 2);
+	/* What was left out is counted, once for an answer. */
+	assert_int_equal(counter(b, RESOLVE_COUNTER_CUT), 1);
+	expect(b, RESOLVE_ADDRESS, "one.test", "198.51.100.1:0");
+	assert_int_equal(counter(b, RESOLVE_COUNTER_CUT), 1);
+}
+
+/* RFC 6761 6.3 and 6.4, RFC 7686. */
+static void test_names_that_mean_the_same_everywhere_are_not_asked_for(void **state)
+{
+	static const char *const here[] = {"localhost", "LOCALHOST.", "sip.localhost"};
+	static const char *const nowhere[] = {"anonymous.invalid", "invalid", "x.onion."};
+	struct bench *b = *state;
+	struct resolve_addresses a;
+	char error[200] = "";
+
+	for (unsigned i = 0; i < COUNT(here); i++) {
+		expect_found(b, RESOLVE_SIP, here[i], "127.0.0.1:0 [::1]:0");
+		expect(b, RESOLVE_ADDRESS, here[i], "127.0.0.1:0 [::1]:0");
+		assert_int_equal(resolve_now(b->resolver, RESOLVE_SIP_UDP, str_c(here[i]), 100, &a,
+					 error, sizeof(error)),
+			2);
+	}
+	for (unsigned i = 0; i < COUNT(nowhere); i++) {
+		expect_found(b, RESOLVE_SIP, nowhere[i], "");
+		expect(b, RESOLVE_ADDRESS, nowhere[i], "");
+		assert_int_equal(resolve_now(b->resolver, RESOLVE_SIP_UDP, str_c(nowhere[i]), 100,
+					 &a, error, sizeof(error)),
+			-ENOENT);
+		assert_non_null(strstr(error, "stands for no host"));
+	}
+	assert_int_equal(dns_server_questions(b->server, NULL, 0), 0);
+	/* Names that only look like them are asked for. */
+	add(b, "notlocalhost", TYPE_A, 60, "192.0.2.1");
+	expect(b, RESOLVE_ADDRESS, "notlocalhost", "192.0.2.1:0");
+	add(b, "invalid.test", TYPE_A, 60, "192.0.2.1");
+	expect(b, RESOLVE_ADDRESS, "invalid.test", "192.0.2.1:0");
+}
+
 static void test_a_name_without_services_has_its_addresses(void **state)
 {
 	struct bench *b = *state;
@@ -533,23 +493,26 @@ static void test_a_failure_is_remembered_for_a_while(void **state)
 	expect(b, RESOLVE_ADDRESS, "nobody.test", "192.0.2.1:0");
 }
 
-/* How long an answer lives: asked once, found again and again, refreshed at the end of its time. */
+/* How long an answer lives: asked once, found again and again, refreshed shortly before its end. */
 static void lifetime(struct bench *b, const char *name, uint64_t seconds)
 {
 	const struct resolve_addresses *a;
+	uint64_t ahead = seconds * MS * 1000 / RESOLVE_AHEAD_PART, most = RESOLVE_AHEAD_MAX_S * S;
 	unsigned before;
+
+	ahead = ahead < most ? ahead : most;
 
 	expect(b, RESOLVE_ADDRESS, name, "192.0.2.1:0");
 	before = dns_server_questions(b->server, name, TYPE_A);
-	b->ahead += (seconds - 1) * S;
+	b->ahead += seconds * S - ahead - 300 * MS;
 	settle(b);
 	assert_int_equal(find(b, RESOLVE_ADDRESS, name, &a), RESOLVE_FOUND);
 	if (dns_server_questions(b->server, name, TYPE_A) != before)
-		fail_msg("%s: asked again before %llu s", name, (unsigned long long)seconds);
-	b->ahead += 2 * S;
+		fail_msg("%s: asked again long before %llu s", name, (unsigned long long)seconds);
+	b->ahead += 400 * MS;
 	settle(b);
 	if (dns_server_questions(b->server, name, TYPE_A) != before + 1)
-		fail_msg("%s: not asked again after %llu s", name, (unsigned long long)seconds);
+		fail_msg("%s: not asked again in %llu s", name, (unsigned long long)seconds);
 	assert_int_equal(find(b, RESOLVE_ADDRESS, name, &a), RESOLVE_FOUND);
 }
 
@@ -649,7 +612,7 @@ static void test_stale_answers_stay_while_servers_fail(void **state)
 	assert_int_equal(find(b, RESOLVE_ADDRESS, "stale.test", &a), RESOLVE_FAILED);
 	/* And it comes back. */
 	dns_server_mode(b->server, "stale.test", 0, DNS_NORMAL);
-	b->ahead += (RESOLVE_NEGATIVE_S + 1) * S;
+	b->ahead += (RESOLVE_FAILURE_MAX_S + 1) * S;
 	settle(b);
 	expect(b, RESOLVE_ADDRESS, "stale.test", "192.0.2.1:0");
 }
@@ -860,14 +823,16 @@ static void test_bounds_are_refused_with_eagain(void **state)
 	/* A refused name left nothing behind. */
 	expect(b, RESOLVE_ADDRESS, name, "");
 
+	/* A name that is ours may be waited for by half of all. */
 	memset(result, 0, sizeof(result));
-	for (unsigned i = 0; i < RESOLVE_WAITERS_MAX; i++)
-		assert_int_equal(resolve_ask(b->resolver, RESOLVE_ADDRESS, str_c("silent.test"),
-					 done, &result[i]),
+	for (unsigned i = 0; i < RESOLVE_WAITERS_MAX / 2; i++)
+		assert_int_equal(resolve_ask_ours(b->resolver, RESOLVE_ADDRESS,
+					 str_c("silent.test"), done, &result[i]),
 			0);
-	assert_int_equal(
-		resolve_ask(b->resolver, RESOLVE_ADDRESS, str_c("silent.test"), done, &result[0]),
+	assert_int_equal(resolve_ask_ours(b->resolver, RESOLVE_ADDRESS, str_c("silent.test"), done,
+				 &result[0]),
 		-EAGAIN);
+	assert_int_equal(counter(b, RESOLVE_COUNTER_WAITING), RESOLVE_WAITERS_MAX / 2);
 	/* Destroyed with all of them waiting: nobody is called, nothing leaks. */
 }
 
@@ -990,6 +955,48 @@ static void test_now_waits_and_explains(void **state)
 	assert_string_equal(small, "nowhere");
 }
 
+static void *stop_soon(void *arg)
+{
+	usleep(50000);
+	atomic_store((_Atomic bool *)arg, true);
+	return NULL;
+}
+
+/* Who waits for names is told that nobody wants them any more. */
+static void test_now_is_stopped(void **state)
+{
+	static _Atomic bool stop;
+	struct bench *b = *state;
+	struct resolve_addresses a;
+	char error[200] = "";
+	uint64_t began;
+	pthread_t thread;
+
+	atomic_store(&stop, false);
+	resolver_stop_by(b->resolver, &stop);
+	dns_server_mode(b->server, "silent.test", 0, DNS_SILENT);
+	dns_server_mode(b->server, "dumb.test", 0, DNS_SILENT);
+	add(b, "now.test", TYPE_A, 60, "192.0.2.1");
+	assert_int_equal(resolve_now(b->resolver, RESOLVE_ADDRESS, str_c("now.test"), 2000, &a,
+				 error, sizeof(error)),
+		1);
+	began = clock_now_ns();
+	assert_int_equal(pthread_create(&thread, NULL, stop_soon, &stop), 0);
+	assert_int_equal(resolve_now(b->resolver, RESOLVE_ADDRESS, str_c("silent.test"), 3000, &a,
+				 error, sizeof(error)),
+		-ECANCELED);
+	assert_non_null(strstr(error, "silent.test"));
+	assert_int_equal(resolve_now(b->resolver, RESOLVE_ADDRESS, str_c("dumb.test"), 3000, &a,
+				 error, sizeof(error)),
+		-ECANCELED);
+	assert_in_range(clock_now_ns() - began, 50 * MS, 2 * S);
+	pthread_join(thread, NULL);
+	/* What is known needs no wait. */
+	assert_int_equal(resolve_now(b->resolver, RESOLVE_ADDRESS, str_c("now.test"), 2000, &a,
+				 error, sizeof(error)),
+		1);
+}
+
 /*
  * A reader that does not move on keeps a few snapshots, not all of them; those who wait wait with
  * it.
@@ -1099,6 +1106,50 @@ static void test_the_hosts_file_is_read_with_the_systems_servers(void **state)
 	resolver_destroy(r);
 }
 
+static unsigned hosts_file_read;
+
+int __wrap_ares_gethostbyname_file(
+	ares_channel channel, const char *name, int family, struct hostent **host);
+int __real_ares_gethostbyname_file(
+	ares_channel channel, const char *name, int family, struct hostent **host);
+
+int __wrap_ares_gethostbyname_file(
+	ares_channel channel, const char *name, int family, struct hostent **host)
+{
+	hosts_file_read++;
+	return __real_ares_gethostbyname_file(channel, name, family, host);
+}
+
+/* Strangers choose names, and the file may be long: once a family, and once for a host that an SRV
+ * record names. */
+static void test_the_hosts_file_is_read_once_for_a_name(void **state)
+{
+	static const struct {
+		enum resolve_kind kind;
+		const char *name, *want;
+		unsigned times;
+	} row[] = {
+		{RESOLVE_SIP_UDP, "plain.test", "192.0.2.1:0", 2},
+		{RESOLVE_SIP, "plain2.test", "192.0.2.2:0", 2},
+		{RESOLVE_ADDRESS, "plain.test", "192.0.2.1:0", 2},
+		{RESOLVE_SIP_UDP, "service.test", "192.0.2.1:5070", 4},
+		{RESOLVE_SIP_UDP, "itself.test", "192.0.2.3:5070", 2},
+	};
+	struct bench *b = *state;
+
+	add(b, "plain.test", TYPE_A, 60, "192.0.2.1");
+	add(b, "plain2.test", TYPE_A, 60, "192.0.2.2");
+	add(b, "itself.test", TYPE_A, 60, "192.0.2.3");
+	add_srv(b, "_sip._udp.service.test", 0, 1, 5070, "plain.test");
+	add_srv(b, "_sip._udp.itself.test", 0, 1, 5070, "itself.test");
+	b->resolver->hosts_file = true;
+	for (unsigned i = 0; i < COUNT(row); i++) {
+		hosts_file_read = 0;
+		expect(b, row[i].kind, row[i].name, row[i].want);
+		assert_int_equal(hosts_file_read, row[i].times);
+	}
+}
+
 static void test_bad_servers_are_refused(void **state)
 {
 	struct bench *b = *state;
@@ -1133,8 +1184,6 @@ static void test_a_dead_server_is_given_up_early(void **state)
 	resolver_destroy(r);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1146,6 +1195,9 @@ int main(void)
 		TEST(test_without_naptr_of_ours_srv_is_asked),
 		TEST(test_servers_that_fail_at_naptr_take_nothing_away),
 		TEST(test_calls_share_the_targets_by_their_weights),
+		TEST(test_a_change_moves_only_its_share_of_the_calls),
+		TEST(test_no_target_takes_the_places_of_others),
+		TEST(test_names_that_mean_the_same_everywhere_are_not_asked_for),
 		TEST(test_a_name_without_services_has_its_addresses),
 		TEST(test_a_service_that_is_not_offered_fails),
 		TEST(test_aliases_are_followed_and_loops_end),
@@ -1166,9 +1218,11 @@ int main(void)
 		TEST(test_a_full_table_gives_up_what_nobody_uses),
 		TEST(test_only_host_names_are_asked_for),
 		TEST(test_now_waits_and_explains),
+		TEST(test_now_is_stopped),
 		TEST(test_a_stuck_reader_does_not_fill_the_memory),
 		TEST(test_readers_see_whole_snapshots_while_they_change),
 		TEST(test_the_hosts_file_is_read_with_the_systems_servers),
+		TEST(test_the_hosts_file_is_read_once_for_a_name),
 		TEST(test_bad_servers_are_refused),
 		TEST(test_a_dead_server_is_given_up_early),
 	};
