@@ -85,6 +85,12 @@ void text_addf(struct text *text, const char *fmt, ...)
 	text_add(text, str_of(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1));
 }
 
+void text_add_cell(struct text *text, const char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		text_add(text, *s == '|' ? STR("\\|") : str_of(s, 1));
+}
+
 void text_free(struct text *text)
 {
 	free(text->s);

@@ -193,6 +193,8 @@ struct text {
 };
 void text_add(struct text *text, struct str s);
 void text_addf(struct text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Text of a cell of a Markdown table: a bar would end it. */
+void text_add_cell(struct text *text, const char *s);
 void text_free(struct text *text);
 
 /* Writes an expression as the language spells it. */

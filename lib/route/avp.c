@@ -2,6 +2,8 @@
 /* AVPs: named values that live as long as their transaction. A name can have several: the one that
  * was added last is found first. */
 #include "route/avp.h"
+#include "route/avpops.h"
+#include "route/load.h"
 
 static bool names(const struct route_ctx *ctx, const struct route_avp *avp, struct str name)
 {
@@ -94,23 +96,35 @@ struct str route_avp_name(struct str spec)
 	return avp_check_name(&spec) ? spec : STR_NONE;
 }
 
+static bool is_name_char(char c)
+{
+	return str_is_alpha(c) || str_is_digit(c) || c == '_' || c == '-' || c == '.' || c == ':';
+}
+
 bool avp_check_name(struct str *name)
 {
 	struct str s = *name;
-	bool number = s.len > 2 && s.s[0] == 'i' && s.s[1] == ':';
+	bool number;
 
-	if (number || (s.len > 2 && s.s[0] == 's' && s.s[1] == ':'))
+	load_avp_alias(&s);
+	number = s.len > 2 && (s.s[0] == 'i' || s.s[0] == 'I') && s.s[1] == ':';
+	if (number || (s.len > 2 && (s.s[0] == 's' || s.s[0] == 'S') && s.s[1] == ':'))
 		s = str_of(s.s + 2, s.len - 2);
 	for (uint32_t i = 0; i < s.len; i++) {
-		char c = s.s[i];
-
-		if (number ? !str_is_digit(c)
-			   : !str_is_alpha(c) && !str_is_digit(c) && c != '_' && c != '-' &&
-					c != '.' && c != ':')
+		if (number ? !str_is_digit(s.s[i]) : !is_name_char(s.s[i]))
 			return false;
 	}
 	*name = s;
 	return s.len > 0;
+}
+
+bool avpops_can_name(struct str name)
+{
+	for (uint32_t i = 0; i < name.len; i++) {
+		if (!is_name_char(name.s[i]))
+			return false;
+	}
+	return name.len > 0 && (name.len < 2 || name.s[1] != ':');
 }
 
 /* All values, the newest first, with ", " between them, as in Kamailio. */
@@ -155,7 +169,7 @@ VARIABLE_SET(set_avp)
 	return route_avp_add(ctx, index->name, value);
 }
 
-/* $cnt(avp(x)), $cnt(hdr(X)) */
+/* $cnt(avp(x)), $cnt(hdr(X)): what is within those parentheses, and whether it is a header. */
 static bool counted(struct str *name, bool *header)
 {
 	if (name->len > 0 && name->s[0] == '$')
@@ -166,9 +180,10 @@ static bool counted(struct str *name, bool *header)
 	if (!*header && memcmp(name->s, "avp(", 4) != 0)
 		return false;
 	*name = str_trim(str_of(name->s + 4, name->len - 5));
-	return *header ? name->len > 0 : avp_check_name(name);
+	return name->len > 0;
 }
 
+/* Of an AVP its name is left, in which there are no parentheses. */
 bool check_count_of(struct str *name)
 {
 	struct str inner = *name;
@@ -176,7 +191,11 @@ bool check_count_of(struct str *name)
 
 	if (name->len > 0 && name->s[0] == '$')
 		*name = str_of(name->s + 1, name->len - 1);
-	return counted(&inner, &header);
+	if (!counted(&inner, &header) || (!header && !avp_check_name(&inner)))
+		return false;
+	if (!header)
+		*name = inner;
+	return true;
 }
 
 VARIABLE_GET(get_count_of)
@@ -185,7 +204,6 @@ VARIABLE_GET(get_count_of)
 	bool header;
 
 	if (!counted(&inner.name, &header))
-		return value_int(out, 0);
-	return header ? get_header_count(ctx, &inner, out)
-		      : value_int(out, route_avp_count(ctx, inner.name));
+		return value_int(out, route_avp_count(ctx, index->name));
+	return get_header_count(ctx, &inner, out);
 }

@@ -43,7 +43,7 @@ static bool parse_q(const struct route_value *value, uint16_t *q)
 	return thousandths <= Q_MAX;
 }
 
-static unsigned q_text(uint16_t q, char out[6])
+unsigned route_q_text(uint16_t q, char out[ROUTE_Q_TEXT])
 {
 	static const char digit[] = "0123456789";
 
@@ -448,7 +448,7 @@ VARIABLE_GET(get_first_branch)
 VARIABLE_GET(get_branches)
 {
 	struct str part[ROUTE_BRANCHES_MAX * 5];
-	char q[ROUTE_BRANCHES_MAX][6];
+	char q[ROUTE_BRANCHES_MAX][ROUTE_Q_TEXT];
 	struct route_text text;
 	unsigned n = 0;
 
@@ -462,7 +462,7 @@ VARIABLE_GET(get_branches)
 		part[n++] = route_text_str(ctx, b->uri);
 		if (b->q != ROUTE_Q_NONE) {
 			part[n++] = STR(">;q=");
-			part[n++] = str_of(q[i], q_text(b->q, q[i]));
+			part[n++] = str_of(q[i], route_q_text(b->q, q[i]));
 		}
 	}
 	if (n == 0)

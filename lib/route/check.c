@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "route/avp.h"
 #include "route/check.h"
 
 /* ---- which blocks run, and in what ---- */
@@ -393,9 +394,27 @@ static void check_list(struct route_load *load, struct ast_stmt *first)
 	}
 }
 
+/* What nothing here runs: a warning, or an error where a script relies on it. */
+static void check_event(struct route_load *load, const struct ast_block *block)
+{
+	const struct known *known = known_find(KNOWN_NO_EVENT, STR_NONE, block->name);
+
+	if (block->kind == AST_BLOCK_EVENT && known != NULL) {
+		load_error(load, block->at, "event_route[%.*s] is not there: %s",
+			STR_FMT(block->name), known->why);
+		return;
+	}
+	known = known_find(KNOWN_EVENT, STR_NONE, block->name);
+	load_warning(load, block->at, "%s is accepted, and nothing runs it%s%s",
+		ast_block_text((enum ast_block_kind)block->kind, false),
+		block->kind == AST_BLOCK_EVENT && known != NULL ? ": " : "",
+		block->kind == AST_BLOCK_EVENT && known != NULL ? known->why : "");
+}
+
 int check_all(struct route_load *load)
 {
 	find_used(load);
+	avp_alias_check(load);
 	if (check_find_block(load, AST_BLOCK_REQUEST, STR_NONE) == NULL &&
 		route_report_errors(load->report) == 0) {
 		struct route_place place = source_place(load->source, 0, 0);
@@ -413,10 +432,10 @@ int check_all(struct route_load *load)
 			block->in = in_of((enum ast_block_kind)block->kind);
 		}
 		if (block->kind == AST_BLOCK_EVENT || block->kind == AST_BLOCK_ONSEND)
-			load_warning(load, block->at, "%s is accepted, and nothing runs it",
-				ast_block_text((enum ast_block_kind)block->kind, false));
+			check_event(load, block);
 		load->block = block;
 		check_list(load, block->body);
 	}
+	load_custom_finish(load);
 	return route_report_errors(load->report) == 0 ? 0 : -EINVAL;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "route/check.h"
+#include "route/function.h"
 
 const char *check_in_text(unsigned in)
 {
@@ -82,8 +83,14 @@ bool check_names_block(const struct ast_expr *call, enum ast_block_kind *kind, s
 
 static void unknown_function(struct route_load *load, const struct ast_expr *expr)
 {
+	const struct known *known = known_find(KNOWN_NO_FUNCTION, STR_NONE, expr->text);
 	struct suggest near;
 
+	if (known != NULL) {
+		load_error(load, expr->at, "'%.*s' of module '%s' is not there: %s",
+			STR_FMT(expr->text), known->module, known->why);
+		return;
+	}
 	suggest_begin(&near, expr->text);
 	for (unsigned i = 0; i < load->registry->count; i++) {
 		for (const struct route_function *fn = load->registry->module[i]->functions;
@@ -175,11 +182,15 @@ static void check_format(struct route_load *load, struct ast_expr *arg)
 
 /* One argument: what check() sees of it and, where it is constant, what run() gets. */
 static void check_arg(struct route_load *load, struct ast_expr *call, struct ast_expr *arg,
-	bool raw, struct route_arg *out, struct route_value *constant)
+	bool raw, bool flag, struct route_arg *out, struct route_value *constant)
 {
 	bool literal = arg->kind == AST_STR && arg->quoted;
 
 	out->place = load_place(load, arg->at);
+	if (flag && literal && load_flag_find(load, arg->text, &arg->i)) {
+		arg->kind = AST_INT;
+		literal = false;
+	}
 	if (literal && check_state_in(arg->text).len > 0) {
 		call->slow = true;
 		call->state = check_state_in(arg->text);
@@ -201,6 +212,21 @@ static void check_arg(struct route_load *load, struct ast_expr *call, struct ast
 	}
 	if (!(literal && raw))
 		*constant = out->value;
+}
+
+/* Said once of each function, where it stands first. */
+static void warn_of_name_only(
+	struct route_load *load, const struct ast_expr *expr, const struct route_function *fn)
+{
+	const struct route_script *script = load->script;
+
+	for (uint32_t i = 0; i < script->sites; i++) {
+		if (script->site[i].fn == fn)
+			return;
+	}
+	load_warning(load, expr->at,
+		"'%.*s' is known by name only so far: a request that meets it is answered 500",
+		STR_FMT(expr->text));
 }
 
 static void check_args(struct route_load *load, struct ast_expr *expr,
@@ -225,12 +251,15 @@ static void check_args(struct route_load *load, struct ast_expr *expr,
 		return;
 	}
 	for (struct ast_expr *a = expr->arg; a != NULL; a = a->next, n++)
-		check_arg(load, expr, a, (fn->raw >> n & 1) != 0, &arg[n], &constant[n]);
+		check_arg(load, expr, a, (fn->raw >> n & 1) != 0, fn->check == check_flag, &arg[n],
+			&constant[n]);
 	if (!code_grow(&script->site, script->sites, &script->sites_cap, sizeof(script->site[0]))) {
 		free(constant);
 		load_no_memory(load);
 		return;
 	}
+	if (fn->run == NULL)
+		warn_of_name_only(load, expr, fn);
 	site = &script->site[script->sites];
 	/* Nothing can make a text of a variable that needs state yet. */
 	*site = (struct code_site){

@@ -17,16 +17,16 @@ static const struct keyword keywords[] = {{"method", AST_PSEUDO, "rm", 0},
 	{"src_ip", AST_PSEUDO, "si", 0}, {"dst_ip", AST_PSEUDO, "Ri", 0},
 	{"src_port", AST_PORT, NULL, 0}, {"dst_port", AST_PORT, NULL, 1},
 	{"proto", AST_PROTO, NULL, 0}, {"af", AST_FAMILY, NULL, 0}, {"msg:len", AST_WHOLE, NULL, 0},
-	{"retcode", AST_RC, NULL, 0}, {"max_len", AST_INT, NULL, SIP_MSG_UDP_MAX},
-	{"INET", AST_INT, NULL, 2}, {"IPv4", AST_INT, NULL, 2}, {"INET6", AST_INT, NULL, 10},
-	{"IPv6", AST_INT, NULL, 10}, {"UDP", AST_INT, NULL, SIP_TRANSPORT_UDP},
-	{"udp", AST_INT, NULL, SIP_TRANSPORT_UDP}, {"TCP", AST_INT, NULL, SIP_TRANSPORT_TCP},
-	{"tcp", AST_INT, NULL, SIP_TRANSPORT_TCP}, {"TLS", AST_INT, NULL, SIP_TRANSPORT_TLS},
-	{"tls", AST_INT, NULL, SIP_TRANSPORT_TLS}, {"SCTP", AST_INT, NULL, SIP_TRANSPORT_SCTP},
-	{"sctp", AST_INT, NULL, SIP_TRANSPORT_SCTP}, {"WS", AST_INT, NULL, SIP_TRANSPORT_WS},
-	{"WSS", AST_INT, NULL, SIP_TRANSPORT_WSS}, {"yes", AST_INT, NULL, 1},
-	{"true", AST_INT, NULL, 1}, {"on", AST_INT, NULL, 1}, {"no", AST_INT, NULL, 0},
-	{"false", AST_INT, NULL, 0}, {"off", AST_INT, NULL, 0}, {0}};
+	{"retcode", AST_RC, NULL, 0}, {"NULL", AST_NULL, NULL, 0}, {"null", AST_NULL, NULL, 0},
+	{"max_len", AST_INT, NULL, SIP_MSG_UDP_MAX}, {"INET", AST_INT, NULL, 2},
+	{"IPv4", AST_INT, NULL, 2}, {"INET6", AST_INT, NULL, 10}, {"IPv6", AST_INT, NULL, 10},
+	{"UDP", AST_INT, NULL, SIP_TRANSPORT_UDP}, {"udp", AST_INT, NULL, SIP_TRANSPORT_UDP},
+	{"TCP", AST_INT, NULL, SIP_TRANSPORT_TCP}, {"tcp", AST_INT, NULL, SIP_TRANSPORT_TCP},
+	{"TLS", AST_INT, NULL, SIP_TRANSPORT_TLS}, {"tls", AST_INT, NULL, SIP_TRANSPORT_TLS},
+	{"SCTP", AST_INT, NULL, SIP_TRANSPORT_SCTP}, {"sctp", AST_INT, NULL, SIP_TRANSPORT_SCTP},
+	{"WS", AST_INT, NULL, SIP_TRANSPORT_WS}, {"WSS", AST_INT, NULL, SIP_TRANSPORT_WSS},
+	{"yes", AST_INT, NULL, 1}, {"true", AST_INT, NULL, 1}, {"on", AST_INT, NULL, 1},
+	{"no", AST_INT, NULL, 0}, {"false", AST_INT, NULL, 0}, {"off", AST_INT, NULL, 0}, {0}};
 
 /* Words that arguments take as text, being names of transports there. */
 static bool is_transport_word(const struct keyword *k)
@@ -44,17 +44,6 @@ static void become_pseudo(struct route_load *load, struct ast_expr *expr, const 
 	expr->kind = AST_PSEUDO;
 	expr->variable = found.variable;
 	expr->which = (struct route_index){.slot = -1, .room = found.room};
-}
-
-static bool find_flag(const struct route_load *load, struct str name, int64_t *value)
-{
-	for (const struct load_flag *flag = load->flags; flag != NULL; flag = flag->next) {
-		if (str_eq(flag->name, name)) {
-			*value = flag->value;
-			return true;
-		}
-	}
-	return false;
 }
 
 static void unknown_name(struct route_load *load, const struct ast_expr *expr, bool statement)
@@ -80,7 +69,7 @@ void check_word(struct route_load *load, struct ast_expr *expr, enum check_where
 {
 	unsigned module;
 
-	if (find_flag(load, expr->text, &expr->i)) {
+	if (load_flag_find(load, expr->text, &expr->i)) {
 		expr->kind = AST_INT;
 		return;
 	}
@@ -137,8 +126,13 @@ static bool take_brackets(struct str *rest, char open, char close, struct str *i
 
 static void unknown_variable(struct route_load *load, const struct ast_expr *expr, struct str name)
 {
+	const struct known *known = known_find(KNOWN_NO_VARIABLE, STR_NONE, name);
 	struct suggest near;
 
+	if (known != NULL) {
+		load_error(load, expr->at, "$%.*s is not there: %s", STR_FMT(name), known->why);
+		return;
+	}
 	suggest_begin(&near, name);
 	for (const struct route_variable *v = route_variables; v->name != NULL; v++)
 		suggest_offer(&near, str_c(v->name));
@@ -199,6 +193,22 @@ static void check_row(struct route_load *load, struct ast_expr *expr, struct str
 		expr->which.name = index;
 }
 
+/* $sel(cfg_get.GROUP.NAME): what the script gave that name. */
+static void check_custom(struct route_load *load, struct ast_expr *expr, struct str select)
+{
+	const struct load_custom *custom = load_custom_find(load, select);
+
+	if (custom == NULL) {
+		load_error(load, expr->at, "this script sets no global '%.*s'", (int)select.len - 8,
+			select.s + 8);
+		return;
+	}
+	expr->kind = custom->is_number ? AST_INT : AST_STR;
+	expr->i = custom->number;
+	expr->text = custom->text;
+	expr->quoted = false;
+}
+
 /* One name with its index; what a name stands for that is no row of the table comes first. */
 static void check_plain(struct route_load *load, struct ast_expr *expr, struct str name,
 	bool indexed, struct str index)
@@ -231,9 +241,15 @@ static void check_plain(struct route_load *load, struct ast_expr *expr, struct s
 			return;
 		expr->kind = AST_FORMAT;
 		expr->index = script->formats++;
+	} else if (str_eq(name, STR("sel")) && str_istarts(index, STR("cfg_get."))) {
+		check_custom(load, expr, index);
 	} else if (state_variable(name) && !variable_find(name, &found)) {
 		expr->kind = AST_STATE;
 		expr->slow = true;
+		load_warning(load, expr->at,
+			"$%.*s is known by name only so far: a request that meets it is answered "
+			"500",
+			STR_FMT(name));
 	} else {
 		check_row(load, expr, name, indexed, index);
 	}
@@ -245,7 +261,7 @@ static struct ast_expr *wrap_transform(struct route_load *load, const struct ast
 {
 	struct route_script *script = load->script;
 	struct ast_expr *outer = ast_alloc(&load->arena, sizeof(*outer));
-	const char *kept = code_keep(script, text);
+	const char *kept = code_keep(script, text), *why;
 
 	if (outer == NULL || kept == NULL ||
 		!code_grow(&script->transform, script->transforms, &script->transforms_cap,
@@ -258,11 +274,9 @@ static struct ast_expr *wrap_transform(struct route_load *load, const struct ast
 			load, expr->at, "the arguments of {%.*s} must be constant", STR_FMT(text));
 		return NULL;
 	}
-	if (!transform_parse(str_of(kept, text.len), &script->transform[script->transforms])) {
-		load_error(load, expr->at,
-			"{%.*s} is no transformation that is known here, or its arguments are "
-			"wrong",
-			STR_FMT(text));
+	if (!transform_parse(
+		    str_of(kept, text.len), &script->transform[script->transforms], &why)) {
+		load_error(load, expr->at, "{%.*s}: %s", STR_FMT(text), why);
 		return NULL;
 	}
 	*outer = (struct ast_expr){.kind = AST_TRANSFORM,

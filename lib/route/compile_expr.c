@@ -134,63 +134,65 @@ static void test(struct compiler *c, enum code_op op, const struct ast_expr *exp
 	compile_push(c, 1);
 }
 
-void compile_value(struct compiler *c, const struct ast_expr *expr)
+/* What is read without anything below it. */
+static bool leaf(struct compiler *c, const struct ast_expr *expr)
 {
-	if (c->failed)
-		return;
 	switch ((enum ast_kind)expr->kind) {
 	case AST_INT:
 		push_int(c, expr->i);
-		break;
+		return true;
+	case AST_MYSELF:
+		test(c, CODE_MYSELF, expr);
+		return true;
+	case AST_PREFIX:
+		test(c, CODE_PREFIX, expr);
+		return true;
+	case AST_METHOD_IS:
+		test(c, CODE_METHOD_IS, expr);
+		return true;
 	case AST_STR:
 		compile_emit(c, CODE_PUSH, 0, 0, compile_constant(c, ROUTE_STR, expr->text, 0));
-		compile_push(c, 1);
 		break;
 	case AST_NULL:
 		compile_emit(c, CODE_PUSH, 0, 0, compile_constant(c, ROUTE_NULL, STR_NONE, 0));
-		compile_push(c, 1);
 		break;
 	case AST_RC:
 		compile_emit(c, CODE_ORIGIN, 0, CODE_ORIGIN_RC, 0);
-		compile_push(c, 1);
 		break;
 	case AST_PSEUDO:
 		compile_emit(c, CODE_GET, 0, 0, compile_use(c, expr));
-		compile_push(c, 1);
 		break;
 	case AST_SLOT:
 		compile_emit(c, CODE_GET_SLOT, 0, (unsigned)expr->row, 0);
-		compile_push(c, 1);
 		break;
 	case AST_FORMAT:
 		compile_emit(c, CODE_FORMAT, 0, 0, expr->index);
-		compile_push(c, 1);
 		break;
 	case AST_STATE:
 		compile_name_here(c, expr->text);
 		compile_emit(c, CODE_STATE, 0, 0, 0);
-		compile_push(c, 1);
 		break;
 	case AST_WHOLE:
 	case AST_PROTO:
 	case AST_FAMILY:
 		compile_emit(c, CODE_ORIGIN, 0, origin_of[expr->kind], 0);
-		compile_push(c, 1);
 		break;
 	case AST_PORT:
 		compile_emit(c, CODE_ORIGIN, 0,
 			expr->row == 0 ? CODE_ORIGIN_SRC_PORT : CODE_ORIGIN_DST_PORT, 0);
-		compile_push(c, 1);
 		break;
-	case AST_MYSELF:
-		test(c, CODE_MYSELF, expr);
-		break;
-	case AST_PREFIX:
-		test(c, CODE_PREFIX, expr);
-		break;
-	case AST_METHOD_IS:
-		test(c, CODE_METHOD_IS, expr);
-		break;
+	default:
+		return false;
+	}
+	compile_push(c, 1);
+	return true;
+}
+
+void compile_value(struct compiler *c, const struct ast_expr *expr)
+{
+	if (c->failed || leaf(c, expr))
+		return;
+	switch ((enum ast_kind)expr->kind) {
 	case AST_REGEX:
 		compile_value(c, expr->a);
 		compile_emit(c, CODE_MATCH, (unsigned)expr->row, 0, expr->index);
@@ -223,11 +225,8 @@ void compile_value(struct compiler *c, const struct ast_expr *expr)
 		else
 			binary(c, expr);
 		break;
-	case AST_NAME:
-	case AST_VAR:
-	case AST_ADDRESS:
-	case AST_SOCKET:
-		/* The checker leaves none of these. */
+	default:
+		/* The checker leaves no others. */
 		c->failed = true;
 		break;
 	}

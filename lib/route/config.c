@@ -37,6 +37,9 @@ static const struct setting globals[] = {
 		"debugging"},
 	{"log_stderror", BOOLEAN, AT(log_stderror), 0, 1,
 		"messages go to standard error (the default), or to syslog"},
+	{"log_level", NUMBER, AT(debug), -5, 10, "the same as debug, OpenSIPS' name"},
+	{"stderror_enabled", BOOLEAN, AT(log_stderror), 0, 1,
+		"the same as log_stderror, OpenSIPS' name"},
 	{"port", NUMBER, AT(port_default), 1, 65535,
 		"port of each `listen` that names none; 5060 where it is not set"},
 	{"mhomed", BOOLEAN, AT(mhomed), 0, 1,
@@ -52,7 +55,13 @@ static const struct setting globals[] = {
 	{"secret_file", FILE_NAME, AT(secret_file), 0, 0,
 		"file of the keys that sign branches, Via and Record-Route; nodes of a group share "
 		"it"},
-	{"control_socket", TEXT, AT(control_socket), 0, 0, "UNIX socket of siplanectl"},
+	{"control_socket", FILE_NAME, AT(control_socket), 0, 0,
+		"the Unix socket that siplanectl speaks to; /run/siplane/siplane.sock where it is "
+		"not "
+		"set"},
+	{"control_group", TEXT, AT(control_group), 0, 0,
+		"the group whose members may use control_socket, beside root and the user that "
+		"siplane runs as"},
 	{"scanner", TEXT, AT(scanner), 0, 0,
 		"forces a SIP scanner: scalar, sse42, avx2 or avx512; the best one where it is not "
 		"set"},
@@ -61,6 +70,16 @@ static const struct setting globals[] = {
 	{"dns_try_naptr", BOOLEAN, AT(dns_try_naptr), 0, 1,
 		"NAPTR records say where a next hop's services are (the default), or SRV records "
 		"alone"},
+	{"db_url", TEXT, AT(db_url), 0, 0,
+		"the database of modules that name none: sqlite://, mysql:// or postgres://; "
+		"sqlite:///var/lib/siplane/siplane.sqlite where it is not set"},
+	{"db_default_url", TEXT, AT(db_url), 0, 0, "the same, as OpenSIPS has it"},
+	{"db_threads", NUMBER, AT(db_threads), 1, 16,
+		"connections to each database that ask; 2 where it is not set"},
+	{"db_stale", NUMBER, AT(db_stale), 0, 604800,
+		"seconds for which what a database said before stands in while it fails"},
+	{"avp_aliases", TEXT, AT(avp_aliases), 0, 0,
+		"other names of AVPs, \"day=i:101;time=s:hours\": $avp(day) is $avp(i:101)"},
 	{"require_token", BOOLEAN, AT(require_token), 0, 1,
 		"in-dialog requests are relayed only with a Record-Route of ours"},
 	{"token_trusted_group", NUMBER, AT(token_trusted_group), 0, INT32_MAX,
@@ -68,49 +87,82 @@ static const struct setting globals[] = {
 	{"xlog_rate", NUMBER, AT(xlog_rate), 0, 1000000,
 		"xlog lines of one worker a second at most"},
 	{"reply_rate", NUMBER, AT(reply_rate), 0, 1000000,
-		"replies of one worker to one source a second at most, where the request was "
-		"malformed or the reply exceeds it by half"},
+		"replies to one source a second at most, where the request was malformed or the "
+		"reply exceeds it by half"},
 	{0}};
 
-/* Globals of OpenSER and Kamailio that the appliance has no use for. */
-static const char *const accepted[] = {"async_workers", "async_nonblock", "async_workers_group",
-	"auto_aliases", "auto_bind_ipv6", "avp_db_url", "bind_ipv6_link_local", "check_via",
-	"children", "chroot", "core_dump", "corelog", "debug_mode", "description",
-	"disable_core_dump", "disable_dns_blacklist", "disable_dns_failover", "disable_sctp",
-	"disable_tcp", "disable_tls", "dns", "dns_cache_flags", "dns_cache_mem",
-	"dns_cache_negative_ttl", "dns_naptr_ignore_rfc", "dns_retr_no", "dns_retr_time",
-	"dns_search_full_match", "dns_sctp_pref", "dns_servers_no", "dns_srv_lb", "dns_tcp_pref",
-	"dns_tls_pref", "dns_try_ipv6", "dns_udp_pref", "dns_use_search_list", "dst_blacklist_mem",
-	"enable_sctp", "enable_tls", "exit_timeout", "force_rport", "fork", "fork_delay", "gid",
-	"group", "http_reply_parse", "id", "kemi", "latency_cfg_log", "latency_limit_action",
+/* Globals of OpenSER and Kamailio that the appliance has no use for; known.def says why. */
+static const char *const accepted[] = {"abort_on_assert", "add_rport", "async_nonblock",
+	"async_usleep", "async_workers", "async_workers_group", "auto_aliases", "auto_bind_ipv6",
+	"auto_scaling_cycle", "auto_scaling_profile", "avp_db_url", "bin_children", "bin_listen",
+	"bind_ipv6_link_local", "cfgengine", "check_via", "children", "chroot", "core_dump",
+	"core_log", "corelog", "db_max_async_connections", "db_version_table", "debug_mode",
+	"description", "disable_503_translation", "disable_core_dump", "disable_dns_blacklist",
+	"disable_dns_failover", "disable_sctp", "disable_stateless_fwd", "disable_tcp",
+	"disable_tls", "dns", "dns_cache_del_nonexp", "dns_cache_delete_nonexpired",
+	"dns_cache_flags", "dns_cache_gc_interval", "dns_cache_init", "dns_cache_max_ttl",
+	"dns_cache_mem", "dns_cache_min_ttl", "dns_cache_negative_ttl", "dns_cache_rec_pref",
+	"dns_naptr_ignore_rfc", "dns_retr_no", "dns_retr_time", "dns_sctp_pref",
+	"dns_sctp_preference", "dns_search_full_match", "dns_servers_no", "dns_slow_query_ms",
+	"dns_srv_lb", "dns_srv_loadbalancing", "dns_tcp_pref", "dns_tcp_preference", "dns_tls_pref",
+	"dns_tls_preference", "dns_try_ipv6", "dns_udp_pref", "dns_udp_preference",
+	"dns_use_search_list", "dst_blacklist", "dst_blacklist_mem", "dst_blocklist_expire",
+	"dst_blocklist_gc_interval", "dst_blocklist_init", "dst_blocklist_mem",
+	"dst_blocklist_sctp_imask", "dst_blocklist_tcp_imask", "dst_blocklist_tls_imask",
+	"dst_blocklist_ttl", "dst_blocklist_udp_imask", "enable_asserts", "enable_sctp",
+	"enable_tls", "event_pkg_threshold", "event_shm_threshold", "exec_dns_threshold",
+	"exec_msg_threshold", "execdnsthreshold", "execmsgthreshold", "exit_timeout", "force_rport",
+	"fork", "fork_delay", "gid", "group", "hdr_name_extra_chars", "http_reply_hack",
+	"http_reply_parse", "id", "ip_free_bind", "ip_nonlocal_bind", "ipfreebind",
+	"ipv6_hex_style", "kemi", "latency_cfg_log", "latency_limit_action", "latency_limit_cfg",
 	"latency_limit_db", "latency_log", "loadpath", "local_rport", "log_color",
-	"log_engine_data", "log_engine_type", "log_facility", "log_name", "log_prefix",
-	"log_prefix_mode", "max_branches", "max_recursive_level", "max_while_loops", "maxbuffer",
-	"mcast", "mcast_loopback", "mcast_ttl", "mem_add_size", "mem_join", "mem_safety",
-	"mem_status_mode", "memdbg", "memlog", "memsum", "memgrps", "mlock_pages", "modinit_delay",
-	"modparam", "modules_path", "mpath", "msg_time", "onsend_route_reply", "open_files_limit",
-	"phone2tel", "pidfile", "phonestr", "pmtu_discovery", "pv_buffer_size", "pv_buffer_slots",
-	"pv_cache_limit", "pv_cache_action", "real_time", "received_route_mode", "reply_to_via",
-	"rev_dns", "route_locks_size", "rt_prio", "rt_policy", "rt_timer1_prio", "rt_timer1_policy",
-	"rt_timer2_prio", "rt_timer2_policy", "sctp_children", "server_id", "server_signature",
-	"shm", "shm_force_alloc", "shm_mem_size", "sip_parser_log", "sip_parser_mode",
+	"log_engine_data", "log_engine_type", "log_event_enabled", "log_event_level_filter",
+	"log_facility", "log_json_buf_size", "log_msg_buf_size", "log_name", "log_prefix",
+	"log_prefix_mode", "log_stdout", "max_branches", "max_recursive_level", "max_while_loops",
+	"maxbuffer", "mcast", "mcast_loopback", "mcast_ttl", "mem_add_size", "mem_dbg", "mem_dump",
+	"mem_join", "mem_log", "mem_safety", "mem_status_mode", "mem_summary", "mem_warming",
+	"mem_warming_enabled", "mem_warming_pattern_file", "mem_warming_percentage", "memdbg",
+	"memdump", "memgrps", "memlog", "memsum", "mlock_pages", "modinit_delay", "modules_path",
+	"mpath", "msg_time", "onsend_route_reply", "open_files_limit", "phone2tel", "phonestr",
+	"pidfile", "pmtu_discovery", "poll_method", "pv_buffer_size", "pv_buffer_slots",
+	"pv_cache_action", "pv_cache_limit", "pv_print_buf_size", "query_buffer_size",
+	"query_flush_time", "real_time", "received_route_mode", "reply_to_via",
+	"restart_persistency_cache_file", "restart_persistency_size", "rev_dns", "route_locks_size",
+	"rt_fast_timer_prio", "rt_ftimer_policy", "rt_ftimer_prio", "rt_policy", "rt_prio",
+	"rt_stimer_policy", "rt_stimer_prio", "rt_timer1_policy", "rt_timer1_prio",
+	"rt_timer2_policy", "rt_timer2_prio", "run_dir", "rundir", "sctp_children",
+	"ser_kill_timeout", "server_id", "server_signature", "shm", "shm_force_alloc",
+	"shm_hash_split_percentage", "shm_mem", "shm_mem_size", "shm_memlog_size",
+	"shm_secondary_hash_size", "sip_parser_log", "sip_parser_log_oneline", "sip_parser_mode",
 	"sip_warning", "socket_workers", "sql_buffer_size", "statistics", "stats_name_separator",
-	"stun_active", "stun_allow_fp", "stun_allow_stun", "stun_refresh_interval", "syn_branch",
+	"stderror_level_filter", "stderror_log_format", "stun_active", "stun_allow_fp",
+	"stun_allow_stun", "stun_refresh_interval", "syn_branch", "syslog_enabled",
+	"syslog_facility", "syslog_level_filter", "syslog_log_format", "syslog_name",
 	"tcp_accept_aliases", "tcp_accept_haproxy", "tcp_accept_hep3", "tcp_accept_no_cl",
-	"tcp_accept_unique", "tcp_async", "tcp_children", "tcp_clone_rcvbuf",
-	"tcp_connection_lifetime", "tcp_connection_match", "tcp_connect_timeout", "tcp_conn_wq_max",
-	"tcp_crlf_ping", "tcp_defer_accept", "tcp_delayed_ack", "tcp_fd_cache", "tcp_keepalive",
-	"tcp_keepcnt", "tcp_keepidle", "tcp_keepintvl", "tcp_linger2", "tcp_max_connections",
-	"tcp_no_connect", "tcp_poll_method", "tcp_rd_buf_size", "tcp_reuse_port",
-	"tcp_send_timeout", "tcp_source_ipv4", "tcp_source_ipv6", "tcp_syncnt", "tcp_wq_blk_size",
-	"tcp_wq_max", "tls_ca_list", "tls_certificate", "tls_cipher_list", "tls_handshake_timeout",
-	"tls_max_connections", "tls_method", "tls_port_no", "tls_private_key",
-	"tls_require_certificate", "tls_send_timeout", "tls_verify", "tos", "udp4_raw",
-	"udp4_raw_mtu", "udp4_raw_ttl", "udp_mtu", "udp_mtu_try_proto", "uid", "use_dns_cache",
-	"use_dns_failover", "use_dst_blacklist", "user", "verbose_startup", "version_table",
-	"wait_worker1_mode", "wait_worker1_time", "wait_worker1_usleep", "workdir", "wdir",
-	"xavp_via_params", "xavp_via_fields", "xavp_via_reply_params"};
-_Static_assert(sizeof(accepted) / sizeof(accepted[0]) <= 256, "one bit each in warned_globals");
+	"tcp_accept_unique", "tcp_async", "tcp_async_local_connect_timeout",
+	"tcp_async_local_write_timeout", "tcp_async_max_postponed_chunks", "tcp_buf_write",
+	"tcp_children", "tcp_clone_rcvbuf", "tcp_conn_wq_max", "tcp_connect_timeout",
+	"tcp_connection_lifetime", "tcp_connection_match", "tcp_crlf_ping", "tcp_crlf_pingpong",
+	"tcp_defer_accept", "tcp_delayed_ack", "tcp_fd_cache", "tcp_keepalive", "tcp_keepcnt",
+	"tcp_keepcount", "tcp_keepidle", "tcp_keepinterval", "tcp_keepintvl", "tcp_linger2",
+	"tcp_listen_backlog", "tcp_max_connections", "tcp_max_msg_chunks", "tcp_max_msg_time",
+	"tcp_no_connect", "tcp_no_new_conn_bflag", "tcp_no_new_conn_rplflag",
+	"tcp_parallel_read_on_workers", "tcp_poll_method", "tcp_rd_buf_size", "tcp_reuse_port",
+	"tcp_script_mode", "tcp_send_timeout", "tcp_socket_backlog", "tcp_source_ipv4",
+	"tcp_source_ipv6", "tcp_syncnt", "tcp_threshold", "tcp_wait_data", "tcp_workers",
+	"tcp_wq_blk_size", "tcp_wq_max", "tcpthreshold", "timer_workers", "tls_ca_dir",
+	"tls_ca_list", "tls_certificate", "tls_cipher_list", "tls_ciphers_list",
+	"tls_client_domain_avp", "tls_dh_params", "tls_disable", "tls_ec_curve", "tls_enable",
+	"tls_handshake_timeout", "tls_log", "tls_max_connections", "tls_method", "tls_port_no",
+	"tls_private_key", "tls_require_certificate", "tls_require_client_certificate",
+	"tls_send_timeout", "tls_verify", "tls_verify_client", "tls_verify_server", "tlslog", "tos",
+	"udp4_raw", "udp4_raw_mtu", "udp4_raw_ttl", "udp_mtu", "udp_mtu_try_proto", "udp_workers",
+	"uid", "uri_host_extra_chars", "use_dns_cache", "use_dns_failover", "use_dst_blacklist",
+	"use_dst_blocklist", "user", "verbose_startup", "version_table", "wait_worker1_mode",
+	"wait_worker1_time", "wait_worker1_usleep", "wdir", "workdir", "xavp_via_fields",
+	"xavp_via_params", "xavp_via_reply_params", "xlog_buf_size", "xlog_default_level",
+	"xlog_force_color", "xlog_level", "xlog_print_level"};
+_Static_assert(sizeof(accepted) / sizeof(accepted[0]) <= 384, "one bit each in warned_globals");
 
 #undef AT
 #define AT(member) offsetof(struct route_config_port, member)
@@ -154,6 +206,8 @@ static const struct setting memory_settings[] = {
 		"transactions at a time at most, as 200k"},
 	{"messages", AMOUNT, AT(memory_messages), 1, 1000000000,
 		"messages that are held at a time at most"},
+	{"rows", AMOUNT, AT(memory_rows), 1024, 16000000,
+		"answers of databases that are remembered at most; 64k where it is not set"},
 	{"huge", HUGE_PAGES, AT(memory_huge), 0, 0, "huge pages: auto, yes or no"}, {0}};
 #undef AT
 
@@ -167,6 +221,8 @@ void config_init(struct route_config *config)
 	config->log_stderror = 1;
 	config->xlog_rate = 100;
 	config->reply_rate = 100;
+	config->db_url = "sqlite:///var/lib/siplane/siplane.sqlite";
+	config->db_stale = 3600;
 }
 
 const char *load_keep_path(struct route_load *load, struct str path, struct ast_at at)
@@ -368,12 +424,25 @@ static void set_by_name(struct route_load *load, const struct setting *table, co
 		load_error(load, at, "unknown setting '%.*s' of %s", STR_FMT(key), where);
 }
 
+static void warn_of_no_effect(struct route_load *load, struct ast_at at, struct str name)
+{
+	const struct known *known = known_find(KNOWN_GLOBAL, STR_NONE, name);
+
+	load_warning(load, at, "'%.*s' has no effect here%s%s", STR_FMT(name),
+		known != NULL ? ": " : "", known != NULL ? known->why : "");
+}
+
 void config_global(struct route_load *load, struct str name, struct ast_at at,
 	const struct config_value *value)
 {
 	struct suggest near;
 	const char *best;
 
+	/* OpenSIPS' name of listen */
+	if (str_eq(name, STR("socket"))) {
+		config_listen(load, value->text, value->at, STR_NONE, value->at, STR_NONE);
+		return;
+	}
 	suggest_begin(&near, name);
 	for (const struct setting *s = globals; s->name != NULL; s++) {
 		if (str_eq(name, str_c(s->name))) {
@@ -388,7 +457,7 @@ void config_global(struct route_load *load, struct str name, struct ast_at at,
 			continue;
 		}
 		if ((load->warned_globals[i / 64] >> (i % 64) & 1) == 0)
-			load_warning(load, at, "'%s' has no effect here", accepted[i]);
+			warn_of_no_effect(load, at, name);
 		load->warned_globals[i / 64] |= 1ULL << (i % 64);
 		return;
 	}
@@ -405,8 +474,13 @@ void config_unknown_block(struct route_load *load, struct str word, struct ast_a
 	static const char *const blocks[] = {"port", "cores", "memory", "route", "request_route",
 		"reply_route", "onreply_route", "failure_route", "branch_route", "event_route",
 		"error_route", "onsend_route"};
+	const struct known *known = known_find(KNOWN_NO_EVENT, STR_NONE, word);
 	struct suggest near;
 
+	if (known != NULL) {
+		load_error(load, at, "'%.*s' is not there: %s", STR_FMT(word), known->why);
+		return;
+	}
 	suggest_begin(&near, word);
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 		suggest_offer(&near, str_c(blocks[i]));
@@ -527,21 +601,16 @@ static void print_rows(const char *heading, const struct setting *table,
 
 void config_reference(int (*print)(void *arg, const char *line), void *arg)
 {
-	struct text line = {0};
-
 	print_rows("Globals", globals, print, arg);
 	print(arg, "`listen = TRANSPORT:WHERE:PORT [advertise HOST:PORT] [name \"NAME\"]` makes a "
 		   "listener, WHERE being an address or a port's name.");
+	print(arg, "`socket = TRANSPORT:ADDRESS:PORT` is the same under OpenSIPS' name.");
 	print(arg, "`alias = HOST:PORT` makes a name ours (`uri == myself`).");
 	print(arg, "");
 	print_rows("port \"NAME\" { }", port_settings, print, arg);
 	print_rows("cores { }", cores_settings, print, arg);
 	print_rows("memory { }", memory_settings, print, arg);
 	print(arg, "Globals of OpenSER and Kamailio that are accepted and have no effect here:");
-	for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
-		text_addf(&line, "%s`%s`", i > 0 ? ", " : "", accepted[i]);
-	if (line.s != NULL)
-		print(arg, line.s);
+	known_reference(1u << KNOWN_GLOBAL, STR(""), print, arg);
 	print(arg, "");
-	text_free(&line);
 }

@@ -24,6 +24,7 @@ void route_ctx_reset(struct route_ctx *ctx)
 	const size_t end = offsetof(struct route_ctx, pc);
 
 	clear((char *)ctx + begin, end - begin);
+	ctx->brought = NULL;
 	ctx->du_target.listener = -1;
 	ctx->du_target.destination = -1;
 	ctx->socket = -1;
@@ -42,6 +43,9 @@ void route_ctx_reset(struct route_ctx *ctx)
 	ctx->rc = 0;
 	ctx->stopped_at = 0;
 	ctx->wait = ROUTE_TEXT_NONE;
+	ctx->wait_for = ROUTE_WAIT_NAME;
+	ctx->wait_note = 0;
+	ctx->answer = ROUTE_ANSWER_NONE;
 	ctx->var_set = 0;
 	ctx->text_len = 0;
 	sip_edits_reset(&ctx->edits);
@@ -54,26 +58,33 @@ static inline void copy_range(
 	memcpy((char *)to + begin, (const char *)from + begin, end - begin);
 }
 
+/* Most parts are not in use. */
+static inline void copy_used(void *to, const void *from, size_t len)
+{
+	if (len != 0)
+		memcpy(to, from, len);
+}
+
 void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from)
 {
 	copy_range(
 		to, from, offsetof(struct route_ctx, origin), offsetof(struct route_ctx, call_pc));
-	memcpy(to->call_pc, from->call_pc, from->calls * sizeof(from->call_pc[0]));
+	copy_used(to->call_pc, from->call_pc, from->calls * sizeof(from->call_pc[0]));
 	to->var_set = from->var_set;
 	if (from->var_set != 0) {
 		unsigned used = 64 - (unsigned)__builtin_clzll(from->var_set);
 
 		memcpy(to->var, from->var, used * sizeof(from->var[0]));
 	}
-	memcpy(to->stack, from->stack, from->sp * sizeof(from->stack[0]));
-	memcpy(to->branch, from->branch, from->branches * sizeof(from->branch[0]));
-	memcpy(&to->branch[ROUTE_BRANCHES_MAX - from->waiting],
+	copy_used(to->stack, from->stack, from->sp * sizeof(from->stack[0]));
+	copy_used(to->branch, from->branch, from->branches * sizeof(from->branch[0]));
+	copy_used(&to->branch[ROUTE_BRANCHES_MAX - from->waiting],
 		&from->branch[ROUTE_BRANCHES_MAX - from->waiting],
 		from->waiting * sizeof(from->branch[0]));
-	memcpy(to->avp, from->avp, from->avps * sizeof(from->avp[0]));
+	copy_used(to->avp, from->avp, from->avps * sizeof(from->avp[0]));
 
 	to->text_len = from->text_len;
-	memcpy(to->text, from->text, from->text_len);
+	copy_used(to->text, from->text, from->text_len);
 
 	memcpy(&to->msg, &from->msg, offsetof(struct sip_msg, header));
 	memcpy(to->msg.header, from->msg.header,
@@ -82,8 +93,9 @@ void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from)
 	to->edits.count = from->edits.count;
 	to->edits.text_len = from->edits.text_len;
 	to->edits.overflow = from->edits.overflow;
-	memcpy(to->edits.edit, from->edits.edit, from->edits.count * sizeof(from->edits.edit[0]));
-	memcpy(to->edits.text, from->edits.text, from->edits.text_len);
+	copy_used(
+		to->edits.edit, from->edits.edit, from->edits.count * sizeof(from->edits.edit[0]));
+	copy_used(to->edits.text, from->edits.text, from->edits.text_len);
 }
 
 struct str route_text_str(const struct route_ctx *ctx, struct route_text text)

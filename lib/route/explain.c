@@ -275,7 +275,8 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 		{"`drop`", "ends the script: a response is dropped (in onreply_route[NAME] a "
 			   "provisional one), in branch_route the branch is not sent, a request "
 			   "goes where it was sent before, if anywhere"},
-		{"`$name = VALUE`", "also `+=`, `-=`, `*=`, `/=`, `%=`, `|=`, `&=`, `^=`"},
+		{"`$name = VALUE`", "also `:=`, which replaces all values of an AVP, `+=`, `-=`, "
+				    "`*=`, `/=`, `%=`, `|=`, `&=`, `^=`"},
 	};
 
 	print(arg, "## Blocks and statements");
@@ -285,20 +286,27 @@ static void reference_statements(int (*print)(void *arg, const char *line), void
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct text line = {0};
 
-		text_addf(&line, "| %s | %s |", rows[i][0], rows[i][1]);
+		text_add(&line, STR("| "));
+		text_add_cell(&line, rows[i][0]);
+		text_add(&line, STR(" | "));
+		text_add_cell(&line, rows[i][1]);
+		text_add(&line, STR(" |"));
 		print_text(print, arg, &line);
 	}
 	print(arg, "");
-	print(arg, "Operators, the tightest last: `||` `or`, `&&` `and`, `\\|`, `^`, `&`, `==` "
-		   "`!=` `=~` `!~`, `<` `<=` `>` `>=`, "
+	print(arg, "Operators, the tightest last: `||` `or`, `&&` `and`, `|`, `^`, `&`, `==` `eq` "
+		   "`!=` `ne` `=~` `!~`, `<` `<=` `>` `>=`, "
 		   "`<<` `>>`, `+` `-`, `*` `/` `%`, `!` `not` `~` `(int)` `(str)` `defined` "
 		   "`strlen` `strempty`.");
 	print(arg, "");
-	print(arg, "Words: `method`, `uri`, `from_uri`, `to_uri`, `status`, `src_ip`, `src_port`, "
-		   "`dst_ip`, `dst_port`, `proto`, `af`, "
-		   "`msg:len`, `max_len`, `retcode`, `myself`.");
+	print(arg,
+		"Words: `method`, `uri`, `from_uri`, `to_uri`, `status`, `src_ip`, `src_port`, "
+		"`dst_ip`, `dst_port`, `proto`, `af`, "
+		"`msg:len`, `max_len`, `retcode`, `myself`, `NULL`; of `af` `INET` and `INET6`, of "
+		"`proto` `UDP`, `TCP`, `TLS`, `SCTP`, `WS` and `WSS`.");
 	print(arg, "");
-	print(arg, "Transformations: `{s.len}`, `{s.int}`, `{s.lower}`, `{s.upper}`, "
+	print(arg, "Transformations: `{s.len}`, `{s.int}`, `{s.lower}` `{s.tolower}`, `{s.upper}` "
+		   "`{s.toupper}`, "
 		   "`{s.substr,OFFSET,LENGTH}`, `{uri.user}`, `{uri.host}`, "
 		   "`{uri.port}`, `{uri.param,NAME}`.");
 	print(arg, "");
@@ -329,6 +337,7 @@ static void reference_variables(int (*print)(void *arg, const char *line), void 
 	print(arg, "| `$_s(format)` | no | the text of a format with variables in it |");
 	variable_rows(route_variables, print, arg);
 	print(arg, "");
+	transform_reference(print, arg);
 }
 
 static void reference_blocks(struct text *line, unsigned in)
@@ -351,13 +360,6 @@ static void reference_blocks(struct text *line, unsigned in)
 	}
 }
 
-/* Text of a cell: a bar would end it. */
-static void add_cell(struct text *line, const char *s)
-{
-	for (; s != NULL && *s != '\0'; s++)
-		text_add(line, *s == '|' ? STR("\\|") : str_of(s, 1));
-}
-
 static void function_row(
 	const struct route_function *fn, int (*print)(void *arg, const char *line), void *arg)
 {
@@ -367,14 +369,14 @@ static void function_row(
 	struct text line = {0};
 
 	text_add(&line, STR("| `"));
-	add_cell(&line, fn->usage != NULL ? fn->usage : fn->name);
+	text_add_cell(&line, fn->usage != NULL ? fn->usage : fn->name);
 	text_add(&line, STR("`"));
 	if (fn->statement != NULL)
 		text_addf(&line, ", `%s`", fn->statement);
 	text_addf(&line, " | %s | ", path[fn->path]);
 	reference_blocks(&line, fn->in);
 	text_addf(&line, " | %s | ", fn->rfc != NULL ? fn->rfc : "");
-	add_cell(&line, fn->help);
+	text_add_cell(&line, fn->help);
 	text_addf(&line, "%s |", fn->run == NULL ? " (answers 500: nothing runs it yet)" : "");
 	print_text(print, arg, &line);
 }
@@ -385,7 +387,7 @@ static void parameter_row(
 	struct text line = {0};
 
 	text_addf(&line, "| `%s` | %s", p->name, p->type == ROUTE_PARAM_INT ? "number" : "text");
-	if (p->type == ROUTE_PARAM_INT && (p->min != 0 || p->max != 0))
+	if (p->type == ROUTE_PARAM_INT && !p->accepted_only && (p->min != 0 || p->max != 0))
 		text_addf(&line, " %lld to %lld", (long long)p->min, (long long)p->max);
 	text_addf(&line, " | %s | %s%s |", p->initial != NULL ? p->initial : "",
 		p->help != NULL ? p->help : "",
@@ -398,6 +400,7 @@ static void reference_module(const struct route_registry *registry, unsigned fir
 	int (*print)(void *arg, const char *line), void *arg)
 {
 	const struct route_module *module = registry->module[first];
+	const struct route_function *textops = route_textops_module.functions;
 	struct text line = {0};
 	bool any = false;
 
@@ -412,6 +415,10 @@ static void reference_module(const struct route_registry *registry, unsigned fir
 
 		if (strcmp(registry->module[i]->name, module->name) != 0)
 			continue;
+		if (fn == textops && module != &route_textops_module) {
+			print(arg, "Its functions are those of module `textops`.");
+			continue;
+		}
 		for (; fn != NULL && fn->name != NULL; fn++) {
 			if (!any) {
 				print(arg, "| function | path | blocks | RFC | meaning |");
@@ -434,6 +441,10 @@ static void reference_module(const struct route_registry *registry, unsigned fir
 	}
 	for (const struct route_param *p = module->params; p != NULL && p->name != NULL; p++)
 		parameter_row(p, print, arg);
+	if (module->name[0] != '\0')
+		known_reference(1u << KNOWN_PARAM | 1u << KNOWN_NO_PARAM | 1u << KNOWN_NO_FUNCTION |
+					1u << KNOWN_NO_VARIABLE,
+			str_c(module->name), print, arg);
 	print(arg, "");
 }
 
@@ -447,4 +458,7 @@ void route_reference(
 		if (registry_find(registry, str_c(registry->module[i]->name)) == (int)i)
 			reference_module(registry, i, print, arg);
 	}
+	print(arg, "## Events and modules of other servers");
+	known_reference(1u << KNOWN_EVENT | 1u << KNOWN_NO_EVENT | 1u << KNOWN_NO_MODULE, STR(""),
+		print, arg);
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "route/transform.h"
+#include "route/load.h"
 #include "route/value.h"
 
 /* What an absent value reads as within a text, as in Kamailio. */
@@ -16,7 +16,7 @@ enum part_kind { PART_TEXT, PART_VARIABLE, PART_VAR, PART_RC, PART_NULL };
 struct part {
 	enum part_kind kind;
 	int number;      /* PART_VAR: slot of ctx->var */
-	struct str text; /* PART_TEXT; within format->text */
+	struct str text; /* PART_TEXT; within format->text, or the script's own */
 	const struct route_variable *variable;
 	struct route_index index; /* of it; its name is within format->text */
 	unsigned transforms;
@@ -38,14 +38,30 @@ struct parser {
 	struct part part[FORMAT_PARTS_MAX];
 };
 
-static int fail(struct parser *p, uint32_t from, const char *fmt, struct str what)
+/* Where that part of the text stands, up to where the parser is. */
+static struct route_place place_from(const struct parser *p, uint32_t from)
 {
 	struct route_place place = *p->place;
-	char text[160];
 
 	/* The literal begins with its quote. */
 	place.column += (int)from + 1;
 	place.length = (int)(p->at - from) > 0 ? (int)(p->at - from) : 1;
+	return place;
+}
+
+static int fail_why(struct parser *p, uint32_t from, struct str what, const char *why)
+{
+	struct route_place place = place_from(p, from);
+
+	route_error(p->report, &place, "{%.*s}: %s", STR_FMT(what), why);
+	return -1;
+}
+
+static int fail(struct parser *p, uint32_t from, const char *fmt, struct str what)
+{
+	struct route_place place = place_from(p, from);
+	char text[256];
+
 	snprintf(text, sizeof(text), fmt, STR_FMT(what));
 	route_error(p->report, &place, "%s", text);
 	return -1;
@@ -108,9 +124,20 @@ static int add_variable(
 	if (str_eq(name, STR("null")))
 		return add(p, PART_NULL, 0, STR_NONE);
 
+	if (str_eq(name, STR("sel")) && str_istarts(index, STR("cfg_get."))) {
+		struct str text;
+
+		if (!load_custom_text(index, &text))
+			return fail(p, from, "this script sets no global '%.*s'", index);
+		return add(p, PART_TEXT, 0, text);
+	}
+
+	const struct known *known = known_find(KNOWN_NO_VARIABLE, STR_NONE, name);
 	struct variable_found found;
 
-	if (!variable_find(name, &found))
+	if (!variable_find(name, &found) && known != NULL)
+		return fail(p, from, "this variable is not there: %.*s", str_c(known->why));
+	if (found.variable == NULL)
 		return fail(p, from, "unknown pseudo-variable '$%.*s'", name);
 	const struct route_variable *variable = found.variable;
 
@@ -151,6 +178,7 @@ static int take_element(struct parser *p, uint32_t from)
 static int take_transforms(struct parser *p, uint32_t from)
 {
 	struct part *part = &p->part[p->count - 1];
+	const char *why;
 	struct str text;
 
 	while (p->at < p->in.len && p->in.s[p->at] == '{') {
@@ -159,9 +187,10 @@ static int take_transforms(struct parser *p, uint32_t from)
 		if (part->transforms == TRANSFORMS_MAX)
 			return fail(p, from, "more than 4 transformations of one variable%.*s",
 				STR(""));
-		if (!transform_parse(text, &part->transform[part->transforms++]))
-			return fail(
-				p, from, "'%.*s' is no transformation that is known here", text);
+		if (str_find(text, '$') >= 0)
+			return fail(p, from, "the arguments of {%.*s} must be constant", text);
+		if (!transform_parse(text, &part->transform[part->transforms++], &why))
+			return fail_why(p, from, text, why);
 	}
 	return 0;
 }
@@ -194,6 +223,8 @@ static int take_variable(struct parser *p)
 	}
 	if (!braces)
 		return add_variable(p, from, name, index, indexed);
+	if (str_eq(name, STR("sel")))
+		return fail(p, from, "a global of the script is written $%.*s(...) here", name);
 	if (add_variable(p, from, name, index, indexed) < 0 || take_element(p, from) < 0 ||
 		take_transforms(p, from) < 0)
 		return -1;

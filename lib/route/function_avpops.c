@@ -1,39 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * avpops: OpenSER's functions on AVPs, which take them by name: "$avp(s:x)/g". What asks a database
- * is known by name only.
+ * avpops: OpenSER's functions on AVPs, which take them by name: "$avp(s:x)/g". Those that ask
+ * databases are the room avpops'; what computes with values is in function_avpops_op.c.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "route/avp.h"
+#include "route/avpops.h"
 #include "route/branch.h"
-#include "route/pattern.h"
-
-/* "$avp(x)/flags"; the text lives as long as the data that holds it. */
-struct target {
-	struct str name;
-	bool all, number, text, empty, take_away, ignore_case;
-};
-
-enum check_op { CHECK_EQ, CHECK_NE, CHECK_LT, CHECK_LE, CHECK_GT, CHECK_GE, CHECK_RE, CHECK_OPS };
+#include "route/function_avpops.h"
+#include "route/xlog.h"
 
 enum push { PUSH_URI, PUSH_USER, PUSH_HOST, PUSH_DESTINATION, PUSH_BRANCH, PUSHES };
 
 static const char *const push_name[PUSHES][2] = {[PUSH_URI] = {"$ru", "$ruri"},
-	[PUSH_USER] = {"$rU", "$ru/username"},
-	[PUSH_HOST] = {"$rd", "$ru/domain"},
+	[PUSH_USER] = {"$ru/username", "$ruri/username"},
+	[PUSH_HOST] = {"$ru/domain", "$ruri/domain"},
 	[PUSH_DESTINATION] = {"$du", "$duri"},
 	[PUSH_BRANCH] = {"$br", "$branch"}};
 
 /* What a call does, read at load. */
 struct avpops {
-	struct target from, to;
+	struct avpops_target from, to;
 	enum push push;
-	enum check_op op;
-	struct route_format *format; /* value of avp_check, avp_printf */
-	struct route_regex *regex;
-	char *text[2]; /* of the arguments */
+	struct route_format *format; /* of avp_printf; what avp_pushto takes where it is no AVP */
+	char *text[2];               /* of the arguments */
 };
 
 static void free_avpops(void *data)
@@ -43,7 +34,6 @@ static void free_avpops(void *data)
 	if (a == NULL)
 		return;
 	route_format_free(a->format);
-	route_regex_free(a->regex);
 	free(a->text[0]);
 	free(a->text[1]);
 	free(a);
@@ -54,55 +44,18 @@ static struct avpops *create(const struct route_arg *arg, unsigned n, struct rou
 {
 	struct avpops *a = calloc(1, sizeof(*a));
 
-	for (unsigned i = 0; i < n && i < 2 && a != NULL; i++) {
-		if (!arg[i].constant || arg[i].value.type != ROUTE_STR) {
-			route_error(report, &arg[i].place, "a string is needed here");
+	if (a == NULL) {
+		route_error(report, &arg->place, "out of memory");
+		return NULL;
+	}
+	for (unsigned i = 0; i < n && i < 2; i++) {
+		a->text[i] = avpops_copy(&arg[i], report);
+		if (a->text[i] == NULL) {
 			free_avpops(a);
 			return NULL;
 		}
-		a->text[i] = malloc(arg[i].value.s.len + 1);
-		if (a->text[i] == NULL) {
-			free_avpops(a);
-			a = NULL;
-		} else {
-			str_copy(a->text[i], arg[i].value.s);
-			a->text[i][arg[i].value.s.len] = '\0';
-		}
 	}
-	if (a == NULL)
-		route_error(report, NULL, "out of memory");
 	return a;
-}
-
-static bool take_flag(struct target *t, char c)
-{
-	t->all |= c == 'g';
-	t->number |= c == 'n';
-	t->text |= c == 's';
-	t->empty |= c == 'e';
-	t->take_away |= c == 'd';
-	t->ignore_case |= c == 'i';
-	return strchr("gnsedi", c) != NULL;
-}
-
-/* "$avp(x)" with perhaps "/flags" behind it. */
-static bool read_target(const struct route_arg *arg, const char *text, struct target *t,
-	struct route_report *report)
-{
-	struct str s = str_c(text);
-	int64_t slash = str_find(s, '/');
-	bool good = true;
-
-	for (uint32_t i = (uint32_t)slash + 1; slash >= 0 && i < s.len && good; i++)
-		good = take_flag(t, s.s[i]);
-	if (slash >= 0)
-		s.len = (uint32_t)slash;
-	t->name = s.len > 0 && s.s[0] == '$' ? route_avp_name(s) : STR_NONE;
-	if (good && t->name.len > 0)
-		return true;
-	route_error(report, &arg->place, "an AVP is needed here, such as \"$avp(s:x)\"%s",
-		good ? "" : "; its flags are g, n, s, e, d and i");
-	return false;
 }
 
 static int give(struct avpops *a, bool good, void **data)
@@ -119,19 +72,39 @@ static FUNCTION_CHECK(check_one)
 {
 	struct avpops *a = create(arg, n, report);
 
-	return a != NULL ? give(a, read_target(&arg[0], a->text[0], &a->from, report), data)
+	return a != NULL ? give(a,
+				   avpops_read_target(
+					   &arg[0], str_c(a->text[0]), false, &a->from, report),
+				   data)
 			 : -EINVAL;
 }
 
-static FUNCTION_CHECK(check_copy)
+static FUNCTION_CHECK(check_delete)
 {
 	struct avpops *a = create(arg, n, report);
 
 	return a != NULL ? give(a,
-				   read_target(&arg[0], a->text[0], &a->from, report) &&
-					   read_target(&arg[1], a->text[1], &a->to, report),
+				   avpops_read_target(
+					   &arg[0], str_c(a->text[0]), true, &a->from, report),
 				   data)
 			 : -EINVAL;
+}
+
+/* Flags stand behind the new name, and behind the old one as well. */
+static FUNCTION_CHECK(check_copy)
+{
+	struct avpops *a = create(arg, n, report);
+	bool good = a != NULL &&
+		    avpops_read_target(&arg[0], str_c(a->text[0]), false, &a->from, report) &&
+		    avpops_read_target(&arg[1], str_c(a->text[1]), false, &a->to, report);
+
+	if (a == NULL)
+		return -EINVAL;
+	a->from.all |= a->to.all;
+	a->from.take_away |= a->to.take_away;
+	a->to.number |= a->from.number;
+	a->to.text |= a->from.text;
+	return give(a, good, data);
 }
 
 static FUNCTION_CHECK(check_printf)
@@ -142,8 +115,20 @@ static FUNCTION_CHECK(check_printf)
 	if (a == NULL)
 		return -EINVAL;
 	a->format = route_format_compile(str_c(a->text[1]), &arg[1].place, report);
-	good = a->format != NULL && read_target(&arg[0], a->text[0], &a->to, report);
+	good = a->format != NULL &&
+	       avpops_read_target(&arg[0], str_c(a->text[0]), false, &a->to, report);
 	return give(a, good, data);
+}
+
+/* What is pushed: an AVP, or any other variable, "$hdr(X-To)". */
+static bool read_pushed(const struct route_arg *arg, struct avpops *a, struct route_report *report)
+{
+	struct str text = str_c(a->text[1]);
+
+	if (text.len == 0 || text.s[0] != '$' || str_istarts(text, STR("$avp(")))
+		return avpops_read_target(arg, text, false, &a->from, report);
+	a->format = route_format_compile(avpops_part(text, 0, 2), &arg->place, report);
+	return a->format != NULL;
 }
 
 static FUNCTION_CHECK(check_pushto)
@@ -153,68 +138,19 @@ static FUNCTION_CHECK(check_pushto)
 
 	if (a == NULL)
 		return -EINVAL;
-	while (i < PUSHES && strcmp(a->text[0], push_name[i][0]) != 0 &&
-		strcmp(a->text[0], push_name[i][1]) != 0)
-		i++;
+	if (strcmp(a->text[0], "$rU") == 0)
+		i = PUSH_USER;
+	else if (strcmp(a->text[0], "$rd") == 0)
+		i = PUSH_HOST;
+	else
+		while (i < PUSHES && strcmp(a->text[0], push_name[i][0]) != 0 &&
+			strcmp(a->text[0], push_name[i][1]) != 0)
+			i++;
 	a->push = (enum push)i;
 	if (i == PUSHES)
 		route_error(report, &arg[0].place,
 			"an AVP is pushed to $ru, $ru/username, $ru/domain, $du or $br");
-	return give(a, i < PUSHES && read_target(&arg[1], a->text[1], &a->from, report), data);
-}
-
-/* "eq/$ru/i": the operation, what it compares with, flags. */
-static bool read_check(const struct route_arg *arg, struct avpops *a, struct route_report *report)
-{
-	static const char *const ops[CHECK_OPS] = {"eq", "ne", "lt", "le", "gt", "ge", "re"};
-	struct str s = str_c(a->text[1]), value;
-	int64_t slash = str_find(s, '/');
-	const char *last;
-	unsigned op = 0;
-	char error[160];
-
-	while (op < CHECK_OPS &&
-		!(slash >= 0 && str_eq(str_of(s.s, (size_t)slash), str_c(ops[op]))))
-		op++;
-	if (op == CHECK_OPS) {
-		route_error(report, &arg->place,
-			"this is \"eq/value\", with eq, ne, lt, le, gt, ge or re, and perhaps "
-			"\"/gi\" behind it");
-		return false;
-	}
-	a->op = (enum check_op)op;
-	value = str_of(s.s + slash + 1, s.len - (size_t)slash - 1);
-	/* Flags behind the last slash, unless that is part of the value. */
-	last = memrchr(value.s, '/', value.len);
-	if (last != NULL && (size_t)(value.s + value.len - last) <= 3) {
-		bool flags = true;
-
-		for (const char *c = last + 1; c < value.s + value.len; c++)
-			flags &= *c == 'g' || *c == 'i';
-		for (const char *c = last + 1; flags && c < value.s + value.len; c++)
-			take_flag(&a->from, *c);
-		if (flags)
-			value.len = (uint32_t)(last - value.s);
-	}
-	if (a->op != CHECK_RE) {
-		a->format = route_format_compile(value, &arg->place, report);
-		return a->format != NULL;
-	}
-	a->regex = route_regex_compile(value, a->from.ignore_case, error, sizeof(error));
-	if (a->regex == NULL)
-		route_error(report, &arg->place, "not a regular expression: %s", error);
-	return a->regex != NULL;
-}
-
-static FUNCTION_CHECK(check_check)
-{
-	struct avpops *a = create(arg, n, report);
-
-	return a != NULL ? give(a,
-				   read_target(&arg[0], a->text[0], &a->from, report) &&
-					   read_check(&arg[1], a, report),
-				   data)
-			 : -EINVAL;
+	return give(a, i < PUSHES && read_pushed(&arg[1], a, report), data);
 }
 
 /* ---- running ---- */
@@ -222,7 +158,7 @@ static FUNCTION_CHECK(check_check)
 static FUNCTION_RUN(run_is_set)
 {
 	const struct avpops *a = args->data;
-	const struct target *t = &a->from;
+	const struct avpops_target *t = &a->from;
 	struct route_value v;
 
 	for (int64_t i = 0; route_avp_get(ctx, t->name, i, &v); i++) {
@@ -239,8 +175,35 @@ static FUNCTION_RUN(run_is_set)
 static FUNCTION_RUN(run_delete)
 {
 	const struct avpops *a = args->data;
+	unsigned gone = 0;
 
-	return truth(route_avp_delete(ctx, a->from.name, a->from.all) > 0);
+	if (a->from.match == AVPOPS_NAME)
+		return truth(route_avp_delete(ctx, a->from.name, a->from.all) > 0);
+	/* The newest of them, or all. */
+	for (unsigned i = ctx->avps; i-- > 0 && (a->from.all || gone == 0);) {
+		if (!avpops_matches(ctx, &ctx->avp[i], &a->from))
+			continue;
+		ctx->avps--;
+		memmove(&ctx->avp[i], &ctx->avp[i + 1], (ctx->avps - i) * sizeof(ctx->avp[0]));
+		gone++;
+	}
+	return truth(gone > 0);
+}
+
+/* The value as a number or as a text, where that is asked for. False: it is no number. */
+static bool convert(struct route_ctx *ctx, const struct avpops_target *to, struct route_value *v)
+{
+	char digits[VALUE_NUMBER_MAX];
+	int64_t number;
+
+	if (to->number) {
+		if (!value_as_int(v, &number))
+			return false;
+		value_int(v, number);
+	} else if (to->text && v->type == ROUTE_INT) {
+		return value_made(ctx, v, value_as_text(v, digits));
+	}
+	return true;
 }
 
 /* The order of values stays: the oldest is added first. */
@@ -254,6 +217,10 @@ static FUNCTION_RUN(run_copy)
 		return ROUTE_FALSE;
 	for (int64_t i = 1; i < n; i++)
 		route_avp_get(ctx, a->from.name, i, &v[i]);
+	for (int64_t i = 0; i < n; i++) {
+		if (!convert(ctx, &a->to, &v[i]))
+			return ROUTE_FALSE;
+	}
 	if (a->from.take_away)
 		route_avp_delete(ctx, a->from.name, a->from.all);
 	while (n-- > 0) {
@@ -300,6 +267,9 @@ static FUNCTION_RUN(run_pushto)
 	bool all = a->from.all && a->push == PUSH_BRANCH, done = false;
 	struct route_value v;
 
+	if (a->format != NULL)
+		return truth(route_format_eval(ctx, a->format, &v) && v.type != ROUTE_NULL &&
+			     push(ctx, a->push, &v));
 	for (int64_t i = 0; route_avp_get(ctx, a->from.name, i, &v); i++) {
 		if (!push(ctx, a->push, &v))
 			return ROUTE_FALSE;
@@ -310,96 +280,105 @@ static FUNCTION_RUN(run_pushto)
 	return truth(done);
 }
 
-static bool compare(
-	const struct avpops *a, const struct route_value *x, const struct route_value *y)
-{
-	char digits_x[VALUE_NUMBER_MAX], digits_y[VALUE_NUMBER_MAX];
-	struct str s = value_as_text(x, digits_x), t = value_as_text(y, digits_y);
-	int64_t i = 0, j = 0;
+/* ---- avp_print ---- */
 
-	if (a->op == CHECK_EQ || a->op == CHECK_NE)
-		return (a->from.ignore_case ? str_ieq(s, t) : str_eq(s, t)) == (a->op == CHECK_EQ);
-	if (!value_as_int(x, &i) || !value_as_int(y, &j))
-		return false;
-	return a->op == CHECK_LT   ? i < j
-	       : a->op == CHECK_LE ? i <= j
-	       : a->op == CHECK_GT ? i > j
-				   : i >= j;
+struct print {
+	int line;
+};
+
+static void free_print(void *data)
+{
+	struct print *p = data;
+
+	xlog_line_release(p->line);
+	free(p);
 }
 
-static FUNCTION_RUN(run_check)
+static FUNCTION_CHECK(check_print)
 {
-	const struct avpops *a = args->data;
-	char digits[VALUE_NUMBER_MAX];
-	struct route_value v, with = {.type = ROUTE_NULL};
+	static const struct xlog_piece piece[] = {
+		{false, {"AVP ", 4}}, {.value = true}, {false, {" = ", 3}}, {.value = true}};
+	struct print *p = malloc(sizeof(*p));
 
-	if (a->format != NULL && !route_format_eval(ctx, a->format, &with))
-		return ROUTE_FALSE;
-	for (int64_t i = 0; route_avp_get(ctx, a->from.name, i, &v); i++) {
-		if (a->regex != NULL ? route_regex_match(ctx, a->regex, value_as_text(&v, digits),
-					       NULL, 0) > 0
-				     : compare(a, &v, &with))
-			return ROUTE_TRUE;
-		if (!a->from.all)
-			break;
+	if (p == NULL)
+		return -ENOMEM;
+	p->line = xlog_line_intern(piece, sizeof(piece) / sizeof(piece[0]));
+	if (p->line < 0) {
+		route_error(report, place, "no room for another log line");
+		free(p);
+		return -ENOMEM;
 	}
-	return ROUTE_FALSE;
+	*data = p;
+	return 0;
+}
+
+static FUNCTION_RUN(run_print)
+{
+	const struct print *p = args->data;
+	struct route_value v[2];
+
+	if (ctx->thread->xlog == NULL || !xlog_wants(ctx->thread->xlog, LOG_LEVEL_INFO))
+		return ROUTE_TRUE;
+	for (unsigned i = ctx->avps; i-- > 0;) {
+		const struct route_cell *cell = &ctx->avp[i].value;
+
+		value_str(&v[0], route_text_str(ctx, ctx->avp[i].name));
+		if (cell->type == ROUTE_INT)
+			value_int(&v[1], cell->i);
+		else
+			value_str(&v[1], route_text_str(ctx, cell->text));
+		xlog_put(ctx->thread->xlog, p->line, LOG_LEVEL_INFO, v, 2);
+	}
+	return ROUTE_TRUE;
 }
 
 /* ---- the table ---- */
 
 /* Arguments are read as they are written. */
-#define FN(n, count, does, checks, how, what) \
+#define FN(n, count, does, checks, frees, how, what) \
 	{ \
 		.name = n, .args_min = count, .args_max = count, .in = ROUTE_IN_ANY, .run = does, \
-		.check = checks, .free_data = free_avpops, .raw = 3, .usage = how, .help = what \
+		.check = checks, .free_data = frees, .raw = 3, .usage = how, .help = what \
 	}
-#define LATER(n, least, most, how, what) \
-	{ \
-		.name = n, .args_min = least, .args_max = most, .in = ROUTE_IN_ANY, \
-		.path = ROUTE_PATH_SLOW, .usage = how, .help = what \
-	}
-
 static const struct route_function functions[] = {
-	FN("is_avp_set", 1, run_is_set, check_one, "is_avp_set(\"$avp(x)[/nse]\")",
+	FN("is_avp_set", 1, run_is_set, check_one, free_avpops, "is_avp_set(\"$avp(x)[/nse]\")",
 		"True where the AVP has a value: a number (n), a text (s), an empty one or 0 (e)."),
-	FN("avp_delete", 1, run_delete, check_one, "avp_delete(\"$avp(x)[/g]\")",
-		"Takes the newest value away, with g all. True where there was one."),
-	FN("avp_copy", 2, run_copy, check_copy, "avp_copy(\"$avp(x)[/gd]\", \"$avp(y)\")",
-		"Adds the newest value of one AVP to another, with g all; d takes it away there."),
-	FN("avp_printf", 2, run_printf, check_printf, "avp_printf(\"$avp(x)\", format)",
-		"Adds the text of a format."),
-	FN("avp_pushto", 2, run_pushto, check_pushto,
+	FN("avp_delete", 1, run_delete, check_delete, free_avpops, "avp_delete(\"$avp(x)[/g]\")",
+		"Takes the newest value away, with g all. True where there was one. \"a\" is all "
+		"AVPs, \"i\" those whose names are numbers, \"s\" the others."),
+	FN("avp_copy", 2, run_copy, check_copy, free_avpops,
+		"avp_copy(\"$avp(x)\", \"$avp(y)[/gdns]\")",
+		"Adds the newest value of one AVP to another, with g all; d takes it away there, n "
+		"and s make numbers and texts of them."),
+	FN("avp_printf", 2, run_printf, check_printf, free_avpops,
+		"avp_printf(\"$avp(x)\", format)", "Adds the text of a format."),
+	FN("avp_pushto", 2, run_pushto, check_pushto, free_avpops,
 		"avp_pushto(\"$ru\" | \"$ru/username\" | \"$ru/domain\" | \"$du\" | \"$br\", "
 		"\"$avp(x)[/g]\")",
-		"Puts the newest value there; with g each value becomes a branch."),
-	FN("avp_check", 2, run_check, check_check, "avp_check(\"$avp(x)\", \"eq/value[/gi]\")",
-		"Compares the newest value, with g any: eq, ne, lt, le, gt, ge, or re for a "
-		"pattern. The value may have variables in it; i: in any letter case."),
-	LATER("avp_subst", 2, 2, "avp_subst(name, expression)", "changes AVPs"),
-	LATER("avp_op", 2, 2, "avp_op(name, operation)", "calculates"),
-	LATER("avp_print", 0, 0, "avp_print()", "logs all AVPs"),
-	LATER("avp_write", 2, 2, "avp_write(value, name)", "writes an AVP"),
-	LATER("avp_db_load", 2, 3, "avp_db_load(source, name)", "reads AVPs from the database"),
-	LATER("avp_db_store", 2, 3, "avp_db_store(source, name)", "writes AVPs to the database"),
-	LATER("avp_db_delete", 2, 3, "avp_db_delete(source, name)",
-		"deletes AVPs from the database"),
-	LATER("avp_db_query", 1, 2, "avp_db_query(query [, destination])", "asks the database"),
+		"Puts the newest value there, or another variable's; with g each value becomes a "
+		"branch."),
+	FN("avp_check", 2, avpops_run_check, avpops_check_check, avpops_free_check,
+		"avp_check(\"$avp(x)\", \"eq/value[/gi]\")",
+		"Compares the newest value, with g any: eq, ne, lt, le, gt, ge, re for a pattern, "
+		"fm for one with * and ?, and, or, xor for bits. The value is i:5, i:0x1f, or a "
+		"text that may have variables in it; i: in any letter case."),
+	FN("avp_op", 2, avpops_run_op, avpops_check_op, avpops_free_check,
+		"avp_op(\"$avp(x)[/$avp(y)]\", \"add/value[/gd]\")",
+		"Computes with the newest number, with g with all: add, sub, mul, div, mod, and, "
+		"or, xor, not. The result takes its place, or is added to the other AVP; d takes "
+		"it away from the first then."),
+	FN("avp_subst", 2, avpops_run_subst, avpops_check_subst, avpops_free_subst,
+		"avp_subst(\"$avp(x)[/$avp(y)[/gd]]\", \"/pattern/replacement/[gis]\")",
+		"Replaces in the newest text, with g in all, what matches, and puts it there or "
+		"adds it to the other AVP; d takes it away from the first then."),
+	{.name = "avp_print",
+		.in = ROUTE_IN_ANY,
+		.run = run_print,
+		.check = check_print,
+		.free_data = free_print,
+		.usage = "avp_print()",
+		.help = "Writes all AVPs to the log, a line each."},
 	{.name = NULL},
 };
 
-#define NO_EFFECT(n, kind) \
-	{ \
-		.name = n, .type = kind, .accepted_only = true, .help = "" \
-	}
-#define I ROUTE_PARAM_INT
-#define S ROUTE_PARAM_STR
-
-static const struct route_param params[] = {NO_EFFECT("db_url", S), NO_EFFECT("avp_url", S),
-	NO_EFFECT("avp_table", S), NO_EFFECT("avp_aliases", S), NO_EFFECT("use_domain", I),
-	NO_EFFECT("uuid_column", S), NO_EFFECT("username_column", S), NO_EFFECT("domain_column", S),
-	NO_EFFECT("attribute_column", S), NO_EFFECT("value_column", S), NO_EFFECT("type_column", S),
-	NO_EFFECT("db_scheme", S), {.name = NULL}};
-
-const struct route_module route_avpops_module = {
-	.name = "avpops", .functions = functions, .params = params};
+const struct route_module route_avpops_module = {.name = "avpops", .functions = functions};

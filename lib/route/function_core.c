@@ -167,7 +167,8 @@ FUNCTION_CHECK(check_flag)
 			continue;
 		if (value_as_int(&arg[i].value, &flag) && flag >= 0 && flag < FLAGS_MAX)
 			continue;
-		route_error(report, &arg[i].place, "flags and branches have numbers from 0 to 31");
+		route_error(report, &arg[i].place,
+			"flags and branches have numbers from 0 to 31, or a name: flags NAME:3");
 		return -EINVAL;
 	}
 	return 0;

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <stdio.h>
+#include <time.h>
+
 #include "route/function.h"
 #include "route/pattern.h"
 
@@ -135,6 +138,48 @@ static bool lines_to_add(struct route_ctx *ctx, const struct route_args *args, s
 	return header_lines_are_whole(value.s);
 }
 
+/* The name as it stands: the index has cut LWS before the colon off. */
+static struct str name_of(const struct route_ctx *ctx, const struct sip_header *h)
+{
+	return str_of(ctx->buf + h->name, h->name_len);
+}
+
+/* The first line of that name, or the last. */
+static const struct sip_header *line_named(const struct route_ctx *ctx, struct str name, bool last)
+{
+	const struct sip_header *found = NULL;
+	enum sip_header_id id = sip_header_of(name);
+
+	SIP_MSG_FOREACH (&ctx->msg, id, h) {
+		if (id == SIP_HEADER_OTHER && !str_ieq(name_of(ctx, h), name))
+			continue;
+		found = h;
+		if (!last)
+			break;
+	}
+	return found;
+}
+
+const struct sip_header *header_walk(
+	const struct route_ctx *ctx, struct str name, struct header_walk *walk)
+{
+	enum sip_header_id id = sip_header_of(name);
+	const struct sip_header *found = NULL;
+
+	if (walk->which != 'a') {
+		found = walk->next == 0 ? line_named(ctx, name, walk->which == 'l') : NULL;
+		walk->next = 1;
+		return found;
+	}
+	while (walk->next < ctx->msg.header_count) {
+		const struct sip_header *h = &ctx->msg.header[walk->next++];
+
+		if (h->id == id && (id != SIP_HEADER_OTHER || str_ieq(name_of(ctx, h), name)))
+			return h;
+	}
+	return NULL;
+}
+
 static int32_t add_lines(struct route_ctx *ctx, const struct route_args *args, bool append)
 {
 	uint32_t mark = ctx->text_len;
@@ -144,8 +189,7 @@ static int32_t add_lines(struct route_ctx *ctx, const struct route_args *args, b
 
 	if (lines_to_add(ctx, args, &lines)) {
 		if (args->n > 1 && args->v[1].type == ROUTE_STR) {
-			const struct sip_header *h =
-				sip_msg_header_named(&ctx->msg, ctx->buf, args->v[1].s);
+			const struct sip_header *h = line_named(ctx, args->v[1].s, append);
 
 			if (h != NULL)
 				off = append ? sip_msg_line_end(&ctx->msg, h) : h->name;
@@ -170,6 +214,77 @@ FUNCTION_RUN(run_insert_hf)
 	return add_lines(ctx, args, false);
 }
 
+/* The Request-URI as it came, between two texts that make it a header line. */
+FUNCTION_RUN(run_append_urihf)
+{
+	char digits[2][VALUE_NUMBER_MAX];
+	const struct str part[3] = {value_as_text(&args->v[0], digits[0]),
+		sip_text(ctx->buf, ctx->msg.uri_text), value_as_text(&args->v[1], digits[1])};
+	uint32_t mark = ctx->text_len;
+	struct route_text text;
+	bool added;
+
+	if (ctx->msg.is_response)
+		return ROUTE_FALSE;
+	text = route_text_join(ctx, part, 3);
+	if (text.space == ROUTE_SPACE_NONE)
+		return ROUTE_FALSE;
+	const struct str line[2] = {route_text_str(ctx, text),
+		ends_with_crlf(route_text_str(ctx, text)) ? STR_NONE : STR("\r\n")};
+
+	added = is_single_line(line[0]) && sip_edit_insert_parts(&ctx->edits, ctx->msg.headers_end,
+						   SIP_EDIT_LAST, line, 2) == 0;
+	ctx->text_len = mark; /* the edit has a copy of its own */
+	return truth(added);
+}
+
+/* RFC 3261 20.17: a Date of now. The names are the RFC's, whatever the locale is. */
+#define DATE_LINE_MAX 48
+
+static struct str date_line(char out[DATE_LINE_MAX])
+{
+	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	static const char months[12][4] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	time_t now = time(NULL);
+	struct tm at;
+	int n;
+
+	gmtime_r(&now, &at);
+	n = snprintf(out, DATE_LINE_MAX, "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n",
+		days[at.tm_wday], at.tm_mday, months[at.tm_mon], at.tm_year + 1900, at.tm_hour,
+		at.tm_min, at.tm_sec);
+	return str_of(out, n > 0 && n < DATE_LINE_MAX ? (size_t)n : 0);
+}
+
+static bool add_to_reply(struct route_ctx *ctx, struct str lines)
+{
+	const struct str part[3] = {route_text_str(ctx, ctx->result.headers), lines,
+		ends_with_crlf(lines) ? STR_NONE : STR("\r\n")};
+	struct route_text all = route_text_join(ctx, part, 3);
+
+	if (all.space == ROUTE_SPACE_NONE)
+		return false;
+	ctx->result.headers = all;
+	return true;
+}
+
+FUNCTION_RUN(run_append_time)
+{
+	char line[DATE_LINE_MAX];
+
+	return truth(add_to_reply(ctx, date_line(line)));
+}
+
+FUNCTION_RUN(run_append_time_to_request)
+{
+	char line[DATE_LINE_MAX];
+	struct str part = date_line(line);
+
+	return truth(sip_edit_insert_parts(
+			     &ctx->edits, ctx->msg.headers_end, SIP_EDIT_LAST, &part, 1) == 0);
+}
+
 FUNCTION_RUN(run_append_to_reply)
 {
 	uint32_t mark = ctx->text_len;
@@ -179,14 +294,7 @@ FUNCTION_RUN(run_append_to_reply)
 		ctx->text_len = mark;
 		return ROUTE_FALSE;
 	}
-	const struct str part[3] = {route_text_str(ctx, ctx->result.headers), lines,
-		ends_with_crlf(lines) ? STR_NONE : STR("\r\n")};
-	struct route_text all = route_text_join(ctx, part, 3);
-
-	if (all.space == ROUTE_SPACE_NONE)
-		return ROUTE_FALSE;
-	ctx->result.headers = all;
-	return ROUTE_TRUE;
+	return truth(add_to_reply(ctx, lines));
 }
 
 /* ---- remove_hf, is_present_hf ---- */
@@ -229,12 +337,6 @@ static bool remove_line(struct route_ctx *ctx, const struct sip_header *h)
 	return sip_edit_delete(&ctx->edits, h->name, sip_msg_line_end(&ctx->msg, h) - h->name) == 0;
 }
 
-/* The name as it stands: the index has cut LWS before the colon off. */
-static struct str name_of(const struct route_ctx *ctx, const struct sip_header *h)
-{
-	return str_of(ctx->buf + h->name, h->name_len);
-}
-
 FUNCTION_RUN(run_remove_hf)
 {
 	struct str name = args->v[0].type == ROUTE_STR ? args->v[0].s : STR_NONE;
@@ -255,6 +357,29 @@ FUNCTION_RUN(run_remove_hf)
 			removed |= remove_line(ctx, h);
 	}
 	return truth(removed);
+}
+
+/* From 0, or with -1 from the last one. */
+FUNCTION_RUN(run_remove_hf_idx)
+{
+	struct str name = args->v[0].type == ROUTE_STR ? args->v[0].s : STR_NONE;
+	struct header_walk walk = {.which = 'a'};
+	const struct sip_header *h;
+	int64_t index, count = 0;
+
+	if (!may_be_removed(sip_header_of(name)) || !value_as_int(&args->v[1], &index))
+		return ROUTE_FALSE;
+	if (index < 0) {
+		while (header_walk(ctx, name, &walk) != NULL)
+			count++;
+		index += count;
+		walk.next = 0;
+	}
+	for (count = 0; index >= 0 && (h = header_walk(ctx, name, &walk)) != NULL; count++) {
+		if (count == index)
+			return truth(remove_line(ctx, h));
+	}
+	return ROUTE_FALSE;
 }
 
 FUNCTION_RUN(run_is_present_hf)
@@ -285,6 +410,22 @@ FUNCTION_RUN(run_remove_hf_re)
 
 		/* Those that must stay are passed over, since ".*" was not meant for them. */
 		if (may_be_removed(h->id))
+			removed |= remove_line(ctx, h);
+	}
+	return truth(removed && ctx->failure == ROUTE_FAILURE_NONE);
+}
+
+/* Those whose name matches the first pattern, and not the second. */
+FUNCTION_RUN(run_remove_hf_exp)
+{
+	const struct name_patterns *patterns = args->data;
+	bool removed = false;
+
+	for (int i = -1; (i = find_name(ctx, patterns->match, (unsigned)(i + 1))) >= 0;) {
+		const struct sip_header *h = &ctx->msg.header[i];
+
+		if (may_be_removed(h->id) &&
+			route_regex_match(ctx, patterns->skip, name_of(ctx, h), NULL, 0) == 0)
 			removed |= remove_line(ctx, h);
 	}
 	return truth(removed && ctx->failure == ROUTE_FAILURE_NONE);

@@ -91,9 +91,16 @@ static FUNCTION_RUN(run_unset)
 static FUNCTION_RUN(run_is_int)
 {
 	struct route_value value;
-	int64_t number;
 
-	return truth(value_of(ctx, args, &value) && value_as_int(&value, &number));
+	return truth(value_of(ctx, args, &value) && value.type == ROUTE_INT);
+}
+
+/* A number is no text, as Kamailio has it. */
+static FUNCTION_RUN(run_not_empty)
+{
+	struct route_value value;
+
+	return truth(value_of(ctx, args, &value) && value.type == ROUTE_STR && value.s.len != 0);
 }
 
 static const struct route_function pv_functions[] = {
@@ -126,8 +133,33 @@ static const struct route_function pv_functions[] = {
 		.free_data = free_variable,
 		.raw = 1,
 		.usage = "is_int(\"$var(x)\")",
-		.help = "True where the variable's value is a whole number."},
+		.help = "True where the variable's value is a number; a text of digits is none."},
+	{.name = "not_empty",
+		.args_min = 1,
+		.args_max = 1,
+		.in = ROUTE_IN_ANY,
+		.run = run_not_empty,
+		.check = check_variable,
+		.free_data = free_variable,
+		.raw = 1,
+		.usage = "not_empty(\"$var(x)\")",
+		.help = "True where the variable's value is a text that is not empty."},
 	{.name = NULL},
 };
 
-const struct route_module route_pv_module = {.name = "pv", .functions = pv_functions};
+struct pv_params {
+	const char *aliases;
+};
+
+static const struct route_param pv_params[] = {
+	{.name = "avp_aliases",
+		.type = ROUTE_PARAM_STR,
+		.offset = offsetof(struct pv_params, aliases),
+		.help = "Other names of AVPs, as the global of that name has them."},
+	{.name = NULL},
+};
+
+const struct route_module route_pv_module = {.name = "pv",
+	.functions = pv_functions,
+	.params = pv_params,
+	.config_size = sizeof(struct pv_params)};

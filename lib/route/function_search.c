@@ -12,6 +12,7 @@
 struct search {
 	struct route_regex *regex;
 	bool own_text; /* the replacement is the operator's to the last byte */
+	char which;    /* search_hf: 'a' all, 'f' the first, 'l' the last header of a name */
 };
 
 static struct route_regex *compile(
@@ -32,22 +33,17 @@ static struct route_regex *compile(
 	return regex;
 }
 
-FUNCTION_CHECK(check_pattern)
+/* "$var(x)" in it, which would be looked for as text, and never found: nothing follows the end of a
+ * line in it. */
+static bool names_variable(struct str pattern)
 {
-	struct search *search = calloc(1, sizeof(*search));
-
-	if (search == NULL) {
-		route_error(report, place, "out of memory");
-		return -EINVAL;
+	for (uint32_t i = 0; i + 1 < pattern.len; i++) {
+		if (pattern.s[i] == '\\')
+			i++;
+		else if (pattern.s[i] == '$' && str_is_alpha(pattern.s[i + 1]))
+			return true;
 	}
-	search->regex = compile(&arg[0], REGEX_ICASE | REGEX_LINES, report);
-	search->own_text = n > 1 && arg[1].constant;
-	if (search->regex == NULL) {
-		free(search);
-		return -EINVAL;
-	}
-	*data = search;
-	return 0;
+	return false;
 }
 
 void free_pattern(void *data)
@@ -59,10 +55,123 @@ void free_pattern(void *data)
 	free(search);
 }
 
+static struct search *make_search(const struct route_arg *pattern, unsigned flags,
+	const struct route_place *place, struct route_report *report)
+{
+	struct search *search = calloc(1, sizeof(*search));
+
+	if (search == NULL) {
+		route_error(report, place, "out of memory");
+		return NULL;
+	}
+	search->regex = compile(pattern, flags, report);
+	if (search->regex == NULL) {
+		free(search);
+		return NULL;
+	}
+	if (names_variable(pattern->value.s))
+		route_warning(report, &pattern->place,
+			"a variable in a pattern is text here: =~ takes one");
+	return search;
+}
+
+static int check_search(unsigned flags, const struct route_arg *arg, unsigned n,
+	const struct route_place *place, struct route_report *report, void **data)
+{
+	struct search *search = make_search(&arg[0], flags, place, report);
+
+	if (search == NULL)
+		return -EINVAL;
+	search->own_text = n > 1 && arg[1].constant;
+	*data = search;
+	return 0;
+}
+
+FUNCTION_CHECK(check_pattern)
+{
+	return check_search(REGEX_ICASE | REGEX_LINES, arg, n, place, report, data);
+}
+
+/* The whole text at once: `.` and `^` know no lines in it. */
+FUNCTION_CHECK(check_pattern_whole)
+{
+	return check_search(REGEX_ICASE, arg, n, place, report, data);
+}
+
+FUNCTION_CHECK(check_search_str)
+{
+	*data = make_search(&arg[1], REGEX_ICASE | REGEX_LINES, place, report);
+	return *data != NULL ? 0 : -EINVAL;
+}
+
+/* Which headers of a name: 'a', 'f' or 'l'; 0 after an error. */
+char check_which(const struct route_arg *arg, struct route_report *report)
+{
+	struct str text = arg->value.s;
+
+	if (arg->constant && arg->value.type == ROUTE_STR && text.len == 1 &&
+		(text.s[0] == 'a' || text.s[0] == 'f' || text.s[0] == 'l'))
+		return text.s[0];
+	route_error(report, &arg->place,
+		"this is \"a\" (all headers of the name), \"f\" (the first) or \"l\" (the last)");
+	return 0;
+}
+
+FUNCTION_CHECK(check_search_hf)
+{
+	struct search *search = make_search(&arg[1], REGEX_ICASE | REGEX_LINES, place, report);
+
+	if (search == NULL)
+		return -EINVAL;
+	search->which = check_which(&arg[2], report);
+	if (search->which == 0) {
+		free_pattern(search);
+		return -EINVAL;
+	}
+	*data = search;
+	return 0;
+}
+
 FUNCTION_CHECK(check_name_pattern)
 {
+	if (arg[0].constant && arg[0].value.type == ROUTE_STR && names_variable(arg[0].value.s)) {
+		route_error(report, &arg[0].place,
+			"a pattern is compiled when the file is loaded: it has no variables");
+		return -EINVAL;
+	}
 	*data = compile(&arg[0], REGEX_ICASE, report);
 	return *data != NULL ? 0 : -EINVAL;
+}
+
+void free_name_patterns(void *data)
+{
+	struct name_patterns *patterns = data;
+
+	if (patterns == NULL)
+		return;
+	route_regex_free(patterns->match);
+	route_regex_free(patterns->skip);
+	free(patterns);
+}
+
+FUNCTION_CHECK(check_name_patterns)
+{
+	struct name_patterns *patterns = calloc(1, sizeof(*patterns));
+	void *made = NULL;
+
+	if (patterns == NULL) {
+		route_error(report, place, "out of memory");
+		return -EINVAL;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		if (check_name_pattern(room, config, &arg[i], 1, place, report, &made) != 0) {
+			free_name_patterns(patterns);
+			return -EINVAL;
+		}
+		*(i == 0 ? &patterns->match : &patterns->skip) = made;
+	}
+	*data = patterns;
+	return 0;
 }
 
 void free_name_pattern(void *data)
@@ -103,6 +212,30 @@ FUNCTION_RUN(run_search_body)
 	return ctx->msg.body_len != 0 ? search(ctx, args, body(ctx)) : ROUTE_FALSE;
 }
 
+FUNCTION_RUN(run_search_str)
+{
+	char digits[VALUE_NUMBER_MAX];
+
+	return search(ctx, args, value_as_text(&args->v[0], digits));
+}
+
+/* Of the headers of a name one, or any. */
+FUNCTION_RUN(run_search_hf)
+{
+	const struct search *data = args->data;
+	struct header_walk walk = {.which = data->which};
+	const struct sip_header *h;
+
+	if (args->v[0].type != ROUTE_STR)
+		return ROUTE_FALSE;
+	while ((h = header_walk(ctx, args->v[0].s, &walk)) != NULL) {
+		if (route_regex_match(
+			    ctx, data->regex, sip_text(ctx->buf, sip_header_value(h)), NULL, 0) > 0)
+			return ROUTE_TRUE;
+	}
+	return ROUTE_FALSE;
+}
+
 /* The text that a function puts into the message: a value of a message may not end the line that it
  * is put into. */
 static bool text_to_put(
@@ -114,7 +247,7 @@ static bool text_to_put(
 	return data->own_text || text_stays_in_line(*text);
 }
 
-FUNCTION_RUN(run_search_append)
+static int32_t search_append(struct route_ctx *ctx, const struct route_args *args, struct str in)
 {
 	const struct search *data = args->data;
 	char digits[VALUE_NUMBER_MAX];
@@ -122,9 +255,19 @@ FUNCTION_RUN(run_search_append)
 
 	if (!text_to_put(args, digits, &text))
 		return ROUTE_FALSE;
-	if (route_regex_match(ctx, data->regex, behind_first_line(ctx), &match, 1) <= 0)
+	if (route_regex_match(ctx, data->regex, in, &match, 1) <= 0)
 		return ROUTE_FALSE;
 	return truth(edit_text(ctx, str_of(match.s + match.len, 0), text));
+}
+
+FUNCTION_RUN(run_search_append)
+{
+	return search_append(ctx, args, behind_first_line(ctx));
+}
+
+FUNCTION_RUN(run_search_append_body)
+{
+	return ctx->msg.body_len != 0 ? search_append(ctx, args, body(ctx)) : ROUTE_FALSE;
 }
 
 /* Replaces the first match, or all; an empty match is nothing that could be replaced. */
@@ -153,6 +296,13 @@ static int32_t replace(
 FUNCTION_RUN(run_replace)
 {
 	return replace(ctx, args, behind_first_line(ctx), false);
+}
+
+FUNCTION_RUN(run_replace_hdrs)
+{
+	return replace(ctx, args,
+		str_of(ctx->buf + ctx->msg.headers, ctx->msg.headers_end - ctx->msg.headers),
+		false);
 }
 
 FUNCTION_RUN(run_replace_all)

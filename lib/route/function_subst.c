@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * textops: sed-like substitutions, "/pattern/replacement/flags". Any first character separates;
- * `\1` to `\9` and `\0` stand for groups; variables are expanded in the replacement. Flags: i (any
- * letter case), g (all matches), s (`.` matches line ends too).
+ * `\1` to `\9` and `\0` stand for groups, `\u` for the Request-URI; variables are expanded in the
+ * replacement. Flags: i (any letter case), g (all matches), s (`.` matches line ends too).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +24,7 @@ struct piece {
 struct subst {
 	struct route_regex *regex;
 	bool all;
+	char which; /* subst_hf: of the headers of a name */
 	unsigned count;
 	struct piece piece[SUBST_PIECES_MAX];
 };
@@ -81,8 +82,8 @@ static int add_text(struct subst *s, const char *text, uint32_t len, const struc
 static int parse_replacement(
 	struct subst *s, struct str in, const struct route_arg *arg, struct route_report *report)
 {
-	/* An escaped dollar sign takes two bytes, as its backslash form does. */
-	char *text = malloc(in.len + 1);
+	/* "$ru" is a byte longer than what it is written as; a dollar sign as long. */
+	char *text = malloc(in.len + in.len / 2 + 1);
 	uint32_t len = 0;
 	int err = text != NULL ? 0 : -1;
 
@@ -104,6 +105,11 @@ static int parse_replacement(
 			}
 			if (err == 0)
 				err = add_piece(s, c - '0', NULL, arg, report);
+			continue;
+		}
+		if (c == 'u') { /* the Request-URI, as in SER */
+			memcpy(text + len, "$ru", 3);
+			len += 3;
 			continue;
 		}
 		if (c == '$')
@@ -140,7 +146,8 @@ static int parse_flags(struct str flags, const struct route_arg *arg, struct rou
 	return 0;
 }
 
-FUNCTION_CHECK(check_subst)
+/* The substitution is `arg[0]`. */
+static int read_subst(const struct route_arg *arg, struct route_report *report, void **data)
 {
 	struct str in = arg[0].value.s, pattern, replacement;
 	struct subst *s = calloc(1, sizeof(*s));
@@ -180,6 +187,21 @@ malformed:
 out:
 	free_subst(s);
 	return -EINVAL;
+}
+
+FUNCTION_CHECK(check_subst)
+{
+	return read_subst(&arg[0], report, data);
+}
+
+FUNCTION_CHECK(check_subst_hf)
+{
+	char which = check_which(&arg[2], report);
+
+	if (which == 0 || read_subst(&arg[1], report, data) != 0)
+		return -EINVAL;
+	((struct subst *)*data)->which = which;
+	return 0;
 }
 
 /* ---- run ---- */
@@ -235,15 +257,29 @@ FUNCTION_RUN(run_subst)
 		str_of(ctx->buf + ctx->msg.headers, ctx->msg.len - ctx->msg.headers));
 }
 
+/* In the values of the headers of a name. */
+FUNCTION_RUN(run_subst_hf)
+{
+	const struct subst *s = args->data;
+	struct header_walk walk = {.which = s->which};
+	const struct sip_header *h;
+	bool done = false;
+
+	if (args->v[0].type != ROUTE_STR)
+		return ROUTE_FALSE;
+	while ((h = header_walk(ctx, args->v[0].s, &walk)) != NULL)
+		done |= substitute_message(ctx, s, sip_text(ctx->buf, sip_header_value(h))) ==
+			ROUTE_TRUE;
+	return truth(done && ctx->failure == ROUTE_FAILURE_NONE);
+}
+
 FUNCTION_RUN(run_subst_body)
 {
 	return substitute_message(
 		ctx, args->data, str_of(ctx->buf + ctx->msg.body, ctx->msg.body_len));
 }
 
-/* Makes `in` with its matches replaced, in the arena. False where none matched, or it cannot be. */
-static bool substitute_text(
-	struct route_ctx *ctx, const struct subst *s, struct str in, struct str *out)
+bool subst_text(struct route_ctx *ctx, const struct subst *s, struct str in, struct str *out)
 {
 	struct str group[SUBST_GROUPS];
 	struct str head = STR_NONE; /* what is made so far */
@@ -285,7 +321,7 @@ FUNCTION_RUN(run_subst_uri)
 {
 	struct str made;
 
-	if (ctx->msg.is_response || !substitute_text(ctx, args->data, route_ctx_uri(ctx), &made))
+	if (ctx->msg.is_response || !subst_text(ctx, args->data, route_ctx_uri(ctx), &made))
 		return ROUTE_FALSE;
 	return truth(uri_replace(ctx, made));
 }
@@ -298,7 +334,7 @@ FUNCTION_RUN(run_subst_user)
 	if (!uri_current(ctx, &view))
 		return ROUTE_FALSE;
 	user = view.uri->user.len != 0 ? sip_text(view.base, view.uri->user) : STR("");
-	if (!substitute_text(ctx, args->data, user, &made))
+	if (!subst_text(ctx, args->data, user, &made))
 		return ROUTE_FALSE;
 	struct uri_change change = {.set = URI_USER, .user = {made}};
 

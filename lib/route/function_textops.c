@@ -24,6 +24,19 @@ static bool next_token(struct str *rest, char separator, struct str *token)
 	return true;
 }
 
+/* What a script calls a method: those that have a number are written in any letter case there. */
+static enum sip_method method_in_any_case(struct str token)
+{
+	char upper[16];
+
+	if (token.len > sizeof(upper))
+		return SIP_METHOD_OTHER;
+	for (uint32_t i = 0; i < token.len; i++)
+		upper[i] = token.s[i] >= 'a' && token.s[i] <= 'z' ? (char)(token.s[i] - 'a' + 'A')
+								  : token.s[i];
+	return sip_method_of(str_of(upper, token.len));
+}
+
 FUNCTION_CHECK(check_is_method)
 {
 	if (!arg[0].constant)
@@ -44,7 +57,7 @@ FUNCTION_CHECK(check_is_method)
 	memcpy(m->text, list.s, list.len);
 	m->list = str_of(m->text, list.len);
 	while (next_token(&rest, '|', &token)) {
-		enum sip_method method = sip_method_of(token);
+		enum sip_method method = method_in_any_case(token);
 
 		if (token.len == 0) {
 			route_error(report, &arg[0].place, "an empty method name in '%.*s'",
@@ -152,6 +165,77 @@ FUNCTION_RUN(run_starts_with)
 	return truth(text.len >= start.len && str_eq(str_of(text.s, start.len), start));
 }
 
+FUNCTION_RUN(run_ends_with)
+{
+	char digits[2][VALUE_NUMBER_MAX];
+	struct str text = value_as_text(&args->v[0], digits[0]);
+	struct str end = value_as_text(&args->v[1], digits[1]);
+
+	return truth(
+		text.len >= end.len && str_eq(str_of(text.s + text.len - end.len, end.len), end));
+}
+
+FUNCTION_RUN(run_str_find)
+{
+	char digits[2][VALUE_NUMBER_MAX];
+
+	return truth(text_contains(value_as_text(&args->v[0], digits[0]),
+		value_as_text(&args->v[1], digits[1]), false));
+}
+
+FUNCTION_RUN(run_str_ifind)
+{
+	char digits[2][VALUE_NUMBER_MAX];
+
+	return truth(text_contains(value_as_text(&args->v[0], digits[0]),
+		value_as_text(&args->v[1], digits[1]), true));
+}
+
+/* ---- is_privacy ---- */
+
+static const char *const privacy_values[] = {
+	"header", "session", "user", "none", "critical", "id", "history"};
+
+FUNCTION_CHECK(check_privacy)
+{
+	struct str text = arg[0].value.s;
+
+	if (!arg[0].constant)
+		return 0;
+	for (size_t i = 0; i < sizeof(privacy_values) / sizeof(privacy_values[0]); i++) {
+		if (arg[0].value.type == ROUTE_STR && str_ieq(text, str_c(privacy_values[i])))
+			return 0;
+	}
+	route_error(report, &arg[0].place,
+		"a privacy value is header, session, user, none, critical, id or history");
+	return -EINVAL;
+}
+
+/* RFC 3323 4.2: the values are separated by semicolons; commas are met as well. */
+FUNCTION_RUN(run_is_privacy)
+{
+	if (args->v[0].type != ROUTE_STR)
+		return ROUTE_FALSE;
+	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_PRIVACY, h) {
+		struct str rest = sip_text(ctx->buf, sip_header_value(h)), token;
+
+		while (rest.len > 0) {
+			uint32_t n = 0;
+
+			while (n < rest.len && rest.s[n] != ';' && rest.s[n] != ',')
+				n++;
+			token = str_trim(str_of(rest.s, n));
+			if (str_ieq(token, args->v[0].s))
+				return ROUTE_TRUE;
+			n += n < rest.len;
+			rest = str_of(rest.s + n, rest.len - n);
+		}
+	}
+	return ROUTE_FALSE;
+}
+
+/* ---- lists ---- */
+
 FUNCTION_CHECK(check_in_list)
 {
 	if (!arg[2].constant || (arg[2].value.type == ROUTE_STR && arg[2].value.s.len == 1))
@@ -160,7 +244,8 @@ FUNCTION_CHECK(check_in_list)
 	return -EINVAL;
 }
 
-FUNCTION_RUN(run_in_list)
+/* Whether the subject is an element, or begins with one. */
+static int32_t in_list(const struct route_args *args, bool prefix)
 {
 	char digits[3][VALUE_NUMBER_MAX];
 	struct str subject = value_as_text(&args->v[0], digits[0]);
@@ -170,8 +255,23 @@ FUNCTION_RUN(run_in_list)
 
 	if (separator.len != 1)
 		return ROUTE_FALSE;
-	while (next_token(&rest, separator.s[0], &token))
-		if (str_eq(token, subject))
+	while (next_token(&rest, separator.s[0], &token)) {
+		struct str begin = subject;
+
+		if (prefix && token.len != 0 && token.len < subject.len)
+			begin.len = token.len;
+		if (str_eq(token, begin))
 			return ROUTE_TRUE;
+	}
 	return ROUTE_FALSE;
+}
+
+FUNCTION_RUN(run_in_list)
+{
+	return in_list(args, false);
+}
+
+FUNCTION_RUN(run_in_list_prefix)
+{
+	return in_list(args, true);
 }

@@ -12,9 +12,11 @@ struct call {
 	struct route_format
 		*format; /* NULL: the text has no variables, or is the argument's value */
 	int line;
-	int level;
+	int level; /* or LEVEL_OF_VARIABLE */
+	struct route_format *level_of;
 	bool from_argument;
 };
+#define LEVEL_OF_VARIABLE (-1)
 
 static const struct level_name {
 	const char *name;
@@ -26,10 +28,13 @@ static const struct level_name {
 	{"L_CRIT2", -3, LOG_LEVEL_ERROR},
 	{"L_CRIT", -2, LOG_LEVEL_ERROR},
 	{"L_ERR", -1, LOG_LEVEL_ERROR},
+	{"L_ERROR", -1, LOG_LEVEL_ERROR},
 	{"L_WARN", 0, LOG_LEVEL_WARNING},
+	{"L_WARNING", 0, LOG_LEVEL_WARNING},
 	{"L_NOTICE", 1, LOG_LEVEL_NOTICE},
 	{"L_INFO", 2, LOG_LEVEL_INFO},
 	{"L_DBG", 3, LOG_LEVEL_DEBUG},
+	{"L_DEBUG", 3, LOG_LEVEL_DEBUG},
 };
 #define LEVEL_NAMES (sizeof(level_names) / sizeof(level_names[0]))
 
@@ -47,7 +52,35 @@ static int find_level(const struct route_arg *arg, struct route_report *report)
 		return number < -5 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG;
 	route_error(report, &arg->place,
 		"a log level is needed here: L_ERR, L_WARN, L_NOTICE, L_INFO or L_DBG");
-	return -1;
+	return -EINVAL;
+}
+
+/* A level that is known when the line is written: by its number; what is none is an error. */
+static int level_of_value(const struct route_value *value)
+{
+	int64_t number;
+
+	if (!value_as_int(value, &number))
+		return LOG_LEVEL_ERROR;
+	for (unsigned i = 0; i < LEVEL_NAMES; i++) {
+		if (level_names[i].number == number)
+			return level_names[i].level;
+	}
+	return number < 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG;
+}
+
+/* A level as the script writes it: LEVEL_OF_VARIABLE, with its format or without where it is the
+ * argument's value. -EINVAL after an error. */
+static int read_level(
+	const struct route_arg *arg, struct route_report *report, struct route_format **format)
+{
+	*format = NULL;
+	if (!arg->constant)
+		return LEVEL_OF_VARIABLE;
+	if (arg->value.type != ROUTE_STR || !str_istarts(arg->value.s, STR("$")))
+		return find_level(arg, report);
+	*format = route_format_compile(arg->value.s, &arg->place, report);
+	return *format != NULL ? LEVEL_OF_VARIABLE : -EINVAL;
 }
 
 /* Fills call->format and call->line from a literal. */
@@ -96,6 +129,7 @@ static void free_call(void *data)
 	if (call->line >= 0)
 		xlog_line_release(call->line);
 	route_format_free(call->format);
+	route_format_free(call->level_of);
 	free(call);
 }
 
@@ -121,11 +155,36 @@ static int check_call(int level, const struct route_arg *text, bool variables,
 /* What a line without a level is: shown with the default settings, as L_ERR is in Kamailio. */
 #define LEVEL_DEFAULT LOG_LEVEL_NOTICE
 
+/* Kamailio's syslog facility of one line: all lines go to one. */
+static int check_facility(const struct route_arg *arg, struct route_report *report)
+{
+	if (!arg->constant || arg->value.type != ROUTE_STR ||
+		!str_istarts(arg->value.s, STR("LOG_"))) {
+		route_error(report, &arg->place,
+			"of three arguments the first is a syslog facility, such as LOG_LOCAL0");
+		return -1;
+	}
+	route_warning(report, &arg->place,
+		"'%.*s' has no effect here: lines go to standard error, or to syslog as daemon",
+		STR_FMT(arg->value.s));
+	return 0;
+}
+
 static FUNCTION_CHECK(check_xlog)
 {
-	int level = n > 1 ? find_level(&arg[0], report) : LEVEL_DEFAULT;
+	struct route_format *format = NULL;
+	int level = LEVEL_DEFAULT;
 
-	return level < 0 ? -EINVAL : check_call(level, &arg[n - 1], true, report, data);
+	if (n > 2 && check_facility(&arg[0], report) < 0)
+		return -EINVAL;
+	if (n > 1)
+		level = read_level(&arg[n - 2], report, &format);
+	if (level == -EINVAL || check_call(level, &arg[n - 1], true, report, data) < 0) {
+		route_format_free(format);
+		return -EINVAL;
+	}
+	((struct call *)*data)->level_of = format;
+	return 0;
 }
 
 FUNCTION_CHECK(check_log)
@@ -168,16 +227,29 @@ FUNCTION_RUN(run_log)
 	struct route_value value[XLOG_VALUES_MAX];
 	uint32_t mark = ctx->text_len;
 	unsigned count = 0;
+	int level = call->level;
 	bool made = true;
 
-	if (xlog == NULL || !xlog_wants(xlog, call->level))
+	if (xlog == NULL)
+		return ROUTE_TRUE;
+	if (level == LEVEL_OF_VARIABLE) {
+		struct route_value of = args->v[args->n - 2];
+
+		if (call->level_of != NULL && !route_format_eval(ctx, call->level_of, &of)) {
+			of = (struct route_value){.type = ROUTE_NULL};
+			ctx->failure = ROUTE_FAILURE_NONE;
+		}
+		level = level_of_value(&of);
+		ctx->text_len = mark;
+	}
+	if (!xlog_wants(xlog, level))
 		return ROUTE_TRUE;
 	if (call->from_argument)
 		value[count++] = args->v[args->n - 1];
 	else if (call->format != NULL)
 		made = values_of(ctx, call->format, value, &count);
 	if (made) {
-		xlog_put(xlog, call->line, call->level, value, count);
+		xlog_put(xlog, call->line, level, value, count);
 	} else {
 		ctx->failure = ROUTE_FAILURE_NONE;
 		xlog_lose(xlog);
@@ -196,16 +268,17 @@ FUNCTION_RUN(run_log)
 static const struct route_function xlog_functions[] = {
 	{.name = "xlog",
 		.args_min = 1,
-		.args_max = 2,
+		.args_max = 3,
 		.in = ROUTE_IN_ANY,
 		.run = run_log,
 		.check = check_xlog,
 		.free_data = free_call,
-		.raw = 3,
-		.usage = "xlog([level,] format)",
+		.raw = 7,
+		.usage = "xlog([[facility,] level,] format)",
 		.help = "Writes a line, with variables in it, to the log; level is L_ERR, L_WARN, "
-			"L_NOTICE (the default), L_INFO or "
-			"L_DBG."},
+			"L_NOTICE (the default), L_INFO or L_DBG, or a variable with Kamailio's "
+			"number of "
+			"it. A facility has no effect."},
 	LINE("xerr", check_xerr, "xlog() at level L_ERR."),
 	LINE("xalert", check_xerr, "xlog() at level L_ERR: there is none above."),
 	LINE("xbug", check_xerr, "xlog() at level L_ERR: there is none above."),
@@ -217,7 +290,8 @@ static const struct route_function xlog_functions[] = {
 	{.name = NULL},
 };
 
-const struct route_module route_xlog_module = {.name = "xlog", .functions = xlog_functions};
+const struct route_module route_xlog_module = {
+	.name = "xlog", .functions = xlog_functions, .always = true};
 
 void free_log(void *data)
 {

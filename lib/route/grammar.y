@@ -56,8 +56,8 @@ static void block(struct route_load *load, enum ast_block_kind kind, struct str 
 	struct ast_at at, struct ast_stmt *body);
 static struct str join(struct route_load *load, struct str a, struct str b);
 static struct str digits(struct route_load *load, int64_t n);
+static struct str all_values(struct route_load *load, struct str variable);
 static struct str span(const struct route_load *load, struct ast_at at);
-static void flag_define(struct route_load *load, struct str name, struct ast_at at, int64_t value);
 }
 
 %union {
@@ -86,8 +86,10 @@ static void flag_define(struct route_load *load, struct str name, struct ast_at 
 %token ALIAS "alias"
 %token ADVERTISE "advertise" DEFINED "defined" STRLEN "strlen" STREMPTY "strempty"
 %token CAST_INT "(int)" CAST_STR "(str)" FLAGS "flags" NAMED "name \"...\""
+%token DESC "desc"
 %token AND "&&" OR "||" NOT "!" EQ "==" NE "!=" MATCH "=~" NOT_MATCH "!~" LE "<=" GE ">=" SHL "<<"
 %token SHR ">>"
+%token REPLACE_SET ":="
 %token ADD_SET "+=" SUB_SET "-=" MUL_SET "*=" DIV_SET "/=" MOD_SET "%=" OR_SET "|=" AND_SET "&="
 %token XOR_SET "^="
 %token JUNK "character that means nothing here"
@@ -151,16 +153,14 @@ flag_list
 	;
 
 flag
-	: IDENT ':' NUMBER			{ flag_define(load, $1, @1, $3); }
-	| IDENT '=' NUMBER			{ flag_define(load, $1, @1, $3); }
+	: IDENT ':' NUMBER			{ load_flag_define(load, $1, @1, $3); }
+	| IDENT '=' NUMBER			{ load_flag_define(load, $1, @1, $3); }
 	;
 
 global
 	: IDENT '=' value			{ config_global(load, $1, @1, &$3); }
-	| IDENT '.' IDENT '=' value
-		{ load_error(load, @1,
-			"custom globals such as '%.*s.%.*s' are not supported: use #!define",
-			STR_FMT($1), STR_FMT($3)); }
+	| IDENT '.' IDENT '=' value		{ load_custom_define(load, $1, $3, @1, &$5); }
+	| IDENT '.' IDENT '=' value DESC STRING	{ load_custom_define(load, $1, $3, @1, &$5); }
 	;
 
 string
@@ -316,6 +316,9 @@ simple
 	| route_call				{ $$ = statement(load, AST_EXPR, @1); $$->expr = $1; }
 	| VARIABLE_NAME assign expr		{ $$ = statement(load, AST_ASSIGN, @$);
 						  $$->target = make_text(load, AST_VAR, @1, $1); $$->op = (uint8_t)$2; $$->expr = $3; }
+	| VARIABLE_NAME REPLACE_SET expr	{ $$ = statement(load, AST_ASSIGN, @$);
+						  $$->target = make_text(load, AST_VAR, @1, all_values(load, $1));
+						  $$->op = AST_OP_NONE; $$->expr = $3; }
 	| BREAK					{ $$ = statement(load, AST_BREAK, @1); }
 	| RETURN				{ $$ = statement(load, AST_RETURN, @1); }
 	| RETURN expr				{ $$ = statement(load, AST_RETURN, @1); $$->expr = $2; }
@@ -462,17 +465,37 @@ static struct ast_expr *unary(struct route_load *load, enum ast_op op, struct as
 	return expr;
 }
 
+static bool is_comparison(enum ast_op op)
+{
+	return op >= AST_OP_EQ && op <= AST_OP_GE;
+}
+
+static bool is_negated_word(const struct ast_expr *expr)
+{
+	return expr->kind == AST_UNARY && expr->op == AST_OP_NOT && expr->a != NULL &&
+		expr->a->kind == AST_NAME;
+}
+
 static struct ast_expr *binary(struct route_load *load, enum ast_op op, struct ast_at at,
 	struct ast_expr *a, struct ast_expr *b)
 {
 	struct ast_expr *expr = make(load, AST_BINARY, at);
+	struct ast_expr *negated = is_comparison(op) && is_negated_word(a) ? a : NULL;
 
+	/* `!uri == myself` is OpenSER's way to write `!(uri == myself)`. */
+	if (negated != NULL)
+		a = negated->a;
 	expr->op = (uint8_t)op;
 	expr->a = a;
 	expr->b = b;
 	deepen(load, expr, a);
 	deepen(load, expr, b);
-	return expr;
+	if (negated == NULL)
+		return expr;
+	negated->a = expr;
+	negated->at.to = at.to;
+	deepen(load, negated, expr);
+	return negated;
 }
 
 static struct ast_stmt *statement(struct route_load *load, enum ast_statement kind,
@@ -543,6 +566,18 @@ static struct str join(struct route_load *load, struct str a, struct str b)
 	return str_of(s, (size_t)a.len + b.len);
 }
 
+/* `$avp(x) := 1` replaces all values of an AVP, as $(avp(x)[*]) = 1 does; of other variables it is an
+ * assignment. */
+static struct str all_values(struct route_load *load, struct str variable)
+{
+	static const struct str avp = {"$avp(", 5};
+
+	if (variable.len <= avp.len || !str_eq(str_of(variable.s, avp.len), avp))
+		return variable;
+	return join(load, join(load, STR("$("), str_of(variable.s + 1, variable.len - 1)),
+		STR("[*])"));
+}
+
 static struct str digits(struct route_load *load, int64_t n)
 {
 	char s[20];
@@ -556,20 +591,6 @@ static struct str span(const struct route_load *load, struct ast_at at)
 	struct str text = source_text(load->source);
 
 	return str_of(text.s + at.from, at.to - at.from);
-}
-
-static void flag_define(struct route_load *load, struct str name, struct ast_at at, int64_t value)
-{
-	struct load_flag *flag = ast_alloc(&load->arena, sizeof(*flag));
-
-	if (value < 0 || value > 31)
-		load_error(load, at, "a flag's number is 0 to 31");
-	if (flag == NULL) {
-		load_no_memory(load);
-		return;
-	}
-	*flag = (struct load_flag){name, value, load->flags};
-	load->flags = flag;
 }
 
 static void route_yyerror(const struct ast_at *at, void *scanner, struct route_load *load,

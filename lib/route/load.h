@@ -17,6 +17,15 @@ struct load_flag {
 	struct load_flag *next;
 };
 
+/* pstn.gw = "10.0.0.1", as Kamailio has it: $sel(cfg_get.pstn.gw) is its value. */
+struct load_custom {
+	struct str group, name, text;
+	struct ast_at at;
+	bool is_number, read;
+	int64_t number;
+	struct load_custom *next;
+};
+
 struct route_load {
 	const struct route_registry *registry;
 	struct route_report *report;
@@ -26,13 +35,14 @@ struct route_load {
 	struct ast_block *blocks, **blocks_end;
 	unsigned block_count, statements;
 	struct load_flag *flags;
+	struct load_custom *customs;
 	/* lexer */
 	bool expect_name; /* the next '[' begins a block's name */
 	bool gave_up, module_missing;
 	/* checker: the block at hand, loops and switches around */
 	struct ast_block *block;
 	unsigned breakables;
-	uint64_t warned_globals[4];
+	uint64_t warned_globals[6];
 };
 
 struct route_place load_place(const struct route_load *load, struct ast_at at);
@@ -87,6 +97,27 @@ void config_unknown_block(struct route_load *load, struct str word, struct ast_a
 /* Prints the rows of the reference. */
 void config_reference(int (*print)(void *arg, const char *line), void *arg);
 
+/* ---- flags with names ---- */
+void load_flag_define(struct route_load *load, struct str name, struct ast_at at, int64_t number);
+/* The number of `flags NAME:3`, or of a flag that a parameter named. */
+bool load_flag_find(const struct route_load *load, struct str name, int64_t *number);
+/* Whether a parameter's value is the name of a flag, as OpenSIPS has them: one that is new gets the
+ * highest number that is free. `number` may be NULL. */
+bool load_flag_of_param(struct route_load *load, struct str param, const struct config_value *value,
+	int64_t *number);
+
+/* ---- globals of the script's own ---- */
+void load_custom_define(struct route_load *load, struct str group, struct str name,
+	struct ast_at at, const struct config_value *value);
+/* The one that "cfg_get.GROUP.NAME" is, or NULL. */
+const struct load_custom *load_custom_find(struct route_load *load, struct str select);
+/* The text of it in the load at hand, as long as its script lives; false: there is none. */
+bool load_custom_text(struct str select, struct str *out);
+/* Where this is an alias of the load at hand (avp_aliases), the AVP's name that it stands for. */
+void load_avp_alias(struct str *name);
+/* Behind the blocks: warns of those that nothing reads. */
+void load_custom_finish(struct route_load *load);
+
 /* ---- check, compile ---- */
 int check_all(struct route_load *load);
 int compile_all(struct route_load *load);
@@ -105,6 +136,29 @@ bool registry_load_core(struct route_script *script);
 extern const struct route_module *const route_state_modules[];
 /* Whether a variable of this name needs state: $avp and its like. */
 bool state_variable(struct str name);
+
+/* ---- known: names of other servers that stand in no table ---- */
+enum known_kind {
+	KNOWN_GLOBAL, /* accepted, with a warning, as PARAM and EVENT; others are errors */
+	KNOWN_PARAM,
+	KNOWN_NO_PARAM,
+	KNOWN_NO_FUNCTION,
+	KNOWN_NO_VARIABLE,
+	KNOWN_NO_MODULE,
+	KNOWN_EVENT,
+	KNOWN_NO_EVENT,
+};
+struct known {
+	enum known_kind kind;
+	const char *module; /* empty for globals, modules and events */
+	const char *names;  /* with blanks between them */
+	const char *why;    /* or what to do instead: a sentence without its end */
+};
+/* The row of a name, NULL where there is none; an empty module: any. */
+const struct known *known_find(enum known_kind kind, struct str module, struct str name);
+/* Prints the rows of a module that are of the kinds whose bits are set. */
+void known_reference(
+	unsigned kinds, struct str module, int (*print)(void *arg, const char *line), void *arg);
 
 /* ---- did you mean ---- */
 struct suggest {

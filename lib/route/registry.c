@@ -6,11 +6,14 @@
 
 #include "route/load.h"
 
+#define WITHIN_MAX 256
+
 void route_registry_init(struct route_registry *registry)
 {
 	memset(registry, 0, sizeof(*registry));
 	route_registry_add(registry, &route_core_module, NULL);
 	route_registry_add(registry, &route_textops_module, NULL);
+	route_registry_add(registry, &route_sipmsgops_module, NULL);
 	route_registry_add(registry, &route_xlog_module, NULL);
 	route_registry_add(registry, &route_pv_module, NULL);
 	route_registry_add(registry, &route_avpops_module, NULL);
@@ -18,15 +21,15 @@ void route_registry_init(struct route_registry *registry)
 		route_registry_add(registry, *m, NULL);
 }
 
-/* Whether a module is only known by name, so that the room that does the work may take its place.
- */
+/* Whether a module is only known by name, or has a part of its functions, so that the room that
+ * does the work may take its place. */
 static bool is_placeholder(const struct route_module *module)
 {
 	for (const struct route_module *const *m = route_state_modules; *m != NULL; m++) {
 		if (*m == module)
 			return true;
 	}
-	return false;
+	return module == &route_avpops_module;
 }
 
 int route_registry_add(
@@ -112,7 +115,9 @@ static bool config_create(struct route_script *script, unsigned i)
 bool registry_load_core(struct route_script *script)
 {
 	for (unsigned i = 0; i < script->registry.count; i++) {
-		if (script->registry.module[i]->name[0] == '\0' && !config_create(script, i))
+		const struct route_module *module = script->registry.module[i];
+
+		if ((module->name[0] == '\0' || module->always) && !config_create(script, i))
 			return false;
 	}
 	return true;
@@ -134,8 +139,13 @@ static struct str module_name(struct str path)
 
 static void unknown_module(struct route_load *load, struct str name, struct ast_at at)
 {
+	const struct known *known = known_find(KNOWN_NO_MODULE, STR_NONE, name);
 	struct suggest near;
 
+	if (known != NULL) {
+		load_error(load, at, "module '%.*s' is not there: %s", STR_FMT(name), known->why);
+		return;
+	}
 	suggest_begin(&near, name);
 	for (unsigned i = 0; i < load->registry->count; i++) {
 		if (load->registry->module[i]->name[0] != '\0')
@@ -156,7 +166,9 @@ void config_loadmodule(struct route_load *load, struct str path, struct ast_at a
 	if (i < 0) {
 		unknown_module(load, name, at);
 		load->module_missing = true;
-	} else if (load->script->module[i].loaded)
+	} else if (load->registry->module[i]->always)
+		return;
+	else if (load->script->module[i].loaded)
 		load_warning(load, at, "module '%.*s' is loaded already", STR_FMT(name));
 	else if (!config_create(load->script, (unsigned)i))
 		load_no_memory(load);
@@ -164,17 +176,80 @@ void config_loadmodule(struct route_load *load, struct str path, struct ast_at a
 
 /* ---- modparam ---- */
 
+/* A table's sentence within one of ours: "Counters are on." is "counters are on". */
+static const char *within(char out[WITHIN_MAX], const char *help)
+{
+	size_t len = help != NULL ? strlen(help) : 0;
+
+	if (len > 0 && help[len - 1] == '.')
+		len--;
+	if (len >= WITHIN_MAX)
+		len = WITHIN_MAX - 1;
+	memcpy(out, help, len);
+	out[len] = '\0';
+	if (len > 1 && (str_eq(str_of(out, 2), STR("A ")) || (out[1] >= 'a' && out[1] <= 'z')))
+		out[0] = str_lower_char(out[0]);
+	return out;
+}
+
+static void warn_of_no_effect(
+	struct route_load *load, const struct route_param *p, struct ast_at at)
+{
+	char why[WITHIN_MAX];
+
+	if (p->help == NULL || p->help[0] == '\0')
+		load_warning(load, at, "parameter '%s' has no effect here", p->name);
+	else
+		load_warning(load, at, "parameter '%s' has no effect here: %s", p->name,
+			within(why, p->help));
+}
+
+/* What is stored for a number that is written. */
+static int64_t scaled(
+	struct route_load *load, const struct route_param *p, struct ast_at at, int64_t number)
+{
+	if (number > 0 && number < p->seconds_below) {
+		load_warning(load, at,
+			"%s %lld is taken for %lld s, as OpenSER counts; in milliseconds it is "
+			"%lld",
+			p->name, (long long)number, (long long)number, (long long)number * 1000);
+		return number * 1000;
+	}
+	return number * (p->scale != 0 ? p->scale : 1);
+}
+
+/* Two texts on a line each. NULL where memory is out. */
+static const char *keep_joined(struct route_script *script, const char *first, struct str second)
+{
+	size_t len = strlen(first);
+	char *both = malloc(len + 1 + second.len);
+	const char *kept;
+
+	if (both == NULL)
+		return NULL;
+	memcpy(both, first, len);
+	both[len] = '\n';
+	str_copy(both + len + 1, second);
+	kept = code_keep(script, str_of(both, len + 1 + second.len));
+	free(both);
+	return kept;
+}
+
 static void set_param(struct route_load *load, const struct route_param *p, char *config,
 	struct ast_at name_at, const struct config_value *value)
 {
+	const char **was;
+
 	if (p->accepted_only) {
-		load_warning(load, name_at, "parameter '%s' has no effect here", p->name);
+		load_flag_of_param(load, str_c(p->name), value, NULL);
+		warn_of_no_effect(load, p, name_at);
 		return;
 	}
 	if (p->type == ROUTE_PARAM_INT) {
 		int64_t number = value->number;
 
-		if (!value->is_number && (value->is_string || !config_truth(value, &number))) {
+		if (!value->is_number && (value->is_string || !config_truth(value, &number)) &&
+			!load_flag_of_param(load, str_c(p->name), value, &number)) {
 			load_error(load, value->at, "parameter '%s' is a number", p->name);
 			return;
 		}
@@ -183,18 +258,43 @@ static void set_param(struct route_load *load, const struct route_param *p, char
 				p->name, (long long)p->min, (long long)p->max, (long long)number);
 			return;
 		}
-		*(int64_t *)(config + p->offset) = number;
+		if (p->refused != NULL && number != 0) {
+			load_error(load, value->at, "%s %lld %s", p->name, (long long)number,
+				p->refused);
+			return;
+		}
+		*(int64_t *)(config + p->offset) = scaled(load, p, value->at, number);
 		return;
 	}
 	if (!value->is_string) {
 		load_error(load, value->at, "parameter '%s' is a string", p->name);
 		return;
 	}
-	*(const char **)(config + p->offset) =
-		p->type == ROUTE_PARAM_FILE ? load_keep_path(load, value->text, value->at)
-					    : code_keep(load->script, value->text);
-	if (*(const char **)(config + p->offset) == NULL)
+	was = (const char **)(config + p->offset);
+	*was = p->type == ROUTE_PARAM_FILE ? load_keep_path(load, value->text, value->at)
+	       : p->adds && *was != NULL   ? keep_joined(load->script, *was, value->text)
+					   : code_keep(load->script, value->text);
+	if (*was == NULL)
 		load_no_memory(load);
+}
+
+/* One that manuals have and the module has not. */
+static bool known_param(struct route_load *load, struct str module, struct str name,
+	struct ast_at at, const struct config_value *value)
+{
+	const struct known *known = known_find(KNOWN_PARAM, module, name);
+
+	if (known != NULL) {
+		load_flag_of_param(load, name, value, NULL);
+		load_warning(load, at, "parameter '%.*s' has no effect here: %s", STR_FMT(name),
+			known->why);
+		return true;
+	}
+	known = known_find(KNOWN_NO_PARAM, module, name);
+	if (known != NULL)
+		load_error(
+			load, at, "parameter '%.*s' is not there: %s", STR_FMT(name), known->why);
+	return known != NULL;
 }
 
 static void set_param_of(struct route_load *load, unsigned i, struct str name,
@@ -211,6 +311,8 @@ static void set_param_of(struct route_load *load, unsigned i, struct str name,
 		}
 		suggest_offer(&near, str_c(p->name));
 	}
+	if (known_param(load, str_c(module->name), name, name_at, value))
+		return;
 	if (suggest_end(&near) != NULL)
 		load_error(load, name_at,
 			"module '%s' has no parameter '%.*s' (did you mean '%s'?)", module->name,

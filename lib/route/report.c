@@ -8,8 +8,8 @@
 #include "route/load.h"
 
 #define REPORT_SOURCES_MAX (SOURCE_FILES_MAX + 1)
-#define REPORT_ENTRIES_MAX 200 /* what comes later is counted, not printed */
-#define REPORT_LINE_SHOWN 400  /* bytes of an offending line that are shown */
+#define REPORT_ENTRIES_MAX 1000 /* warnings that come later are counted, not printed */
+#define REPORT_LINE_SHOWN 400   /* bytes of an offending line that are shown */
 
 struct report_source {
 	char *name;
@@ -120,7 +120,8 @@ static void add(struct route_report *report, const struct route_place *place, co
 {
 	char message[1024];
 
-	if (report->printed++ >= REPORT_ENTRIES_MAX)
+	/* What stands at the end may be the error that the others are only warnings beside. */
+	if (report->printed++ >= REPORT_ENTRIES_MAX && strcmp(kind, "error") != 0)
 		return;
 	vsnprintf(message, sizeof(message), fmt, ap);
 	if (place != NULL && place->file != NULL) {

@@ -7,9 +7,9 @@
  * route_script: code for a small VM, constants, globals and the parameters of modules. Whatever can
  * be wrong is an error with line and column at that point. A worker runs a script over a message in
  * a struct route_ctx, which is caller-owned plain data: no allocation, bounded text, bounded steps.
- * Where an operation needs what the worker has not (state, a name's address), the run stops *at
- * that instruction* and the context can be copied to another core or thread with its message, and
- * resumed there.
+ * Where an operation needs what the worker has not (state, a name's address, rows of a database),
+ * the run stops *at that instruction* and the context can be copied to another core or thread with
+ * its message, and resumed there.
  *
  * This room knows no function that does work on calls: rooms above register theirs in a struct
  * route_registry, one struct route_module for each OpenSER module name. What lives here are the
@@ -21,8 +21,9 @@
  * Files: source (preprocessor), lexer.l, grammar.y, ast, check (check_word, check_call), compile,
  * code, vm, explain, script, registry, config (globals, port, cores, listen), report (messages);
  * variable_*, transform, format, regex, function_* (core, textops, modules that keep state by
- * name), xlog, context, thread.
+ * name), xlog, context, wait, thread.
  */
+#include "db/db.h"
 #include "net/net.h"
 #include "sip/sip.h"
 
@@ -79,10 +80,10 @@ struct route_result {
 };
 
 enum route_verdict {
-	ROUTE_ENDED,  /* look at ctx->result; none of its flags: the script took no action */
-	ROUTE_SLOW,   /* stopped at an operation that needs state: ctx->stopped_at names it */
-	ROUTE_WAIT,   /* stopped until the name in ctx->wait is resolved: route_resume() tries that
-			 instruction again */
+	ROUTE_ENDED, /* look at ctx->result; none of its flags: the script took no action */
+	ROUTE_SLOW,  /* stopped at an operation that needs state: ctx->stopped_at names it */
+	ROUTE_WAIT,  /* stopped until what ctx->wait_for and ctx->wait name is there: route_resume()
+			tries that instruction again */
 	ROUTE_FAILED, /* see ctx->failure; the message gets 500 or is dropped */
 };
 
@@ -94,6 +95,7 @@ enum route_verdict {
 	ROUTE_FAILURE(CALLS, "script_calls") \
 	ROUTE_FAILURE(REGEX_LIMIT, "script_regex_limit") \
 	ROUTE_FAILURE(AVPS_FULL, "script_avps_full") \
+	ROUTE_FAILURE(LIST_UNREAD, "script_list_unread") \
 	ROUTE_FAILURE(INTERNAL, "script_internal")
 
 enum route_failure {
@@ -102,6 +104,22 @@ enum route_failure {
 	ROUTE_FAILURES(ROUTE_FAILURE)
 #undef ROUTE_FAILURE
 		ROUTE_FAILURE_COUNT
+};
+
+/* What a run that has stopped waits for. */
+enum route_wait {
+	ROUTE_WAIT_NAME = 0, /* the address of a host */
+	ROUTE_WAIT_ROWS,     /* db_fetch() of a packed call */
+	ROUTE_WAIT_CHANGE,   /* db_change() of packed calls */
+	ROUTE_WAIT_ANEW,     /* as ROWS, of what the cache has to forget before */
+};
+
+/* What became of rows or of a change that were waited for. */
+enum route_answer {
+	ROUTE_ANSWER_NONE = 0, /* they were not */
+	ROUTE_ANSWER_DONE,     /* db_find() has something to say; the change is committed */
+	ROUTE_ANSWER_REFUSED,  /* the database says no */
+	ROUTE_ANSWER_FAILED,   /* it does not answer: a change may or may not have been made */
 };
 
 /* ---- the context of one message ---- */
@@ -129,6 +147,7 @@ enum route_scratch {
 /* A value on the VM's stack or in a $var: plain data. */
 struct route_cell {
 	uint8_t type; /* enum route_type */
+	bool stored;  /* of an AVP: this value stands in the database (avp_db_store()) */
 	struct route_text text;
 	int64_t i;
 };
@@ -162,6 +181,9 @@ struct route_ctx {
 	const struct route_script *script;
 	struct route_thread *thread;
 	char *buf; /* the message's text */
+	/* What was found out about it before its script runs (registrar_bring()), or NULL. Good as
+	 * long as it stays bound. */
+	const void *brought;
 
 	/* All below is plain data. */
 	struct route_origin origin;
@@ -189,6 +211,13 @@ struct route_ctx {
 	uint8_t waiting;        /* branch[ROUTE_BRANCHES_MAX - waiting] and on: contacts whose turn
 				   comes later (t_load_contacts), the next one first */
 	bool uri_spent; /* the Request-URI has its branch already; route_uri_changed() ends that */
+	/* Credentials that were verified: index of their header line, plus one; 0: there are none
+	 */
+	uint8_t credentials;
+	/* ... and were not, as their nonce is no good any more: the next challenge says so */
+	bool stale_nonce;
+	bool no_secret; /* ... nor could be, as the database did not answer: it is a 503 */
+	bool changed;   /* avpops has changed rows, so that what the cache knows may be old */
 	struct route_result result;
 	_Alignas(16) uint8_t scratch[ROUTE_SCRATCH_COUNT][ROUTE_SCRATCH_BYTES];
 
@@ -200,8 +229,11 @@ struct route_ctx {
 	uint8_t in;             /* one enum route_in bit: the kind of block that runs */
 	int32_t rc;             /* $rc: what the last function or route returned */
 	uint32_t stopped_at;    /* ROUTE_SLOW: index into the script's code */
-	struct route_text wait; /* ROUTE_WAIT: the host name */
-	uint8_t wait_kind;      /* ROUTE_WAIT: how it is looked up, enum resolve_kind */
+	struct route_text wait; /* ROUTE_WAIT: the host name, or packed calls */
+	uint8_t wait_for;       /* enum route_wait */
+	uint8_t wait_kind;      /* of a name: how it is looked up, enum resolve_kind */
+	uint8_t answer;         /* enum route_answer: to the calls in `wait` */
+	uint64_t wait_note;     /* of rows and changes: what who waits wants to know afterwards */
 	uint32_t call_pc[ROUTE_CALLS_MAX];
 	uint64_t var_set; /* bit n: var[n] has been written in this run */
 	struct route_cell var[ROUTE_VARS_MAX];
@@ -222,6 +254,7 @@ static inline void route_ctx_bind(struct route_ctx *ctx, const struct route_scri
 	ctx->script = script;
 	ctx->thread = thread;
 	ctx->buf = buf;
+	ctx->brought = NULL;
 }
 /* Prepares a context for a new message whose msg has been indexed: everything but what it is bound
  * to, msg and the facts of arrival (origin, received_ns, frames) is reset. Cheap: the large arrays
@@ -240,6 +273,8 @@ void route_ctx_copy(struct route_ctx *to, const struct route_ctx *from);
 uint32_t route_ctx_saved_size(const struct route_ctx *ctx);
 void route_ctx_save(const struct route_ctx *ctx, void *out);
 void route_ctx_load(struct route_ctx *ctx, const void *saved);
+/* The flags (setflag()) of what was saved. */
+uint32_t route_ctx_saved_flags(const void *saved);
 /*
  * Of what was saved, that which belongs to the transaction and not to its request: flags and AVPs,
  * into the context of a response, which is bound to the same script. `request` is the text that
@@ -289,7 +324,8 @@ unsigned route_avp_count(const struct route_ctx *ctx, struct str name);
 bool route_avp_add(struct route_ctx *ctx, struct str name, const struct route_value *value);
 /* Takes the newest one away, or all; how many. */
 unsigned route_avp_delete(struct route_ctx *ctx, struct str name, bool all);
-/* The name in "$avp(s:x)", "avp(i:5)", "s:x", as a module's parameter has it; empty: it is none. */
+/* The name in "$avp(s:x)", "avp(i:5)", "s:x", as a module's parameter has it, or of what that is an
+ * alias of; empty: it is none. While a script is loaded. */
 struct str route_avp_name(struct str spec);
 
 /* ---- serial forking ---- */
@@ -303,6 +339,9 @@ int32_t route_branches_load(struct route_ctx *ctx);
 /* The waiting ones with the highest q become the targets, of one +sip.instance only one (the others
  * are next; RFC 5626 5.3). ROUTE_TRUE, -2 where none waits. (RFC 3261 16.6) */
 int32_t route_branches_next(struct route_ctx *ctx);
+/* Writes a q of thousandths as it stands in a Contact, "0.25"; its length. */
+#define ROUTE_Q_TEXT 6
+unsigned route_q_text(uint16_t q, char out[ROUTE_Q_TEXT]);
 
 /* ---- per thread ---- */
 
@@ -349,8 +388,10 @@ uint64_t route_xlog_lost(const struct route_xlog *xlog);
  * both are $rc. */
 #define ROUTE_TRUE 1
 #define ROUTE_FALSE (-1)
-#define ROUTE_EXIT 0            /* ends the script, as `exit` does */
-#define ROUTE_PENDING INT32_MIN /* cannot go on here: ctx->wait is set, call again later */
+#define ROUTE_EXIT 0 /* ends the script, as `exit` does */
+#define ROUTE_PENDING \
+	INT32_MIN /* cannot go on here: route_wait_*() was called; call again later \
+		   */
 #define ROUTE_NEEDS_STATE (INT32_MIN + 1) /* this call needs the slow path after all */
 
 /* EITHER counts as slow, but run() is asked on a worker first: ROUTE_NEEDS_STATE where it cannot.
@@ -374,6 +415,42 @@ struct route_args {
 	const void *data; /* what check() prepared */
 	void *room;       /* given at route_registry_add() */
 };
+
+/*
+ * Waiting, for functions. Each returns ROUTE_PENDING, which the function returns in its turn: it is
+ * called again, from the start, when there is an answer, and all that it did before is done again.
+ * ROUTE_FALSE: there is no room in the arena, and ctx->failure says so.
+ *
+ * A function that changes something has to be sure that it does not do so twice: where
+ * route_answer() knows the calls, they have been made. In a branch_route that could not be, as one
+ * that stops runs again from its start: such a function is none for ROUTE_IN_BRANCH.
+ */
+int32_t route_wait_name(struct route_ctx *ctx, struct str host, uint8_t kind);
+int32_t route_wait_rows(struct route_ctx *ctx, struct str call);
+int32_t route_wait_anew(struct route_ctx *ctx, struct str call);
+int32_t route_wait_change(struct route_ctx *ctx, struct str calls);
+/* What became of these calls, if they are what this message waited for last. It is said once: who
+ * asks again, or makes them again, has not waited. */
+enum route_answer route_answer(struct route_ctx *ctx, struct str calls);
+/* The same for whatever calls of that kind they were: for a function that would not make the same
+ * ones again, as they say what time it is. */
+enum route_answer route_answer_any(struct route_ctx *ctx, enum route_wait what);
+
+/* What route_rows() returns beside ROUTE_TRUE (found), ROUTE_FALSE (there is no such row) and
+ * ROUTE_PENDING. */
+#define ROUTE_NO_ROWS (-2) /* the database does not answer, or says no; ctx->failure may be set */
+
+/* Looks rows up, and waits for them once where they are not there. */
+static inline int32_t route_rows(
+	struct route_ctx *ctx, const struct db *db, struct str call, struct db_set *out)
+{
+	enum db_found found = db_find(db, call, ctx->thread->now_ns, out);
+	bool waited = route_answer(ctx, call) != ROUTE_ANSWER_NONE;
+
+	if (found == DB_MISSING && !waited && route_wait_rows(ctx, call) == ROUTE_PENDING)
+		return ROUTE_PENDING;
+	return found == DB_FOUND ? ROUTE_TRUE : found == DB_NO_ROW ? ROUTE_FALSE : ROUTE_NO_ROWS;
+}
 
 /* Where something stands in the configuration. */
 struct route_place {
@@ -443,10 +520,17 @@ struct route_param {
 	const char *name;
 	enum route_param_type type;
 	size_t offset;
-	int64_t min, max;    /* INT */
+	int64_t min, max; /* INT */
+	int64_t scale;    /* INT: what is stored is so many times what is written; 0: 1 */
+	/* INT in ms, which OpenSER has in seconds: what is below it can only be those. It is stored
+	 * times 1000, and a warning says so. */
+	int64_t seconds_below;
 	const char *initial; /* default, as text; NULL: 0 or NULL */
 	const char *help;
+	bool adds;          /* STR: may be said again: what is said is a line each then */
 	bool accepted_only; /* known from OpenSER, without effect here: a warning says so */
+	const char
+		*refused; /* INT: why each value but 0 is an error: "name 3 WHY"; NULL: none is */
 };
 
 /* What stands in the parentheses of $name(...). */
@@ -501,6 +585,7 @@ struct route_module {
 	/* Frees what was prepared and not published. */
 	void (*discard)(void *room, void *prepared);
 	const struct route_variable *variables; /* ends with .name == NULL; may be NULL */
+	bool always; /* it is there without its loadmodule, as the core's are */
 };
 
 /* What the language asks of rooms above it. */
@@ -509,6 +594,9 @@ struct route_hooks {
 	/* `myself`: host:port is one of our listeners, advertised names or aliases. port 0: any;
 	 * transport NONE: any. */
 	bool (*is_myself)(void *room, struct str host, uint16_t port, enum sip_transport transport);
+	/* Optional: some of our names are in a list that could not be read yet, so that a host
+	 * which is none of them may still be one. Scripts that ask fail then. */
+	bool (*myself_is_unread)(void *room);
 	/* "udp:10.0.0.5:5060" or a listener's name: its index, or -1. */
 	int (*find_listener)(void *room, struct str text);
 	/* $Ri-like text of a listener: writes at most `size` bytes, returns the length. */
@@ -518,6 +606,10 @@ struct route_hooks {
 struct route_config;
 
 struct route_registry {
+	/* Optional: the globals of a script that is being loaded, before its functions are checked:
+	 * of use to rooms whose checks go by them. As `configured`. */
+	int (*globals)(void *arg, const struct route_config *config, struct route_report *report);
+	void *globals_arg;
 	/*
 	 * Optional: the globals of a script that is being loaded, before its modules prepare. 0, or
 	 * -errno after route_error(). Control thread.
@@ -592,13 +684,18 @@ struct route_config {
 	int64_t workers_count; /* workers = auto, or how many where no CPU list is given; 0: auto */
 	enum route_idle idle;
 	/* memory { } */
-	int64_t memory_contacts, memory_transactions, memory_messages; /* 0: chosen */
-	int64_t memory_huge;                                           /* -1 auto, 0 no, 1 yes */
+	/* 0: chosen */
+	int64_t memory_contacts, memory_transactions, memory_messages, memory_rows;
+	int64_t memory_huge; /* -1 auto, 0 no, 1 yes */
 	const char *secret_file;
-	const char *control_socket;
+	const char *control_socket, *control_group;
 	const char *user_agent_header, *server_header; /* server_signature */
 	const char *scanner;                           /* forces a SIP scanner; NULL: the best */
 	const char *dns_servers;                       /* "127.0.0.1:5353", NULL: resolv.conf */
+	const char *db_url;                            /* of modules that name none */
+	int64_t db_threads;                            /* of each database; 0: chosen */
+	int64_t db_stale; /* seconds that an answer outlives its time while a database fails */
+	const char *avp_aliases; /* "day=i:101;time=s:hours" */
 	const char *advertised_address;
 	int64_t advertised_port;
 	int64_t debug; /* OpenSER's 3 is notice here */
@@ -626,9 +723,15 @@ void route_script_publish(struct route_script *script);
  * discard what was prepared. */
 void route_script_ref(const struct route_script *script);
 void route_script_unref(const struct route_script *script);
+/* Whether the caller's reference is the only one: what it lets go of then ends on its own thread.
+ */
+bool route_script_is_last(const struct route_script *script);
 const struct route_config *route_script_config(const struct route_script *script);
 /* A module's parameters in this script; NULL where it is not loaded. */
 const void *route_script_module_config(const struct route_script *script, const char *module);
+/* The same for who asks for each message: `*at` is where it was found last, anything at first. */
+const void *route_script_module_config_at(
+	const struct route_script *script, const char *module, unsigned *at);
 bool route_script_has_reply_route(const struct route_script *script);
 bool route_script_has_error_route(const struct route_script *script);
 /* Whether any of its statements needs the slow path. */
@@ -651,6 +754,15 @@ const struct route_hooks *route_script_hooks(const struct route_script *script);
  */
 enum route_verdict route_run(struct route_ctx *ctx);
 enum route_verdict route_resume(struct route_ctx *ctx);
+/* Who got rows or a change for a run that stopped says so, and resumes it. The thread that has the
+ * context. */
+void route_answer_set(struct route_ctx *ctx, enum route_answer answer);
+/* `verdict` of a run that nobody can wait for: rows and changes are as if the database had failed,
+ * and it goes on. WAIT: it is a name that it wants. */
+enum route_verdict route_resume_without(struct route_ctx *ctx, enum route_verdict verdict);
+/* Nothing of the script is left to run: route_resume() ends at once. For a message that waits for
+ * ctx->wait and that the caller goes on with itself. */
+void route_stop(struct route_ctx *ctx);
 /*
  * Runs another block over ctx->msg, `in` which: of a message that another block is running over
  * already (a function of ROUTE_PATH_SLOW calls this), or of one whose context was loaded. What that
@@ -658,8 +770,8 @@ enum route_verdict route_resume(struct route_ctx *ctx);
  * both. ctx->result is the block's, but the header lines for our reply go on from those before.
  *
  * WAIT: where a function called this, it returns ROUTE_PENDING and is called again from the start
- * when the name is known; otherwise the run stopped inside, and route_resume() goes on there. SLOW:
- * the block met a function that nothing runs.
+ * when there is an answer; otherwise the run stopped inside, and route_resume() goes on there.
+ * SLOW: the block met a function that nothing runs.
  */
 enum route_verdict route_run_block(struct route_ctx *ctx, uint32_t block, enum route_in in);
 

@@ -177,6 +177,16 @@ static bool take_text(struct route_ctx *ctx, const char *saved, const struct par
 	return text->space != ROUTE_SPACE_NONE;
 }
 
+uint32_t route_ctx_saved_flags(const void *saved)
+{
+	struct parts p;
+	uint32_t flags;
+
+	parts_of_saved(saved, &p);
+	memcpy(&flags, plain_field(saved, &p, offsetof(struct route_ctx, flags)), sizeof(flags));
+	return flags;
+}
+
 bool route_ctx_load_shared(struct route_ctx *ctx, const void *saved, struct str request)
 {
 	const char *from = saved;
@@ -265,6 +275,7 @@ static bool update_avp(struct update *u, unsigned i)
 	if (u->out != NULL)
 		memcpy(u->out + u->new.avp + at, &avp, sizeof(avp));
 	return !same_text(was.name, avp.name) || was.value.type != avp.value.type ||
+	       was.value.stored != avp.value.stored ||
 	       (avp.value.type == ROUTE_STR ? !same_text(was.value.text, avp.value.text)
 					    : was.value.i != avp.value.i);
 }

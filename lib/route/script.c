@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "route/avp.h"
 #include "route/load.h"
 
 /* The load at hand, for route_var_slot(); loads are the control thread's, one at a time. */
@@ -56,6 +57,25 @@ int route_var_slot(struct str name)
 	if (script->slot[script->slots] == NULL)
 		return -1;
 	return (int)script->slots++;
+}
+
+bool load_custom_text(struct str select, struct str *out)
+{
+	const struct load_custom *custom =
+		current != NULL ? load_custom_find(current, select) : NULL;
+	const char *kept;
+
+	if (custom == NULL)
+		return false;
+	/* A number's text is as it was written. */
+	kept = code_keep(current->script, custom->text);
+	*out = str_of(kept != NULL ? kept : "", kept != NULL ? custom->text.len : 0);
+	return true;
+}
+
+void load_avp_alias(struct str *name)
+{
+	avp_alias_follow(current != NULL ? current->script : NULL, name);
 }
 
 bool variable_find(struct str name, struct variable_found *out)
@@ -187,7 +207,11 @@ static int run_stages(struct route_load *load, const char *path, const char *nam
 	if (err != 0 || load->gave_up || load->module_missing)
 		return -EINVAL;
 	config_finish(load);
-	err = check_all(load);
+	if (load->registry->globals != NULL)
+		err = load->registry->globals(
+			load->registry->globals_arg, &load->script->config, load->report);
+	if (err == 0)
+		err = check_all(load);
 	if (err != 0 || load->gave_up || route_report_errors(load->report) != 0)
 		return -EINVAL;
 	err = compile_all(load);
@@ -268,6 +292,11 @@ void route_script_unref(const struct route_script *script)
 		destroy(s);
 }
 
+bool route_script_is_last(const struct route_script *script)
+{
+	return atomic_load_explicit(&script->references, memory_order_acquire) == 1;
+}
+
 const struct route_config *route_script_config(const struct route_script *script)
 {
 	return &script->config;
@@ -275,9 +304,24 @@ const struct route_config *route_script_config(const struct route_script *script
 
 const void *route_script_module_config(const struct route_script *script, const char *module)
 {
-	int i = registry_find(&script->registry, str_c(module));
+	unsigned at = ROUTE_MODULES_MAX;
 
-	return i >= 0 && script->module[i].loaded ? script->module[i].config : NULL;
+	return route_script_module_config_at(script, module, &at);
+}
+
+const void *route_script_module_config_at(
+	const struct route_script *script, const char *module, unsigned *at)
+{
+	const struct route_registry *registry = &script->registry;
+
+	if (*at >= registry->count || strcmp(registry->module[*at]->name, module) != 0) {
+		int found = registry_find(registry, str_c(module));
+
+		if (found < 0)
+			return NULL;
+		*at = (unsigned)found;
+	}
+	return script->module[*at].loaded ? script->module[*at].config : NULL;
 }
 
 bool route_script_has_reply_route(const struct route_script *script)

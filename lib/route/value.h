@@ -60,6 +60,9 @@ struct uri_view {
 };
 bool uri_view_of(struct str text, struct uri_view *view);
 bool uri_current(struct route_ctx *ctx, struct uri_view *view);
+/* The hook is_myself, where there is one. False may leave ctx->failure: nobody knows yet. */
+bool route_host_is_myself(
+	struct route_ctx *ctx, struct str host, uint16_t port, enum sip_transport transport);
 
 /* ---- rewrite.c: the Request-URI. All return false, and change nothing, where the result would be
  * no URI of that kind. ---- */

@@ -45,9 +45,10 @@ int route_regex_match(struct route_ctx *ctx, const struct route_regex *regex, st
  * that need nothing above this room. */
 extern const struct route_module route_core_module;    /* "" */
 extern const struct route_module route_textops_module; /* "textops" */
-extern const struct route_module route_xlog_module;    /* "xlog" */
-extern const struct route_module route_pv_module;      /* "pv" */
-extern const struct route_module route_avpops_module;  /* "avpops" */
+extern const struct route_module route_sipmsgops_module;
+extern const struct route_module route_xlog_module;   /* "xlog" */
+extern const struct route_module route_pv_module;     /* "pv" */
+extern const struct route_module route_avpops_module; /* "avpops" */
 
 /* A format string with pseudo-variables in it ("src=$si ru=$ru"), parsed at load; constants have
  * one part. */

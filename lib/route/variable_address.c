@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* $fu, $tu and what else stands in headers that hold an address or credentials. */
 #include "route/variable_get.h"
+#include "sip/digest.h"
 
 enum uri_piece { PIECE_USER, PIECE_HOST };
 
@@ -181,74 +182,84 @@ VARIABLE_GET(get_diversion)
 	return address_uri(ctx, SIP_HEADER_DIVERSION, out);
 }
 
-/* ---- credentials (RFC 3261 20.7, 20.28; RFC 7616): read, not verified ---- */
+/* ---- credentials (RFC 3261 20.7, 20.28; RFC 7616): read, and verified only where that is said
+ * ----
+ */
 
-/* A parameter of "Digest a=b, c="d"", without its quotes. */
-static bool digest_param(
-	const char *buf, struct sip_span credentials, struct str name, struct str *value)
-{
-	struct str all = sip_text(buf, credentials);
-	uint32_t at = 0;
-	struct sip_span item;
-
-	/* The scheme ends with LWS (RFC 3261 25.1: "Digest" LWS dig-resp). */
-	if (!str_istarts(all, STR("Digest")) || all.len < 8 || !str_is_lws(all.s[6]))
-		return false;
-	struct sip_span list = {credentials.off + 7, credentials.len - 7};
-
-	while (sip_list_next(buf, list, &at, &item)) {
-		struct str text = sip_text(buf, item);
-		int64_t equals = str_find(text, '=');
-
-		if (equals < 0 || !str_ieq(str_trim(str_of(text.s, (size_t)equals)), name))
-			continue;
-		*value = str_trim(str_of(text.s + equals + 1, text.len - (uint32_t)equals - 1));
-		if (value->len >= 2 && value->s[0] == '"' && value->s[value->len - 1] == '"')
-			*value = str_of(value->s + 1, value->len - 2);
-		return true;
-	}
-	return false;
-}
-
-/* From the credentials that a request of this method is expected to carry, else from the other
+/* Those that were verified, else what a request of this method is expected to carry, else the other
  * kind. */
-static bool credential(struct route_ctx *ctx, struct str name, struct str *value)
+static bool find_credentials(struct route_ctx *ctx, struct sip_digest *out)
 {
 	bool registrar = ctx->msg.method == SIP_METHOD_REGISTER;
 	const enum sip_header_id order[] = {
 		registrar ? SIP_HEADER_AUTHORIZATION : SIP_HEADER_PROXY_AUTHORIZATION,
 		registrar ? SIP_HEADER_PROXY_AUTHORIZATION : SIP_HEADER_AUTHORIZATION};
 
+	if (ctx->credentials != 0 && ctx->credentials <= ctx->msg.header_count)
+		return sip_digest_parse(ctx->buf,
+			       sip_header_value(&ctx->msg.header[ctx->credentials - 1]),
+			       out) == SIP_DIGEST_OK;
 	for (unsigned i = 0; i < 2; i++) {
-		if (!sip_msg_has(&ctx->msg, order[i]))
-			continue;
-		if (digest_param(ctx->buf, sip_msg_value(&ctx->msg, order[i]), name, value))
+		if (sip_msg_has(&ctx->msg, order[i]) &&
+			sip_digest_parse(ctx->buf, sip_msg_value(&ctx->msg, order[i]), out) ==
+				SIP_DIGEST_OK)
 			return true;
 	}
 	return false;
 }
 
-static bool credential_value(struct route_ctx *ctx, struct str name, struct route_value *out)
+#define CREDENTIAL_MAX 1024 /* of a text with escapes in it */
+
+/* A parameter without its escapes: where it has some, in the arena. */
+static bool credential_of(struct route_ctx *ctx, const struct sip_digest *digest,
+	enum sip_digest_param param, struct str *value)
+{
+	char room[CREDENTIAL_MAX];
+	struct route_text made;
+
+	if (!sip_digest_has(digest, param) ||
+		!sip_digest_text(ctx->buf, digest, param, room, sizeof(room), value))
+		return false;
+	if (value->s != room)
+		return true;
+	made = route_text_make(ctx, *value);
+	*value = route_text_str(ctx, made);
+	return made.space != ROUTE_SPACE_NONE;
+}
+
+static bool credential(struct route_ctx *ctx, enum sip_digest_param param, struct str *value)
+{
+	struct sip_digest digest;
+
+	return find_credentials(ctx, &digest) && credential_of(ctx, &digest, param, value);
+}
+
+static bool credential_value(
+	struct route_ctx *ctx, enum sip_digest_param param, struct route_value *out)
 {
 	struct str value;
 
-	return credential(ctx, name, &value) ? value_text(out, value) : value_null(out);
+	return credential(ctx, param, &value) ? value_text(out, value) : value_null(out);
+}
+
+static struct str before_at(struct str name)
+{
+	int64_t at = str_find(name, '@');
+
+	return at < 0 ? name : str_of(name.s, (size_t)at);
 }
 
 VARIABLE_GET(get_auth_user)
 {
 	struct str name;
 
-	if (!credential(ctx, STR("username"), &name))
-		return value_null(out);
-	int64_t at = str_find(name, '@');
-
-	return value_text(out, at < 0 ? name : str_of(name.s, (size_t)at));
+	return credential(ctx, SIP_DIGEST_USERNAME, &name) ? value_text(out, before_at(name))
+							   : value_null(out);
 }
 
 VARIABLE_GET(get_auth_username)
 {
-	return credential_value(ctx, STR("username"), out);
+	return credential_value(ctx, SIP_DIGEST_USERNAME, out);
 }
 
 VARIABLE_GET(get_auth_domain)
@@ -256,32 +267,47 @@ VARIABLE_GET(get_auth_domain)
 	struct str name;
 	int64_t at;
 
-	if (credential(ctx, STR("username"), &name) && (at = str_find(name, '@')) >= 0)
+	if (credential(ctx, SIP_DIGEST_USERNAME, &name) && (at = str_find(name, '@')) >= 0)
 		return value_text(out, str_of(name.s + at + 1, name.len - (uint32_t)at - 1));
-	return credential_value(ctx, STR("realm"), out);
+	return credential_value(ctx, SIP_DIGEST_REALM, out);
 }
 
-VARIABLE_GET(get_auth_realm)
+#define GET_CREDENTIAL(name, param) \
+	VARIABLE_GET(name) \
+	{ \
+		return credential_value(ctx, param, out); \
+	}
+GET_CREDENTIAL(get_auth_realm, SIP_DIGEST_REALM)
+GET_CREDENTIAL(get_auth_uri, SIP_DIGEST_URI)
+GET_CREDENTIAL(get_auth_nonce, SIP_DIGEST_NONCE)
+GET_CREDENTIAL(get_auth_response, SIP_DIGEST_RESPONSE)
+GET_CREDENTIAL(get_auth_algorithm, SIP_DIGEST_ALGORITHM)
+GET_CREDENTIAL(get_auth_cnonce, SIP_DIGEST_CNONCE)
+GET_CREDENTIAL(get_auth_opaque, SIP_DIGEST_OPAQUE)
+
+/* Who is to be billed: the user whose credentials were verified, else From's. */
+VARIABLE_GET(get_account_user)
 {
-	return credential_value(ctx, STR("realm"), out);
+	struct str name;
+
+	if (ctx->credentials == 0 || !credential(ctx, SIP_DIGEST_USERNAME, &name))
+		return get_from_user(ctx, index, out);
+	return value_text(out, before_at(name));
 }
 
-VARIABLE_GET(get_auth_uri)
+/* The same with realm or host behind an '@'. */
+VARIABLE_GET(get_account)
 {
-	return credential_value(ctx, STR("uri"), out);
-}
+	struct route_value user, host = {.type = ROUTE_NULL};
+	struct route_text made;
 
-VARIABLE_GET(get_auth_nonce)
-{
-	return credential_value(ctx, STR("nonce"), out);
-}
-
-VARIABLE_GET(get_auth_response)
-{
-	return credential_value(ctx, STR("response"), out);
-}
-
-VARIABLE_GET(get_auth_algorithm)
-{
-	return credential_value(ctx, STR("algorithm"), out);
+	if (!get_account_user(ctx, index, &user))
+		return false;
+	if (ctx->credentials != 0 ? !credential_value(ctx, SIP_DIGEST_REALM, &host)
+				  : !get_from_host(ctx, index, &host))
+		return false;
+	if (user.type != ROUTE_STR || host.type != ROUTE_STR)
+		return value_null(out);
+	made = route_text_join(ctx, (const struct str[]){user.s, STR("@"), host.s}, 3);
+	return made.space != ROUTE_SPACE_NONE && value_text(out, route_text_str(ctx, made));
 }

@@ -192,6 +192,30 @@ VARIABLE_GET(get_seconds)
 	return value_int(out, (int64_t)time(NULL));
 }
 
+/* Each thread makes it once a second: the zone's table has a lock. The names are C's, whatever the
+ * locale is. */
+VARIABLE_GET(get_local_time)
+{
+	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	static const char months[12][4] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	static _Thread_local struct {
+		time_t second;
+		int len;
+		char text[40];
+	} last;
+	time_t now = time(NULL);
+	struct tm at;
+
+	if (last.second != now && localtime_r(&now, &at) != NULL) {
+		last.len = snprintf(last.text, sizeof(last.text), "%s %s %2d %02d:%02d:%02d %d",
+			days[at.tm_wday], months[at.tm_mon], at.tm_mday, at.tm_hour, at.tm_min,
+			at.tm_sec, at.tm_year + 1900);
+		last.second = now;
+	}
+	return value_made(ctx, out, str_of(last.text, (size_t)last.len));
+}
+
 bool check_time(struct str *name)
 {
 	return str_eq(*name, STR("s")) || str_eq(*name, STR("u")) || str_eq(*name, STR("Sn"));
@@ -219,4 +243,21 @@ VARIABLE_GET(get_time)
 VARIABLE_GET(get_process)
 {
 	return value_int(out, getpid());
+}
+
+VARIABLE_GET(get_random)
+{
+	return value_int(out, (int64_t)(route_random(ctx->thread) & INT32_MAX));
+}
+
+/* $C(rg): a colour in front and one behind. */
+bool check_color(struct str *name)
+{
+	return name->len == 2;
+}
+
+VARIABLE_GET(get_color)
+{
+	*out = (struct route_value){.type = ROUTE_STR, .s = STR("")};
+	return true;
 }

@@ -163,6 +163,15 @@ VARIABLE_GET(get_original_user)
 	return user_of(ctx, uri_original, out);
 }
 
+VARIABLE_GET(get_original_user_length)
+{
+	struct route_value user;
+
+	if (!user_of(ctx, uri_original, &user) || user.type == ROUTE_NULL)
+		return value_null(out);
+	return value_int(out, user.s.len);
+}
+
 VARIABLE_GET(get_original_host)
 {
 	return host_of(ctx, uri_original, out);

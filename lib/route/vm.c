@@ -18,8 +18,7 @@ static bool method_is(struct route_ctx *ctx, enum sip_method method)
 }
 
 /* The spans of `uri` count from `base`. */
-static bool uri_is_myself(
-	const struct route_hooks *hooks, const char *base, const struct sip_uri *uri)
+static bool uri_is_myself(struct route_ctx *ctx, const char *base, const struct sip_uri *uri)
 {
 	uint16_t port = SIP_DEFAULT_PORT;
 
@@ -29,7 +28,7 @@ static bool uri_is_myself(
 		port = uri->port;
 	else if (uri->scheme == SIP_SCHEME_SIPS || uri->transport == SIP_TRANSPORT_TLS)
 		port = SIPS_DEFAULT_PORT;
-	return hooks->is_myself(hooks->room, sip_text(base, uri->host), port, uri->transport);
+	return route_host_is_myself(ctx, sip_text(base, uri->host), port, uri->transport);
 }
 
 static bool is_myself(struct route_ctx *ctx, enum ast_subject subject)
@@ -44,13 +43,13 @@ static bool is_myself(struct route_ctx *ctx, enum ast_subject subject)
 		return false;
 	switch (subject) {
 	case AST_URI:
-		return uri_current(ctx, &view) && uri_is_myself(hooks, view.base, view.uri);
+		return uri_current(ctx, &view) && uri_is_myself(ctx, view.base, view.uri);
 	case AST_FROM_URI:
 	case AST_TO_URI:
 		address = subject == AST_FROM_URI ? sip_msg_from(&ctx->msg, ctx->buf)
 						  : sip_msg_to(&ctx->msg, ctx->buf);
 		return address != NULL && uri_view_of(sip_text(ctx->buf, address->uri), &view) &&
-		       uri_is_myself(hooks, view.base, view.uri);
+		       uri_is_myself(ctx, view.base, view.uri);
 	default:
 		ep = subject == AST_SRC_IP ? &ctx->origin.src : &ctx->origin.dst;
 		return hooks->is_myself(hooks->room, str_of(text, net_addr_format(&ep->addr, text)),
@@ -251,15 +250,18 @@ __attribute__((noinline)) static int32_t call(
 	return site->run(ctx, &args);
 }
 
-/* The same of a function that may run another block: that one's cells stand above this one's. */
+/* The same of a function that needs state, or may run another block: that one's cells stand above
+ * this one's. */
 static int32_t call_slow(struct route_ctx *ctx, const struct code_site *site,
 	const struct code *code, unsigned sp, uint32_t steps)
 {
 	int32_t rc;
 
+	ctx->steps = steps;
+	if (site->run == NULL || (!ctx->thread->has_state && !site->tried))
+		return ROUTE_NEEDS_STATE;
 	ctx->pc = (uint32_t)(code - ctx->script->code);
 	ctx->sp = (uint16_t)sp;
-	ctx->steps = steps;
 	ctx->calling = true;
 	rc = call(ctx, site, sp);
 	ctx->calling = false;
@@ -317,6 +319,19 @@ static enum route_verdict stop_call(
 	return stop(ctx, code, sp, steps, rc == ROUTE_PENDING ? ROUTE_WAIT : ROUTE_SLOW);
 }
 
+/* route(X): whether there is room for it. */
+static inline bool enter_route(
+	struct route_ctx *ctx, const struct code_block *block, const struct code *code, unsigned sp)
+{
+	if (ctx->calls == ROUTE_CALLS_MAX || sp + block->stack > ROUTE_STACK_MAX) {
+		refuse(ctx,
+			ctx->calls == ROUTE_CALLS_MAX ? ROUTE_FAILURE_CALLS : ROUTE_FAILURE_STACK);
+		return false;
+	}
+	ctx->call_pc[ctx->calls++] = (uint32_t)(code - ctx->script->code) + 1;
+	return true;
+}
+
 #define STOP(verdict) return stop(ctx, code, sp, steps, verdict)
 #define FAIL(failure) return fail(ctx, code, sp, steps, ROUTE_FAILURE_##failure)
 
@@ -362,8 +377,6 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 			if (!site->slow) {
 				rc = call(ctx, site, sp);
 			} else {
-				if (site->run == NULL || (!ctx->thread->has_state && !site->tried))
-					STOP(ROUTE_SLOW);
 				rc = call_slow(ctx, site, code, sp, steps);
 				steps = ctx->steps;
 			}
@@ -415,22 +428,18 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 				continue;
 			}
 			break;
-		case CODE_ROUTE: {
-			const struct code_block *block = &script->block[code->c];
-
-			if (ctx->calls == ROUTE_CALLS_MAX)
-				FAIL(CALLS);
-			if (sp + block->stack > ROUTE_STACK_MAX)
-				FAIL(STACK);
-			ctx->call_pc[ctx->calls++] = (uint32_t)(code - begin) + 1;
-			code = begin + block->pc;
+		case CODE_ROUTE:
+			if (!enter_route(ctx, &script->block[code->c], code, sp))
+				STOP(ROUTE_FAILED);
+			code = begin + script->block[code->c].pc;
 			continue;
-		}
 		case CODE_COMPARE:
 		case CODE_MYSELF:
 		case CODE_PREFIX:
 		case CODE_METHOD_IS:
 			holding = holds(ctx, code, &stack[sp]);
+			if (__builtin_expect(ctx->failure != ROUTE_FAILURE_NONE, 0))
+				STOP(ROUTE_FAILED);
 			sp -= code->op == CODE_COMPARE ? 2 : 0;
 			/* What is behind it asks for nothing but its truth, nearly always. */
 			if (code[1].op == CODE_JUMP_FALSE || code[1].op == CODE_JUMP_TRUE) {
@@ -449,6 +458,12 @@ enum route_verdict route_resume(struct route_ctx *ctx)
 		}
 		code++;
 	}
+}
+
+void route_stop(struct route_ctx *ctx)
+{
+	ctx->pc = ctx->script->end_pc;
+	ctx->sp = ctx->calls = 0;
 }
 
 enum route_verdict route_run(struct route_ctx *ctx)
@@ -529,7 +544,8 @@ void route_run_error(struct route_ctx *ctx, struct str error)
 	ctx->reply_status = planned.status;
 	ctx->reply_reason = planned.reason;
 	ctx->error = route_text_keep(ctx, error);
-	if (route_run_block(ctx, ctx->script->error, ROUTE_IN_ERROR) != ROUTE_ENDED) {
+	if (route_resume_without(ctx, route_run_block(ctx, ctx->script->error, ROUTE_IN_ERROR)) !=
+		ROUTE_ENDED) {
 		ctx->result = planned;
 	} else if (r->forward || (!r->reply && !r->drop)) {
 		planned.headers = r->headers;

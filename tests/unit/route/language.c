@@ -73,11 +73,38 @@ static int32_t run_pending(struct route_ctx *ctx, const struct route_args *args)
 {
 	if (language_pending > 0) {
 		language_pending--;
-		ctx->wait = route_text_make(ctx, STR("example.net"));
-		return ROUTE_PENDING;
+		return route_wait_name(ctx, STR("example.net"), 0);
 	}
 	record("pending", args);
 	return 1;
+}
+
+/* What a function does that looks rows up, or changes some: its argument stands for the call. */
+static int32_t asked(struct route_ctx *ctx, const char *name, const struct route_args *args,
+	int32_t (*wait)(struct route_ctx *ctx, struct str call))
+{
+	switch (route_answer(ctx, args->v[0].s)) {
+	case ROUTE_ANSWER_NONE:
+		return wait(ctx, args->v[0].s);
+	case ROUTE_ANSWER_DONE:
+		record(name, args);
+		return 1;
+	case ROUTE_ANSWER_REFUSED:
+		return -2;
+	case ROUTE_ANSWER_FAILED:
+		break;
+	}
+	return -3;
+}
+
+static int32_t run_rows(struct route_ctx *ctx, const struct route_args *args)
+{
+	return asked(ctx, "rows", args, route_wait_rows);
+}
+
+static int32_t run_change(struct route_ctx *ctx, const struct route_args *args)
+{
+	return asked(ctx, "change", args, route_wait_change);
 }
 
 static int32_t run_needs(struct route_ctx *ctx, const struct route_args *args)
@@ -205,6 +232,18 @@ static const struct route_function test_functions[] = {{.name = "give",
 		.in = ROUTE_IN_ANY,
 		.run = run_pending,
 		.usage = "pending()"},
+	{.name = "rows",
+		.args_min = 1,
+		.args_max = 1,
+		.in = ROUTE_IN_ANY,
+		.run = run_rows,
+		.usage = "rows(call)"},
+	{.name = "change",
+		.args_min = 1,
+		.args_max = 1,
+		.in = ROUTE_IN_ANY,
+		.run = run_change,
+		.usage = "change(calls)"},
 	{.name = "needs",
 		.args_min = 0,
 		.args_max = 4,
@@ -225,6 +264,11 @@ static const struct route_function test_functions[] = {{.name = "give",
 		.path = ROUTE_PATH_EITHER,
 		.run = run_either,
 		.usage = "either()"},
+	{.name = "unheard",
+		.in = ROUTE_IN_ANY,
+		.path = ROUTE_PATH_SLOW,
+		.usage = "unheard()",
+		.help = "nothing runs it"},
 	{.name = "block",
 		.args_min = 1,
 		.args_max = 3,
@@ -338,11 +382,11 @@ static const struct route_param dispatcher_params[] = {
 static const struct route_module dispatcher_module = {
 	"dispatcher", dispatcher_functions, dispatcher_params, sizeof(char *), NULL, NULL, NULL};
 
-/* What needs state, and has no run() here. */
+/* What needs state, and says yes where there is some. */
 #define STATEFUL(function, least, most) \
 	{ \
 		.name = function, .args_min = least, .args_max = most, .path = ROUTE_PATH_SLOW, \
-		.in = ROUTE_IN_ANY, .usage = function "()" \
+		.in = ROUTE_IN_ANY, .run = run_yes, .usage = function "()" \
 	}
 #define NUMBER(param) \
 	{ \
@@ -363,9 +407,31 @@ static const struct route_function registrar_functions[] = {STATEFUL("save", 1, 
 	{.name = NULL}};
 static const struct route_param registrar_params[] = {NUMBER("method_filtering"),
 	NUMBER("max_expires"), NUMBER("append_branches"), NUMBER("gruu_enabled"),
-	TEXT("received_avp"), {.name = NULL}};
+	TEXT("received_avp"),
+	{.name = "tcp_persistent_flag", .type = ROUTE_PARAM_INT, .accepted_only = true},
+	{.name = NULL}};
 static const struct route_module registrar_module = {
 	"registrar", registrar_functions, registrar_params, sizeof(int64_t), NULL, NULL, NULL};
+
+static const struct route_function tm_functions[] = {STATEFUL("t_relay", 0, 2),
+	STATEFUL("t_newtran", 0, 0), STATEFUL("t_reply", 2, 2), STATEFUL("t_check_trans", 0, 0),
+	STATEFUL("t_precheck_trans", 0, 0), STATEFUL("t_on_reply", 1, 1),
+	STATEFUL("t_on_failure", 1, 1), STATEFUL("t_on_branch", 1, 1),
+	STATEFUL("t_check_status", 1, 1), STATEFUL("t_is_canceled", 0, 0),
+	STATEFUL("t_is_set", 1, 1), {.name = NULL}};
+static const struct route_param tm_params[] = {
+	NUMBER("fr_timer"), NUMBER("fr_inv_timer"), NUMBER("failure_reply_mode"), {.name = NULL}};
+static bool get_five(
+	struct route_ctx *ctx, const struct route_index *index, struct route_value *out)
+{
+	*out = (struct route_value){.type = ROUTE_INT, .i = 5};
+	return true;
+}
+
+static const struct route_variable tm_variables[] = {
+	{.name = "T_branch_idx", .get = get_five}, {.name = NULL}};
+static const struct route_module tm_module = {
+	"tm", tm_functions, tm_params, sizeof(int64_t), NULL, NULL, NULL, tm_variables};
 
 static bool is_myself(void *room, struct str host, uint16_t port, enum sip_transport transport)
 {
@@ -383,6 +449,7 @@ void language_registry(struct route_registry *registry)
 	route_registry_add(registry, &dispatcher_module, NULL);
 	route_registry_add(registry, &usrloc_module, NULL);
 	route_registry_add(registry, &registrar_module, NULL);
+	route_registry_add(registry, &tm_module, NULL);
 }
 
 struct language *language_load(const char *text)

@@ -12,7 +12,7 @@
 #include "route/route.h"
 
 /* A registry with the room's own modules and, as stand-ins for rooms above, sl, rr, maxfwd,
- * dispatcher and siputils. */
+ * dispatcher, usrloc, registrar and tm. */
 void language_registry(struct route_registry *registry);
 
 /* What the stand-in functions of the module "test" and others were called with: "name(arg,arg)

@@ -262,12 +262,12 @@ static void test_blocks_one_after_the_other(void **state)
 static void test_what_nothing_runs_stops_and_is_named(void **state)
 {
 	struct language *l = load("request_route { block(\"x\"); note($rc); }\n"
-				  "branch_route[x] { t_relay(); }");
+				  "branch_route[x] { unheard(); }");
 
 	language_message(l, language_invite);
 	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
 	assert_int_equal(language_block_verdict, ROUTE_SLOW);
-	assert_string_equal(route_stop_name(l->ctx), "t_relay");
+	assert_string_equal(route_stop_name(l->ctx), "unheard");
 	language_free(l);
 }
 

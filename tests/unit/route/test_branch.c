@@ -192,6 +192,9 @@ static void test_avpops_has_openser_s_functions(void **state)
 	      "note($(avp(y)[*]), $(avp(x)[*])); avp_copy(\"$avp(x)/d\", \"$avp(z)\"); "
 	      "note($avp(z), $avp(x)); if (!avp_copy(\"$avp(no)\", \"$avp(z)\")) note(10);",
 		"note(2, 1, 9,2, 1) note(2,1) note(10)");
+	gives("$avp(r) = 1; $avp(r) = 2; $avp(r) := 3; note($avp(r), $cnt(avp(r))); "
+	      "$avp(r) := NULL; note($cnt(avp(r))); $var(v) := 4; note($var(v));",
+		"note(3,1) note(0) note(4)");
 	gives("avp_printf(\"$avp(i:10)\", \"<$rU> $cs\"); note($avp(10)); "
 	      "avp_printf(\"$avp(n)\", \"$cs\"); note($avp(n));",
 		"note(<bob> 7) note(7)");

@@ -104,6 +104,64 @@ static void test_each_golden_file_gives_its_text(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* The names of the globals' table "not here", each set. */
+static int set_each(void *arg, const char *line)
+{
+	struct {
+		struct out text;
+		int names;
+		bool within;
+	} *all = arg;
+	const char *end = strstr(line, "` | ");
+
+	if (strncmp(line, "## ", 3) == 0)
+		all->within = false;
+	if (strncmp(line, "Globals of OpenSER", 18) == 0)
+		all->within = true;
+	for (const char *at = line; all->within && strncmp(line, "| `", 3) == 0 && at < end;) {
+		const char *name = strchr(at, '`') + 1, *last = strchr(name, '`');
+		char setting[128];
+
+		snprintf(setting, sizeof(setting), "%.*s=1\n", (int)(last - name), name);
+		out_add(&all->text, setting);
+		all->names++;
+		at = last + 1;
+		if (last == end)
+			break;
+	}
+	return 0;
+}
+
+static void test_each_global_without_effect_says_why(void **state)
+{
+	struct {
+		struct out text;
+		int names;
+		bool within;
+	} all = {0};
+	struct route_report *report = route_report_create();
+	struct route_registry registry;
+	struct route_script *script;
+	int said = 0;
+
+	language_registry(&registry);
+	route_reference(&registry, set_each, &all);
+	assert_true(all.names > 300);
+	out_add(&all.text, "request_route { exit; }\n");
+	script = route_script_load_text("t.cfg", str_c(all.text.s), &registry, report);
+	assert_non_null(script);
+	for (const char *at = route_report_text(report);
+		(at = strstr(at, "' has no effect here")) != NULL; at++) {
+		if (strncmp(at, "' has no effect here: ", 22) != 0)
+			fail_msg("no reason: %.60s", at - 20);
+		said++;
+	}
+	assert_int_equal(said, all.names);
+	route_script_unref(script);
+	route_report_destroy(report);
+	free(all.text.s);
+}
+
 static void test_the_seed_loads_unchanged_and_names_its_slow_statements(void **state)
 {
 	const char *shared = getenv("SIPLANE_SHARED");
@@ -131,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_golden_file_gives_its_text),
+		cmocka_unit_test(test_each_global_without_effect_says_why),
 		cmocka_unit_test(test_the_seed_loads_unchanged_and_names_its_slow_statements),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

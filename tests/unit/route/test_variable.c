@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fixture.h"
 
@@ -95,6 +96,7 @@ static void test_parts_of_a_request_are_read(void **state)
 		{invite, "$rP", "tcp"},
 		{invite, "$rz", "sip"},
 		{invite, "$rUl", "14"},
+		{invite, "$oUl", "14"},
 		{invite, "$ou", "sip:+4930123;ext=9:pw@gw.example.com:5080;transport=tcp;lr"},
 		{invite, "$od", "gw.example.com"},
 		{invite, "$du", "NULL"},
@@ -132,7 +134,7 @@ static void test_parts_of_a_request_are_read(void **state)
 		{invite, "$au", "alice"},
 		{invite, "$aU", "alice@realm.example"},
 		{invite, "$ad", "realm.example"},
-		{invite, "$ar", "r, \\\"1"},
+		{invite, "$ar", "r, \"1"},
 		{invite, "$adn", "abc"},
 		{invite, "$adu", "sip:x@y"},
 		{invite, "$adr", "0123"},
@@ -327,6 +329,13 @@ static void test_time_is_now(void **state)
 	micro = atof(fixture_read(f, "$TV(u)"));
 	assert_true(micro >= 0 && micro < 1000000);
 	assert_string_equal(fixture_read(f, "$TV(x)"), "NOT LOADED");
+	/* Local time, which is the one that it says. */
+	struct tm at = {.tm_isdst = -1};
+	const char *end = strptime(fixture_read(f, "$Tf"), "%a %b %d %H:%M:%S %Y", &at);
+
+	assert_true(end != NULL && *end == '\0');
+	assert_in_range(time(NULL) - mktime(&at), 0, 30);
+	assert_string_equal(fixture_read(f, "$(TF{s.len})"), "24");
 	fixture_destroy(f);
 }
 

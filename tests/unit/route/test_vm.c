@@ -736,6 +736,57 @@ static void test_a_script_lives_until_the_last_reference_goes(void **state)
 	language_free(l);
 }
 
+struct seen {
+	bool refuse;
+	unsigned times;
+	char url[64];
+	char calls[256]; /* what modules had done by then */
+};
+
+static int see_globals(void *arg, const struct route_config *config, struct route_report *report)
+{
+	struct seen *seen = arg;
+
+	seen->times++;
+	snprintf(seen->url, sizeof(seen->url), "%s", config->db_url);
+	snprintf(seen->calls, sizeof(seen->calls), "%s", language_life);
+	if (seen->refuse)
+		route_error(report, NULL, "not this database");
+	return seen->refuse ? -EINVAL : 0;
+}
+
+/* Rooms hear of them before what goes by them is checked, wherever they stand in the file. */
+static void test_globals_are_known_before_functions_are_checked(void **state)
+{
+	struct seen seen = {.refuse = false};
+
+	for (unsigned i = 0; i < 3; i++) {
+		const char *text = i < 2 ? "loadmodule \"test.so\"\n"
+					   "request_route { even(2); }\n"
+					   "db_default_url = \"sqlite:///x\"\n"
+					 : "loadmodule \"test.so\"\nrequest_route { even(2); }\n";
+		struct route_report *report = route_report_create();
+		struct route_registry registry;
+		struct route_script *script;
+
+		language_life[0] = '\0';
+		language_registry(&registry);
+		registry.globals = see_globals;
+		registry.globals_arg = &seen;
+		seen = (struct seen){.refuse = i == 1};
+		script = route_script_load_text("test.cfg", str_c(text), &registry, report);
+		assert_int_equal(seen.times, 1);
+		assert_string_equal(seen.url,
+			i < 2 ? "sqlite:///x" : "sqlite:///var/lib/siplane/siplane.sqlite");
+		assert_string_equal(seen.calls, "");
+		assert_true((script == NULL) == seen.refuse);
+		assert_true((strstr(route_report_text(report), "not this database") != NULL) ==
+			    seen.refuse);
+		route_script_unref(script);
+		route_report_destroy(report);
+	}
+}
+
 static void test_globals_reach_the_configuration(void **state)
 {
 	struct language *l = language_load(
@@ -743,7 +794,8 @@ static void test_globals_reach_the_configuration(void **state)
 		"user_agent_header=\"plain\" port=5062 mhomed=on secret_file=\"/s\" xlog_rate=7 "
 		"advertised_address=sip.example.net\n"
 		"cores { control = 0; slow = 1,3; workers = 2-7; idle = sleep; }\n"
-		"memory { contacts = 1M; transactions = 200k; huge = no; }\n"
+		"memory { contacts = 1M; transactions = 200k; rows = 2k; huge = no; } "
+		"db_url = \"mysql://u:p@h/d\" db_threads=3 db_stale=0\n"
 		"port \"edge\" { device = \"net_tap0,iface=x\"; address = 10.0.0.5/24; address = "
 		"[2001:db8::5]/64; gateway = 10.0.0.1;\n"
 		"  gateway = [2001:db8::1]; mtu = 9000; vlan = 7; mac = \"02:00:00:00:00:01\"; }\n"
@@ -773,6 +825,10 @@ static void test_globals_reach_the_configuration(void **state)
 	assert_int_equal(c->memory_contacts, 1000000);
 	assert_int_equal(c->memory_transactions, 200000);
 	assert_int_equal(c->memory_huge, 0);
+	assert_int_equal(c->memory_rows, 2000);
+	assert_string_equal(c->db_url, "mysql://u:p@h/d");
+	assert_int_equal(c->db_threads, 3);
+	assert_int_equal(c->db_stale, 0);
 	assert_int_equal(c->ports, 1);
 	assert_string_equal(c->port[0].device, "net_tap0,iface=x");
 	assert_int_equal(c->port[0].addresses, 2);
@@ -804,10 +860,93 @@ static void test_globals_reach_the_configuration(void **state)
 	language_free(l);
 }
 
+static void test_what_other_servers_write_means_the_same(void **state)
+{
+	static const struct {
+		const char *before, *condition;
+		bool holds;
+	} rows[] = {
+		{"", "!uri == myself", false},
+		{"", "!from_uri == myself", true},
+		{"", "!method == \"INVITE\"", false},
+		{"", "!uri =~ \"^tel:\"", true},
+		{"", "$rU == NULL", false},
+		{"", "$hdr(X-None) == NULL", true},
+		{"", "is_myself(\"$rd\")", true},
+		{"", "is_myself(\"$ru\")", true},
+		{"", "is_myself(\"udp:example.net:5060\")", true},
+		{"", "is_myself(\"198.51.100.1\", \"5060\")", true},
+		{"", "is_myself(\"example.org\")", false},
+		{"", "is_myself(\"\")", false},
+		{"", "is_present_hf_pv(\"s\")", true},
+		{"gate.host = \"10.9.8.7\" desc \"there\"\ngate.port = 5070\n",
+			"\"x\" + $sel(cfg_get.gate.host) + $sel(cfg_get.gate.port) == "
+			"\"x10.9.8.75070\"",
+			true},
+		{"gate.host = \"h\"\ngate.port = 5070\n",
+			"$_s(<$sel(cfg_get.gate.host):$sel(cfg_get.gate.port)>$rm) == "
+			"\"<h:5070>INVITE\"",
+			true},
+		{"gate.host = \"\"\n", "$_s(a$sel(cfg_get.gate.host)b) == \"ab\"", true},
+		{"gate.host = \"\"\n", "strempty($sel(cfg_get.gate.host))", true},
+		{"gate.port = 5070\n", "$sel(cfg_get.gate.port) > 5069", true},
+		{"", "not_empty(\"$hdr(Subject)\")", true},
+		{"", "not_empty(\"$hdr(X-Empty)\")", false},
+		{"", "not_empty(\"$hdr(X-None)\")", false},
+		{"", "not_empty(\"$cs\")", false},
+		{"", "$hdr(X-None) == null", true},
+		{"", "$RANDOM >= 0", true},
+		{"", "\"$C(rg)\" == \"$C(rg)\"", true},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+		struct language *l;
+
+		snprintf(text, sizeof(text), "%srequest_route { if (%s) note(1); else note(0); }",
+			rows[i].before, rows[i].condition);
+		l = load(text);
+		language_message(l, language_invite);
+		assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
+		assert_calls(rows[i].condition, rows[i].holds ? "note(1)" : "note(0)");
+		language_free(l);
+	}
+}
+
+static void test_an_error_behind_many_warnings_is_said(void **state)
+{
+	static char text[65536];
+	size_t n = (size_t)snprintf(text, sizeof(text), MODULES);
+	struct language *l;
+
+	for (unsigned i = 0; i < 1100; i++)
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n, "modparam(\"test\", \"old\", 1)\n");
+	snprintf(text + n, sizeof(text) - n, "request_route { nothing_like_it(); }\n");
+	l = language_load(text);
+	assert_null(l->script);
+	assert_int_equal(route_report_warnings(l->report), 1100);
+	assert_non_null(strstr(route_report_text(l->report), "unknown function"));
+	language_free(l);
+}
+
+static void test_flags_have_names(void **state)
+{
+	struct language *l = load("loadmodule \"usrloc\"\nflags LOW:3\n"
+				  "modparam(\"usrloc\", \"nat_bflag\", \"NAT\")\n"
+				  "request_route { setflag(\"LOW\"); setbflag(\"NAT\"); "
+				  "setflag(NAT); resetflag(LOW); note($mf, $bf); }");
+
+	language_message(l, language_invite);
+	assert_int_equal(route_run(l->ctx), ROUTE_ENDED);
+	assert_calls("flags", "note(2147483648,2147483648)");
+	language_free(l);
+}
+
 static int count_line(void *arg, const char *line)
 {
 	if (strstr(line, "`$var(name)`") != NULL || strstr(line, "`xlog_rate`") != NULL ||
-		strstr(line, "t_relay([host, port])") != NULL ||
+		strstr(line, "`t_relay()`") != NULL ||
 		strstr(line, "| `number` | number 1 to 9 | 5 |") != NULL)
 		(*(int *)arg)++;
 	return 0;
@@ -825,7 +964,7 @@ static void test_the_reference_has_globals_variables_functions_and_parameters(vo
 
 static void test_a_room_takes_the_place_of_a_module_known_by_name(void **state)
 {
-	static const struct route_module mine = {.name = "tm"};
+	static const struct route_module mine = {.name = "auth"};
 	struct route_registry registry;
 
 	language_registry(&registry);
@@ -850,7 +989,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_names_of_variables_are_bounded),
 		cmocka_unit_test(test_modules_prepare_at_load_and_publish_at_once),
 		cmocka_unit_test(test_a_script_lives_until_the_last_reference_goes),
+		cmocka_unit_test(test_globals_are_known_before_functions_are_checked),
 		cmocka_unit_test(test_globals_reach_the_configuration),
+		cmocka_unit_test(test_what_other_servers_write_means_the_same),
+		cmocka_unit_test(test_flags_have_names),
+		cmocka_unit_test(test_an_error_behind_many_warnings_is_said),
 		cmocka_unit_test(test_the_reference_has_globals_variables_functions_and_parameters),
 		cmocka_unit_test(test_a_room_takes_the_place_of_a_module_known_by_name),
 	};

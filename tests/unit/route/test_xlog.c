@@ -210,6 +210,23 @@ static void test_levels_and_missing_rings(void **state)
 	assert_string_equal(capture_end(), "siplane: warning: yes\n");
 	assert_int_equal(fixture_call(f, "xlog", "L_NONSENSE", "x", NULL), NOT_LOADED);
 	assert_int_equal(fixture_call(f, "xlog", "$nosuch", NULL), NOT_LOADED);
+	/* The level may be a variable, by Kamailio's numbers; and a facility stands in front. */
+	int slot = route_var_slot(STR("level"));
+
+	capture_begin();
+	f->ctx->var_set |= 1ULL << slot;
+	f->ctx->var[slot] = (struct route_cell){.type = ROUTE_INT, .i = 2};
+	fixture_call(f, "xlog", "$var(level)", "no", NULL);
+	f->ctx->var[slot].i = -1;
+	fixture_call(f, "xlog", "$var(level)", "an error", NULL);
+	fixture_call(f, "xlog", "$rm", "without a level", NULL);
+	fixture_call(f, "xlog", "LOG_LOCAL3", "L_WARNING", "with a facility", NULL);
+	fixture_call(f, "xlog", "LOG_LOCAL3", "L_DEBUG", "no", NULL);
+	assert_int_equal(route_xlog_drain(f->thread.xlog, 9, 0), 3);
+	assert_string_equal(capture_end(), "siplane: an error\n"
+					   "siplane: without a level\n"
+					   "siplane: warning: with a facility\n");
+	assert_int_equal(fixture_call(f, "xlog", "LOCAL3", "L_ERR", "x", NULL), NOT_LOADED);
 	struct route_xlog *xlog = f->thread.xlog;
 
 	f->thread.xlog = NULL;
