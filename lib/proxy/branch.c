@@ -25,10 +25,9 @@ bool proxy_response_branch(const struct route_ctx *ctx, struct proxy_branch *out
 	const struct proxy_state *state =
 		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
 
-	/* The topmost Via has been parsed: its token says that it is stateful. */
 	if ((state->flags & STATE_OWNER) == 0)
 		return false;
-	out->key = proxy_branch_key(ctx->buf + ctx->msg.via[0].branch.off + BRANCH_COOKIE_LEN);
+	out->key = state->branch_key;
 	out->owner = state->owner;
 	out->branch = state->branch;
 	out->ours = (state->flags & STATE_OURS) != 0;

@@ -205,6 +205,9 @@ static int settings_init(struct sockets *s, const struct proxy_config *config)
 	s->token_trusted_group = config->token_trusted_group;
 	s->is_trusted = config->is_trusted;
 	s->is_trusted_arg = config->is_trusted_arg;
+	s->is_domain = config->is_domain;
+	s->domains_are_unread = config->domains_are_unread;
+	s->is_domain_arg = config->is_domain_arg;
 	s->route = config->route;
 	s->route_arg = config->route_arg;
 	s->node = config->node;

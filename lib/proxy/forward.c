@@ -74,10 +74,20 @@ static int32_t use_address(
 	return refusal == PROXY_REFUSAL_NONE ? ROUTE_TRUE : proxy_forward_refuse(ctx, refusal);
 }
 
+/* One address of a name. */
+static enum proxy_refusal try_endpoint(struct route_ctx *ctx, const struct sockets *s,
+	const struct net_endpoint *ep, uint16_t port, struct hop *hop)
+{
+	hop->ep = *ep;
+	if (port != 0 || hop->ep.port == 0)
+		hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
+	return hop_check(s, ctx, -1, hop);
+}
+
 /* Of the addresses of a name, in the call's order, that one of our listeners can reach, the one
- * that is asked for. */
-static int32_t use_found(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
-	const struct resolve_addresses *found, uint16_t port, struct hop *hop)
+ * that is asked for; its place among them is `*at`. */
+static int32_t choose_found(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
+	const struct resolve_addresses *found, uint16_t port, struct hop *hop, unsigned *at)
 {
 	enum proxy_refusal refusal = PROXY_REFUSAL_UNRESOLVED;
 	uint8_t order[RESOLVE_ADDRESSES_MAX];
@@ -86,14 +96,58 @@ static int32_t use_found(struct proxy *p, struct route_ctx *ctx, const struct so
 	if (found->shared)
 		resolve_order(found, proxy_call_id_digest(p, ctx).lo, order);
 	for (unsigned i = 0; i < found->count; i++) {
-		hop->ep = found->ep[found->shared ? order[i] : i];
-		if (port != 0 || hop->ep.port == 0)
-			hop->ep.port = port != 0 ? port : SIP_DEFAULT_PORT;
-		refusal = hop_check(s, ctx, -1, hop);
+		*at = found->shared ? order[i] : i;
+		refusal = try_endpoint(ctx, s, &found->ep[*at], port, hop);
 		if (refusal == PROXY_REFUSAL_NONE && usable++ == hop->nth)
 			return ROUTE_TRUE;
 	}
 	return proxy_forward_refuse(ctx, usable != 0 ? PROXY_REFUSAL_UNRESOLVED : refusal);
+}
+
+static enum resolve_role role_of(const struct route_ctx *ctx)
+{
+	switch (ctx->msg.method) {
+	case SIP_METHOD_INVITE:
+		return RESOLVE_INVITE;
+	case SIP_METHOD_CANCEL:
+	case SIP_METHOD_ACK:
+		return RESOLVE_FOLLOWS;
+	default:
+		return RESOLVE_OTHER;
+	}
+}
+
+/* The name's answer has changed lately: without state, what follows a request goes where it went
+ * (RFC 3261 16.11). */
+static __attribute__((noinline)) int32_t use_changed(struct proxy *p, struct route_ctx *ctx,
+	const struct sockets *s, const struct resolve_addresses *found, uint16_t port,
+	struct hop *hop)
+{
+	const struct resolve_addresses *from = found;
+	struct hash128 key = proxy_transaction_key(p, ctx);
+	enum resolve_role role = role_of(ctx);
+	uint64_t now = ctx->thread->now_ns;
+	struct net_endpoint bound;
+	unsigned at = 0;
+	int32_t ret;
+
+	if (resolve_follow(p->resolver, &from, key, role, now, &bound) &&
+		try_endpoint(ctx, s, &bound, port, hop) == PROXY_REFUSAL_NONE)
+		return ROUTE_TRUE;
+	ret = choose_found(p, ctx, s, from, port, hop, &at);
+	if (ret == ROUTE_TRUE && role != RESOLVE_FOLLOWS)
+		resolve_bind(p->resolver, found, key, role, now, &found->ep[at]);
+	return ret;
+}
+
+static int32_t use_found(struct proxy *p, struct route_ctx *ctx, const struct sockets *s,
+	const struct resolve_addresses *found, uint16_t port, struct hop *hop)
+{
+	unsigned at;
+
+	if (found->former != NULL && !ctx->thread->has_state)
+		return use_changed(p, ctx, s, found, port, hop);
+	return choose_found(p, ctx, s, found, port, hop, &at);
 }
 
 /* RFC 3263 4: `kind` where no port is given. */
@@ -111,10 +165,9 @@ static int32_t resolve_host(struct proxy *p, struct route_ctx *ctx, const struct
 		kind = RESOLVE_ADDRESS;
 	switch (resolve_find(resolver_snapshot(p->resolver), kind, host, &found)) {
 	case RESOLVE_MISSING:
-		ctx->wait = route_text_make(ctx, host);
-		if (ctx->wait.space == ROUTE_SPACE_NONE)
+		/* Where it is the script's own text, the resolver is to know. */
+		if (route_wait_name(ctx, host, (uint8_t)kind) != ROUTE_PENDING)
 			break;
-		ctx->wait_kind = (uint8_t)kind;
 		return ROUTE_PENDING;
 	case RESOLVE_FOUND:
 		return use_found(p, ctx, s, found, port, hop);
@@ -148,21 +201,8 @@ struct current {
 	struct sip_uri parsed;     /* where it is not the message's own */
 };
 
-/* `method` stands in a parameter of its own (RFC 3261 19.1.1). */
-static bool has_method(const char *buf, struct sip_span params)
-{
-	const char *at = buf + params.off, *end = at + params.len;
-
-	while (at != NULL && end - at > 7) {
-		if (str_istarts((struct str){at, (uint32_t)(end - at)}, STR("method=")))
-			return true;
-		at = memchr(at, ';', (size_t)(end - at));
-		at = at != NULL ? at + 1 : NULL;
-	}
-	return false;
-}
-
-/* 16.6 step 2: what a Contact's URI may have and a Request-URI may not, headers and `method`. */
+/* 16.6 step 2: what a Contact's URI may have and a Request-URI may not, headers and `method`. The
+ * URI is the context's. */
 static __attribute__((noinline)) bool strip_uri(struct route_ctx *ctx, const struct sip_uri *uri)
 {
 	struct str text = route_ctx_uri(ctx), part[2];
@@ -186,7 +226,10 @@ static void read_current(struct route_ctx *ctx, struct current *out)
 	if (ctx->uri.space == ROUTE_SPACE_NONE) {
 		out->base = ctx->buf;
 		out->uri = sip_msg_uri(&ctx->msg, ctx->buf);
-		return;
+		/* One with headers has been answered 400. */
+		if (out->uri == NULL || !out->uri->has_method)
+			return;
+		ctx->uri = route_text_of_span(out->uri->all);
 	}
 	/* Once, but for a URI with something to take away. */
 	do {
@@ -195,8 +238,7 @@ static void read_current(struct route_ctx *ctx, struct current *out)
 		out->uri = sip_uri_parse(text.s, (struct sip_span){0, text.len}, &out->parsed) == 0
 				   ? &out->parsed
 				   : NULL;
-		if (out->uri == NULL ||
-			(out->uri->headers.len == 0 && !has_method(text.s, out->uri->params)))
+		if (out->uri == NULL || (out->uri->headers.len == 0 && !out->uri->has_method))
 			return;
 	} while (strip_uri(ctx, out->uri));
 	out->uri = NULL;

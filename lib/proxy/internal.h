@@ -114,6 +114,7 @@ struct token_key {
 	struct mac_key own;   /* derived: what they prove without the Via below */
 	struct mac_key route; /* derived: Record-Route tokens */
 	struct mac_key flow;  /* derived: Path tokens */
+	struct mac_key code;  /* derived: proxy_code() */
 };
 
 /* Immutable once published. */
@@ -175,6 +176,9 @@ struct sockets {
 	uint32_t token_trusted_group;
 	bool (*is_trusted)(void *arg, uint32_t group, const struct net_addr *src, uint16_t port);
 	void *is_trusted_arg;
+	bool (*is_domain)(void *arg, struct str host);
+	bool (*domains_are_unread)(void *arg);
+	void *is_domain_arg;
 	bool (*route)(
 		void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port);
 	void *route_arg;
@@ -223,6 +227,14 @@ static inline bool proxy_sockets_has(const struct sockets *s, unsigned index)
  * transport NONE: any. */
 bool proxy_sockets_is_myself(
 	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport);
+/* The same, and domains that count as names of ours (struct proxy_config). */
+bool proxy_sockets_is_ours(
+	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport);
+/* Whether a host is such a domain. */
+static inline bool proxy_is_domain(const struct sockets *s, struct str host)
+{
+	return s->is_domain != NULL && s->is_domain(s->is_domain_arg, host);
+}
 /* The listener that host:port means, -1 where none (an alias has no listener of its own). */
 int proxy_sockets_named(const struct sockets *s, struct str host, uint16_t port);
 int proxy_sockets_at_endpoint(
@@ -348,7 +360,10 @@ struct proxy_state {
 	struct route_text rr_host[2];
 	struct route_text path_user, path_params;
 	struct sip_span own_params; /* parameters of our own Route's URI, in the message */
-	uint64_t loop;              /* top 40 bits: proxy_is_loop() */
+	union {
+		uint64_t loop;       /* top 40 bits: proxy_is_loop() */
+		uint64_t branch_key; /* of a response with STATE_OWNER: what our branch says */
+	};
 };
 static_assert(sizeof(struct proxy_state) <= ROUTE_SCRATCH_BYTES, "proxy_state fits its scratch");
 
@@ -390,6 +405,7 @@ struct via_token {
 	uint16_t node;
 	uint64_t listener; /* top 40 bits */
 	uint64_t loop;     /* likewise */
+	uint64_t key; /* verified: the first 64 bits of the transaction key, as in our branch */
 };
 
 /* What a token binds beside itself: the Via below ours as it stands (or will stand), and the call.
@@ -521,9 +537,10 @@ uint32_t proxy_record_route_place(const struct sip_msg *msg);
 /* The most that it takes. */
 uint32_t proxy_record_route_room(
 	struct route_ctx *ctx, const struct sockets *s, unsigned out_listener);
-/* Writes it; returns its end. */
+/* Writes it; returns its end. (The code by its place: by value it would be stored by halves, and
+ * waited for.) */
 char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys *keys,
-	const struct sockets *s, unsigned out_listener, struct hash128 mac);
+	const struct sockets *s, unsigned out_listener, const struct hash128 *mac);
 
 /* ---- flow.c ---- */
 

@@ -121,7 +121,7 @@ static const struct name *name_next(const struct sockets *s, int16_t *at, struct
 	return NULL;
 }
 
-bool proxy_sockets_is_myself(
+static inline __attribute__((always_inline)) bool is_named(
 	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport)
 {
 	char canonical[HOST_ROOM];
@@ -139,6 +139,18 @@ bool proxy_sockets_is_myself(
 			return true;
 	}
 	return false;
+}
+
+bool proxy_sockets_is_myself(
+	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport)
+{
+	return is_named(s, host, port, transport);
+}
+
+bool proxy_sockets_is_ours(
+	const struct sockets *s, struct str host, uint16_t port, enum sip_transport transport)
+{
+	return is_named(s, host, port, transport) || proxy_is_domain(s, host);
 }
 
 int proxy_sockets_named(const struct sockets *s, struct str host, uint16_t port)
@@ -341,7 +353,15 @@ static bool hook_is_myself(void *room, struct str host, uint16_t port, enum sip_
 {
 	const struct sockets *s = proxy_sockets(room);
 
-	return s != NULL && proxy_sockets_is_myself(s, host, port, transport);
+	return s != NULL && proxy_sockets_is_ours(s, host, port, transport);
+}
+
+static bool hook_myself_is_unread(void *room)
+{
+	const struct sockets *s = proxy_sockets(room);
+
+	return s != NULL && s->domains_are_unread != NULL &&
+	       s->domains_are_unread(s->is_domain_arg);
 }
 
 static int hook_find_listener(void *room, struct str text)
@@ -375,6 +395,7 @@ void proxy_hooks(struct proxy *p, struct route_hooks *hooks)
 {
 	hooks->room = p;
 	hooks->is_myself = hook_is_myself;
+	hooks->myself_is_unread = hook_myself_is_unread;
 	hooks->find_listener = hook_find_listener;
 	hooks->listener_text = hook_listener_text;
 }

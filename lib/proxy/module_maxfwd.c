@@ -44,11 +44,18 @@ MODULE_RUN(run_process)
 	return ROUTE_TRUE;
 }
 
-/* 1: it is there and less; -1: not less; -2: there is none; -3: malformed. */
+/* 1: it is there and less; -1: not less; -2: there is none; -3: malformed. What the function above
+ * has made of it, or added, counts as being there. */
 MODULE_RUN(run_is_lt)
 {
+	const struct proxy_state *state = proxy_state(ctx);
 	int64_t number;
 
+	if ((state->flags & STATE_MAX_FORWARDS) != 0) {
+		if (!arg_number(&args->v[0], 255, &number))
+			return -3;
+		return state->max_forwards < number ? ROUTE_TRUE : ROUTE_FALSE;
+	}
 	if (!sip_msg_has(&ctx->msg, SIP_HEADER_MAX_FORWARDS))
 		return -2;
 	if (!arg_number(&args->v[0], 255, &number) || !sip_msg_max_forwards(&ctx->msg, ctx->buf))
@@ -66,7 +73,8 @@ static const struct route_function functions[] = {
 		.usage = "mf_process_maxfwd_header(value)",
 		.rfc = "3261 16.3, 16.6",
 		.help = "Decrements Max-Forwards (1), or adds it with this value (2); false where "
-			"it is 0."},
+			"it is 0.",
+		.statement = "maxfwd_process"},
 	{.name = "process_maxfwd_header",
 		.args_min = 1,
 		.args_max = 1,
@@ -75,17 +83,28 @@ static const struct route_function functions[] = {
 		.check = check_number,
 		.usage = "process_maxfwd_header(value)",
 		.rfc = "3261 16.3, 16.6",
-		.help = "The same as mf_process_maxfwd_header()."},
+		.help = "The same as mf_process_maxfwd_header().",
+		.statement = "process_maxfwd"},
 	{.name = "is_maxfwd_lt",
 		.args_min = 1,
 		.args_max = 1,
-		.in = ROUTE_IN_REQUEST,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE | ROUTE_IN_BRANCH,
 		.run = run_is_lt,
 		.check = check_number,
 		.usage = "is_maxfwd_lt(value)",
 		.rfc = "3261 20.22",
-		.help = "True where Max-Forwards is less; false -1 where not, -2 where there is "
-			"none."},
+		.help = "True where Max-Forwards is less, as mf_process_maxfwd_header() has left "
+			"or added it; false -1 where not, -2 where there is none.",
+		.statement = "mf_lowlimit"},
+	{.name = "maxfwd_at_least",
+		.args_min = 1,
+		.args_max = 1,
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE | ROUTE_IN_BRANCH,
+		.run = run_is_lt,
+		.check = check_number,
+		.usage = "maxfwd_at_least(value)",
+		.rfc = "3261 20.22",
+		.help = "The same as is_maxfwd_lt()."},
 	{.name = NULL},
 };
 
@@ -94,7 +113,7 @@ static const struct route_param params[] = {
 		.type = ROUTE_PARAM_INT,
 		.offset = offsetof(struct maxfwd_config, max_limit),
 		.min = 1,
-		.max = 255,
+		.max = 256, /* as Kamailio has it: no limit */
 		.initial = "70",
 		.help = "The largest Max-Forwards that leaves after mf_process_maxfwd_header()."},
 	{.name = NULL},

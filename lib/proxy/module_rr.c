@@ -20,6 +20,21 @@ static const struct rr_config *config_of(const struct route_args *args)
 	return args->data != NULL ? args->data : &initial;
 }
 
+/* Kamailio wants scripts to write r2=on where there are two: here it is there by itself. */
+static int32_t keep_host(struct route_ctx *ctx, struct str text, struct route_text *host)
+{
+	static const struct str pair = {";r2=on", 6};
+	int64_t at = str_find_str(text, pair);
+	struct str part[2] = {text, STR_NONE};
+
+	if (at >= 0) {
+		part[0] = str_of(text.s, (size_t)at);
+		part[1] = str_of(text.s + at + pair.len, text.len - (size_t)at - pair.len);
+	}
+	*host = route_text_join(ctx, part, 2);
+	return host->space != ROUTE_SPACE_NONE ? ROUTE_TRUE : ROUTE_FALSE;
+}
+
 /* What a script may put behind our URI: nothing that ends the URI, the header or the line. */
 static bool uri_text_ok(struct str text)
 {
@@ -83,8 +98,7 @@ static int32_t preset(struct route_ctx *ctx, const struct route_args *args, uint
 
 		if (text.len == 0 || text.len >= SOCKET_TEXT_MAX || !uri_text_ok(text))
 			return ROUTE_FALSE;
-		host[i] = route_text_keep(ctx, text);
-		if (host[i].space == ROUTE_SPACE_NONE)
+		if (keep_host(ctx, text, &host[i]) != ROUTE_TRUE)
 			return ROUTE_FALSE;
 	}
 	memcpy(state->rr_host, host, sizeof(host));
@@ -291,21 +305,27 @@ static const struct route_param params[] = {
 	FLAG(enable_full_lr, "0",
 		"Writes ;lr=on instead of ;lr, for peers that lose parameters without a value."),
 	FLAG(append_fromtag, "1", "Adds ;ftag= with the From tag."),
-	FLAG(enable_double_rr, "1",
-		"Two values where a request leaves from another listener than it came by."),
+	{.name = "enable_double_rr",
+		.type = ROUTE_PARAM_INT,
+		.offset = offsetof(struct rr_config, enable_double_rr),
+		.min = 0,
+		.max = 2,
+		.initial = "1",
+		.help = "Two values where a request leaves from another listener than it came by; "
+			"2 is the same over UDP."},
 	FLAG(add_username, "0", "Puts the Request-URI's user into our URI."),
 	{.name = "enable_socket_mismatch_warning",
 		.type = ROUTE_PARAM_INT,
 		.accepted_only = true,
-		.help = "Known from Kamailio."},
+		.help = "The data path writes no warnings."},
 	{.name = "ignore_user",
 		.type = ROUTE_PARAM_INT,
 		.accepted_only = true,
-		.help = "Known from SER."},
+		.help = "Our Route is known by its token, whatever its user is."},
 	{.name = "ignore_sips",
 		.type = ROUTE_PARAM_INT,
 		.accepted_only = true,
-		.help = "Known from Kamailio."},
+		.help = "SIP is spoken over UDP so far."},
 	{.name = "force_send_socket",
 		.type = ROUTE_PARAM_INT,
 		.accepted_only = true,
@@ -313,7 +333,8 @@ static const struct route_param params[] = {
 	{.name = "custom_user_avp",
 		.type = ROUTE_PARAM_STR,
 		.accepted_only = true,
-		.help = "Known from Kamailio."},
+		.help = "The user of our Record-Route is the Request-URI's, or none "
+			"(add_username)."},
 	{.name = NULL},
 };
 

@@ -7,7 +7,7 @@
 #include "proxy/internal.h"
 
 struct sanity_config {
-	int64_t default_flags, uri_flags, autodrop;
+	int64_t default_checks, uri_checks, autodrop, noreply;
 };
 
 enum sanity_flag {
@@ -16,7 +16,7 @@ enum sanity_flag {
 	SANITY_PROXY_REQUIRE = 512,
 	SANITY_PARSE_URIS = 1024,
 	SANITY_DIGEST = 2048,
-	SANITY_ALL = 0xffff,
+	SANITY_DEFAULT = 3047, /* all that Kamailio has but 1024, 8 and 16 */
 	SANITY_URI_RURI = 1,
 	SANITY_URI_FROM = 2,
 	SANITY_URI_TO = 4,
@@ -115,15 +115,18 @@ static int32_t refuse(struct route_ctx *ctx, const struct sanity_config *config,
 	struct str reason)
 {
 	proxy_reply_set(ctx, status, reason);
-	proxy_state(ctx)->flags |= STATE_REPLIED;
+	if (config->noreply != 0)
+		ctx->result.reply = false; /* what sanity_reply() would say is kept */
+	else
+		proxy_state(ctx)->flags |= STATE_REPLIED;
 	return config->autodrop != 0 ? ROUTE_EXIT : ROUTE_FALSE;
 }
 
 MODULE_RUN(run_sanity_check)
 {
-	static const struct sanity_config initial = {SANITY_ALL, 7, 1};
+	static const struct sanity_config initial = {SANITY_DEFAULT, 7, 1, 0};
 	const struct sanity_config *config = args->data != NULL ? args->data : &initial;
-	int64_t checks = config->default_flags, uris = config->uri_flags;
+	int64_t checks = config->default_checks, uris = config->uri_checks;
 	const struct sip_uri *uri;
 	uint64_t expires;
 	struct str reason;
@@ -156,6 +159,22 @@ MODULE_RUN(run_sanity_check)
 	return ROUTE_TRUE;
 }
 
+/* What the last sanity_check() found, where that said nothing itself. */
+MODULE_RUN(run_sanity_reply)
+{
+	const struct sanity_config *config = args->data;
+
+	if (config == NULL || config->noreply == 0 || ctx->msg.is_response || ctx->result.forward ||
+		ctx->result.reply)
+		return ROUTE_TRUE;
+	if (ctx->result.status >= 400)
+		ctx->result.reply = true;
+	else
+		proxy_reply_set(ctx, 500, STR("Server Sanity Failure"));
+	proxy_state(ctx)->flags |= STATE_REPLIED;
+	return ROUTE_TRUE;
+}
+
 static const struct route_function functions[] = {
 	{.name = "sanity_check",
 		.args_max = 2,
@@ -166,6 +185,14 @@ static const struct route_function functions[] = {
 		.rfc = "3261 16.3",
 		.help = "Checks the request by Kamailio's numbers; what fails is answered. A reply "
 			"that comes to a script has passed its checks: it is true."},
+	{.name = "sanity_reply",
+		.in = ROUTE_IN_REQUEST | ROUTE_IN_REPLY,
+		.run = run_sanity_reply,
+		.check = check_config,
+		.usage = "sanity_reply()",
+		.rfc = "3261 16.3",
+		.help = "With noreply 1: answers with what sanity_check() found, 500 where it "
+			"found nothing."},
 	{.name = NULL},
 };
 
@@ -177,19 +204,16 @@ static const struct route_function functions[] = {
 	}
 
 static const struct route_param params[] = {
-	NUMBER(default_flags, "65535", "The checks without an argument."),
-	NUMBER(uri_flags, "7",
+	NUMBER(default_checks, "3047", "The checks without an argument."),
+	NUMBER(uri_checks, "7",
 		"The URIs that are parsed without an argument: 1 Request-URI, 2 From, 4 To, 8 "
 		"Contact."),
 	NUMBER(autodrop, "1", "Ends the script where a check fails."),
-	{.name = "noreply",
-		.type = ROUTE_PARAM_INT,
-		.accepted_only = true,
-		.help = "Known from Kamailio."},
+	NUMBER(noreply, "0", "1: what fails is not answered; sanity_reply() or the script does."),
 	{.name = "proxy_require",
 		.type = ROUTE_PARAM_STR,
 		.accepted_only = true,
-		.help = "No extension of this kind is supported."},
+		.help = "No extension of this kind is supported: 420 before the script."},
 	{.name = NULL},
 };
 

@@ -66,13 +66,44 @@ MODULE_RUN(run_options_reply)
 	return ROUTE_TRUE;
 }
 
+/* The responder's first hop is the proxy whose Record-Route stands on top; `address`: only where
+ * that is an address, and not where the response comes from, which would be a loop. */
+static bool is_first_of_response(struct route_ctx *ctx, const struct sockets *s, bool address)
+{
+	struct sip_span list, value;
+	struct sip_address record;
+	struct net_addr addr;
+	struct sip_uri uri;
+	uint32_t at = 0;
+
+	if (!sip_msg_has(&ctx->msg, SIP_HEADER_RECORD_ROUTE))
+		return true;
+	list = sip_msg_value(&ctx->msg, SIP_HEADER_RECORD_ROUTE);
+	if (!sip_list_next(ctx->buf, list, &at, &value) ||
+		sip_address_parse(ctx->buf, value, &record) != 0 ||
+		sip_uri_parse(ctx->buf, record.uri, &uri) != 0 ||
+		!proxy_uri_is_myself(s, ctx->buf, &uri))
+		return false;
+	if (!address)
+		return true;
+	if (net_addr_parse(sip_text(ctx->buf, uri.host), &addr) != 0)
+		return false;
+	return !net_addr_equal(&addr, &ctx->origin.src.addr) ||
+	       ctx->origin.src.port != (uri.port != 0 ? uri.port : SIP_DEFAULT_PORT);
+}
+
 /* A request with one Via comes from who made it. */
 MODULE_RUN(run_is_first_hop)
 {
 	const struct sip_via *via = sip_msg_via(&ctx->msg, ctx->buf, 0);
+	int64_t mode = 0;
 
-	if (ctx->msg.is_response)
+	if (args->n > 0 && !arg_number(&args->v[0], 1, &mode))
 		return ROUTE_FALSE;
+	if (ctx->msg.is_response)
+		return is_first_of_response(ctx, proxy_sockets(args->room), mode == 0)
+			       ? ROUTE_TRUE
+			       : ROUTE_FALSE;
 	return via != NULL && via->next == 0 &&
 			       ctx->msg.first[SIP_HEADER_VIA] == ctx->msg.last[SIP_HEADER_VIA]
 		       ? ROUTE_TRUE
@@ -90,10 +121,13 @@ static const struct route_function functions[] = {
 		.help = "Answers an OPTIONS to us without a user with 200 and what we support; "
 			"else false."},
 	{.name = "is_first_hop",
+		.args_max = 1,
 		.in = ROUTE_IN_ANY,
 		.run = run_is_first_hop,
-		.usage = "is_first_hop()",
-		.help = "True where the request has one Via: it comes from who made it."},
+		.usage = "is_first_hop([mode])",
+		.help = "True where the request has one Via: it comes from who made it; and where "
+			"the topmost Record-Route of a response is ours, in mode 0 by an address "
+			"that the response does not come from."},
 	{.name = NULL},
 };
 

@@ -2,6 +2,11 @@
 /* OpenSER module "sl": replies without state. */
 #include "proxy/internal.h"
 
+struct sl_config {
+	int64_t default_code;
+	const char *default_reason;
+};
+
 /* A reason phrase may hold anything but what would end its line. */
 static bool reason_ok(struct str reason)
 {
@@ -17,19 +22,30 @@ static int32_t reply(struct route_ctx *ctx, int64_t status, struct str reason)
 {
 	if (status < 100 || status > 699 || !reason_ok(reason) || ctx->result.forward)
 		return ROUTE_FALSE;
+	if (status / 100 == 3 && !proxy_reply_targets(ctx))
+		return ROUTE_FALSE;
 	proxy_reply_set(ctx, (uint16_t)status, reason);
 	proxy_state(ctx)->flags |= STATE_REPLIED;
 	return ROUTE_TRUE;
 }
 
+/* Where the status is none (an AVP without a value), the parameters have one. */
 MODULE_RUN(run_reply)
 {
+	static const struct sl_config initial = {500, "Internal Server Error"};
+	const struct sl_config *config = args->data != NULL ? args->data : &initial;
+	struct str reason = STR_NONE;
 	char digits[24];
 	int64_t status;
 
-	if (!arg_number(&args->v[0], 699, &status))
-		return ROUTE_FALSE;
-	return reply(ctx, status, args->n > 1 ? arg_text(&args->v[1], digits) : STR_NONE);
+	if (args->v[0].type == ROUTE_INT)
+		status = args->v[0].i;
+	else if (!arg_number(&args->v[0], INT32_MAX, &status))
+		status = config->default_code;
+	if (args->n > 1)
+		reason = args->v[1].type != ROUTE_NULL ? arg_text(&args->v[1], digits)
+						       : str_c(config->default_reason);
+	return reply(ctx, status, reason);
 }
 
 /* What the last forward() or t_relay() failed for, else 500. */
@@ -55,6 +71,7 @@ MODULE_CHECK(check_reply)
 		route_error(report, &arg[1].place, "a reason phrase stays on its line");
 		return -EINVAL;
 	}
+	*data = (void *)(uintptr_t)config;
 	return 0;
 }
 
@@ -69,7 +86,9 @@ static const struct route_function functions[] = {
 		.check = check_reply,
 		.usage = "sl_send_reply(status [, reason])",
 		.rfc = "3261 8.2.6, 16.11",
-		.help = "Answers the request without state."},
+		.help = "Answers the request without state: nothing of it is kept, and copies of "
+			"it run the script again.",
+		.statement = "sl_reply"},
 	{.name = "send_reply",
 		.args_min = 1,
 		.args_max = 2,
@@ -79,6 +98,15 @@ static const struct route_function functions[] = {
 		.usage = "send_reply(status [, reason])",
 		.rfc = "3261 8.2.6, 16.11",
 		.help = "Answers the request; without a transaction the same as sl_send_reply()."},
+	{.name = "send_reply_mode",
+		.args_min = 3,
+		.args_max = 3,
+		.in = REPLY_IN,
+		.run = run_reply,
+		.check = check_reply,
+		.usage = "send_reply_mode(status, reason, mode)",
+		.rfc = "3261 8.2.6, 16.11",
+		.help = "The same as send_reply(): the mode is about connections."},
 	{.name = "sl_reply_error",
 		.in = REPLY_IN,
 		.run = run_reply_error,
@@ -93,21 +121,28 @@ static const struct route_param params[] = {
 	{.name = "bind_tm",
 		.type = ROUTE_PARAM_INT,
 		.accepted_only = true,
-		.help = "Known from Kamailio."},
+		.help = "Replies find their transaction by themselves."},
 	{.name = "enable_stats",
 		.type = ROUTE_PARAM_INT,
 		.accepted_only = true,
 		.help = "Counters are always on."},
 	{.name = "default_code",
 		.type = ROUTE_PARAM_INT,
-		.accepted_only = true,
-		.help = "Known from Kamailio."},
+		.offset = offsetof(struct sl_config, default_code),
+		.min = 100,
+		.max = 699,
+		.initial = "500",
+		.help = "The status of a reply where the script's has no value."},
 	{.name = "default_reason",
 		.type = ROUTE_PARAM_STR,
-		.accepted_only = true,
-		.help = "Known from Kamailio."},
+		.offset = offsetof(struct sl_config, default_reason),
+		.initial = "Internal Server Error",
+		.help = "The reason phrase where the script's has no value; where it names none, "
+			"RFC 3261's for the status."},
 	{.name = NULL},
 };
 
-const struct route_module proxy_sl_module = {
-	.name = "sl", .functions = functions, .params = params};
+const struct route_module proxy_sl_module = {.name = "sl",
+	.functions = functions,
+	.params = params,
+	.config_size = sizeof(struct sl_config)};

@@ -32,6 +32,7 @@
  * Files: secret (file), token, configure (snapshot), listener, via (received, rport), receive
  * (16.3), route_set (16.4), forward (16.5), write (16.6), record_route, response (16.7), reply
  * (8.2.6), keepalive (CRLF, STUN), branch (of stateful requests, loops), follow (ACK, CANCEL),
+ * quoted (by ICMP),
  * flow (Path), module_* (functions).
  */
 #include "net/net.h"
@@ -120,6 +121,10 @@ struct proxy_config {
 	uint32_t token_trusted_group; /* address group exempt from it; 0: none */
 	bool (*is_trusted)(void *arg, uint32_t group, const struct net_addr *src, uint16_t port);
 	void *is_trusted_arg;
+	/* Whether a host that is none of our names is ours all the same, on any port; or NULL */
+	bool (*is_domain)(void *arg, struct str host);
+	bool (*domains_are_unread)(void *arg); /* more may be, which are not known yet; or NULL */
+	void *is_domain_arg;
 	char server[128]; /* Server header of our replies; empty: none */
 	uint16_t node;    /* node number within a group that shares the secret */
 	/* The source address that the kernel would use toward an address, and the NIC port's index;
@@ -149,6 +154,16 @@ int proxy_configure(struct proxy *p, const struct proxy_config *config);
 void proxy_hooks(struct proxy *p, struct route_hooks *hooks);
 /* Adds the modules of this room to a registry. */
 int proxy_register(struct proxy *p, struct route_registry *registry);
+
+/*
+ * Codes for what rooms above write into messages and know again (nonces): AES-CMAC under a key of
+ * the group, derived for that purpose. proxy_code_id() is the key that signs, as one base32
+ * character; false: there is no key of that id, and a retired one is. Any RCU reader.
+ */
+char proxy_code_id(const struct proxy *p);
+bool proxy_code(const struct proxy *p, char id, struct str data, struct hash128 *out);
+/* This node's number within its group. */
+uint16_t proxy_node(const struct proxy *p);
 
 /* Index of the listener bound to exactly this endpoint and transport, or -1. Any RCU reader:
  * classify asks it for each datagram. */
@@ -184,6 +199,10 @@ struct hash128 proxy_transaction_key(struct proxy *p, struct route_ctx *ctx);
  * whoever hashes by it need not look at the text again. */
 struct hash128 proxy_call_id_digest(struct proxy *p, struct route_ctx *ctx);
 
+/* Whether the request has proven by the token of our Record-Route that it belongs to a dialog which
+ * went through us: known once loose_route() or forward() has looked at its Route. */
+bool proxy_is_in_dialog(const struct route_ctx *ctx);
+
 /* Why the last forward() of this run returned false. */
 enum proxy_refusal proxy_refusal(const struct route_ctx *ctx);
 /* The source has proven that it receives at its address (it answered a challenge): replies may be
@@ -218,6 +237,12 @@ int64_t proxy_reply_write(
 void proxy_reply_set(struct route_ctx *ctx, uint16_t status, struct str reason);
 /* What stands there is the script's own choice: no forward() replaces it. */
 void proxy_reply_chosen(struct route_ctx *ctx);
+/*
+ * Before a 3xx of the script's own: adds a Contact with the Request-URI, where the script has
+ * changed it, and the branches, with their q. False where there is no room for it, or a URI can be
+ * none of a Contact's. (RFC 3261 21.3)
+ */
+bool proxy_reply_targets(struct route_ctx *ctx);
 
 /* ---- workers: a response (RFC 3261 16.7, 18.1.2) ---- */
 
@@ -272,6 +297,10 @@ struct proxy_branch {
  * CANCEL of ours has no Via below ours: ctx->result.forward is not set for it, and it is for the
  * owner to know whether it has sent one. */
 bool proxy_response_branch(const struct route_ctx *ctx, struct proxy_branch *out);
+/* The same of a request that a transaction of ours sent, of which an ICMP error quotes the first
+ * bytes, up to the end of its first Via at least; false: it is none, or too short. Nothing is
+ * proven: the owner compares the bytes with what it has sent. */
+bool proxy_quoted_branch(struct str text, struct proxy_branch *out);
 
 /*
  * The ACK to a failure (RFC 3261 17.1.1.3) and the CANCEL (9.1) of an INVITE that left as `sent`;

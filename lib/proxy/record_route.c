@@ -146,17 +146,21 @@ uint32_t proxy_record_route_room(
 }
 
 char *proxy_record_route_put(char *at, struct route_ctx *ctx, const struct keys *keys,
-	const struct sockets *s, unsigned out_listener, struct hash128 mac)
+	const struct sockets *s, unsigned out_listener, const struct hash128 *mac)
 {
 	const struct proxy_state *state = proxy_state(ctx);
 	struct sip_span tag = from_tag(ctx);
 	unsigned values = values_of(ctx, s, out_listener);
+	uint64_t lo = mac->lo, hi = mac->hi;
 	char *same;
+
+	/* By halves, as it was stored: to load it as a whole would wait for both. */
+	__asm__("" : "+r"(lo), "+r"(hi));
 
 	/* The first faces where the request goes to. */
 	at = put_base(at, ctx, &s->socket[out_listener], 0);
 	same = at;
-	at = proxy_route_token_put(at, keys, mac);
+	at = proxy_route_token_put(at, keys, (struct hash128){lo, hi});
 	if ((state->flags & STATE_RR_FTAG) != 0 && tag_fits_uri(ctx, tag)) {
 		at = put_lit(at, ";ftag=");
 		at = put_str(at, sip_text(ctx->buf, tag));

@@ -277,16 +277,16 @@ static char *put_reply(char *at, struct proxy *p, struct route_ctx *ctx, const s
 	return put_lit(at, "Content-Length: 0\r\n\r\n");
 }
 
-/* Challenges may be longer than what they answer; the caller limits their rate by source. So may a
- * list of contacts, which has to be whole (RFC 3261 10.3 step 8): how many there can be is the
- * registrar's setting. */
+/* Challenges may be longer than what they answer, and a redirection, which is nothing without its
+ * Contacts; the caller limits their rate by source. So may a list of contacts, which has to be
+ * whole (RFC 3261 10.3 step 8): how many there can be is the registrar's setting. */
 static bool may_be_long(const struct route_ctx *ctx)
 {
 	const struct proxy_state *state =
 		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
 
 	return (state->flags & STATE_VERIFIED) != 0 || ctx->result.status == 401 ||
-	       ctx->result.status == 407 ||
+	       ctx->result.status == 407 || ctx->result.status / 100 == 3 ||
 	       (ctx->msg.method == SIP_METHOD_REGISTER && ctx->result.status / 100 == 2);
 }
 

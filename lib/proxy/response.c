@@ -92,6 +92,7 @@ static void note_owner(
 	struct proxy_state *state = proxy_state(ctx);
 
 	state->flags |= STATE_OWNER | (token->node == s->node ? STATE_OURS : 0);
+	state->branch_key = token->key;
 	state->owner = token->owner;
 	state->branch = token->branch;
 }

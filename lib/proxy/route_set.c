@@ -286,8 +286,8 @@ bool proxy_uri_is_myself(const struct sockets *s, const char *buf, const struct 
 		return false;
 	/* Few addresses have as much as the bit of a name of ours. */
 	if (uri->host_is_ip4 && (s->ip4_names & proxy_ip4_bit(uri->ip4)) == 0)
-		return false;
-	return proxy_sockets_is_myself(
+		return proxy_is_domain(s, sip_text(buf, uri->host));
+	return proxy_sockets_is_ours(
 		s, sip_text(buf, uri->host), default_port(uri), uri->transport);
 }
 
@@ -365,7 +365,10 @@ static bool token_valid(struct proxy *p, struct route_ctx *ctx, const struct own
 		state->flags |= STATE_DOWNSTREAM;
 		return true;
 	}
-	if ((to->tag.len != 0 || from->tag.len != 0) &&
+	/* To who has no tag (RFC 2543) its peer's requests have none in To. A BYE has to reach it;
+	 * any other request would be an initial one, for which a token of such a call is no leave.
+	 */
+	if ((to->tag.len != 0 || (from->tag.len != 0 && ctx->msg.method == SIP_METHOD_BYE)) &&
 		proxy_route_token_verify(keys, token, call_id, ctx->buf, to->tag)) {
 		state->flags |= STATE_UPSTREAM;
 		return true;
@@ -454,6 +457,14 @@ static bool undo_strict(struct proxy *p, struct route_ctx *ctx, const struct soc
 		pop_second_half(&w);
 	}
 	return true;
+}
+
+bool proxy_is_in_dialog(const struct route_ctx *ctx)
+{
+	const struct proxy_state *state =
+		(const struct proxy_state *)ctx->scratch[ROUTE_SCRATCH_PROXY];
+
+	return (state->flags & (STATE_DOWNSTREAM | STATE_UPSTREAM)) != 0;
 }
 
 void proxy_route_set_preprocess(struct proxy *p, struct route_ctx *ctx)

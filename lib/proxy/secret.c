@@ -25,6 +25,7 @@
 #define SECRET_FILE_MAX 4096
 #define SECRET_VERSION "1"
 #define KEY_HEX_LEN 32
+#define FOLDER_MAX 4096
 
 static const char ids[] = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -284,23 +285,44 @@ static int write_all(int fd, const char *buf, size_t len)
 	return fsync(fd) == 0 ? 0 : -errno;
 }
 
-/* Makes the new name last a power cut. */
-static void sync_folder(const char *path)
+static void folder_of(const char *path, char *folder, size_t size)
 {
-	char folder[4096];
 	const char *slash = strrchr(path, '/');
-	int fd;
 
-	snprintf(folder, sizeof(folder), "%.*s",
+	snprintf(folder, size, "%.*s",
 		slash == NULL   ? 1
 		: slash == path ? 1
 				: (int)(slash - path),
 		slash == NULL ? "." : path);
+}
+
+/* Makes the new name last a power cut. */
+static void sync_folder(const char *path)
+{
+	char folder[FOLDER_MAX];
+	int fd;
+
+	folder_of(path, folder, sizeof(folder));
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0) {
 		fsync(fd);
 		close(fd);
 	}
+}
+
+/* Why no file is made beside `path`; with what to do where its folder is not there. */
+static int cannot_create(const char *path, int code, char *error, size_t size)
+{
+	char folder[FOLDER_MAX];
+
+	if (code != -ENOENT)
+		return fail(code, error, size, "cannot create secret file %s: %s", path,
+			strerror(-code));
+	folder_of(path, folder, sizeof(folder));
+	return fail(code, error, size,
+		"cannot create secret file %s: %s: mkdir -p %s, or name another file with "
+		"secret_file",
+		path, strerror(-code), folder);
 }
 
 /*
@@ -326,8 +348,7 @@ static int file_write(
 			strerror(ENAMETOOLONG));
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
-		ret = fail(-errno, error, size, "cannot create secret file %s: %s", temporary,
-			strerror(errno));
+		ret = cannot_create(path, -errno, error, size);
 		goto out;
 	}
 	ret = fchmod(fd, 0600) == 0 ? write_all(fd, buf, len) : -errno;

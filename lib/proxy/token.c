@@ -59,6 +59,7 @@ void proxy_keys_derive(struct keys *keys)
 		derive(&mac->flow, &mac->key, STR("flow"));
 		derive(&mac->own, &mac->key, STR("via of our own"));
 		derive(&mac->route, &mac->key, STR("record-route"));
+		derive(&mac->code, &mac->key, STR("code of a room above"));
 		keys->by_id[proxy_base32_digit(mac->id)] = (int8_t)i;
 	}
 }
@@ -176,6 +177,30 @@ static inline bool mac_begins(const char *text, struct hash128 mac, unsigned len
 static bool mac_equal(struct str text, struct hash128 mac)
 {
 	return text.len == TOKEN_MAC_LEN && mac_begins(text.s, mac, TOKEN_MAC_LEN);
+}
+
+/* ---- codes for rooms above ---- */
+
+char proxy_code_id(const struct proxy *p)
+{
+	return proxy_keys(p)->mac[0].id;
+}
+
+bool proxy_code(const struct proxy *p, char id, struct str data, struct hash128 *out)
+{
+	const struct token_key *key = key_of(proxy_keys(p), id);
+
+	if (key == NULL)
+		return false;
+	*out = mac_text(&key->code, data);
+	return true;
+}
+
+uint16_t proxy_node(const struct proxy *p)
+{
+	const struct sockets *s = proxy_sockets(p);
+
+	return s != NULL ? s->node : 0;
 }
 
 /* ---- transaction ---- */
@@ -331,8 +356,16 @@ MAC_INLINE struct hash128 via_with(mac_encrypt_fn *encrypt, const struct mac_key
 		numbers(unique ? transaction->lo : 0,
 			(unique ? transaction->hi & 0xffff : 0) | (uint64_t)b->method << 16 |
 				(uint64_t)b->received.family << 24 | v4 << 32));
-	if (__builtin_expect(more, 0))
+	if (!more)
+		return mac_chain_end(encrypt, key, &c);
+	if (unique && b->next->maddr.len == 0 && b->method != SIP_METHOD_OTHER) {
+		/* What add_more() adds for a stateful one of which nothing is unusual. */
+		mac_chain_add(encrypt, key, &c,
+			numbers(0, token->stateful ? (uint64_t)token->branch << 16 : 0));
+		mac_chain_add(encrypt, key, &c, numbers(b->received.q[0], b->received.q[1]));
+	} else {
 		add_more(key, &c, token, b, branch);
+	}
 	return mac_chain_end(encrypt, key, &c);
 }
 
@@ -356,18 +389,37 @@ struct hash128 proxy_via_mac(const struct token_key *key, const struct via_token
 }
 
 /* The short MAC: `branch` are our branch's 16 characters. */
-struct hash128 proxy_own_mac(const struct token_key *key, const struct via_token *token,
-	const struct via_bound *b, const char *branch)
+MAC_INLINE struct hash128 own_with(mac_encrypt_fn *encrypt, const struct mac_key *key,
+	const struct via_token *token, const struct via_bound *b, const char *branch)
 {
 	struct mac_chain c = mac_chain_begin(
 		numbers(place_of(token), (uint64_t)b->cseq << 32 | (uint64_t)token->branch << 16 |
 						 (uint64_t)token->forked << 10 | token->owner));
 
-	mac_chain_add(encrypt_either, &key->own, &c, numbers(b->call_id.lo, b->call_id.hi));
-	mac_chain_add(encrypt_either, &key->own, &c, text_at(branch, 0, true));
+	mac_chain_add(encrypt, key, &c, numbers(b->call_id.lo, b->call_id.hi));
+	mac_chain_add(encrypt, key, &c, text_at(branch, 0, true));
 	if (token->forked)
-		mac_chain_add(encrypt_either, &key->own, &c, numbers(token->loop, 0));
-	return mac_chain_end(encrypt_either, &key->own, &c);
+		mac_chain_add(encrypt, key, &c, numbers(token->loop, 0));
+	return mac_chain_end(encrypt, key, &c);
+}
+
+MAC_AESNI static struct hash128 own_aesni(const struct mac_key *key, const struct via_token *token,
+	const struct via_bound *b, const char *branch)
+{
+	return own_with(mac_encrypt_aesni, key, token, b, branch);
+}
+
+static struct hash128 own_portable(const struct mac_key *key, const struct via_token *token,
+	const struct via_bound *b, const char *branch)
+{
+	return own_with(mac_encrypt_portable, key, token, b, branch);
+}
+
+struct hash128 proxy_own_mac(const struct token_key *key, const struct via_token *token,
+	const struct via_bound *b, const char *branch)
+{
+	return mac_has_aes ? own_aesni(&key->own, token, b, branch)
+			   : own_portable(&key->own, token, b, branch);
 }
 
 void proxy_place_write(char out[TOKEN_PLACE_LEN], uint16_t node, uint64_t listener)
@@ -568,12 +620,17 @@ bool proxy_via_token_verify(const struct keys *keys, struct str text, struct str
 	if (out->stateful && !mac_begins(text.s + text.len - TOKEN_MAC_LEN - TOKEN_OWN_LEN,
 				     proxy_own_mac(key, out, bound, branch.s), TOKEN_OWN_LEN))
 		return false;
-	if (bound->next == NULL)
+	if (bound->next == NULL) {
+		out->key = proxy_branch_key(branch.s);
 		return out->stateful;
+	}
 	if (branch_is_unique(bound->next)) {
 		transaction = transaction_of_branch(keys, bound->buf, bound->next);
 		if (!branch_fits(branch.s, transaction))
 			return false;
+		out->key = transaction.lo;
+	} else {
+		out->key = proxy_branch_key(branch.s);
 	}
 	return mac_equal((struct str){text.s + text.len - TOKEN_MAC_LEN, TOKEN_MAC_LEN},
 		proxy_via_mac(key, out, bound, &transaction, branch.s));

@@ -308,7 +308,7 @@ WRITE_INLINE void write_changes(struct writing *w, const struct keys *keys, cons
 				how);
 			if (at != NULL) {
 				at = proxy_record_route_put(
-					at, ctx, keys, s, listener, w->codes.route);
+					at, ctx, keys, s, listener, &w->codes.route);
 				change_end(w, off, 0, SIP_EDIT_FIRST, at, how);
 			}
 			break;

@@ -24,8 +24,10 @@ static void a_missing_max_forwards_is_added(void **state)
 
 	assert_string_equal(line(pass(f, text, "10.0.0.9", 5060, LEFT), "Max-Forwards"), "70");
 	receive(f, text, "10.0.0.9", 5060, LEFT);
-	assert_int_equal(call(f, "mf_process_maxfwd_header", "10", NULL), 2);
 	assert_int_equal(call(f, "is_maxfwd_lt", "10", NULL), -2);
+	assert_int_equal(call(f, "mf_process_maxfwd_header", "10", NULL), 2);
+	assert_int_equal(call(f, "is_maxfwd_lt", "10", NULL), ROUTE_FALSE);
+	assert_int_equal(call(f, "is_maxfwd_lt", "11", NULL), ROUTE_TRUE);
 	call(f, "forward", "sip:10.9.9.9", NULL);
 	assert_string_equal(line(write_request(f), "Max-Forwards"), "10");
 	fixture_free(f);
@@ -39,6 +41,8 @@ static void a_large_max_forwards_is_cut_to_the_modules_limit(void **state)
 		LEFT);
 	assert_int_equal(call(f, "is_maxfwd_lt", "255", NULL), ROUTE_FALSE);
 	assert_int_equal(call(f, "mf_process_maxfwd_header", "10", NULL), ROUTE_TRUE);
+	assert_int_equal(call(f, "is_maxfwd_lt", "70", NULL), ROUTE_FALSE);
+	assert_int_equal(call(f, "is_maxfwd_lt", "71", NULL), ROUTE_TRUE);
 	call(f, "forward", "sip:10.9.9.9", NULL);
 	assert_string_equal(line(write_request(f), "Max-Forwards"), "70");
 	fixture_free(f);
@@ -674,6 +678,40 @@ static void is_first_hop_counts_the_vias(void **state)
 	fixture_free(f);
 }
 
+/* The topmost Record-Route of a response is of the proxy next to who answered. */
+static void is_first_hop_knows_the_record_route_of_a_response(void **state)
+{
+	static const struct {
+		const char *record;
+		int32_t mode_0, mode_1;
+	} row[] = {
+		{"", ROUTE_TRUE, ROUTE_TRUE},
+		{"Record-Route: <sip:10.0.0.1:5060;lr>, <sip:10.8.8.8;lr>\n", ROUTE_TRUE,
+			ROUTE_TRUE},
+		{"Record-Route: <sip:10.8.8.8;lr>, <sip:10.0.0.1:5060;lr>\n", ROUTE_FALSE,
+			ROUTE_FALSE},
+		{"Record-Route: <sip:proxy.example.net;lr>\n", ROUTE_FALSE, ROUTE_TRUE},
+		{"Record-Route: <sip:>\n", ROUTE_FALSE, ROUTE_FALSE},
+	};
+	struct fixture *f = fixture_new(NULL);
+	char *response;
+
+	pass(f, INVITE, "10.0.0.9", 5060, LEFT);
+	response = strdup(response_to(f->out, "200 OK"));
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		char text[4096], with[256];
+
+		snprintf(with, sizeof(with), "%sFrom:", row[i].record);
+		snprintf(text, sizeof(text), "%s", replaced(response, "From:", with));
+		assert_int_equal(receive(f, text, "10.9.9.9", 5062, LEFT), PROXY_GO);
+		assert_int_equal(call(f, "is_first_hop", NULL), row[i].mode_0);
+		assert_int_equal(call(f, "is_first_hop", "0", NULL), row[i].mode_0);
+		assert_int_equal(call(f, "is_first_hop", "1", NULL), row[i].mode_1);
+	}
+	free(response);
+	fixture_free(f);
+}
+
 /* RFC 3261 16.6 step 2, 19.1.1 */
 static void a_contact_s_uri_becomes_a_request_uri(void **state)
 {
@@ -702,9 +740,32 @@ static void a_contact_s_uri_becomes_a_request_uri(void **state)
 	fixture_free(f);
 }
 
+/* RFC 3261 16.5, 16.6 step 2: a target, too, where no script has touched it. */
+static void a_request_uri_that_stays_has_no_method_either(void **state)
+{
+	struct fixture *f = fixture_new(NULL);
+	static const char *const uris[][2] = {
+		{"sip:bob@10.9.9.9;method=BYE", "sip:bob@10.9.9.9"},
+		{"sip:bob@10.9.9.9;x=1;METHOD=BYE;ob", "sip:bob@10.9.9.9;x=1;ob"},
+		{"sip:bob@10.9.9.9;methods=1", "sip:bob@10.9.9.9;methods=1"},
+		{"sip:bob;method=BYE@10.9.9.9", "sip:bob;method=BYE@10.9.9.9"},
+	};
+
+	for (unsigned i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+		char uri[64], want[64];
+
+		snprintf(uri, sizeof(uri), "%s SIP", uris[i][0]);
+		snprintf(want, sizeof(want), "INVITE %s SIP/2.0", uris[i][1]);
+		pass(f, replaced(INVITE, "sip:bob@example.com SIP", uri), "10.0.0.9", 5060, LEFT);
+		assert_string_equal(first_line(f->out), want);
+	}
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_uri_that_stays_has_no_method_either),
 		cmocka_unit_test(max_forwards_is_decremented_once),
 		cmocka_unit_test(a_missing_max_forwards_is_added),
 		cmocka_unit_test(a_large_max_forwards_is_cut_to_the_modules_limit),
@@ -732,6 +793,7 @@ int main(void)
 		cmocka_unit_test(a_listener_keeps_its_index_while_it_is_configured),
 		cmocka_unit_test(as_many_listeners_as_there_may_be_are_all_found),
 		cmocka_unit_test(is_first_hop_counts_the_vias),
+		cmocka_unit_test(is_first_hop_knows_the_record_route_of_a_response),
 		cmocka_unit_test(a_contact_s_uri_becomes_a_request_uri),
 	};
 

@@ -433,6 +433,13 @@ static void an_rfc_2543_caller_without_a_tag_keeps_its_dialog(void **state)
 	receive(f, replaced(bye(BYE_UP, routes(top, NULL)), ";tag=a1", ""), "10.9.9.9", 5062, LEFT);
 	assert_int_equal(call(f, "loose_route", NULL), ROUTE_TRUE);
 	assert_int_equal(call(f, "is_direction", "upstream", NULL), ROUTE_TRUE);
+	/* The token of a call without tags is no leave for another one, which has no To tag either.
+	 */
+	expect_untrusted(
+		f, replaced(replaced(replaced(bye(BYE_UP, routes(top, "<sip:10.66.6.6:25;lr>")),
+					     ";tag=a1", ""),
+				    "BYE sip:", "INVITE sip:"),
+			   "1 BYE", "1 INVITE"));
 	fixture_free(f);
 }
 
@@ -480,6 +487,19 @@ static void preset_and_advertised_addresses_replace_the_listeners(void **state)
 	call(f, "forward", "sip:10.9.9.9:5062", NULL);
 	write_request(f);
 	assert_int_equal(strncmp(line(f->out, "Record-Route"), "<sip:10.1.0.1:5060;lr;", 22), 0);
+	assert_int_equal(
+		strncmp(line_at(f->out, "Record-Route", 1), "<sip:10.0.0.1:5060;lr;", 22), 0);
+	assert_non_null(strstr(line(f->out, "Record-Route"), ";r2=on>"));
+
+	/* As Kamailio's manual has it: once is enough. */
+	receive(f, INVITE, "10.0.0.9", 5060, LEFT);
+	assert_int_equal(call(f, "record_route_preset", "10.1.0.1:5060;r2=on;x=1",
+				 "10.0.0.1:5060;r2=on", NULL),
+		ROUTE_TRUE);
+	call(f, "forward", "sip:10.9.9.9:5062", NULL);
+	write_request(f);
+	assert_int_equal(
+		strncmp(line(f->out, "Record-Route"), "<sip:10.1.0.1:5060;x=1;lr;", 26), 0);
 	assert_int_equal(
 		strncmp(line_at(f->out, "Record-Route", 1), "<sip:10.0.0.1:5060;lr;", 22), 0);
 	assert_non_null(strstr(line(f->out, "Record-Route"), ";r2=on>"));

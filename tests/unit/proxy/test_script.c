@@ -173,6 +173,150 @@ static void what_can_be_wrong_is_an_error_at_load(void **state)
 	fixture_free(f);
 }
 
+/* A 3xx of the script says where to: what it has made of the Request-URI, and the branches. */
+static void a_redirection_has_its_targets(void **state)
+{
+	static const char script_text[] =
+		"loadmodule \"sl.so\"\nloadmodule \"textops.so\"\n"
+		"request_route {\n"
+		"	if ($rU == \"none\") { sl_send_reply(\"302\", \"Moved\"); exit; }\n"
+		"	if ($rU == \"own\") { append_to_reply(\"Contact: <sip:own@x>\\r\\n\"); "
+		"sl_send_reply(\"302\", \"Moved\"); exit; }\n"
+		"	$ru = \"sip:new@n.example\";\n"
+		"	append_branch(\"sip:two@t.example;transport=udp\", \"0.25\");\n"
+		"	if ($fU == \"many\") { append_branch(\"sip:"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@"
+		"b\");\n"
+		"$avp(x) = $(branch(uri)[1]);\n"
+		"append_branch(\"$avp(x)\"); append_branch(\"$avp(x)\"); "
+		"append_branch(\"$avp(x)\");\n"
+		"append_branch(\"$avp(x)\"); append_branch(\"$avp(x)\"); "
+		"append_branch(\"$avp(x)\"); }\n"
+		"	send_reply(\"300\", \"Choose\");\n"
+		"	sl_send_reply(\"302\", \"Moved\");\n"
+		"}\n";
+	struct fixture *f = fixture_new(NULL);
+	struct route_registry registry;
+	char report[4096];
+	struct route_script *script = load(f, &registry, script_text, report);
+
+	if (script == NULL)
+		fail_msg("%s", report);
+	assert_int_equal(run(f, script, INVITE), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 302 Moved");
+	assert_string_equal(line(f->out, "Contact"),
+		"<sip:new@n.example>, <sip:two@t.example;transport=udp>;q=0.25");
+	assert_null(line_at(f->out, "Contact", 1));
+	assert_int_equal(
+		run(f, script, replaced(INVITE, "bob@example", "none@example")), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 302 Moved");
+	assert_null(line(f->out, "Contact"));
+	assert_int_equal(
+		run(f, script, replaced(INVITE, "bob@example", "own@example")), ROUTE_ENDED);
+	assert_non_null(write_reply(f));
+	assert_string_equal(line(f->out, "Contact"), "<sip:own@x>");
+	/* However long it is: without them it would be of no use. */
+	assert_int_equal(
+		run(f, script,
+			replaced(INVITE, "From: Alice <sip:alice@", "From: Alice <sip:many@")),
+		ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 302 Moved");
+	assert_true(strlen(line(f->out, "Contact")) > 1000);
+	route_script_unref(script);
+	fixture_free(f);
+}
+
+/* A status that has no value is the parameter's. */
+static void a_reply_without_a_status_is_the_default(void **state)
+{
+	static const char script_text[] =
+		"loadmodule \"sl.so\"\nloadmodule \"maxfwd.so\"\nloadmodule \"rr.so\"\n"
+		"modparam(\"sl\", \"default_code\", 505)\n"
+		"modparam(\"sl\", \"default_reason\", \"Not Said\")\n"
+		"modparam(\"maxfwd\", \"max_limit\", 256)\n"
+		"modparam(\"rr\", \"enable_double_rr\", 2)\n"
+		"request_route {\n"
+		"	if ($rU == \"both\") { sl_send_reply(\"$avp(code)\", \"$avp(why)\"); exit; "
+		"}\n"
+		"	if ($rU == \"mode\") { send_reply_mode(\"404\", \"Gone\", \"3\"); exit; }\n"
+		"	if (!sl_send_reply(\"700\", \"High\")) sl_send_reply($avp(code), "
+		"\"Why\");\n"
+		"}\n"
+		"failure_route[f] { if (is_maxfwd_lt(\"1\")) exit; }\n"
+		"branch_route[b] { if (mf_lowlimit(\"1\")) drop; }\n";
+	struct fixture *f = fixture_new(NULL);
+	struct route_registry registry;
+	char report[4096];
+	struct route_script *script;
+
+	script = load(f, &registry, replaced(script_text, "\"700\"", "\"$var(high)\""), report);
+	if (script == NULL)
+		fail_msg("%s", report);
+	assert_int_equal(
+		run(f, script, replaced(INVITE, "bob@example", "both@example")), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 505 Not Said");
+	assert_int_equal(
+		run(f, script, replaced(INVITE, "bob@example", "mode@example")), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 404 Gone");
+	assert_int_equal(run(f, script, INVITE), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 505 Why");
+	route_script_unref(script);
+	assert_null(load(f, &registry, script_text, report)); /* 700 */
+	fixture_free(f);
+}
+
+/* Under the names of Kamailio's manual: what is checked without an argument, and who replies. */
+static void sanity_has_its_parameters(void **state)
+{
+	static const char script_text[] =
+		"loadmodule \"sanity.so\"\nloadmodule \"sl.so\"\nloadmodule \"textops.so\"\n"
+		"modparam(\"sanity\", \"noreply\", 1)\nmodparam(\"sanity\", \"autodrop\", 0)\n%s"
+		"request_route {\n"
+		"	if (sanity_check()) { sl_send_reply(\"200\", \"Sane\"); exit; }\n"
+		"	if (is_method(\"BYE\")) exit;\n"
+		"	sanity_reply();\n"
+		"}\n";
+	struct fixture *f = fixture_new(NULL);
+	struct route_registry registry;
+	char report[4096], text[1024], contact[2048], expires[2048];
+	struct route_script *script;
+
+	snprintf(text, sizeof(text), script_text, "");
+	script = load(f, &registry, text, report);
+	if (script == NULL)
+		fail_msg("%s", report);
+	snprintf(contact, sizeof(contact), "%s",
+		replaced(INVITE, "<sip:alice@10.0.0.9>", "<sip:@@>"));
+	snprintf(expires, sizeof(expires), "%s",
+		replaced(INVITE, "Contact:", "Expires: soon\nContact:"));
+	/* URIs are no part of the default, 3047. */
+	assert_int_equal(run(f, script, contact), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 200 Sane");
+	assert_int_equal(run(f, script, expires), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 400 Bad Expires");
+	/* With noreply nobody else replies. */
+	assert_int_equal(
+		run(f, script,
+			replaced(replaced(expires, "INVITE sip", "BYE sip"), "7 INVITE", "7 BYE")),
+		ROUTE_ENDED);
+	assert_false(f->ctx->result.reply);
+	route_script_unref(script);
+
+	snprintf(text, sizeof(text), script_text,
+		"modparam(\"sanity\", \"default_checks\", 1024)\nmodparam(\"sanity\", "
+		"\"uri_checks\", 8)\n");
+	script = load(f, &registry, text, report);
+	if (script == NULL)
+		fail_msg("%s", report);
+	assert_int_equal(run(f, script, expires), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 200 Sane");
+	assert_int_equal(run(f, script, contact), ROUTE_ENDED);
+	assert_string_equal(first_line(write_reply(f)), "SIP/2.0 400 Bad Contact URI");
+	route_script_unref(script);
+	fixture_free(f);
+}
+
 static void every_function_and_parameter_is_described(void **state)
 {
 	const struct route_module *const modules[] = {&proxy_sl_module, &proxy_rr_module,
@@ -201,6 +345,9 @@ int main(void)
 		cmocka_unit_test(forward_and_its_kin_are_there_without_a_module),
 		cmocka_unit_test(a_refused_forward_leaves_its_reply),
 		cmocka_unit_test(what_can_be_wrong_is_an_error_at_load),
+		cmocka_unit_test(a_redirection_has_its_targets),
+		cmocka_unit_test(a_reply_without_a_status_is_the_default),
+		cmocka_unit_test(sanity_has_its_parameters),
 		cmocka_unit_test(every_function_and_parameter_is_described),
 	};
 

@@ -136,6 +136,20 @@ static void a_file_that_others_can_read_is_refused_with_the_remedy(void **state)
 	proxy_destroy(p);
 }
 
+static void a_folder_that_is_not_there_is_named_with_the_setting(void **state)
+{
+	struct proxy *p = proxy_create(NULL, NULL);
+	char file[128];
+
+	snprintf(file, sizeof(file), "%s/none/secret", folder);
+	assert_int_equal(proxy_secret_load(p, file, error, sizeof(error)), -ENOENT);
+	assert_non_null(strstr(error, file));
+	assert_null(strstr(error, ".new"));
+	assert_non_null(strstr(error, "mkdir -p"));
+	assert_non_null(strstr(error, "secret_file"));
+	proxy_destroy(p);
+}
+
 #define GOOD \
 	"version 1\nbranch 00112233445566778899aabbccddeeff\nmac q " \
 	"00112233445566778899AABBCCDDEEFF\n"
@@ -300,6 +314,7 @@ int main(void)
 		TEST(an_existing_file_is_read_and_left_alone),
 		TEST(processes_that_start_at_once_agree),
 		TEST(a_file_that_others_can_read_is_refused_with_the_remedy),
+		TEST(a_folder_that_is_not_there_is_named_with_the_setting),
 		TEST(what_is_wrong_is_said_with_its_line),
 		TEST(no_more_keys_than_there_is_room_for),
 		TEST(a_large_or_special_file_is_refused),
