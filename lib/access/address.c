@@ -28,6 +28,7 @@ typedef unsigned __int128 address_key;
 struct rule {
 	address_key first, last; /* addresses of its prefix */
 	uint32_t group;
+	uint32_t tag; /* where it begins among the tags; 0: there is none */
 	uint16_t port;
 	uint8_t bits;
 };
@@ -35,7 +36,9 @@ struct rule {
 struct record {
 	uint32_t group;
 	uint32_t next; /* the next record for the same addresses, or RECORD_NONE */
+	uint32_t tag;
 	uint16_t port; /* 0: any */
+	uint8_t bits;
 };
 
 struct table {
@@ -48,6 +51,8 @@ struct table {
 
 struct access_addresses {
 	struct table v4, v6;
+	uint32_t count; /* of records */
+	char *tags;     /* each behind a byte that says its length */
 };
 
 /* ---- look-up ---- */
@@ -89,7 +94,7 @@ static uint32_t lookup(const struct table *t, address_key key)
 }
 
 static const struct record *find(const struct access_addresses *a, uint32_t group,
-	const struct net_addr *addr, uint16_t port)
+	const struct net_addr *addr, uint32_t port)
 {
 	const struct table *t;
 	uint32_t at;
@@ -107,14 +112,29 @@ static const struct record *find(const struct access_addresses *a, uint32_t grou
 	return NULL;
 }
 
+bool access_addresses_find(const struct access_addresses *a, uint32_t group,
+	const struct net_addr *addr, uint32_t port, struct access_match *out)
+{
+	const struct record *r = find(a, group, addr, port);
+
+	if (r == NULL)
+		return false;
+	out->group = r->group;
+	out->bits = r->bits;
+	out->tag = STR_NONE;
+	if (r->tag != 0)
+		out->tag = str_of(a->tags + r->tag + 1, (unsigned char)a->tags[r->tag]);
+	return true;
+}
+
 bool access_addresses_match(const struct access_addresses *a, uint32_t group,
-	const struct net_addr *addr, uint16_t port)
+	const struct net_addr *addr, uint32_t port)
 {
 	return find(a, group, addr, port) != NULL;
 }
 
 int64_t access_addresses_group(
-	const struct access_addresses *a, const struct net_addr *addr, uint16_t port)
+	const struct access_addresses *a, const struct net_addr *addr, uint32_t port)
 {
 	const struct record *r = find(a, 0, addr, port);
 
@@ -222,7 +242,11 @@ static void sweep(struct table *t, const struct rule *rule, uint32_t rules)
 		for (end = i; end < rules && rule[end].first == rule[i].first &&
 			      rule[end].bits == rule[i].bits;
 			end++)
-			t->record[end] = (struct record){rule[end].group, end + 1, rule[end].port};
+			t->record[end] = (struct record){.group = rule[end].group,
+				.next = end + 1,
+				.tag = rule[end].tag,
+				.port = rule[end].port,
+				.bits = rule[end].bits};
 		t->record[end - 1].next = around;
 		open.at[open.depth].last = rule[i].last;
 		open.at[open.depth++].record = i;
@@ -246,7 +270,8 @@ static void index_root(struct table *t)
 	t->root[ROOT_SLOTS] = t->ranges - 1;
 }
 
-static int build(struct table *t, struct rule *rule, uint32_t rules)
+/* How many records, or -ENOMEM. */
+static int64_t build(struct table *t, struct rule *rule, uint32_t rules)
 {
 	uint32_t kept = 0;
 
@@ -265,7 +290,7 @@ static int build(struct table *t, struct rule *rule, uint32_t rules)
 		return -ENOMEM;
 	sweep(t, rule, kept);
 	index_root(t);
-	return 0;
+	return kept;
 }
 
 static void free_table(struct table *t)
@@ -284,10 +309,16 @@ void access_addresses_free(void *table)
 		return;
 	free_table(&a->v4);
 	free_table(&a->v6);
+	free(a->tags);
 	free(a);
 }
 
-/* ---- the file ---- */
+uint32_t access_addresses_count(const void *table)
+{
+	return ((const struct access_addresses *)table)->count;
+}
+
+/* ---- what a table is built of ---- */
 
 struct rules {
 	struct rule *rule;
@@ -296,7 +327,10 @@ struct rules {
 
 struct loading {
 	struct route_report *report;
+	struct access_rows *rows; /* of a database */
 	struct rules v4, v6;
+	char *tags;
+	uint32_t tags_len, tags_room;
 	uint32_t lines;
 	bool failed;
 };
@@ -315,6 +349,80 @@ static bool add_rule(struct rules *rules, const struct rule *rule)
 	rules->rule[rules->count++] = *rule;
 	return true;
 }
+
+/* Keeps a tag; where, 0 for none. False: no memory. */
+static bool add_tag(struct loading *l, struct str tag, uint32_t *at)
+{
+	*at = 0;
+	if (tag.len == 0)
+		return true;
+	if (l->tags_room - l->tags_len < 1 + ACCESS_TAG_MAX + 1) {
+		uint32_t room = 2 * l->tags_room + 4096;
+		char *bigger = realloc(l->tags, room);
+
+		if (bigger == NULL)
+			return false;
+		l->tags = bigger;
+		l->tags_room = room;
+	}
+	if (l->tags_len == 0)
+		l->tags[l->tags_len++] = '\0'; /* place 0 is none's */
+	*at = l->tags_len;
+	l->tags[l->tags_len++] = (char)tag.len;
+	memcpy(l->tags + l->tags_len, tag.s, tag.len);
+	l->tags_len += tag.len;
+	return true;
+}
+
+/* One line or row. Whether its address has bits below its mask is said; NULL, or what is wrong. */
+static const char *add_address(struct loading *l, uint32_t group, const struct net_addr *addr,
+	uint32_t mask, uint16_t port, struct str tag, bool *below_mask)
+{
+	struct rule rule = {.group = group, .port = port, .bits = (uint8_t)mask};
+	address_key below = mask == 0 ? ~(address_key)0 : ((address_key)1 << (128 - mask)) - 1;
+
+	rule.first = key_of(addr) & ~below;
+	rule.last = rule.first | below;
+	*below_mask = rule.first != key_of(addr);
+	if (!add_tag(l, tag, &rule.tag) || !add_rule(addr->family == 4 ? &l->v4 : &l->v6, &rule))
+		return "not enough memory";
+	return NULL;
+}
+
+static void free_loading(struct loading *l)
+{
+	free(l->v4.rule);
+	free(l->v6.rule);
+	free(l->tags);
+}
+
+/* NULL: not enough memory. */
+static struct access_addresses *build_all(struct loading *l)
+{
+	struct access_addresses *a = calloc(1, sizeof(*a));
+	int64_t v4, v6;
+
+	if (a == NULL)
+		return NULL;
+	v4 = build(&a->v4, l->v4.rule, l->v4.count);
+	v6 = build(&a->v6, l->v6.rule, l->v6.count);
+	if (v4 < 0 || v6 < 0) {
+		access_addresses_free(a);
+		return NULL;
+	}
+	a->count = (uint32_t)(v4 + v6);
+	a->tags = l->tags;
+	l->tags = NULL;
+	return a;
+}
+
+#define MASK_WRONG(family) ((family) == 4 ? "a mask is 0 to 32 bits" : "a mask is 0 to 128 bits")
+#define GROUP_WRONG "a group is a number from 1 on"
+#define PORT_WRONG "a port is 0 (any) to 65535"
+#define TAG_WRONG "a tag has at most 64 bytes"
+_Static_assert(ACCESS_TAG_MAX == 64, "the sentence says so");
+
+/* ---- the file ---- */
 
 static void refuse(
 	struct loading *l, const struct access_line *line, unsigned field, const char *why)
@@ -335,9 +443,10 @@ static void take_line(void *arg, const struct access_line *line)
 {
 	struct loading *l = arg;
 	uint32_t group, mask, port = 0;
-	struct rule rule;
+	struct str tag = STR_NONE;
 	struct net_addr addr;
-	address_key below; /* the bits under the mask */
+	const char *why;
+	bool below;
 
 	if (line->count < 2 || line->count > 5) {
 		refuse(l, line, line->count > 5 ? 5 : line->count,
@@ -345,7 +454,7 @@ static void take_line(void *arg, const struct access_line *line)
 		return;
 	}
 	if (str_to_u32(line->field[0], INT32_MAX, &group) != 0 || group == 0) {
-		refuse(l, line, 0, "a group is a number from 1 on");
+		refuse(l, line, 0, GROUP_WRONG);
 		return;
 	}
 	if (net_addr_parse(line->field[1], &addr) != 0) {
@@ -355,12 +464,17 @@ static void take_line(void *arg, const struct access_line *line)
 	}
 	mask = addr.family == 4 ? 32 : 128;
 	if (line->count > 2 && str_to_u32(line->field[2], mask, &mask) != 0) {
-		refuse(l, line, 2,
-			addr.family == 4 ? "a mask is 0 to 32 bits" : "a mask is 0 to 128 bits");
+		refuse(l, line, 2, MASK_WRONG(addr.family));
 		return;
 	}
 	if (line->count > 3 && str_to_u32(line->field[3], UINT16_MAX, &port) != 0) {
-		refuse(l, line, 3, "a port is 0 (any) to 65535");
+		refuse(l, line, 3, PORT_WRONG);
+		return;
+	}
+	if (line->count > 4)
+		tag = line->field[4];
+	if (tag.len > ACCESS_TAG_MAX) {
+		refuse(l, line, 4, TAG_WRONG);
 		return;
 	}
 	if (++l->lines > ACCESS_ADDRESSES_MAX) {
@@ -368,42 +482,114 @@ static void take_line(void *arg, const struct access_line *line)
 			refuse(l, line, 0, "more addresses than a table holds");
 		return;
 	}
-	below = mask == 0 ? ~(address_key)0 : ((address_key)1 << (128 - mask)) - 1;
-	rule = (struct rule){.group = group, .port = (uint16_t)port, .bits = (uint8_t)mask};
-	rule.first = key_of(&addr) & ~below;
-	rule.last = rule.first | below;
-	if (rule.first != key_of(&addr)) {
+	why = add_address(l, group, &addr, mask, (uint16_t)port, tag, &below);
+	if (why != NULL)
+		refuse(l, line, 0, why);
+	if (below) {
 		struct route_place place = access_line_place(line, 1);
 
 		route_warning(l->report, &place,
 			"'%.*s' has bits below its mask of %u, which do not count",
 			STR_FMT(line->field[1]), mask);
 	}
-	if (!add_rule(addr.family == 4 ? &l->v4 : &l->v6, &rule))
-		refuse(l, line, 0, "not enough memory");
 }
 
 struct access_addresses *access_addresses_load(const char *path, struct route_report *report)
 {
-	struct access_addresses *a = calloc(1, sizeof(*a));
 	struct loading l = {.report = report};
+	struct access_addresses *a = NULL;
 
-	if (a == NULL) {
-		route_error(report, NULL, "address_file: not enough memory");
-		return NULL;
-	}
 	if (path != NULL && access_file_read(path, report, take_line, &l) != 0)
 		l.failed = true;
-	if (!l.failed && (build(&a->v4, l.v4.rule, l.v4.count) != 0 ||
-				 build(&a->v6, l.v6.rule, l.v6.count) != 0)) {
+	if (!l.failed)
+		a = build_all(&l);
+	if (a == NULL && !l.failed)
 		route_error(report, NULL, "address_file: not enough memory");
-		l.failed = true;
-	}
-	free(l.v4.rule);
-	free(l.v6.rule);
-	if (l.failed) {
-		access_addresses_free(a);
-		return NULL;
-	}
+	free_loading(&l);
 	return a;
 }
+
+/* ---- rows ---- */
+
+static void *begin_rows(struct access_rows *rows)
+{
+	struct loading *l = calloc(1, sizeof(*l));
+
+	if (l != NULL)
+		l->rows = rows;
+	return l;
+}
+
+static bool in_range(const struct db_value *value, int64_t low, int64_t high)
+{
+	return value->type == DB_INT && value->i >= low && value->i <= high;
+}
+
+/* grp, ip_addr, mask, port, tag */
+static bool take_row(void *building, const struct db_value *v)
+{
+	struct loading *l = building;
+	struct str text = str_trim(access_row_text(&v[1])), tag = access_row_text(&v[4]);
+	int64_t mask, whole;
+	struct net_addr addr;
+	const char *why;
+	bool below;
+
+	if (!in_range(&v[0], 1, INT32_MAX)) {
+		access_row_refuse(l->rows, text, GROUP_WRONG);
+		return true;
+	}
+	if (net_addr_parse(text, &addr) != 0) {
+		access_row_refuse(l->rows, text, "neither an IPv4 nor an IPv6 address");
+		return true;
+	}
+	whole = addr.family == 4 ? 32 : 128;
+	mask = v[2].type == DB_NULL ? whole : v[2].i;
+	if (v[2].type != DB_NULL && !in_range(&v[2], 0, whole))
+		why = MASK_WRONG(addr.family);
+	else if (v[3].type != DB_NULL && !in_range(&v[3], 0, UINT16_MAX))
+		why = PORT_WRONG;
+	else
+		why = tag.len > ACCESS_TAG_MAX ? TAG_WRONG : NULL;
+	if (why != NULL) {
+		access_row_refuse(l->rows, text, why);
+		return true;
+	}
+	if (++l->lines > ACCESS_ADDRESSES_MAX) {
+		l->rows->failed = "it has more addresses than are taken";
+		return false;
+	}
+	why = add_address(l, (uint32_t)v[0].i, &addr, (uint32_t)mask,
+		v[3].type == DB_NULL ? 0 : (uint16_t)v[3].i, tag, &below);
+	l->rows->failed = why;
+	return why == NULL;
+}
+
+static void *end_rows(void *building)
+{
+	struct loading *l = building;
+	struct access_addresses *a = l->rows->failed != NULL ? NULL : build_all(l);
+
+	if (a == NULL && l->rows->failed == NULL)
+		l->rows->failed = "not enough memory";
+	free_loading(l);
+	free(l);
+	return a;
+}
+
+static void *load_file(const char *path, struct route_report *report)
+{
+	return access_addresses_load(path, report);
+}
+
+const struct access_kind access_addresses_kind = {
+	.module = "permissions",
+	.types = "isiis",
+	.needed = 4,
+	.load = load_file,
+	.begin = begin_rows,
+	.add = take_row,
+	.end = end_rows,
+	.free = access_addresses_free,
+	.count = access_addresses_count,
+};

@@ -11,8 +11,8 @@
 
 struct slot {
 	uint64_t hash; /* 0: empty */
-	uint32_t off;  /* of its name in `names` */
-	uint32_t len;
+	uint32_t off;  /* of its name in `names`, its id behind it */
+	uint16_t len, did_len;
 };
 
 struct access_domains {
@@ -60,14 +60,32 @@ static struct slot *slot_of(const struct access_domains *d, struct str name, uin
 	}
 }
 
-bool access_domains_hold(const struct access_domains *d, struct str domain)
+bool access_domains_find(const struct access_domains *d, struct str domain, struct str *did)
 {
 	char text[NET_ADDR_TEXT_MAX];
+	const struct slot *slot;
 
 	domain = canonical(domain, text);
 	if (domain.len == 0 || d->count == 0)
 		return false;
-	return slot_of(d, domain, hash_of(d, domain))->hash != 0;
+	slot = slot_of(d, domain, hash_of(d, domain));
+	if (slot->hash == 0)
+		return false;
+	*did = slot->did_len != 0 ? str_of(d->names + slot->off + slot->len, slot->did_len)
+				  : str_of(d->names + slot->off, slot->len);
+	return true;
+}
+
+bool access_domains_hold(const struct access_domains *d, struct str domain)
+{
+	struct str did;
+
+	return access_domains_find(d, domain, &did);
+}
+
+uint32_t access_domains_count(const void *table)
+{
+	return ((const struct access_domains *)table)->count;
 }
 
 void access_domains_free(void *table)
@@ -101,15 +119,15 @@ static int grow_slots(struct access_domains *d)
 	return 0;
 }
 
-static int add(struct access_domains *d, struct str name)
+static int add(struct access_domains *d, struct str name, struct str did)
 {
 	uint64_t hash;
 	struct slot *slot;
 
 	if ((d->slot == NULL || 2 * d->count > d->mask) && grow_slots(d) != 0)
 		return -ENOMEM;
-	if (d->names_len + name.len > d->names_room) {
-		uint32_t room = 2 * d->names_room + name.len + 4096;
+	if (d->names_len + name.len + did.len > d->names_room) {
+		uint32_t room = 2 * d->names_room + name.len + did.len + 4096;
 		char *bigger = realloc(d->names, room);
 
 		if (bigger == NULL)
@@ -122,8 +140,10 @@ static int add(struct access_domains *d, struct str name)
 	if (slot->hash != 0)
 		return 0;
 	memcpy(d->names + d->names_len, name.s, name.len);
-	*slot = (struct slot){hash, d->names_len, name.len};
-	d->names_len += name.len;
+	if (did.len != 0)
+		memcpy(d->names + d->names_len + name.len, did.s, did.len);
+	*slot = (struct slot){hash, d->names_len, (uint16_t)name.len, (uint16_t)did.len};
+	d->names_len += name.len + did.len;
 	d->count++;
 	return 0;
 }
@@ -173,24 +193,102 @@ static void take_line(void *arg, const struct access_line *line)
 		refuse(l, line, 0, "neither a domain name nor an address");
 	else if (l->domains->count == ACCESS_DOMAINS_MAX)
 		refuse(l, line, 0, "more domains than a table holds");
-	else if (add(l->domains, canonical(host, text)) != 0)
+	else if (add(l->domains, canonical(host, text), STR_NONE) != 0)
 		refuse(l, line, 0, "not enough memory");
+}
+
+static struct access_domains *create(void)
+{
+	struct access_domains *d = calloc(1, sizeof(*d));
+
+	if (d != NULL && hash_key_random(&d->key) != 0) {
+		free(d);
+		return NULL;
+	}
+	return d;
 }
 
 struct access_domains *access_domains_load(const char *path, struct route_report *report)
 {
-	struct access_domains *d = calloc(1, sizeof(*d));
-	struct loading l = {d, report, false};
+	struct loading l = {create(), report, false};
 
-	if (d == NULL || hash_key_random(&d->key) != 0) {
+	if (l.domains == NULL) {
 		route_error(report, NULL, "domain_file: not enough memory");
-		free(d);
 		return NULL;
 	}
 	if (path != NULL && access_file_read(path, report, take_line, &l) != 0)
 		l.failed = true;
 	if (!l.failed)
-		return d;
-	access_domains_free(d);
+		return l.domains;
+	access_domains_free(l.domains);
 	return NULL;
 }
+
+/* ---- rows ---- */
+
+struct building {
+	struct access_domains *domains;
+	struct access_rows *rows;
+};
+
+static void *begin_rows(struct access_rows *rows)
+{
+	struct building *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->rows = rows;
+	b->domains = create();
+	if (b->domains != NULL)
+		return b;
+	free(b);
+	return NULL;
+}
+
+/* domain, did */
+static bool take_row(void *building, const struct db_value *v)
+{
+	struct building *b = building;
+	struct str name = str_trim(access_row_text(&v[0])), did = access_row_text(&v[1]), host;
+	char text[NET_ADDR_TEXT_MAX];
+
+	if (!host_of(name, &host))
+		access_row_refuse(b->rows, name, "neither a domain name nor an address");
+	else if (did.len > ACCESS_DOMAIN_MAX)
+		access_row_refuse(b->rows, name, "its id is too long");
+	else if (b->domains->count == ACCESS_DOMAINS_MAX)
+		b->rows->failed = "it has more domains than are taken";
+	else if (add(b->domains, canonical(host, text), did) != 0)
+		b->rows->failed = "not enough memory";
+	return b->rows->failed == NULL;
+}
+
+static void *end_rows(void *building)
+{
+	struct building *b = building;
+	struct access_domains *d = b->domains;
+
+	if (b->rows->failed != NULL) {
+		access_domains_free(d);
+		d = NULL;
+	}
+	free(b);
+	return d;
+}
+
+static void *load_file(const char *path, struct route_report *report)
+{
+	return access_domains_load(path, report);
+}
+
+const struct access_kind access_domains_kind = {
+	.module = "domain",
+	.types = "ss",
+	.needed = 1,
+	.load = load_file,
+	.begin = begin_rows,
+	.add = take_row,
+	.end = end_rows,
+	.free = access_domains_free,
+	.count = access_domains_count,
+};

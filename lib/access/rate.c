@@ -10,8 +10,12 @@
  * Buckets stand in sets of one cache line. A source has its own while its set has room; where all
  * four belong to sources that are at it, it shares one of them. Addresses are found by a keyed
  * hash: nobody can choose with whom.
+ *
+ * Of two threads that give an idle bucket to two sources at once, one wins, and the other source
+ * shares the bucket's time with it. A token is taken by compare-and-swap: none is given out twice.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "access/access.h"
@@ -19,8 +23,8 @@
 #define WAYS 4
 
 struct bucket {
-	uint64_t source;  /* hash of the source that has it, 0: none yet */
-	uint64_t full_at; /* ns */
+	_Atomic uint64_t source;  /* hash of the source that has it, 0: none yet */
+	_Atomic uint64_t full_at; /* ns */
 };
 
 struct set {
@@ -80,34 +84,72 @@ static uint64_t hash_source(const struct access_rate *rate, const struct net_add
 	return v != 0 ? v : 1;
 }
 
+static inline uint64_t load(const _Atomic uint64_t *n)
+{
+	return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+/* The bucket of a source, its own or another's; or `*idle`, which it may have. */
+static struct bucket *find_bucket(
+	struct set *set, uint64_t source, uint64_t now_ns, struct bucket **idle)
+{
+	*idle = NULL;
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (load(&set->way[i].source) == source)
+			return &set->way[i];
+		if (load(&set->way[i].full_at) <= now_ns)
+			*idle = &set->way[i];
+	}
+	return *idle == NULL ? &set->way[source >> 62] : NULL;
+}
+
 static struct bucket *bucket_of(struct set *set, uint64_t source, uint64_t now_ns)
 {
-	struct bucket *idle = NULL;
+	struct bucket *idle, *found = find_bucket(set, source, now_ns, &idle);
 
-	for (unsigned i = 0; i < WAYS; i++) {
-		if (set->way[i].source == source)
-			return &set->way[i];
-		if (set->way[i].full_at <= now_ns)
-			idle = &set->way[i];
-	}
-	if (idle == NULL)
-		return &set->way[source >> 62];
-	idle->source = source;
+	if (found != NULL)
+		return found;
+	atomic_store_explicit(&idle->source, source, memory_order_relaxed);
 	return idle;
+}
+
+/* Whether a bucket has no token. */
+static inline bool is_spent(const struct access_rate *rate, uint64_t full_at, uint64_t now_ns)
+{
+	return (full_at > now_ns ? full_at - now_ns : 0) + rate->interval > rate->depth;
+}
+
+bool access_rate_spent(
+	const struct access_rate *rate, const struct net_addr *source, uint64_t now_ns)
+{
+	const struct set *set;
+	uint64_t hash;
+
+	if (rate->interval == 0)
+		return true;
+	hash = hash_source(rate, source);
+	set = &rate->set[hash & rate->mask];
+	for (unsigned i = 0; i < WAYS; i++)
+		if (load(&set->way[i].source) == hash)
+			return is_spent(rate, load(&set->way[i].full_at), now_ns);
+	return false;
 }
 
 bool access_rate_take(struct access_rate *rate, const struct net_addr *source, uint64_t now_ns)
 {
-	uint64_t hash, full_at;
+	uint64_t hash, full_at, from;
 	struct bucket *bucket;
 
 	if (rate->interval == 0)
 		return false;
 	hash = hash_source(rate, source);
 	bucket = bucket_of(&rate->set[hash & rate->mask], hash, now_ns);
-	full_at = bucket->full_at > now_ns ? bucket->full_at : now_ns;
-	if (full_at + rate->interval - now_ns > rate->depth)
-		return false;
-	bucket->full_at = full_at + rate->interval;
+	full_at = load(&bucket->full_at);
+	do {
+		from = full_at > now_ns ? full_at : now_ns;
+		if (is_spent(rate, from, now_ns))
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&bucket->full_at, &full_at,
+		from + rate->interval, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }

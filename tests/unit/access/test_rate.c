@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <pthread.h>
+
 #include "common.h"
 
 static const struct hash_key key = {{1, 2}};
@@ -9,8 +11,16 @@ static unsigned take(
 {
 	unsigned taken = 0;
 
-	for (unsigned i = 0; i < times; i++)
-		taken += access_rate_take(rate, source, now);
+	for (unsigned i = 0; i < times; i++) {
+		/* It is seen before it is taken, and looking takes nothing. */
+		bool spent = access_rate_spent(rate, source, now);
+		bool took;
+
+		assert_int_equal(spent, access_rate_spent(rate, source, now));
+		took = access_rate_take(rate, source, now);
+		assert_int_equal(took, !spent);
+		taken += took;
+	}
 	return taken;
 }
 
@@ -122,6 +132,28 @@ static void test_sources_beyond_the_table_share_its_buckets(void **state)
 	access_rate_destroy(rate);
 }
 
+/* What others have spent is not held against a source that has no bucket yet, though it gets one of
+ * theirs when it takes. */
+static void test_nobody_is_spent_by_what_others_took(void **state)
+{
+	enum { BUCKETS = 4 };
+	struct access_rate *rate = access_rate_create(BUCKETS, 1, 1, &key);
+
+	for (uint32_t i = 0; i < BUCKETS; i++) {
+		struct net_addr source = net_addr_v4(i);
+
+		assert_true(access_rate_take(rate, &source, start));
+		assert_true(access_rate_spent(rate, &source, start));
+	}
+	for (uint32_t i = BUCKETS; i < 100; i++) {
+		struct net_addr source = net_addr_v4(i);
+
+		assert_false(access_rate_take(rate, &source, start));
+		assert_false(access_rate_spent(rate, &source, start));
+	}
+	access_rate_destroy(rate);
+}
+
 static void test_ipv6_counts_by_its_network(void **state)
 {
 	struct access_rate *rate = access_rate_create(1024, 1, 2, &key);
@@ -135,6 +167,36 @@ static void test_ipv6_counts_by_its_network(void **state)
 	access_rate_destroy(rate);
 }
 
+/* However many threads ask at once: the rate is one. */
+enum { THREADS = 4, TRIES = 20000, SHARED_BURST = 5000 };
+
+static void *take_all(void *arg)
+{
+	static const struct net_addr source = {.family = 4, .b = {10, 10, 0, 2}};
+	uintptr_t taken = 0;
+
+	for (unsigned i = 0; i < TRIES; i++)
+		taken += access_rate_take(arg, &source, start);
+	return (void *)taken;
+}
+
+static void test_threads_share_a_rate(void **state)
+{
+	struct access_rate *rate = access_rate_create(1024, 1, SHARED_BURST, &key);
+	pthread_t thread[THREADS];
+	uintptr_t all = 0;
+	void *taken;
+
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, take_all, rate), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(thread[i], &taken);
+		all += (uintptr_t)taken;
+	}
+	assert_int_equal(all, SHARED_BURST);
+	access_rate_destroy(rate);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,7 +206,9 @@ int main(void)
 		cmocka_unit_test(test_any_arrival_gets_what_a_refilled_bucket_gives),
 		cmocka_unit_test(test_sources_do_not_share_while_there_is_room),
 		cmocka_unit_test(test_sources_beyond_the_table_share_its_buckets),
+		cmocka_unit_test(test_nobody_is_spent_by_what_others_took),
 		cmocka_unit_test(test_ipv6_counts_by_its_network),
+		cmocka_unit_test(test_threads_share_a_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

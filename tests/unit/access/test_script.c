@@ -80,7 +80,7 @@ static const char body[] = "request_route {\n"
 			   "\tif (is_from_local()) setflag(5);\n"
 			   "\tif (is_domain_local(\"$td\")) setflag(6);\n"
 			   "\tif (allow_address(\"1\", \"$si\", \"$sp\")) setflag(7);\n"
-			   "\tif (allow_address(0, \"2001:db8::1\", \"0\")) setflag(8);\n"
+			   "\tif (check_address(0, \"2001:db8::1\", \"0\")) setflag(8);\n"
 			   "}\n";
 
 static void test_scripts_ask_for_groups_and_domains(void **state)
@@ -99,6 +99,26 @@ static void test_scripts_ask_for_groups_and_domains(void **state)
 		1u << 1 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8);
 	assert_int_equal(
 		flags_of(script, "198.51.100.1", "tel:+1", "<tel:+1>;tag=1"), 1u << 6 | 1u << 8);
+	route_script_unref(script);
+}
+
+/* Kamailio loads it, and never says yes; who means any group is told so. */
+static void test_group_0_is_none_but_under_names_of_opensips(void **state)
+{
+	static const char asks[] = "request_route {\n"
+				   "\tif (allow_source_address(\"0\")) setflag(1);\n"
+				   "\tif (allow_address(0, $si, $sp)) setflag(2);\n"
+				   "\tif (allow_source_address(\"$var(g)\")) setflag(3);\n"
+				   "\tif (check_source_address(0)) setflag(4);\n"
+				   "}\n";
+	char said[2048];
+	struct route_script *script = load("1 192.0.2.0 24\n", "", asks, said);
+
+	assert_non_null(script);
+	assert_non_null(strstr(said, "no address is in group 0; check_source_address(0) and "
+				     "check_address(0, ...) ask for any"));
+	assert_int_equal(
+		flags_of(script, "192.0.2.1", "sip:u@example.net", "sip:a@b;tag=1"), 1u << 4);
 	route_script_unref(script);
 }
 
@@ -153,11 +173,11 @@ static void test_wrong_arguments_are_named_where_they_stand(void **state)
 		said, "test.cfg:6:21: error: this is neither an IPv4 nor an IPv6 address\n"));
 }
 
-static void test_database_parameters_are_taken_with_a_warning(void **state)
+static void test_parameters_without_effect_are_warned_of(void **state)
 {
 	char said[2048];
 	struct route_script *script = load("", "",
-		"modparam(\"permissions\", \"db_url\", \"mysql://openser@localhost/openser\")\n"
+		"modparam(\"permissions\", \"trusted_table\", \"trusted\")\n"
 		"modparam(\"permissions\", \"peer_tag_mode\", 1)\nmodparam(\"domain\", "
 		"\"db_mode\", 1)\nrequest_route { exit; }\n",
 		said);
@@ -169,6 +189,11 @@ static void test_database_parameters_are_taken_with_a_warning(void **state)
 	assert_non_null(strstr(said, "test.cfg:7:"));
 	assert_non_null(strstr(said, "warning"));
 	route_script_unref(script);
+	/* Here is no database. */
+	assert_null(load("", "",
+		"modparam(\"domain\", \"db_url\", \"sqlite:///x\")\nrequest_route { exit; }\n",
+		said));
+	assert_non_null(strstr(said, "domain: db_url: there is no database here"));
 }
 
 int main(void)
@@ -176,13 +201,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_scripts_ask_for_groups_and_domains, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_group_0_is_none_but_under_names_of_opensips, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_reload_takes_the_new_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_bad_list_refuses_the_configuration, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_wrong_arguments_are_named_where_they_stand, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			test_database_parameters_are_taken_with_a_warning, setup, teardown),
+			test_parameters_without_effect_are_warned_of, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
