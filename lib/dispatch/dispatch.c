@@ -36,6 +36,8 @@ struct dispatch *dispatch_create(const struct dispatch_config *config)
 	if (d == NULL || view == NULL)
 		goto fail;
 	d->config = *config;
+	d->source.statement = -1;
+	pthread_mutex_init(&d->tables, NULL);
 	d->now_ns = config->now_ns != NULL ? config->now_ns : clock_now_ns;
 	if (config->transaction_key == NULL || config->find_listener == NULL) {
 		d->config.transaction_key = key_of_proxy;
@@ -121,10 +123,71 @@ void dispatch_list(
 	}
 }
 
+unsigned dispatch_running(struct dispatch *d, uint32_t set, struct str uri,
+	struct net_endpoint out[RESOLVE_ADDRESSES_MAX])
+{
+	const struct dispatch_view *view;
+	unsigned n = 0;
+
+	/* Nothing that stands in the view is freed without the lock. */
+	pthread_mutex_lock(&d->tables);
+	view = atomic_load_explicit(&d->view, memory_order_acquire);
+	for (unsigned i = 0; i < view->chains; i++) {
+		const struct dispatch_set *s = view->chain[i].version[view->chain[i].count - 1];
+
+		for (unsigned j = 0; s->set == set && j < s->members; j++) {
+			const struct dispatch_target *t = d->identity[s->member[j].id].target;
+
+			if (n < RESOLVE_ADDRESSES_MAX && str_eq(str_of(t->uri, t->uri_len), uri))
+				out[n++] = t->ep;
+		}
+	}
+	pthread_mutex_unlock(&d->tables);
+	return n;
+}
+
+void dispatch_use_db(struct dispatch *d, struct db *db, bool reads)
+{
+	d->db = db;
+	d->reads = reads;
+}
+
+bool dispatch_list_from_table(const struct dispatch *d)
+{
+	return d->source.statement >= 0;
+}
+
+bool dispatch_list_current(const struct dispatch *d)
+{
+	return !d->source.old;
+}
+
+bool dispatch_list_due(struct dispatch *d, uint64_t now_ns)
+{
+	uint64_t after = d->source.retry_after;
+
+	if (!d->source.old || (after != 0 && now_ns < d->source.retry_at))
+		return false;
+	/* The first time it has just been tried. */
+	d->source.retry_at = now_ns + (after != 0 ? after : DISPATCH_RETRY_MIN_NS);
+	d->source.retry_after = after == 0                          ? DISPATCH_RETRY_MIN_NS
+				: 2 * after < DISPATCH_RETRY_MAX_NS ? 2 * after
+								    : DISPATCH_RETRY_MAX_NS;
+	return after != 0;
+}
+
+void dispatch_resolve_by(struct dispatch *d, struct resolver *resolver)
+{
+	d->load_resolver = resolver;
+}
+
 void dispatch_tick(struct dispatch *d, uint64_t now_ns)
 {
-	dispatch_generation_tick(d, now_ns);
-	dispatch_identity_release(d, now_ns);
+	if (pthread_mutex_trylock(&d->tables) == 0) {
+		dispatch_generation_tick(d, now_ns);
+		dispatch_identity_release(d, now_ns);
+		pthread_mutex_unlock(&d->tables);
+	}
 	pin_sweep(d->pins, now_ns);
 }
 

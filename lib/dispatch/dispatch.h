@@ -33,9 +33,13 @@
  * are looked at (minutes after a change or a recovery), some 160 ns where one is written to fresh
  * memory. Reading, building and publishing the set takes 16 ms and 1.3 MB; 1 Mi pins are 32 MB.
  *
- * Files: list (file to destinations), maglev (tables), set (one version of a set), identity (ids,
- * health), generation (a planned change), pin, select (algorithms), key (what is hashed),
- * dispatcher (the module), function_select, function_query, dispatch (the room).
+ * The list is list_file, or a table of the database that db_url names, whose rows are read as
+ * lines. A row that is wrong is left out and named. A table that cannot be read is no reason not to
+ * start: there are no destinations until it can be; and what has been read stays.
+ *
+ * Files: list (file to destinations), table (of a database), maglev (tables), set (one version of a
+ * set), identity (ids, health), generation (a planned change), select (algorithms), key (what is
+ * hashed), dispatcher (the module), function_select, function_query, dispatch (the room).
  */
 #include "proxy/proxy.h"
 #include "resolve/resolve.h"
@@ -44,6 +48,9 @@
 #define DISPATCH_SETS_MAX 256
 #define DISPATCH_DESTINATIONS_MAX 4096 /* of all sets together */
 #define DISPATCH_WEIGHT_MAX 1000
+/* How soon a table that could not be read is asked for again. */
+#define DISPATCH_RETRY_MIN_NS CLOCK_NS_PER_S
+#define DISPATCH_RETRY_MAX_NS (30 * CLOCK_NS_PER_S)
 
 struct dispatch;
 
@@ -69,9 +76,22 @@ struct dispatch *dispatch_create(const struct dispatch_config *config);
 /* When no reader is left: whatever still waits in the RCU is freed. */
 void dispatch_destroy(struct dispatch *d);
 
+/* The databases that tables are in; NULL: there is none. `reads`: false for a configuration that is
+ * looked at only. Before a script is loaded. Control thread. */
+void dispatch_use_db(struct dispatch *d, struct db *db, bool reads);
+/* Whether the list comes from a table; whether that could be read when it was last asked for, and
+ * whether it is to be asked for again now. Control thread. */
+bool dispatch_list_from_table(const struct dispatch *d);
+bool dispatch_list_current(const struct dispatch *d);
+bool dispatch_list_due(struct dispatch *d, uint64_t now_ns);
+
+/* Whom the next loads ask for the names in their lists; NULL: the configured resolver again, which
+ * is the control thread's. Before and after a load on another thread. */
+void dispatch_resolve_by(struct dispatch *d, struct resolver *resolver);
+
 extern const struct route_module dispatch_module; /* "dispatcher"; room: struct dispatch * */
 
-/* One destination as siplanectl and the log show it. */
+/* One destination as telemetry and the log show it. */
 struct dispatch_info {
 	uint32_t set, id;
 	const char *uri;

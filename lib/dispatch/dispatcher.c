@@ -17,44 +17,139 @@ static uint64_t salt_of(const char *hash_key)
 	return hash_key != NULL ? hash_text(&key, str_c(hash_key)) : 0;
 }
 
+/* What the module's parameters lead to. */
+struct made {
+	struct dispatch_prepared *generation; /* NULL: the list stays as it is */
+	int statement;
+	bool read, old;
+};
+
+static struct resolver *resolver_of(const struct dispatch *d)
+{
+	return d->load_resolver != NULL ? d->load_resolver : d->config.resolver;
+}
+
+static int prepare_generation(struct dispatch *d, const struct dispatcher_params *params,
+	const char *name, struct dispatch_specs *specs, struct route_report *report,
+	struct made *made)
+{
+	struct dispatch_options options = {salt_of(params->hash_key), params->use_default != 0};
+	int err = dispatch_generation_prepare(d, name, specs, &options, report, &made->generation);
+
+	dispatch_specs_free(specs);
+	return err;
+}
+
+/* A table that could not be read: as access does without one (access.h). */
+static int do_without(struct dispatch *d, const struct dispatcher_params *params, const char *why,
+	struct route_report *report, struct made *made)
+{
+	struct dispatch_specs none = {NULL, 0};
+
+	made->old = true;
+	if (d->source.read && d->source.statement == made->statement) {
+		made->read = true;
+		route_warning(report, NULL,
+			"dispatcher: table %s cannot be read: %s; what was read before stays",
+			params->table_name, why);
+		return 0;
+	}
+	if (d->source.published && d->source.statement != made->statement) {
+		route_error(report, NULL,
+			"dispatcher: table %s cannot be read: %s; nothing is known of it yet",
+			params->table_name, why);
+		return -EIO;
+	}
+	route_warning(report, NULL,
+		"dispatcher: table %s cannot be read: %s; there are no destinations until it can "
+		"be",
+		params->table_name, why);
+	return prepare_generation(d, params, params->table_name, &none, report, made);
+}
+
+static int prepare_table(struct dispatch *d, const struct dispatcher_params *params,
+	struct route_report *report, struct made *made)
+{
+	const char *const column[DISPATCH_COLUMNS] = {params->setid_col, params->destination_col,
+		params->flags_col, params->priority_col, params->attrs_col};
+	struct dispatch_specs specs = {NULL, 0};
+	char why[512];
+
+	made->statement =
+		dispatch_table_statement(d, params->db_url, params->table_name, column, report);
+	if (made->statement < 0)
+		return made->statement;
+	if (d->reads && dispatch_table_read(d, made->statement, params->table_name, resolver_of(d),
+				report, &specs, why, sizeof(why)) != 0)
+		return do_without(d, params, why, report, made);
+	made->read = d->reads;
+	return prepare_generation(d, params, params->table_name, &specs, report, made);
+}
+
+static int prepare_file(struct dispatch *d, const struct dispatcher_params *params,
+	struct route_report *report, struct made *made)
+{
+	struct dispatch_specs specs;
+	int err = dispatch_list_read(params->list_file, resolver_of(d), d, report, &specs);
+
+	return err != 0 ? err
+			: prepare_generation(d, params, params->list_file, &specs, report, made);
+}
+
 static int prepare(void *room, const void *config, struct route_report *report, void **prepared)
 {
 	const struct dispatcher_params *params = config;
-	struct dispatch_options options = {salt_of(params->hash_key), params->use_default != 0};
-	struct dispatch_prepared *p = NULL;
-	struct dispatch *d = room;
-	struct dispatch_specs specs;
+	struct made *made;
 	int err;
 
-	if (params->list_file == NULL) {
+	if (params->list_file == NULL && params->db_url == NULL) {
 		route_error(report, NULL,
-			params->db_url != NULL
-				? "dispatcher: lists in a database are not read yet: use "
-				  "modparam(\"dispatcher\", \"list_file\", \"PATH\")"
-				: "dispatcher: modparam(\"dispatcher\", \"list_file\", \"PATH\") "
-				  "is missing");
+			"dispatcher: modparam(\"dispatcher\", \"list_file\", \"PATH\") is missing, "
+			"or "
+			"db_url");
 		return -EINVAL;
 	}
-	if (params->db_url != NULL)
-		route_warning(report, NULL, "dispatcher: db_url has no effect: %s is what is read",
-			params->list_file);
-	err = dispatch_list_read(params->list_file, d->config.resolver, report, &specs);
+	made = calloc(1, sizeof(*made));
+	if (made == NULL) {
+		route_error(report, NULL, "dispatcher: not enough memory");
+		return -ENOMEM;
+	}
+	made->statement = -1;
+	if (params->list_file != NULL && params->db_url != NULL)
+		route_warning(report, NULL,
+			"dispatcher: list_file has no effect: the table of db_url is what is read");
+	err = params->db_url != NULL ? prepare_table(room, params, report, made)
+				     : prepare_file(room, params, report, made);
 	if (err != 0)
-		return err;
-	err = dispatch_generation_prepare(d, params->list_file, &specs, &options, report, &p);
-	dispatch_specs_free(&specs);
-	*prepared = p;
+		free(made);
+	else
+		*prepared = made;
 	return err;
 }
 
 static void publish(void *room, void *prepared)
 {
-	dispatch_generation_publish(room, prepared);
+	struct dispatch *d = room;
+	struct made *made = prepared;
+
+	if (made->generation != NULL)
+		dispatch_generation_publish(d, made->generation);
+	d->source.published = true;
+	d->source.statement = made->statement;
+	d->source.read = made->read;
+	d->source.old = made->old;
+	if (!made->old)
+		d->source.retry_after = 0;
+	free(made);
 }
 
 static void discard(void *room, void *prepared)
 {
-	dispatch_generation_discard(room, prepared);
+	struct made *made = prepared;
+
+	if (made->generation != NULL)
+		dispatch_generation_discard(room, made->generation);
+	free(made);
 }
 
 /* ---- tables ---- */
@@ -158,6 +253,12 @@ static const struct route_function functions[] = {
 		.name = text_name, .type = ROUTE_PARAM_STR, \
 		.offset = offsetof(struct dispatcher_params, field_name), .help = words \
 	}
+#define NAME(field_name, text_name, first, words) \
+	{ \
+		.name = text_name, .type = ROUTE_PARAM_STR, \
+		.offset = offsetof(struct dispatcher_params, field_name), .initial = first, \
+		.help = words \
+	}
 #define ACCEPTED_INT(text_name, words) \
 	{ \
 		.name = text_name, .type = ROUTE_PARAM_INT, \
@@ -171,7 +272,6 @@ static const struct route_function functions[] = {
 		.accepted_only = true \
 	}
 
-#define NO_DB "Lists in a database are not read yet."
 #define NO_PROBES "Destinations are not probed yet."
 #define NO_LOAD "The load of calls is not counted yet."
 #define NO_AVP "What ds_next_dst() goes on from is kept with the message."
@@ -191,13 +291,14 @@ static const struct route_param parameters[] = {
 	TEXT(hash_key, "hash_key",
 		"Any text: tables of another text spread keys in another way. The same on all "
 		"nodes of a group."),
-	TEXT(db_url, "db_url", NO_DB),
-	ACCEPTED_TEXT("table_name", NO_DB),
-	ACCEPTED_TEXT("setid_col", NO_DB),
-	ACCEPTED_TEXT("destination_col", NO_DB),
-	ACCEPTED_TEXT("flags_col", NO_DB),
-	ACCEPTED_TEXT("priority_col", NO_DB),
-	ACCEPTED_TEXT("attrs_col", NO_DB),
+	TEXT(db_url, "db_url",
+		"Database with the sets, instead of list_file: a row is what a line is there."),
+	NAME(table_name, "table_name", "dispatcher", "Table of the sets."),
+	NAME(setid_col, "setid_col", "setid", "Column of the set."),
+	NAME(destination_col, "destination_col", "destination", "Column of the URI."),
+	NAME(flags_col, "flags_col", "flags", "Column of the flags."),
+	NAME(priority_col, "priority_col", "priority", "Column of the priority."),
+	NAME(attrs_col, "attrs_col", "attrs", "Column of the attributes."),
 	ACCEPTED_TEXT("dst_avp", NO_AVP),
 	ACCEPTED_TEXT("grp_avp", NO_AVP),
 	ACCEPTED_TEXT("cnt_avp", NO_AVP),
@@ -234,7 +335,7 @@ static const struct route_param parameters[] = {
 	ACCEPTED_INT("ds_timer_mode", NO_PROBES),
 	ACCEPTED_TEXT("event_callback", "There is no scripting language but this one."),
 	ACCEPTED_INT("ds_attrs_none", "Attributes are not handed to the script yet."),
-	ACCEPTED_INT("ds_db_extra_attrs", NO_DB),
+	ACCEPTED_INT("ds_db_extra_attrs", "Attributes are those of attrs_col."),
 	ACCEPTED_INT("ds_load_mode", NO_LOAD),
 	ACCEPTED_INT(
 		"reload_delta", "Reloads are never too close: what would split a call is refused."),

@@ -5,6 +5,7 @@
 
 struct dispatcher_params {
 	const char *list_file, *hash_pvar, *hash_key, *db_url;
+	const char *table_name, *setid_col, *destination_col, *flags_col, *priority_col, *attrs_col;
 	int64_t flags, force_dst, use_default;
 	int64_t number; /* of what is accepted only */
 	const char *text;

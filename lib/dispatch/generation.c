@@ -51,7 +51,7 @@ static struct dispatch_set *newest(const struct dispatch_chain *chain)
 
 static bool is_gone(uint64_t successor_since, uint64_t now_ns)
 {
-	return now_ns >= successor_since + DISPATCH_INVITE_NS + DISPATCH_SLACK_NS;
+	return now_ns >= successor_since + PIN_INVITE_NS + PIN_SLACK_NS;
 }
 
 /* ---- prepare ---- */
@@ -74,7 +74,7 @@ static int out_of(struct route_report *report, const struct route_place *place, 
 			"set %u: too many destinations have been replaced within the last minutes: "
 			"calls of the former "
 			"ones may still be under way; try again in %u seconds",
-			set, (unsigned)(DISPATCH_INVITE_NS / CLOCK_NS_PER_S));
+			set, (unsigned)(PIN_INVITE_NS / CLOCK_NS_PER_S));
 	else
 		route_error(report, place, "set %u: out of memory", set);
 	return errno == ENOSPC ? -ENOSPC : -ENOMEM;
@@ -154,7 +154,7 @@ static int check_room(struct dispatch *d, const struct dispatch_prepared *p,
 		if (newest(chain) == p->set[i] || chain->count < DISPATCH_VERSIONS_MAX ||
 			is_gone(chain->since[1], now))
 			continue;
-		wait = chain->since[1] + DISPATCH_INVITE_NS + DISPATCH_SLACK_NS - now;
+		wait = chain->since[1] + PIN_INVITE_NS + PIN_SLACK_NS - now;
 		route_error(report, place,
 			"set %u has been changed %d times within the last minutes: calls of all "
 			"those tables may still be "
@@ -224,9 +224,18 @@ static void note_listed(
 	}
 }
 
-int dispatch_generation_prepare(struct dispatch *d, const char *name,
-	const struct dispatch_specs *specs, const struct dispatch_options *options,
-	struct route_report *report, struct dispatch_prepared **out)
+static void discard(struct dispatch *d, struct dispatch_prepared *p)
+{
+	for (unsigned i = 0; i < p->sets; i++)
+		dispatch_set_unref(d, p->set[i], 0);
+	free(p->addresses);
+	free(p->view);
+	free(p);
+}
+
+static int prepare(struct dispatch *d, const char *name, const struct dispatch_specs *specs,
+	const struct dispatch_options *options, struct route_report *report,
+	struct dispatch_prepared **out)
 {
 	const struct dispatch_spec **sorted = calloc((size_t)specs->count + 1, sizeof(*sorted));
 	struct dispatch_prepared *p = calloc(1, sizeof(*p));
@@ -237,7 +246,7 @@ int dispatch_generation_prepare(struct dispatch *d, const char *name,
 		route_error(report, &place, "out of memory");
 		goto out;
 	}
-	dispatch_identity_index(d, d->now_ns());
+	dispatch_identity_index(d);
 	for (unsigned i = 0; i < specs->count; i++)
 		sorted[i] = &specs->spec[i];
 	if (specs->count > 1)
@@ -267,24 +276,33 @@ int dispatch_generation_prepare(struct dispatch *d, const char *name,
 out:
 	free(sorted);
 	if (err != 0 && p != NULL)
-		dispatch_generation_discard(d, p);
+		discard(d, p);
+	return err;
+}
+
+int dispatch_generation_prepare(struct dispatch *d, const char *name,
+	const struct dispatch_specs *specs, const struct dispatch_options *options,
+	struct route_report *report, struct dispatch_prepared **out)
+{
+	int err;
+
+	pthread_mutex_lock(&d->tables);
+	err = prepare(d, name, specs, options, report, out);
+	pthread_mutex_unlock(&d->tables);
 	return err;
 }
 
 void dispatch_generation_discard(struct dispatch *d, struct dispatch_prepared *p)
 {
-	for (unsigned i = 0; i < p->sets; i++)
-		dispatch_set_unref(d, p->set[i], 0);
-	free(p->addresses);
-	free(p->view);
-	free(p);
+	pthread_mutex_lock(&d->tables);
+	discard(d, p);
+	pthread_mutex_unlock(&d->tables);
 }
 
 /* ---- publish ---- */
 
-static void free_view(void *object)
+static void free_view(struct dispatch_view *view)
 {
-	struct dispatch_view *view = object;
 	uint64_t now = view->d->now_ns();
 
 	for (unsigned i = 0; i < view->chains; i++)
@@ -293,6 +311,30 @@ static void free_view(void *object)
 	if (view->addresses != NULL && --view->addresses->refs == 0)
 		free(view->addresses);
 	free(view);
+}
+
+static void free_dead(struct dispatch *d)
+{
+	while (d->dead != NULL) {
+		struct dispatch_view *next = d->dead->next;
+
+		free_view(d->dead);
+		d->dead = next;
+	}
+}
+
+/* No reader has it any more. */
+static void view_unread(void *object)
+{
+	struct dispatch_view *view = object;
+	struct dispatch *d = view->d;
+
+	view->next = d->dead;
+	d->dead = view;
+	if (pthread_mutex_trylock(&d->tables) != 0)
+		return; /* at the next tick */
+	free_dead(d);
+	pthread_mutex_unlock(&d->tables);
 }
 
 /* Takes the chains over, without the versions whose time is over and without sets that are gone. */
@@ -368,7 +410,7 @@ static void retire_waiting(struct dispatch *d)
 	while (d->unretired != NULL) {
 		struct dispatch_view *next = d->unretired->next;
 
-		if (rcu_retire(d->config.rcu, d->unretired, free_view) != 0)
+		if (rcu_retire(d->config.rcu, d->unretired, view_unread) != 0)
 			return;
 		d->unretired = next;
 	}
@@ -391,6 +433,7 @@ void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *p
 	struct dispatch_view *view = p->view;
 	bool changed = false;
 
+	pthread_mutex_lock(&d->tables); /* no load runs while one is published */
 	copy_chains(view, current(d), now);
 	for (unsigned i = 0; i < p->sets; i++)
 		changed = add_version(d, view, p->set[i], now) || changed;
@@ -409,10 +452,10 @@ void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *p
 	 * agree with what the new table says once it is alone.
 	 */
 	if (changed)
-		dispatch_disturb(
-			d, now + DISPATCH_RETRANSMIT_NS + DISPATCH_INVITE_NS + DISPATCH_SLACK_NS);
+		dispatch_disturb(d, now + PIN_RETRANSMIT_NS + PIN_INVITE_NS + PIN_SLACK_NS);
 	replace_view(d, view);
 	free(p);
+	pthread_mutex_unlock(&d->tables);
 }
 
 void dispatch_generation_tick(struct dispatch *d, uint64_t now_ns)
@@ -421,6 +464,7 @@ void dispatch_generation_tick(struct dispatch *d, uint64_t now_ns)
 	struct dispatch_view *fresh;
 	bool over = false;
 
+	free_dead(d);
 	retire_waiting(d);
 	for (unsigned i = 0; i < view->chains && !over; i++) {
 		const struct dispatch_chain *c = &view->chain[i];
@@ -442,6 +486,7 @@ void dispatch_generation_tick(struct dispatch *d, uint64_t now_ns)
 
 void dispatch_generation_fini(struct dispatch *d)
 {
+	free_dead(d);
 	retire_waiting(d);
 	while (d->unretired != NULL) {
 		struct dispatch_view *next = d->unretired->next;

@@ -11,7 +11,7 @@
 
 /* An id whose last set has gone may still stand in pins of INVITEs that were bound while that set
  * was the settled one. */
-#define QUARANTINE_NS (2 * DISPATCH_RETRANSMIT_NS + DISPATCH_SLACK_NS)
+#define QUARANTINE_NS (2 * PIN_RETRANSMIT_NS + PIN_SLACK_NS)
 #define RELEASES_MAX 64 /* at once, so that RCU's list of the retired keeps room */
 #define INDEX_SIZE (2 * DISPATCH_IDS)
 
@@ -43,9 +43,8 @@ static unsigned index_slot(const struct dispatch *d, const struct hash128 *ident
 	return slot;
 }
 
-void dispatch_identity_index(struct dispatch *d, uint64_t now_ns)
+void dispatch_identity_index(struct dispatch *d)
 {
-	dispatch_identity_release(d, now_ns);
 	memset(d->index, 0, sizeof(d->index));
 	for (uint16_t id = 1; id < DISPATCH_IDS; id++)
 		if (d->identity[id].target != NULL)
@@ -166,7 +165,7 @@ int dispatch_set_up(struct dispatch *d, uint32_t id, bool up)
 	 * have to be looked at, until the last of them has expired.
 	 */
 	if (up)
-		dispatch_disturb(d, d->now_ns() + DISPATCH_INVITE_NS + DISPATCH_SLACK_NS);
+		dispatch_disturb(d, d->now_ns() + PIN_INVITE_NS + PIN_SLACK_NS);
 	atomic_store_explicit(&d->health[id], up ? 0 : DISPATCH_HEALTH_DOWN, memory_order_release);
 	return 0;
 }

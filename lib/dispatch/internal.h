@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /* What the files of this room share. */
+#include <pthread.h>
+
 #include "dispatch/dispatch.h"
 #include "route/variable.h"
 
@@ -13,19 +15,10 @@
  * The ids of removed destinations stay taken until no pin can name them any more, so there are more
  * ids than destinations. Id 0 is none.
  */
-#define DISPATCH_ID_BITS 13
-#define DISPATCH_IDS (1u << DISPATCH_ID_BITS)
-
-/* RFC 3261 17: 64 * T1, how long a request is retransmitted. */
-#define DISPATCH_RETRANSMIT_NS (32 * CLOCK_NS_PER_S)
-/* Timer C (over 3 minutes, RFC 3261 16.6 step 11), and 64 * T1 in which the final answer's ACK may
- * still come. */
-#define DISPATCH_INVITE_NS (180 * CLOCK_NS_PER_S + DISPATCH_RETRANSMIT_NS)
-/* What clocks of workers may lag behind the control thread's, and a pin's unit of time. */
-#define DISPATCH_SLACK_NS (3 * CLOCK_NS_PER_S)
+#define DISPATCH_IDS PIN_IDS
 
 #define DISPATCH_WORKERS_MAX RCU_READERS_MAX
-#define DISPATCH_VERSIONS_MAX 16 /* of one set, within DISPATCH_INVITE_NS */
+#define DISPATCH_VERSIONS_MAX 16 /* of one set, within PIN_INVITE_NS */
 #define DISPATCH_CHAINS_MAX (2 * DISPATCH_SETS_MAX)
 #define DISPATCH_TRIES_MAX 40 /* destinations that one message may try */
 
@@ -68,17 +61,44 @@ struct dispatch_specs {
 	unsigned count;
 };
 
-/* Reads list_file. 0, or -errno after route_error(). */
-int dispatch_list_read(const char *path, struct resolver *resolver, struct route_report *report,
-	struct dispatch_specs *out);
+/*
+ * Reads list_file. 0, or -errno after route_error(). Where no server answers for a name, the
+ * destinations of that URI in `running` keep their addresses, with a warning: a list can be changed
+ * while DNS is out of order. NULL: there are none.
+ */
+int dispatch_list_read(const char *path, struct resolver *resolver, struct dispatch *running,
+	struct route_report *report, struct dispatch_specs *out);
 /* The same from memory; `name` stands for the file in messages. */
 int dispatch_list_parse(const char *name, struct str text, struct resolver *resolver,
-	struct route_report *report, struct dispatch_specs *out);
+	struct dispatch *running, struct route_report *report, struct dispatch_specs *out);
+/* The same of rows that have become lines: one that is wrong is left out, with a warning for the
+ * first DISPATCH_ROWS_SAID. Where all of them are of no use, `failed` says why. */
+#define DISPATCH_ROWS_SAID 8
+int dispatch_list_parse_rows(const char *name, struct str text, struct resolver *resolver,
+	struct dispatch *running, struct route_report *report, struct dispatch_specs *out,
+	unsigned *left_out, const char **failed);
+/* Addresses of the current destinations of a set that have this URI; how many. Any thread but
+ * workers. */
+unsigned dispatch_running(struct dispatch *d, uint32_t set, struct str uri,
+	struct net_endpoint out[RESOLVE_ADDRESSES_MAX]);
 /* Of set and stable name (see set.c): what may stand once in a list. */
 struct hash128 dispatch_stable_hash(const struct dispatch_spec *spec);
 /* "udp:10.0.0.5:5060", "10.0.0.5:5060", "10.0.0.5": a socket attribute. 0 or -EINVAL. */
 int dispatch_socket_parse(struct str text, struct net_endpoint *out);
 void dispatch_specs_free(struct dispatch_specs *specs);
+
+/* ---- table: the same of a database ---- */
+
+#define DISPATCH_COLUMNS 5 /* setid, destination, flags, priority, attrs */
+
+/* The statement that reads it, or negative after route_error(). */
+int dispatch_table_statement(struct dispatch *d, const char *url, const char *table,
+	const char *const column[DISPATCH_COLUMNS], struct route_report *report);
+/* Reads it. 0; or negative and a sentence. Rows that are wrong are left out, with warnings. The
+ * loader's thread. */
+int dispatch_table_read(struct dispatch *d, int statement, const char *table,
+	struct resolver *resolver, struct route_report *report, struct dispatch_specs *out,
+	char *error, size_t error_size);
 
 /* ---- maglev ---- */
 
@@ -219,29 +239,6 @@ struct dispatch_view {
 	struct dispatch_chain chain[DISPATCH_CHAINS_MAX];
 };
 
-/* ---- pins ---- */
-
-struct pin_table;
-
-struct pin_table *pin_create(uint32_t pins);
-void pin_destroy(struct pin_table *t);
-/* The id that a transaction is bound to, or 0. Any thread. */
-uint16_t pin_find(const struct pin_table *t, struct hash128 key, uint64_t now_ns);
-/*
- * Binds a transaction to `id` until now + life, unless it is bound already. Returns the id that it
- * is bound to, or 0 where there is no room. Any thread; lock-free.
- */
-uint16_t pin_put(
-	struct pin_table *t, struct hash128 key, uint16_t id, uint64_t now_ns, uint64_t life_ns);
-/* Forgets a binding to `id`. Any thread. */
-void pin_drop(struct pin_table *t, struct hash128 key, uint16_t id);
-/* Control thread: clears what has expired, a part of the table in proportion to the time since the
- * last call. */
-void pin_sweep(struct pin_table *t, uint64_t now_ns);
-/* Pins that stand now: a walk over the table. Control thread. */
-uint64_t pin_count(const struct pin_table *t, uint64_t now_ns);
-size_t pin_bytes(const struct pin_table *t);
-
 /* ---- the room ---- */
 
 struct dispatch_worker {
@@ -264,6 +261,19 @@ struct dispatch_identity {
 
 struct dispatch {
 	struct dispatch_config config;
+	struct resolver *load_resolver; /* of the load at hand; NULL: the configured one */
+	struct db *db;                  /* that tables are in; NULL: there is none */
+	bool reads;                     /* them */
+	/* What is known of the list's table; the control thread's, and a loader's while it
+	 * prepares.
+	 */
+	struct {
+		bool published; /* any list, ever */
+		int statement;  /* -1: it is a file */
+		bool read;      /* rows of it are known */
+		bool old;       /* they could not be read the last time */
+		uint64_t retry_at, retry_after;
+	} source;
 	uint64_t (*now_ns)(void);
 	/* read by workers */
 	_Atomic(struct dispatch_view *) view;
@@ -277,6 +287,13 @@ struct dispatch {
 	/* control thread only */
 	_Alignas(64) struct dispatch_identity identity[DISPATCH_IDS];
 	struct dispatch_view *unretired;
+	/*
+	 * Identities and what counts them (sets, views) belong to who holds this: a load, while it
+	 * prepares, or the control thread, which never waits: what it finds taken it does at
+	 * another turn.
+	 */
+	pthread_mutex_t tables;
+	struct dispatch_view *dead; /* views that no reader has and that could not be freed yet */
 	uint16_t index[2 *
 		       DISPATCH_IDS]; /* ids by identity: open addressing, made anew by each load */
 };
@@ -312,13 +329,13 @@ static inline void dispatch_selected(struct dispatch_worker *w, uint16_t id)
 void dispatch_disturb(struct dispatch *d, uint64_t until_ns);
 /* A name of the list for a set: its 128 bits are what ids are kept by. */
 struct hash128 dispatch_identity_of(const struct dispatch_spec *spec);
-/* Makes the index anew; ids whose time is over are freed first. Control thread. */
-void dispatch_identity_index(struct dispatch *d, uint64_t now_ns);
-/* The id of a destination, known or new, with one reference more. 0 where there is none left.
- * Control thread. */
+/* Makes the index anew. The thread that loads. */
+void dispatch_identity_index(struct dispatch *d);
+/* The id of a destination, known or new, with one reference more. 0 where there is none left. The
+ * thread that loads. */
 uint16_t dispatch_identity_take(struct dispatch *d, const struct dispatch_spec *spec);
 void dispatch_identity_put(struct dispatch *d, uint16_t id, uint64_t now_ns);
-/* Frees the ids whose time is over. */
+/* Frees the ids whose time is over. Control thread. */
 void dispatch_identity_release(struct dispatch *d, uint64_t now_ns);
 
 /* ---- generation ---- */
@@ -339,7 +356,8 @@ int dispatch_generation_prepare(struct dispatch *d, const char *name,
 	struct route_report *report, struct dispatch_prepared **out);
 void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *prepared);
 void dispatch_generation_discard(struct dispatch *d, struct dispatch_prepared *prepared);
-/* Drops versions whose time is over. */
+/* Drops versions whose time is over, and frees views that could not be freed when no reader had
+ * them any more. With the lock held. */
 void dispatch_generation_tick(struct dispatch *d, uint64_t now_ns);
 /* Frees everything; no reader is left. */
 void dispatch_generation_fini(struct dispatch *d);

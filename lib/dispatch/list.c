@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * list_file: a destination a line, in Kamailio's format.
+ * list_file: a destination a line, in Kamailio's format. Rows of a table become such lines
+ *(table.c).
  *
  *	setid uri [flags [priority [name=value;name=value...]]]		# comment
  */
@@ -16,6 +17,7 @@
 #define PRIORITY_MAX 2147483647u
 #define RESOLVE_TIMEOUT_MS 2000
 #define RESOLVE_FAILURES_MAX 5 /* names that do not resolve; then the load gives up */
+#define LINES_AHEAD 32         /* whose names are asked for while one is waited for */
 
 /* Kamailio's flags. */
 #define FLAG_INACTIVE 1
@@ -28,6 +30,7 @@
 
 struct reader {
 	struct resolver *resolver;
+	struct dispatch *running;
 	struct route_report *report;
 	struct route_place place; /* of the line; columns are set at each error */
 	struct str line;
@@ -37,7 +40,10 @@ struct reader {
 	uint16_t port; /* of the URI, 0: none */
 	struct dispatch_specs *out;
 	unsigned room;
-	unsigned resolve_failures;
+	unsigned resolve_failures, silences;
+	bool rows; /* of a table: what is wrong with one is said, and it is left out */
+	unsigned left_out;
+	const char *failed; /* ... and what is wrong with all of them; NULL: nothing */
 };
 
 /* Where a part of the line stands. */
@@ -48,7 +54,24 @@ static const struct route_place *at(struct reader *r, struct str part)
 	return &r->place;
 }
 
-#define fail(r, part, ...) (route_error((r)->report, at((r), (part)), __VA_ARGS__), -EINVAL)
+#define fail(r, part, ...) \
+	(!(r)->rows ? route_error((r)->report, at((r), (part)), __VA_ARGS__) \
+		: (r)->left_out < DISPATCH_ROWS_SAID \
+			? route_warning((r)->report, at((r), (part)), __VA_ARGS__) \
+			: (void)0, \
+		-EINVAL)
+
+/* No part of the list is of any use. */
+static int fail_all(struct reader *r, struct str part, const char *why)
+{
+	if (!r->rows)
+		return fail(r, part, "%s", why);
+	r->failed = why;
+	return -EINVAL;
+}
+
+#define TEXT_OF(number) TEXT_OF_(number)
+#define TEXT_OF_(number) #number
 
 /* The next word of the line; empty at its end or at a comment. */
 static struct str next_word(struct str *rest)
@@ -265,13 +288,14 @@ static int add_spec(struct reader *r, const struct net_endpoint *ep, struct str 
 		return fail(r, uri, "%s is no address of a destination", text);
 	}
 	if (r->out->count == DISPATCH_DESTINATIONS_MAX)
-		return fail(r, uri, "more than %d destinations", DISPATCH_DESTINATIONS_MAX);
+		return fail_all(
+			r, uri, "more than " TEXT_OF(DISPATCH_DESTINATIONS_MAX) " destinations");
 	if (r->out->count == r->room) {
 		unsigned room = r->room > 0 ? 2 * r->room : 64;
 		struct dispatch_spec *spec = realloc(r->out->spec, room * sizeof(*spec));
 
 		if (spec == NULL)
-			return fail(r, uri, "out of memory");
+			return fail_all(r, uri, "out of memory");
 		r->out->spec = spec;
 		r->room = room;
 	}
@@ -280,17 +304,53 @@ static int add_spec(struct reader *r, const struct net_endpoint *ep, struct str 
 	return 0;
 }
 
+static enum resolve_kind kind_of(uint16_t port)
+{
+	return port != 0 ? RESOLVE_ADDRESS : RESOLVE_SIP_UDP;
+}
+
+/* Begins to look up the name of a line that is read later, where it has one. */
+static void ask_ahead(struct resolver *resolver, struct str line)
+{
+	struct str uri_text;
+	struct sip_uri uri;
+	struct net_addr ignored;
+
+	(void)next_word(&line);
+	uri_text = next_word(&line);
+	if (uri_text.len == 0 || uri_text.len > DISPATCH_URI_MAX ||
+		sip_uri_parse(uri_text.s, (struct sip_span){0, uri_text.len}, &uri) != 0 ||
+		net_addr_parse(sip_text(uri_text.s, uri.host), &ignored) == 0)
+		return;
+	resolve_ahead(resolver, kind_of(uri.port), sip_text(uri_text.s, uri.host));
+}
+
+/* No server has answered for the name: what is running stands in. */
+static bool stand_in(
+	struct reader *r, struct str uri, const char *why, struct resolve_addresses *found)
+{
+	r->silences++;
+	found->count =
+		r->running != NULL ? dispatch_running(r->running, r->spec.set, uri, found->ep) : 0;
+	if (found->count > 0)
+		route_warning(r->report, at(r, uri),
+			"the destination does not resolve now: %s; it stays where it is", why);
+	return found->count > 0;
+}
+
 /* A name becomes as many destinations as it has addresses (RFC 3263 4.2). */
 static int add_resolved(struct reader *r, struct str uri)
 {
 	struct resolve_addresses found;
-	char error[256] = "";
-	int n;
+	char error[256] = "no server answers";
+	int n = -ETIMEDOUT;
 
 	r->spec.by_name = true;
-	n = resolve_now(r->resolver, r->port != 0 ? RESOLVE_ADDRESS : RESOLVE_SIP_UDP, r->host,
-		RESOLVE_TIMEOUT_MS, &found, error, sizeof(error));
-	if (n <= 0) {
+	/* Those of a long list would each be waited for. */
+	if (r->running == NULL || r->silences < RESOLVE_FAILURES_MAX)
+		n = resolve_now(r->resolver, kind_of(r->port), r->host, RESOLVE_TIMEOUT_MS, &found,
+			error, sizeof(error));
+	if (n <= 0 && !((n == -ETIMEDOUT || n == -EAGAIN) && stand_in(r, uri, error, &found))) {
 		r->resolve_failures++;
 		return fail(r, uri, "the destination does not resolve: %s",
 			error[0] != '\0' ? error : "no address");
@@ -371,30 +431,50 @@ static int by_name(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/* Forgets those that have lost their line. */
+static void drop_unlined(struct dispatch_specs *specs)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < specs->count; i++)
+		if (specs->spec[i].line != 0)
+			specs->spec[kept++] = specs->spec[i];
+	specs->count = kept;
+}
+
 /* Two of one name in a set would take the same slots. */
-static int check_twice(struct reader *r, const struct dispatch_specs *specs)
+static int check_twice(struct reader *r, struct dispatch_specs *specs)
 {
 	struct named *named = calloc((size_t)specs->count + 1, sizeof(*named));
 	int err = 0;
 
 	if (named == NULL)
-		return fail(r, STR_NONE, "out of memory");
+		return fail_all(r, STR_NONE, "out of memory");
 	for (unsigned i = 0; i < specs->count; i++)
 		named[i] = (struct named){dispatch_stable_hash(&specs->spec[i]), i};
 	qsort(named, specs->count, sizeof(*named), by_name);
-	for (unsigned i = 1; i < specs->count; i++) {
-		const struct dispatch_spec *a = &specs->spec[named[i - 1].index],
-					   *b = &specs->spec[named[i].index];
+	for (unsigned i = 1, first = 0; i < specs->count; i++) {
+		const struct dispatch_spec *a = &specs->spec[named[first].index];
+		struct dispatch_spec *b = &specs->spec[named[i].index];
 
-		if (named[i].name.lo != named[i - 1].name.lo ||
-			named[i].name.hi != named[i - 1].name.hi)
+		if (named[i].name.lo != named[first].name.lo ||
+			named[i].name.hi != named[first].name.hi) {
+			first = i;
 			continue;
+		}
 		r->place.line = (int)b->line;
 		err = fail(r, STR_NONE, "set %u: '%s' stands in line %u already", b->set,
 			b->duid[0] != '\0' ? b->duid : b->uri, a->line);
+		if (r->rows) {
+			r->left_out++;
+			b->line = 0;
+		}
 	}
 	free(named);
-	return err;
+	if (!r->rows)
+		return err;
+	drop_unlined(specs);
+	return 0;
 }
 
 /* One line without a weight among others with one: forgotten, mostly. */
@@ -417,47 +497,99 @@ static void check_weights(struct reader *r, const struct dispatch_specs *specs)
 	}
 }
 
-int dispatch_list_parse(const char *name, struct str text, struct resolver *resolver,
-	struct route_report *report, struct dispatch_specs *out)
+static struct str next_line(struct str *text)
 {
-	struct reader r = {
-		.resolver = resolver, .report = report, .place = {name, 0, 1, 1}, .out = out};
-	int err = 0;
+	int64_t end = str_find(*text, '\n');
+	uint32_t n = end >= 0 ? (uint32_t)end : text->len;
+	struct str line = str_of(text->s, n);
 
-	*out = (struct dispatch_specs){NULL, 0};
+	n += end >= 0;
+	*text = str_of(text->s + n, text->len - n);
+	return line;
+}
+
+/* All lines. What is wrong with the list as a whole is an error, of rows as well. */
+static int read_lines(struct reader *r, struct str text)
+{
+	struct str ahead = r->resolver != NULL ? text : STR_NONE;
+	int err = 0, asked = 0;
+
 	/* All errors of a list are said at once. */
 	while (text.len > 0) {
-		int64_t end = str_find(text, '\n');
-		uint32_t n = end >= 0 ? (uint32_t)end : text.len;
+		uint32_t n;
+		int bad = 0;
 
-		r.place.line++;
-		r.line = str_of(text.s, n);
+		r->place.line++;
+		for (; ahead.len > 0 && asked < r->place.line + LINES_AHEAD; asked++)
+			ask_ahead(r->resolver, next_line(&ahead));
+		r->line = next_line(&text);
+		n = r->line.len;
 		if (n > LIST_LINE_MAX)
-			err = fail(&r, STR_NONE, "a line has at most %d characters", LIST_LINE_MAX);
-		else if (memchr(r.line.s, '\0', n) != NULL)
-			err = fail(&r, STR_NONE, "the line has a NUL in it");
-		else if (read_line(&r) != 0)
-			err = -EINVAL;
-		if (r.resolve_failures == RESOLVE_FAILURES_MAX) {
-			err = fail(&r, STR_NONE,
+			bad = fail(r, STR_NONE, "a line has at most %d characters", LIST_LINE_MAX);
+		else if (memchr(r->line.s, '\0', n) != NULL)
+			bad = fail(r, STR_NONE, "the line has a NUL in it");
+		else
+			bad = read_line(r);
+		if (bad != 0 && r->rows)
+			r->left_out++;
+		else if (bad != 0)
+			err = bad;
+		if (r->resolve_failures == RESOLVE_FAILURES_MAX)
+			err = fail_all(r, STR_NONE,
 				"too many names do not resolve: the rest of the list has not been "
 				"looked at");
+		if (r->resolve_failures == RESOLVE_FAILURES_MAX || r->failed != NULL)
 			break;
-		}
-		n += end >= 0;
-		text = str_of(text.s + n, text.len - n);
 	}
-	if (err == 0 && out->count > 1)
-		err = check_twice(&r, out);
+	return r->failed != NULL ? -EINVAL : err;
+}
+
+static int parse(struct reader *r, struct str text)
+{
+	int err;
+
+	*r->out = (struct dispatch_specs){NULL, 0};
+	err = read_lines(r, text);
+	if (err == 0 && r->out->count > 1)
+		err = check_twice(r, r->out);
 	if (err == 0)
-		check_weights(&r, out);
+		check_weights(r, r->out);
 	if (err != 0)
-		dispatch_specs_free(out);
+		dispatch_specs_free(r->out);
 	return err;
 }
 
-int dispatch_list_read(const char *path, struct resolver *resolver, struct route_report *report,
-	struct dispatch_specs *out)
+int dispatch_list_parse(const char *name, struct str text, struct resolver *resolver,
+	struct dispatch *running, struct route_report *report, struct dispatch_specs *out)
+{
+	struct reader r = {.resolver = resolver,
+		.running = running,
+		.report = report,
+		.place = {name, 0, 1, 1},
+		.out = out};
+
+	return parse(&r, text);
+}
+
+int dispatch_list_parse_rows(const char *name, struct str text, struct resolver *resolver,
+	struct dispatch *running, struct route_report *report, struct dispatch_specs *out,
+	unsigned *left_out, const char **failed)
+{
+	struct reader r = {.resolver = resolver,
+		.running = running,
+		.report = report,
+		.place = {name, 0, 1, 1},
+		.out = out,
+		.rows = true};
+	int err = parse(&r, text);
+
+	*left_out = r.left_out;
+	*failed = r.failed;
+	return err;
+}
+
+int dispatch_list_read(const char *path, struct resolver *resolver, struct dispatch *running,
+	struct route_report *report, struct dispatch_specs *out)
 {
 	struct route_place place = {path, 0, 0, 1};
 	FILE *file = fopen(path, "re");
@@ -484,7 +616,7 @@ int dispatch_list_read(const char *path, struct resolver *resolver, struct route
 		err = -EFBIG;
 		route_error(report, &place, "is larger than %u bytes", LIST_BYTES_MAX);
 	} else {
-		err = dispatch_list_parse(path, str_of(text, n), resolver, report, out);
+		err = dispatch_list_parse(path, str_of(text, n), resolver, running, report, out);
 	}
 out:
 	free(text);

@@ -253,8 +253,7 @@ static uint16_t bind(
 	struct dispatch *d, const struct dispatch_choice *c, struct hash128 key, uint16_t id)
 {
 	struct dispatch_worker *w = &d->worker[c->thread->index];
-	uint64_t life =
-		c->klass == DISPATCH_CLASS_INVITE ? DISPATCH_INVITE_NS : DISPATCH_RETRANSMIT_NS;
+	uint64_t life = c->klass == DISPATCH_CLASS_INVITE ? PIN_INVITE_NS : PIN_RETRANSMIT_NS;
 
 	id = pin_put(d->pins, key, id, c->now_ns, life);
 	dispatch_count(w, id != 0 ? DISPATCH_COUNTER_PINNED : DISPATCH_COUNTER_PIN_FULL);
@@ -268,7 +267,7 @@ static unsigned settled(const struct dispatch_chain *chain, uint64_t now_ns)
 {
 	unsigned i = chain->count - 1;
 
-	while (i > 0 && chain->since[i] + DISPATCH_RETRANSMIT_NS > now_ns)
+	while (i > 0 && chain->since[i] + PIN_RETRANSMIT_NS > now_ns)
 		i--;
 	return i;
 }

@@ -81,8 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dispatch *d;
 
 	rcu_init(&rcu);
-	if (dispatch_list_parse("list", str_of((const char *)data, size), NULL, report, &specs) !=
-		0) {
+	if (dispatch_list_parse(
+		    "list", str_of((const char *)data, size), NULL, NULL, report, &specs) != 0) {
 		if (route_report_errors(report) == 0 || specs.count != 0)
 			abort();
 		route_report_destroy(report);

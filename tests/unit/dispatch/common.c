@@ -53,7 +53,7 @@ int room_load_options(struct room *room, const char *list, const struct dispatch
 {
 	struct dispatch_prepared *p;
 	struct dispatch_specs specs;
-	int err = dispatch_list_parse("list", str_c(list), NULL, room->report, &specs);
+	int err = dispatch_list_parse("list", str_c(list), NULL, NULL, room->report, &specs);
 
 	if (err != 0)
 		return err;

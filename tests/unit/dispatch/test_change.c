@@ -269,7 +269,7 @@ static void the_change_that_is_one_too_many_is_refused_until_it_can_be_kept(void
 	}
 	assert_int_equal(published, DISPATCH_VERSIONS_MAX - 1);
 	assert_non_null(strstr(route_report_text(room.report), "set 1 has been changed 15 times"));
-	room_pass(&room, DISPATCH_INVITE_NS + 5 * S);
+	room_pass(&room, PIN_INVITE_NS + 5 * S);
 	assert_int_equal(room_load(&room, LIST_WITHOUT_2 "1 sip:10.0.0.7\n"), 0);
 	room_close(&room);
 }

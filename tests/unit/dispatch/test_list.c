@@ -20,7 +20,8 @@ static struct list read_list(const char *text)
 	char *copy = malloc(n > 0 ? n : 1);
 
 	memcpy(copy, text, n);
-	l.err = dispatch_list_parse("d.list", str_of(copy, n), names.resolver, l.report, &l.specs);
+	l.err = dispatch_list_parse(
+		"d.list", str_of(copy, n), names.resolver, NULL, l.report, &l.specs);
 	free(copy);
 	return l;
 }
@@ -224,6 +225,79 @@ static void names_that_do_not_resolve_end_the_load_after_a_few(void **state)
 	done(&l);
 }
 
+/* Names are asked for together: the load waits for the slowest, not for their sum. */
+static void names_of_a_list_are_asked_for_together(void **state)
+{
+	char text[4096], *at = text;
+	uint64_t began = clock_now_ns();
+	struct list l;
+
+	dns_server_mode(names.dns, "*.silent.test", 0, DNS_SILENT);
+	for (unsigned i = 0; i < 4; i++)
+		at += sprintf(at, "1 sip:none%u.silent.test:5060\n", i);
+	l = read_list(text);
+	assert_int_not_equal(l.err, 0);
+	assert_int_equal(route_report_errors(l.report), 4);
+	assert_non_null(strstr(route_report_text(l.report), "no answer"));
+	/* Each alone would be waited for for two seconds. */
+	assert_true(clock_now_ns() - began < 6 * CLOCK_NS_PER_S);
+	assert_true(dns_server_questions(names.dns, "none3.silent.test", 0) > 0);
+	done(&l);
+}
+
+/* While no name server answers, what is running stays where it is and the list can be changed; a
+ * name that is new, or one of another set, is refused. */
+static void names_that_run_stand_in_while_no_server_answers(void **state)
+{
+	static const char list[] = "1 sip:two.test\n1 sip:10.0.0.9\n2 sip:srv.test\n";
+	struct dispatch_options options = {0, false};
+	struct dispatch_prepared *p;
+	struct names own;
+	struct room room;
+	struct list l = {0};
+
+	names_open(&own);
+	room_open(&room, 0);
+	assert_int_equal(dispatch_list_parse("d.list", str_c(list), own.resolver, room.d,
+				 room.report, &l.specs),
+		0);
+	assert_int_equal(
+		dispatch_generation_prepare(room.d, "d.list", &l.specs, &options, room.report, &p),
+		0);
+	dispatch_generation_publish(room.d, p);
+	dispatch_specs_free(&l.specs);
+
+	/* A reload asks with a resolver that knows nothing yet. */
+	resolver_destroy(own.resolver);
+	own.resolver = resolver_create(dns_server_address(own.dns), &own.rcu);
+	dns_server_mode(own.dns, "*.test", 0, DNS_SILENT);
+	l.report = route_report_create();
+	assert_int_equal(
+		dispatch_list_parse("d.list", STR("1 sip:two.test\n2 sip:srv.test 0 1 weight=3\n"),
+			own.resolver, room.d, l.report, &l.specs),
+		0);
+	assert_int_equal(l.specs.count, 4);
+	expect_address(&l.specs.spec[0], "10.2.0.1:5060");
+	expect_address(&l.specs.spec[1], "10.2.0.2:5060");
+	expect_address(&l.specs.spec[2], "10.3.0.1:5081");
+	expect_address(&l.specs.spec[3], "10.3.0.2:5082");
+	assert_int_equal(l.specs.spec[3].weight, 3);
+	assert_int_equal(route_report_warnings(l.report), 2);
+	assert_non_null(strstr(route_report_text(l.report),
+		"d.list:1:3: warning: the destination does not resolve now: "));
+	done(&l);
+
+	l.report = route_report_create();
+	assert_int_not_equal(dispatch_list_parse("d.list",
+				     STR("2 sip:two.test\n1 sip:new.test\n1 sip:two.test\n"),
+				     own.resolver, room.d, l.report, &l.specs),
+		0);
+	assert_int_equal(route_report_errors(l.report), 2);
+	done(&l);
+	room_close(&room);
+	names_close(&own);
+}
+
 static void bounds_are_refused_with_a_reason(void **state)
 {
 	size_t size = 5000 * 40;
@@ -284,15 +358,16 @@ static void a_file_that_cannot_be_read_is_said_so(void **state)
 	char path[] = "/tmp/dispatch-list-XXXXXX";
 	int fd;
 
-	assert_int_equal(dispatch_list_read("/nonexistent/d.list", NULL, report, &specs), -ENOENT);
+	assert_int_equal(
+		dispatch_list_read("/nonexistent/d.list", NULL, NULL, report, &specs), -ENOENT);
 	assert_non_null(strstr(route_report_text(report),
 		"/nonexistent/d.list: error: cannot be read: No such file"));
-	assert_int_not_equal(dispatch_list_read("/", NULL, report, &specs), 0);
+	assert_int_not_equal(dispatch_list_read("/", NULL, NULL, report, &specs), 0);
 	fd = mkstemp(path);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "3 sip:10.0.0.1\n", 15), 15);
 	close(fd);
-	assert_int_equal(dispatch_list_read(path, NULL, report, &specs), 0);
+	assert_int_equal(dispatch_list_read(path, NULL, NULL, report, &specs), 0);
 	assert_int_equal(specs.count, 1);
 	assert_int_equal(specs.spec[0].set, 3);
 	dispatch_specs_free(&specs);
@@ -323,6 +398,8 @@ int main(void)
 		cmocka_unit_test(one_uri_over_two_sockets_is_two_destinations),
 		cmocka_unit_test(a_name_becomes_all_its_addresses),
 		cmocka_unit_test(names_that_do_not_resolve_end_the_load_after_a_few),
+		cmocka_unit_test(names_of_a_list_are_asked_for_together),
+		cmocka_unit_test(names_that_run_stand_in_while_no_server_answers),
 		cmocka_unit_test(bounds_are_refused_with_a_reason),
 		cmocka_unit_test(any_bytes_end_in_a_list_or_in_an_error),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_said_so),

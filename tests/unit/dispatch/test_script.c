@@ -179,11 +179,16 @@ static void parameters_without_effect_are_accepted_with_a_warning(void **state)
 		"modparam(\"dispatcher\", \"ds_ping_interval\", 10)\nmodparam(\"dispatcher\", "
 		"\"flags\", 2)\n"
 		"modparam(\"dispatcher\", \"xavp_dst\", \"_dsdst_\")\nmodparam(\"dispatcher\", "
-		"\"db_url\", \"sqlite:///x\")",
+		"\"ds_load_mode\", 1)",
 		"\tif (ds_is_from_list()) exit;\n\tds_select_dst(\"1\", \"0\");"));
 	assert_true(route_report_warnings(s->room.report) >= 3);
 	assert_non_null(strstr(route_report_text(s->room.report), "ds_ping_interval"));
-	assert_non_null(strstr(route_report_text(s->room.report), "db_url has no effect"));
+	assert_non_null(strstr(route_report_text(s->room.report), "ds_load_mode"));
+	/* Here is no database. */
+	assert_false(
+		load(s, THREE, "modparam(\"dispatcher\", \"db_url\", \"sqlite:///x\")", "\texit;"));
+	assert_non_null(strstr(route_report_text(s->room.report), "there is no database here"));
+	assert_int_not_equal(run(s, "INVITE", "k", "one"), 0);
 }
 
 static void a_reload_of_the_script_keeps_calls_where_they_are(void **state)

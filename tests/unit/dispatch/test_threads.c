@@ -15,6 +15,7 @@ struct shared {
 	struct room room;
 	_Atomic uint32_t went[EPOCHS][PER_EPOCH]; /* address of each transaction's first choice */
 	_Atomic uint64_t split, messages, nowhere;
+	_Atomic uint64_t at[WORKERS]; /* the time of each worker's burst */
 	_Atomic bool stop;
 	bool deaths;
 };
@@ -64,12 +65,22 @@ static void *work(void *arg)
 	while (!atomic_load_explicit(&s->stop, memory_order_relaxed)) {
 		uint64_t now = test_now();
 
+		atomic_store_explicit(&s->at[w->index], now, memory_order_release);
 		for (unsigned i = 0; i < 32; i++)
 			one_message(s, w->index, &random, now);
 		rcu_quiescent(&s->room.rcu, reader);
 	}
 	rcu_offline(&s->room.rcu, reader);
 	return NULL;
+}
+
+/* However late a machine lets them run: a worker whose clock stands still for longer than
+ * PIN_SLACK_NS may split what it likes. */
+static void await_workers(struct shared *s)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		while (atomic_load_explicit(&s->at[i], memory_order_acquire) != test_now())
+			sched_yield();
 }
 
 static void reload(struct shared *s, uint64_t *random)
@@ -115,6 +126,7 @@ static void run_threads(bool deaths)
 
 		while (clock_now_ns() < until)
 			sched_yield();
+		await_workers(s);
 		/* The epoch that begins uses its places anew: nobody is two epochs behind. */
 		if (next / (EPOCH_S * S) != test_now() / (EPOCH_S * S))
 			for (unsigned n = 0; n < PER_EPOCH; n++)
