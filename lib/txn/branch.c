@@ -73,29 +73,39 @@ static void start_timers(struct txn_shard *s, struct place *t, struct branch *b)
 	txn_timer_set(s, t, b->end_at);
 }
 
-/* The branch of what was written, in a chunk of its own. */
-static bool add(struct txn_shard *s, struct place *t, const struct branch *with, const char *text)
+/* The branch of what was written, in a chunk of its own. NULL: there is no room for it. */
+static struct branch *add(
+	struct txn_shard *s, struct place *t, const struct branch *with, const char *text)
 {
 	uint32_t chunk = memory_get(&s->memory, sizeof(*with) + with->sent_len);
 	struct branch *b;
 
-	if (chunk == MEMORY_NONE)
-		return false;
+	if (chunk == MEMORY_NONE) {
+		shard_count(s, TXN_COUNTER_REFUSED);
+		return NULL;
+	}
 	b = branch_at(s, chunk);
 	*b = *with;
 	memcpy(branch_sent(b), text, b->sent_len);
 	b->next = t->branch;
 	t->branch = chunk;
-	start_timers(s, t, b);
-	return true;
+	place_live(s, t)->branches++;
+	return b;
 }
 
-int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx, unsigned slot,
-	unsigned nth, unsigned breadth)
+/* The next branch, before it is written. */
+static struct branch new_branch(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
+	unsigned slot, unsigned nth, unsigned breadth)
 {
 	const struct txn_state *state = txn_state(ctx);
 	struct live *l = place_live(s, t);
-	struct branch b = {.number = l->branches,
+
+	txn_place_fr(t, l, ctx);
+	/* RFC 5393 5.3.3: every request that is proxied says how far it may still be forked. */
+	proxy_max_breadth_set(ctx, (uint16_t)breadth);
+	proxy_branch_set(
+		ctx, (uint16_t)s->number, (uint16_t)(t->numbers * TXN_BRANCHES_MAX + l->branches));
+	return (struct branch){.number = l->branches,
 		.slot = (uint8_t)slot,
 		.nth = (uint8_t)nth,
 		.on_reply = state->on_reply,
@@ -104,16 +114,18 @@ int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
 		.branch_flags = ctx->branch_flags,
 		.reason = MEMORY_NONE,
 		.reply = MEMORY_NONE};
+}
+
+int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx, unsigned slot,
+	unsigned nth, unsigned breadth)
+{
+	struct branch b = new_branch(s, t, ctx, slot, nth, breadth), *kept;
 	uint64_t room = (uint64_t)ctx->msg.len + TXN_GROWTH + route_ctx_uri(ctx).len +
 			ctx->path.len + ctx->edits.text_len;
-	bool ours, kept;
+	bool ours;
 	char *out;
 	int64_t n;
 
-	/* RFC 5393 5.3.3: every request that is proxied says how far it may still be forked. */
-	proxy_max_breadth_set(ctx, (uint16_t)breadth);
-	proxy_branch_set(
-		ctx, (uint16_t)s->number, (uint16_t)(t->numbers * TXN_BRANCHES_MAX + b.number));
 	if (room > TXN_MESSAGE_MAX)
 		room = TXN_MESSAGE_MAX;
 	out = txn_write_begin(s, (uint32_t)room, &ours);
@@ -132,29 +144,71 @@ int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
 	if (ours)
 		b.flags |= BRANCH_UNSENT;
 	kept = add(s, t, &b, out);
-	txn_write_end(s, ours, kept ? b.sent_len : 0, &b.to,
-		kept && !ours ? txn_take_hand(s, TXN_HAND_REQUEST, TXN_SENDS_MESSAGE)
-			      : TXN_SENDS_OWN);
-	if (!kept) {
-		shard_count(s, TXN_COUNTER_REFUSED);
+	txn_write_end(s, ours, kept != NULL ? b.sent_len : 0, &b.to,
+		kept != NULL && !ours ? txn_take_hand(s, TXN_HAND_REQUEST, TXN_SENDS_MESSAGE)
+				      : TXN_SENDS_OWN);
+	if (kept == NULL)
 		return 503;
-	}
-	l->branches++;
+	start_timers(s, t, kept);
 	shard_count(s, TXN_COUNTER_BRANCHES);
 	return 0;
 }
 
-void txn_branch_ack(struct txn_shard *s, struct place *t, struct branch **branch, struct str to)
+int txn_branch_hold(struct txn_shard *s, struct place *t, struct route_ctx *ctx, unsigned slot,
+	unsigned nth, unsigned breadth)
 {
-	struct branch *b = *branch, *ack;
-	uint32_t room = b->sent_len + to.len + TXN_GROWTH, chunk;
-	struct proxy_out dst = b->to;
-	bool ours, had = b->state == BRANCH_COMPLETED;
+	struct branch b = new_branch(s, t, ctx, slot, nth, breadth);
+	int64_t n = proxy_request_write(s->t->proxy, ctx, s->buffer, TXN_MESSAGE_MAX, &b.to);
+
+	if (n <= 0)
+		return n < -99 ? (int)-n : 500;
+	b.sent_len = (uint32_t)n;
+	b.flags |= BRANCH_UNSENT;
+	return add(s, t, &b, s->buffer) != NULL ? 0 : 503;
+}
+
+void txn_branch_release(struct txn_shard *s, struct place *t, struct branch *b)
+{
+	/* Where there is no buffer for it now, timer A or E sends it. */
+	if (txn_send_in_hand(
+		    s, branch_sent(b), b->sent_len, &b->to, TXN_HAND_REQUEST, TXN_SENDS_MESSAGE))
+		b->flags &= (uint8_t)~BRANCH_UNSENT;
+	start_timers(s, t, b);
+	shard_count(s, TXN_COUNTER_BRANCHES);
+}
+
+/* The ACK that was kept goes out for the failure in ctx, which came again. */
+static void repeat_ack(struct txn_shard *s, struct branch *b, struct route_ctx *ctx)
+{
+	uint32_t room = echo_length(branch_sent(b)) + TXN_GROWTH;
+	struct echo_lines lines;
+	bool ours;
 	char *out;
 	int64_t n;
 
-	if (had) {
-		txn_send(s, branch_sent(b), b->sent_len, &dst);
+	if (room > TXN_MESSAGE_MAX)
+		room = TXN_MESSAGE_MAX;
+	echo_lines_of(&ctx->msg, &lines);
+	out = txn_write_begin(s, room, &ours);
+	n = echo_unpack(branch_sent(b), b->sent_len, ctx->buf, &lines, out, room);
+	txn_write_end(s, ours, n > 0 ? (uint32_t)n : 0, &b->to, TXN_SENDS_OWN);
+}
+
+void txn_branch_ack(
+	struct txn_shard *s, struct place *t, struct branch **branch, struct route_ctx *ctx)
+{
+	struct branch *b = *branch, *ack;
+	const struct sip_address *to_value = sip_msg_to(&ctx->msg, ctx->buf);
+	struct str to = to_value != NULL ? sip_text(ctx->buf, to_value->value) : STR_NONE;
+	uint32_t room = b->sent_len + to.len + TXN_GROWTH, chunk, kept = 0;
+	struct proxy_out dst = b->to;
+	struct echo_lines lines;
+	bool ours;
+	char *out;
+	int64_t n;
+
+	if (b->state == BRANCH_COMPLETED) {
+		repeat_ack(s, b, ctx);
 		return;
 	}
 	if (room > TXN_MESSAGE_MAX)
@@ -163,14 +217,18 @@ void txn_branch_ack(struct txn_shard *s, struct place *t, struct branch **branch
 	n = proxy_ack_write(s->t->proxy, str_of(branch_sent(b), b->sent_len), to, out, room);
 	b->state = BRANCH_TERMINATED;
 	b->retr_at = b->end_at = b->cancel_at = 0;
-	chunk = n > 0 ? memory_get(&s->memory, sizeof(*b) + (uint64_t)n) : MEMORY_NONE;
+	if (n > 0) {
+		echo_lines_of(&ctx->msg, &lines);
+		kept = echo_pack(out, (uint32_t)n, ctx->buf, &lines, s->packed);
+	}
+	chunk = n > 0 ? memory_get(&s->memory, sizeof(*b) + kept) : MEMORY_NONE;
 	if (chunk != MEMORY_NONE) {
 		uint32_t old = branch_chunk(s, t, b), *link = branch_link(s, t, b);
 
 		ack = branch_at(s, chunk);
 		*ack = *b;
-		ack->sent_len = (uint32_t)n;
-		memcpy(branch_sent(ack), out, (size_t)n);
+		ack->sent_len = kept;
+		memcpy(branch_sent(ack), s->packed, kept);
 		ack->state = BRANCH_COMPLETED;
 		ack->end_at = time_in(s, txn_place_t1_64(t)); /* D */
 		txn_timer_set(s, t, ack->end_at);
@@ -194,6 +252,12 @@ void txn_branch_forget(struct branch *b)
 	txn_branch_fail(b, 487, 0);
 	b->state = BRANCH_TERMINATED;
 	b->retr_at = b->end_at = 0;
+}
+
+void txn_branch_give_up(struct branch *b)
+{
+	b->status = b->waits;
+	b->waits = 0;
 }
 
 void txn_branch_timeout(struct txn_shard *s, struct place *t, struct branch *b)
@@ -246,7 +310,7 @@ static void end(struct txn_shard *s, struct place *t, struct branch *b)
 	} else {
 		txn_branch_timeout(s, t, b);
 	}
-	if (!was_final && !(unanswered && txn_relay_failover(s, t, b)))
+	if (!was_final && (!unanswered || txn_relay_failover(s, t, b) == TXN_FAILOVER_NONE))
 		txn_response_finish(s, t);
 }
 

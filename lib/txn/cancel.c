@@ -53,6 +53,10 @@ void txn_cancel_send(struct txn_shard *s, struct place *t, struct branch *b)
 void txn_cancel_branch(
 	struct txn_shard *s, struct place *t, struct branch *b, unsigned cause, struct str lines)
 {
+	if (b->waits != 0) {
+		txn_branch_give_up(b);
+		return;
+	}
 	if (b->cancel != CANCEL_NONE || b->state > BRANCH_PROCEEDING)
 		return;
 	if ((b->flags & BRANCH_UNSENT) != 0) {
@@ -87,7 +91,7 @@ static struct str client_lines(
 {
 	uint32_t len = 0;
 
-	if (t->config->e2e_cancel_reason == 0)
+	if ((t->flags & PLACE_NO_REASON) != 0)
 		return STR_NONE;
 	SIP_MSG_FOREACH (&ctx->msg, SIP_HEADER_REASON, h) {
 		uint32_t line = sip_msg_line_end(&ctx->msg, h) - h->name;
@@ -127,6 +131,8 @@ void txn_cancel_take(struct txn_shard *s, struct place *t, struct route_ctx *ctx
 	answer(s, ctx);
 	if (server_is_final(t))
 		return;
+	if ((t->flags & PLACE_CANCELLED) == 0)
+		txn_tell(s, t, TXN_EVENT_CANCELLED, 200, STR_NONE);
 	t->flags |= PLACE_CANCELLED;
 	BRANCH_FOREACH (s, t, b) {
 		if (!branch_is_final(b))

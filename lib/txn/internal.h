@@ -6,7 +6,8 @@
  * A transaction is a place of two cache lines, which stands as long as anything is absorbed, and
  * chunks that hang on it: while it is in progress `live` (the request's text and what its script
  * asked for) and `saved` (the packed context); one for each branch, with the bytes that went out or
- * the ACK that goes with a failure; and the reply that a retransmission gets.
+ * the ACK that goes with a failure; and the reply that a retransmission gets. The ACK, and a reply
+ * that no timer sends, are kept without what the message brings that they go out for (echo.h).
  *
  * Names: a *server* side and its state (RFC 3261 17.2), *branches* with a client transaction each
  * (17.1). A branch is final when its response is known; it is alive while its client transaction
@@ -17,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "txn/echo.h"
 #include "txn/memory.h"
 #include "txn/txn.h"
 #include "txn/wheel.h"
@@ -27,6 +29,7 @@
 #define TXN_GROWTH 700        /* what a message that leaves usually grows by at most */
 #define TXN_REASON_LINES 512  /* bytes of a CANCEL's Reason lines that are passed on */
 #define TXN_TIMERS 64U        /* 64 * T1: timers H, J, L, M, D */
+#define TXN_LATE_TRYING 3500U /* ms: when such a peer's Timer E comes to T2 */
 #define TXN_SAME_BRANCH_MAX 4 /* requests with one branch that differ otherwise */
 #define TXN_BREADTH 60        /* RFC 5393 5.3.3 */
 #define TXN_STRAY_MS 180000   /* responses to an earlier process's transactions: Timer C's time */
@@ -36,7 +39,7 @@
 
 struct tm_config {
 	int64_t fr_timer, fr_inv_timer, wt_timer, max_inv_lifetime, max_noninv_lifetime;
-	int64_t retr_timer1, retr_timer2;
+	int64_t retr_timer1, retr_timer2, absorb_timer;
 	int64_t auto_inv_100, restart_fr_on_each_reply, failure_reply_mode, faked_reply_prio;
 	int64_t aggregate_challenges, remap_503_500, disable_6xx_block, unmatched_cancel;
 	int64_t local_cancel_reason, e2e_cancel_reason, dns_failover;
@@ -77,7 +80,10 @@ enum place_flag {
 	PLACE_NO_FAILOVER = 1 << 9,  /* t_set_disable_failover() */
 	PLACE_LATE_TRYING = 1 << 10, /* retr_at is when RFC 4320's 100 is due */
 	PLACE_LOCAL = 1 << 11,       /* the final reply was one of our own */
-	PLACE_SHARED = 1 << 12       /* it has AVPs or flags, which late responses see too */
+	PLACE_SHARED = 1 << 12,      /* it has AVPs or flags, which late responses see too */
+	PLACE_ECHO = 1 << 13,        /* its reply is packed: it takes the request to send it */
+	PLACE_NO_REASON = 1 << 14,   /* the client's CANCEL keeps its Reason to itself */
+	PLACE_EARLY_TOLD = 1 << 15   /* TXN_EVENT_EARLY */
 };
 
 /* An address, a port and a listener: where replies go. */
@@ -117,19 +123,25 @@ struct place {
 };
 static_assert(sizeof(struct place) == 128, "a place is two cache lines");
 
+enum txn_asked { TXN_ASKED_FR = 1 << 0, TXN_ASKED_FR_INV = 1 << 1 };
+
 /* What is known while the transaction is in progress; the request's text follows. */
 struct live {
 	uint32_t text_len, saved_len;
-	uint32_t fr, fr_inv;    /* ms */
-	uint32_t lifetime_at;   /* when it ends whatever happens; 0: never */
-	uint8_t branches;       /* ever, which is the number of the next one */
-	uint8_t leg;            /* number of the first branch of the latest t_relay() */
-	uint8_t leg_slots;      /* ctx->branches of that */
-	uint8_t last_leg;       /* ... and of the one before */
-	uint8_t before_failure; /* branches when the failure_route began */
-	uint8_t drop;           /* enum txn_drop */
-	uint8_t busy;           /* seconds that its script is overdue */
-	uint16_t leg_on_branch; /* block plus one */
+	uint32_t flags;          /* setflag(), as it was saved */
+	uint32_t fr, fr_inv;     /* ms */
+	uint32_t lifetime_at;    /* when it ends whatever happens; 0: never */
+	uint8_t branches;        /* ever, which is the number of the next one */
+	uint8_t leg;             /* number of the first branch of the latest t_relay() */
+	uint8_t leg_slots;       /* ctx->branches of that */
+	uint8_t last_leg;        /* ... and of the one before */
+	uint8_t before_failure;  /* branches when the failure_route began */
+	uint8_t drop;            /* enum txn_drop */
+	uint8_t busy;            /* seconds that its script is overdue */
+	uint8_t asked;           /* enum txn_asked: by t_set_fr(), which goes before AVPs */
+	uint16_t leg_on_branch;  /* block plus one */
+	uint32_t halfway;        /* chunk: what a branch_route did whose branch waits (slot.c) */
+	struct echo_lines lines; /* of the request */
 };
 
 static inline char *live_text(struct live *l)
@@ -157,7 +169,7 @@ enum branch_flag {
 	BRANCH_TIMEOUT = 1 << 1, /* none came, or no final one */
 	BRANCH_LOCAL = 1 << 2,   /* its status is ours */
 	BRANCH_DROPPED = 1 << 3, /* it counts no more (t_drop_replies, failure_reply_mode) */
-	BRANCH_UNSENT = 1 << 4   /* there was no buffer for it yet: nobody has seen it */
+	BRANCH_UNSENT = 1 << 4   /* nobody has seen it: there was no buffer for it, or it is held */
 };
 
 struct branch {
@@ -170,12 +182,13 @@ struct branch {
 	uint8_t nth;                   /* of its name's addresses */
 	uint16_t on_reply, on_failure; /* blocks plus one */
 	uint16_t breadth;
+	uint16_t waits; /* its failure, while the name of another address is asked for; or 0 */
 	uint32_t branch_flags;               /* setbflag() */
 	uint32_t interval, cancel_interval;  /* ms: timers A, E */
 	uint32_t retr_at, end_at, cancel_at; /* 0: none */
 	uint32_t reason, reason_len;         /* chunk: the client's Reason lines */
 	uint32_t reply, reply_len;           /* chunk: its failure, as it would be sent upstream */
-	uint32_t sent_len;                   /* bytes follow: what was sent, or the ACK */
+	uint32_t sent_len;                   /* bytes follow: what was sent, or the ACK, packed */
 	struct proxy_out to;
 };
 
@@ -185,6 +198,16 @@ static inline char *branch_sent(struct branch *b)
 }
 
 /* ---- what a script's run knows of its transaction: ctx->scratch[ROUTE_SCRATCH_TXN] ---- */
+
+/* A t_relay() that waits for the name of one of its slots. `du` stays: where all branches of the
+ * latest one that sent some go instead, for their next addresses. */
+struct txn_plan {
+	uint8_t slot;  /* plus one; 0: none waits */
+	uint8_t first; /* number of the first of its branches */
+	uint8_t sent;  /* how many of them there are */
+	uint16_t breadth, spare, status;
+	struct route_text reason, du;
+};
 
 struct txn_state {
 	uint32_t place; /* plus one; 0: it has none */
@@ -202,6 +225,7 @@ struct txn_state {
 	/* Edits that failure_routes begin with, plus one: those of t_save_lumps(), else of the
 	 * first t_relay(). Their bytes. */
 	uint16_t lumps, lumps_text;
+	struct txn_plan plan;
 };
 static_assert(sizeof(struct txn_state) <= ROUTE_SCRATCH_BYTES, "txn_state fits its scratch");
 
@@ -216,7 +240,10 @@ enum txn_state_flag {
 	STATE_RELEASED = 1 << 7, /* t_release() */
 	STATE_FAILURE = 1 << 8,  /* this is a failure_route's context */
 	STATE_NO_FAILOVER = 1 << 9,
-	STATE_DROPPED = 1 << 10 /* unmatched_cancel */
+	STATE_DROPPED = 1 << 10,  /* unmatched_cancel */
+	STATE_FAILOVER = 1 << 11, /* it waits for the name of a branch's next address */
+	STATE_NO_REASON = 1 << 12,
+	STATE_WANT_REASON = 1 << 13 /* t_set_no_e2e_cancel_reason() */
 };
 
 static inline struct txn_state *txn_state(struct route_ctx *ctx)
@@ -252,9 +279,11 @@ struct txn_shard {
 		skew_ns; /* the last time that was told; what a clock that went back lacks */
 	uint32_t now;    /* ms, wraps */
 	struct txn_entry entry;
+	unsigned module_at; /* "tm" among the modules of the last script */
 	/* The context that requests are loaded into. */
 	struct route_ctx *work;
 	char *buffer; /* TXN_MESSAGE_MAX, where the sender has no place */
+	char *packed; /* ECHO_ROOM of that */
 	/* Written by the shard's thread, read by any. */
 	_Alignas(64) _Atomic uint64_t counter[TXN_COUNTER_COUNT];
 	_Atomic uint64_t transactions, absorbing;
@@ -262,6 +291,7 @@ struct txn_shard {
 
 struct txn {
 	struct proxy *proxy;
+	struct txn_watcher watcher;
 	uint64_t started_ns;
 	unsigned shards;
 	struct txn_shard shard[TXN_SHARDS_MAX];
@@ -367,12 +397,19 @@ bool txn_place_save(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
 /* The request in a context: its own where its script runs, else the shard's, loaded. NULL where it
  * is not kept any more. */
 struct route_ctx *txn_place_request(struct txn_shard *s, struct place *t);
-/* Keeps a reply as it is sent upstream, for retransmissions. Without room there is none. */
-void txn_place_keep_reply(struct txn_shard *s, struct place *t, const char *text, uint32_t len);
+/* Keeps a reply as it is sent upstream, for retransmissions. Without room there is none. `whole`:
+ * timer G sends it, or it is provisional, which lasts too short a time to be packed for. */
+void txn_place_keep_reply(
+	struct txn_shard *s, struct place *t, const char *text, uint32_t len, bool whole);
 void txn_place_drop_reply(struct txn_shard *s, struct place *t);
 void txn_reply_to_set(struct reply_to *to, const struct proxy_out *from);
 void txn_reply_to_get(const struct reply_to *to, struct proxy_out *out);
+/* 64 * T1, and not less than absorb_timer: a peer has a T1 of its own, and what absorbs its copies
+ * does so as long as they come. */
 uint32_t txn_place_t1_64(const struct place *t);
+/* Before these timers start: fr_timer and fr_inv_timer are those of the AVPs in ctx (fr_timer_avp,
+ * fr_inv_timer_avp), else the parameters; not where t_set_fr() has set them. */
+void txn_place_fr(const struct place *t, struct live *l, struct route_ctx *ctx);
 
 /* ---- timer.c ---- */
 
@@ -399,7 +436,7 @@ enum txn_kind txn_take_hand(struct txn_shard *s, enum txn_hand hand, enum txn_ki
 bool txn_server_reply(struct txn_shard *s, struct place *t, uint16_t status, struct str reason);
 /* The transaction's end is this final status: timers and states of 17.2. */
 void txn_server_final(struct txn_shard *s, struct place *t, uint16_t status);
-/* A retransmission came: what was sent goes out again. */
+/* A retransmission, the request in ctx, came: what was sent goes out again. NULL: timer G. */
 void txn_server_repeat(struct txn_shard *s, struct place *t, struct route_ctx *ctx);
 /* A request of an existing transaction. */
 enum txn_verdict txn_server_take(struct txn_shard *s, struct place *t, struct route_ctx *ctx);
@@ -414,6 +451,10 @@ void txn_server_timer(struct txn_shard *s, struct place *t);
  * of the reply that it stands for. */
 int txn_branch_send(struct txn_shard *s, struct place *t, struct route_ctx *ctx, unsigned slot,
 	unsigned nth, unsigned breadth);
+/* The same, and it leaves when it is released. */
+int txn_branch_hold(struct txn_shard *s, struct place *t, struct route_ctx *ctx, unsigned slot,
+	unsigned nth, unsigned breadth);
+void txn_branch_release(struct txn_shard *s, struct place *t, struct branch *b);
 struct branch *txn_branch_find(struct txn_shard *s, struct place *t, unsigned number);
 /* How many have no final response yet. */
 unsigned txn_branch_open(struct txn_shard *s, const struct place *t);
@@ -421,10 +462,12 @@ unsigned txn_branch_open(struct txn_shard *s, const struct place *t);
 void txn_branch_fail(struct branch *b, uint16_t status, unsigned flags);
 /* Nothing of it has left (BRANCH_UNSENT), and now nothing does. */
 void txn_branch_forget(struct branch *b);
+/* It waits for another address no longer: its failure stands. */
+void txn_branch_give_up(struct branch *b);
 /* It took too long (timers B, C, F): 408, and CANCEL where it has a provisional response (16.8). */
 void txn_branch_timeout(struct txn_shard *s, struct place *t, struct branch *b);
-/* Sends the ACK to a failure and keeps it in place of the request (17.1.1.3). */
-void txn_branch_ack(struct txn_shard *s, struct place *t, struct branch **b, struct str to);
+/* Sends the ACK to the failure in ctx and keeps it in place of the request (17.1.1.3). */
+void txn_branch_ack(struct txn_shard *s, struct place *t, struct branch **b, struct route_ctx *ctx);
 void txn_branch_free(struct txn_shard *s, struct place *t, struct branch *b);
 void txn_branch_drop_reply(struct txn_shard *s, struct branch *b);
 /* Timers of a branch that are due. */
@@ -458,8 +501,18 @@ enum txn_begin { TXN_BEGIN_NEW, TXN_BEGIN_HAVE, TXN_BEGIN_ABSORBED, TXN_BEGIN_RE
 enum txn_begin txn_relay_begin(struct txn_shard *s, struct route_ctx *ctx, struct place **t);
 /* t_relay(): the value for the script. `du`: where all branches go instead, empty: their own. */
 int32_t txn_relay(struct txn *t, struct route_ctx *ctx, struct str du);
-/* RFC 3263 4.3: another branch, to the next address of b's next hop. False: there is none. */
-bool txn_relay_failover(struct txn_shard *s, struct place *t, struct branch *b);
+/* A run that waited in t_relay() is over: it goes on without the names that did not come. */
+void txn_relay_without(struct txn_shard *s, struct place *t, struct route_ctx *ctx);
+
+/* ---- failover.c ---- */
+
+/* RFC 3263 4.3: another branch, to the next address of b's next hop, instead of b, which has
+ * failed. WAITS: when its name is known, until when b is open (b->waits). */
+enum txn_failover { TXN_FAILOVER_NONE, TXN_FAILOVER_SENT, TXN_FAILOVER_WAITS };
+enum txn_failover txn_relay_failover(struct txn_shard *s, struct place *t, struct branch *b);
+/* The name is known, or (failed) does not come; ctx is the one that has waited. */
+void txn_relay_failover_goes_on(
+	struct txn_shard *s, struct place *t, struct route_ctx *ctx, bool failed);
 
 /* ---- route.c: blocks of the script ---- */
 
@@ -473,6 +526,18 @@ enum txn_ran txn_route_branch(
 	struct txn_shard *s, struct route_ctx *ctx, unsigned block, unsigned number);
 enum txn_ran txn_route_failure(
 	struct txn_shard *s, struct place *t, const struct branch *best, unsigned block);
+
+/* ---- news.c ---- */
+
+/* Tells the watcher, where it wants to hear of it. `response` is what goes upstream. */
+void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16_t status,
+	struct str response);
+/* A provisional response with a body. */
+void txn_tell_provisional(
+	struct txn_shard *s, struct place *t, uint16_t status, struct str response);
+/* An ACK that t_relay() sends on without state: it has to be on a slow lcore for that. */
+bool txn_ack_has_to_be_told(const struct txn *t, const struct route_ctx *ctx);
+void txn_tell_ack(struct txn *t, struct route_ctx *ctx);
 
 /* ---- modules ---- */
 

@@ -40,14 +40,18 @@ static inline struct place *tm_existing(
 /* ---- tm_relay.c: t_relay and its kin, replies, which transaction ---- */
 TM_RUN(tm_relay);
 TM_RUN(tm_reply);
-TM_RUN(tm_send_reply);
 TM_RUN(tm_reply_error);
 TM_CHECK(tm_check_reply);
 TM_RUN(tm_newtran);
 TM_RUN(tm_check_trans);
 TM_RUN(tm_lookup_request);
+TM_RUN(tm_precheck_trans);
 TM_RUN(tm_lookup_cancel);
 TM_RUN(tm_release);
+
+/* ---- tm_replicate.c ---- */
+TM_CHECK(tm_check_replicate);
+TM_RUN(tm_replicate);
 
 /* ---- tm_setting.c: what the transaction is to do ---- */
 TM_RUN(tm_on_failure);
@@ -62,6 +66,7 @@ TM_RUN(tm_reset_max_lifetime);
 TM_RUN(tm_set_auto_inv_100);
 TM_RUN(tm_set_disable_6xx);
 TM_RUN(tm_set_disable_failover);
+TM_RUN(tm_set_no_e2e_cancel_reason);
 
 /* ---- tm_query.c: what has happened ---- */
 TM_RUN(tm_is_canceled);

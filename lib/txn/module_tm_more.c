@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Further functions of module "tm", and its pseudo-variables. Functions without a run() are known
- * by name, so that a configuration loads and is explained; a run that meets one fails.
+ * Further functions of module "tm", and its pseudo-variables.
  */
 #include <string.h>
 
-#include "txn/internal.h"
-
-static int32_t truth(bool yes)
-{
-	return yes ? ROUTE_TRUE : ROUTE_FALSE;
-}
+#include "txn/module_tm.h"
 
 /* A number that scripts write with or without quotes. */
 static bool number(const struct route_value *v, uint32_t most, uint32_t *out)
@@ -20,15 +14,6 @@ static bool number(const struct route_value *v, uint32_t most, uint32_t *out)
 		return true;
 	}
 	return v->type == ROUTE_STR && str_to_u32(str_trim(v->s), most, out) == 0;
-}
-
-/* The transaction of this run, NULL: none, or this is a worker. */
-static struct place *at_hand(struct txn *room, struct route_ctx *ctx, struct txn_shard **s)
-{
-	if (!ctx->thread->has_state || ctx->thread->shard >= room->shards)
-		return NULL;
-	*s = &room->shard[ctx->thread->shard];
-	return txn_current(*s, ctx);
 }
 
 /* ---- serial forking ---- */
@@ -88,7 +73,7 @@ MODULE_RUN(run_drop_replies)
 {
 	enum txn_drop mode = TXN_DROP_ALL;
 	struct txn_shard *s;
-	struct place *t = at_hand(args->room, ctx, &s);
+	struct place *t = tm_existing(args->room, ctx, &s);
 	struct live *l = t != NULL ? place_live(s, t) : NULL;
 
 	if (l == NULL || (args->n > 0 && !drop_mode(&args->v[0], &mode)))
@@ -102,16 +87,16 @@ MODULE_RUN(run_drop_replies)
 MODULE_RUN(run_is_expired)
 {
 	struct txn_shard *s;
-	struct place *t = at_hand(args->room, ctx, &s);
+	struct place *t = tm_existing(args->room, ctx, &s);
 	const struct live *l = t != NULL ? place_live(s, t) : NULL;
 
-	return truth(l != NULL && time_is_due(s, l->lifetime_at));
+	return tm_truth(l != NULL && time_is_due(s, l->lifetime_at));
 }
 
 MODULE_RUN(run_grep_status)
 {
 	struct txn_shard *s;
-	struct place *t = at_hand(args->room, ctx, &s);
+	struct place *t = tm_existing(args->room, ctx, &s);
 	uint32_t status;
 
 	if (t == NULL || !number(&args->v[0], 699, &status))
@@ -159,11 +144,11 @@ MODULE_RUN(run_is_set)
 
 	switch (args->v[0].type == ROUTE_STR ? named_of(args->v[0].s) : NAMED_NONE) {
 	case NAMED_BRANCH:
-		return truth(state->on_branch != 0);
+		return tm_truth(state->on_branch != 0);
 	case NAMED_FAILURE:
-		return truth(state->on_failure != 0);
+		return tm_truth(state->on_failure != 0);
 	case NAMED_REPLY:
-		return truth(state->on_reply != 0);
+		return tm_truth(state->on_reply != 0);
 	default:
 		return ROUTE_FALSE;
 	}
@@ -186,7 +171,7 @@ MODULE_RUN(run_local_replied)
 	bool all = args->v[0].type == ROUTE_STR && str_eq(args->v[0].s, STR("all"));
 	const struct txn_state *state = txn_state(ctx);
 	struct txn_shard *s;
-	struct place *t = at_hand(args->room, ctx, &s);
+	struct place *t = tm_existing(args->room, ctx, &s);
 
 	if (t == NULL)
 		return ROUTE_FALSE;
@@ -198,8 +183,82 @@ MODULE_RUN(run_local_replied)
 		return ROUTE_TRUE;
 	}
 	if ((state->flags & STATE_FAILURE) != 0)
-		return truth((state->branch_flags & BRANCH_LOCAL) != 0);
-	return truth((t->flags & PLACE_LOCAL) != 0);
+		return tm_truth((state->branch_flags & BRANCH_LOCAL) != 0);
+	return tm_truth((t->flags & PLACE_LOCAL) != 0);
+}
+
+/* ---- CANCEL ---- */
+
+/* OpenSIPS' letters: none is the branch at hand, "o" the others, "a" all. */
+MODULE_RUN(run_cancel_branch)
+{
+	struct str text = args->n > 0 && args->v[0].type == ROUTE_STR ? args->v[0].s : STR_NONE;
+	struct route_value which = {.type = ROUTE_STR,
+		.s = str_find(text, 'a') >= 0   ? STR("all")
+		     : str_find(text, 'o') >= 0 ? STR("others")
+						: STR("this")};
+	struct route_args own = *args;
+
+	own.n = 1;
+	own.v = &which;
+	return tm_cancel_branches(ctx, &own);
+}
+
+MODULE_CHECK(check_cancel_branch)
+{
+	struct str text = n > 0 ? arg[0].value.s : STR_NONE;
+
+	if (n == 0 || !arg[0].constant)
+		return 0;
+	for (uint32_t i = 0; arg[0].value.type == ROUTE_STR && i < text.len; i++) {
+		if (text.s[i] != 'a' && text.s[i] != 'o')
+			break;
+		if (i + 1 == text.len)
+			return 0;
+	}
+	if (arg[0].value.type == ROUTE_STR && text.len == 0)
+		return 0;
+	route_error(report, &arg[0].place,
+		"this is \"\" (the branch at hand), \"o\" (the others) or \"a\" (all)");
+	return -EINVAL;
+}
+
+/* As in Kamailio, true where there is nothing to cancel: the script goes on as for an INVITE. */
+MODULE_RUN(run_relay_cancel)
+{
+	int32_t ret = tm_lookup_cancel(ctx, args);
+
+	if (ret == ROUTE_TRUE)
+		return tm_relay(ctx, args);
+	return ret == ROUTE_FALSE ? ROUTE_TRUE : ret;
+}
+
+/* ---- which block ---- */
+
+MODULE_RUN(run_is_request_route)
+{
+	return tm_truth(ctx->in == ROUTE_IN_REQUEST);
+}
+
+MODULE_RUN(run_is_branch_route)
+{
+	return tm_truth(ctx->in == ROUTE_IN_BRANCH);
+}
+
+MODULE_RUN(run_is_failure_route)
+{
+	return tm_truth(ctx->in == ROUTE_IN_FAILURE);
+}
+
+MODULE_RUN(run_is_reply_route)
+{
+	return tm_truth(ctx->in == ROUTE_IN_REPLY);
+}
+
+/* What those servers' transactions need, and ours do not. */
+MODULE_RUN(run_nothing_to_do)
+{
+	return ROUTE_TRUE;
 }
 
 /* ---- what is kept ---- */
@@ -208,7 +267,7 @@ MODULE_RUN(run_local_replied)
 MODULE_RUN(run_flush_flags)
 {
 	struct txn_shard *s;
-	struct place *t = at_hand(args->room, ctx, &s);
+	struct place *t = tm_existing(args->room, ctx, &s);
 	struct live *l = t != NULL ? place_live(s, t) : NULL;
 	struct str request;
 	uint32_t size, chunk;
@@ -220,7 +279,7 @@ MODULE_RUN(run_flush_flags)
 	request = str_of(live_text(l), l->text_len);
 	size = route_ctx_update_size(ctx, memory_at(&s->memory, t->saved), request);
 	if (size == 0)
-		return truth(ctx->failure == ROUTE_FAILURE_NONE);
+		return tm_truth(ctx->failure == ROUTE_FAILURE_NONE);
 	chunk = memory_get(&s->memory, size);
 	if (chunk == MEMORY_NONE)
 		return ROUTE_FALSE;
@@ -240,7 +299,7 @@ MODULE_RUN(run_save_lumps)
 	struct txn_state *state = txn_state(ctx);
 	struct txn_shard *s;
 
-	if (at_hand(args->room, ctx, &s) == NULL)
+	if (tm_existing(args->room, ctx, &s) == NULL)
 		return ROUTE_FALSE;
 	state->lumps = (uint16_t)(ctx->edits.count + 1);
 	state->lumps_text = ctx->edits.text_len;
@@ -262,99 +321,7 @@ MODULE_RUN(run_retransmit_reply)
 	if (t != NULL && t->status != 0)
 		txn_server_repeat(s, t, ctx);
 	txn_leave(s, before);
-	return truth(t != NULL && t->status != 0);
-}
-
-/* ---- t_replicate ---- */
-
-MODULE_CHECK(check_replicate)
-{
-	struct sip_uri uri;
-
-	if (!arg[0].constant ||
-		(arg[0].value.type == ROUTE_STR &&
-			sip_uri_parse(arg[0].value.s.s, (struct sip_span){0, arg[0].value.s.len},
-				&uri) == 0 &&
-			uri.host.len != 0))
-		return 0;
-	route_error(report, &arg[0].place, "a copy goes to a URI: \"sip:10.0.0.2:5060\"");
-	return -EINVAL;
-}
-
-/* A transaction that nobody waits for: its one branch is in `to`. */
-static bool replicate(struct txn_shard *s, struct route_ctx *ctx)
-{
-	struct place *t;
-	bool sent;
-
-	if (txn_relay_begin(s, ctx, &t) != TXN_BEGIN_NEW)
-		return false;
-	t->flags &= (uint16_t) ~(PLACE_BUSY | PLACE_LATE_TRYING);
-	t->flags |= PLACE_SILENT | PLACE_NO_FAILOVER;
-	t->retr_at = 0;
-	sent = txn_branch_send(s, t, ctx, 0, 0, 1) == 0;
-	t->state = SERVER_TERMINATED;
-	txn_place_settle(s, t);
-	return sent;
-}
-
-/* What is done to the context for the copy is undone: the request itself goes on as if there were
- * none. */
-static int32_t replicate_to(struct txn *room, struct txn_shard *s, struct route_ctx *ctx)
-{
-	const struct txn_state state = *txn_state(ctx);
-	const struct route_result result = ctx->result;
-	uint8_t proxy[ROUTE_SCRATCH_BYTES];
-	uint16_t edits = ctx->edits.count, text_len = ctx->edits.text_len;
-	bool overflow = ctx->edits.overflow;
-	int32_t ret;
-
-	memcpy(proxy, ctx->scratch[ROUTE_SCRATCH_PROXY], sizeof(proxy));
-	proxy_target_reset(ctx);
-	ret = proxy_next_hop(room->proxy, ctx, 0);
-	if (ret == ROUTE_TRUE)
-		ret = truth(replicate(s, ctx));
-	memcpy(ctx->scratch[ROUTE_SCRATCH_PROXY], proxy, sizeof(proxy));
-	*txn_state(ctx) = state;
-	ctx->edits.count = edits;
-	ctx->edits.text_len = text_len;
-	ctx->edits.overflow = overflow;
-	ctx->result = result;
-	return ret == ROUTE_TRUE || ret == ROUTE_PENDING ? ret : ROUTE_FALSE;
-}
-
-/* INVITE has no copies: somebody would have to acknowledge their 2xx. */
-MODULE_RUN(run_replicate)
-{
-	const struct route_text du = ctx->du;
-	const struct route_target du_target = ctx->du_target;
-	struct txn_entry before;
-	struct txn_shard *s;
-	struct place *t;
-	int32_t ret = ROUTE_FALSE;
-
-	if (args->v[0].type != ROUTE_STR || ctx->msg.method == SIP_METHOD_INVITE ||
-		ctx->msg.method == SIP_METHOD_ACK || ctx->msg.method == SIP_METHOD_CANCEL)
-		return ROUTE_FALSE;
-	s = txn_enter_function(args->room, ctx, &before);
-	if (s == NULL)
-		return ROUTE_NEEDS_STATE;
-	/* Nothing is in hand: the copy is one more message. */
-	txn_enter(s, TXN_HAND_NONE, NULL, NULL);
-	t = txn_current(s, ctx);
-	if (t == NULL && (txn_find_copy(s, ctx) != NULL || txn_find_request(s, ctx) != NULL)) {
-		/* Its retransmission: the copy has a transaction for that. */
-		ret = ROUTE_TRUE;
-	} else if (t == NULL) {
-		ctx->du = route_text_keep(ctx, args->v[0].s);
-		ctx->du_target.valid = false;
-		if (ctx->du.space != ROUTE_SPACE_NONE)
-			ret = replicate_to(args->room, s, ctx);
-		ctx->du = du;
-		ctx->du_target = du_target;
-	}
-	txn_leave(s, before);
-	return ret;
+	return tm_truth(t != NULL && t->status != 0);
 }
 
 /* ---- pseudo-variables ---- */
@@ -381,7 +348,7 @@ VARIABLE_GET(get_branch_index)
 {
 	const struct txn_state *state = txn_state(ctx);
 	struct txn_shard *s;
-	struct place *t = at_hand(index->room, ctx, &s);
+	struct place *t = tm_existing(index->room, ctx, &s);
 	const struct live *l = t != NULL ? place_live(s, t) : NULL;
 
 	switch (ctx->in) {
@@ -398,7 +365,7 @@ VARIABLE_GET(get_branch_index)
 VARIABLE_GET(get_reply_code)
 {
 	struct txn_shard *s;
-	const struct place *t = at_hand(index->room, ctx, &s);
+	const struct place *t = tm_existing(index->room, ctx, &s);
 
 	if (ctx->msg.is_response)
 		return give_int(out, ctx->msg.status);
@@ -418,7 +385,7 @@ VARIABLE_GET(get_reply_reason)
 VARIABLE_GET(get_reply_last)
 {
 	struct txn_shard *s;
-	struct place *t = at_hand(index->room, ctx, &s);
+	struct place *t = tm_existing(index->room, ctx, &s);
 	const struct branch *b = t != NULL && ctx->msg.is_response
 					 ? txn_branch_find(s, t, txn_state(ctx)->branch)
 					 : NULL;
@@ -453,7 +420,7 @@ static bool check_part(struct str *name)
 static bool get_reply_type(struct route_ctx *ctx, struct txn *room, struct route_value *out)
 {
 	struct txn_shard *s;
-	const struct place *t = at_hand(room, ctx, &s);
+	const struct place *t = tm_existing(room, ctx, &s);
 	const struct txn_state *state = txn_state(ctx);
 
 	if (t == NULL)
@@ -483,7 +450,7 @@ VARIABLE_GET(get_part)
 	case PART_REPLY_TYPE:
 		return get_reply_type(ctx, index->room, out);
 	default:
-		t = at_hand(index->room, ctx, &s);
+		t = tm_existing(index->room, ctx, &s);
 		return t != NULL ? give_int(out, place_number(s, t)) : give_text(out, STR_NONE);
 	}
 }
@@ -558,6 +525,15 @@ const struct route_function txn_more_functions[] = {
 		"t_local_replied(\"all\" | \"last\")",
 		"Whether no branch got any response, or whether the last status was ours.",
 		.rfc = "3261 16.8"),
+	FN("t_set_disable_internal_reply", 1, 1, FAST, ANY, run_nothing_to_do,
+		"t_set_disable_internal_reply(0|1)",
+		"True, and nothing to do: what t_relay() failed for is replied where the script "
+		"replies nothing."),
+	FN("t_use_uac_headers", 0, 0, FAST, ANY, run_nothing_to_do, "t_use_uac_headers()",
+		"True, and nothing to do: an ACK or CANCEL of ours is always made from the request "
+		"that was sent."),
+	FN("t_clean", 0, 0, FAST, ANY, run_nothing_to_do, "t_clean()",
+		"True, and nothing to do: transactions end by their timers."),
 	FN("t_flush_flags", 0, 0, SLOW, KNOWING_IN, run_flush_flags, "t_flush_flags()",
 		"The transaction has the flags and AVPs as they are now."),
 	FN("t_save_lumps", 0, 0, SLOW, ROUTE_IN_REQUEST, run_save_lumps, "t_save_lumps()",
@@ -566,17 +542,29 @@ const struct route_function txn_more_functions[] = {
 	FN("t_retransmit_reply", 0, 0, SLOW, ROUTE_IN_REQUEST, run_retransmit_reply,
 		"t_retransmit_reply()", "Sends the last reply again. Behind t_lookup_request().",
 		.rfc = "3261 17.2"),
-	FN_CHECK(check_replicate, "t_replicate", 1, 1, SLOW, ROUTE_IN_REQUEST, run_replicate,
-		"t_replicate(uri)",
-		"Sends a copy of the request, as it is now, there, and again where it is not "
-		"answered; its responses go nowhere. The request itself goes on without a "
-		"transaction. Not of INVITE.",
+	FN_CHECK(tm_check_replicate, "t_replicate", 0, 2, SLOW, ROUTE_IN_REQUEST, tm_replicate,
+		"t_replicate([uri | host, port])",
+		"Sends a copy of the request, as it is now, there, or to where it would go itself, "
+		"and again where it is not answered; its responses go nowhere. The request itself "
+		"goes on without a transaction. Not of INVITE.",
 		.rfc = "3261 17.1.2"),
-	FN("t_relay_to_tcp", 0, 2, SLOW, ANY, NULL, "t_relay_to_tcp([host, port])",
-		"Relays over TCP."),
-	FN("t_cancel_callid", 3, 4, SLOW, ANY, NULL, "t_cancel_callid(callid, cseq, flag)",
-		"Cancels a transaction."),
-	FN("t_write_unix", 2, 2, SLOW, ANY, NULL, "t_write_unix(socket, action)",
-		"Writes the request to a socket."),
+	FN_CHECK(tm_check_replicate, "t_replicate_udp", 2, 2, SLOW, ROUTE_IN_REQUEST, tm_replicate,
+		"t_replicate_udp(host, port)", "The same as t_replicate().", .rfc = "3261 17.1.2"),
+	FN_CHECK(check_cancel_branch, "t_cancel_branch", 0, 1, SLOW, ROUTE_IN_REPLY,
+		run_cancel_branch, "t_cancel_branch([\"\" | \"o\" | \"a\"])",
+		"Cancels the branch at hand, the others or all, as OpenSIPS has it.",
+		.rfc = "3261 9.1, 16.10"),
+	FN("t_relay_cancel", 0, 0, SLOW, ROUTE_IN_REQUEST, run_relay_cancel, "t_relay_cancel()",
+		"t_relay() of a CANCEL whose INVITE is here, which ends the script; true where "
+		"there is none.",
+		.rfc = "3261 16.10"),
+	FN("t_is_request_route", 0, 0, FAST, ANY, run_is_request_route, "t_is_request_route()",
+		"Whether this runs in request_route."),
+	FN("t_is_branch_route", 0, 0, FAST, ANY, run_is_branch_route, "t_is_branch_route()",
+		"Whether this runs in a branch_route."),
+	FN("t_is_failure_route", 0, 0, FAST, ANY, run_is_failure_route, "t_is_failure_route()",
+		"Whether this runs in a failure_route."),
+	FN("t_is_reply_route", 0, 0, FAST, ANY, run_is_reply_route, "t_is_reply_route()",
+		"Whether this runs in an onreply_route or reply_route."),
 	{.name = NULL},
 };

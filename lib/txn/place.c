@@ -57,6 +57,17 @@ static uint32_t avp_milliseconds(const struct route_ctx *ctx, const char *name)
 	return 0;
 }
 
+void txn_place_fr(const struct place *t, struct live *l, struct route_ctx *ctx)
+{
+	const struct tm_config *config = t->config;
+
+	if (config->fr_timer_avp != NULL && (l->asked & TXN_ASKED_FR) == 0)
+		l->fr = milliseconds(avp_milliseconds(ctx, config->fr_timer_avp), config->fr_timer);
+	if (config->fr_inv_timer_avp != NULL && (l->asked & TXN_ASKED_FR_INV) == 0)
+		l->fr_inv = milliseconds(
+			avp_milliseconds(ctx, config->fr_inv_timer_avp), config->fr_inv_timer);
+}
+
 /* What the script said before there was a transaction, else the parameters. */
 static void take_settings(
 	struct txn_shard *s, struct place *t, struct live *l, struct route_ctx *ctx)
@@ -65,32 +76,35 @@ static void take_settings(
 	const struct tm_config *config = t->config;
 	bool invite = t->method == SIP_METHOD_INVITE;
 	uint32_t life = milliseconds(invite ? state->lifetime_inv : state->lifetime_other,
-			 invite ? config->max_inv_lifetime : config->max_noninv_lifetime),
-		 fr = avp_milliseconds(ctx, config->fr_timer_avp),
-		 fr_inv = avp_milliseconds(ctx, config->fr_inv_timer_avp);
+		invite ? config->max_inv_lifetime : config->max_noninv_lifetime);
 
 	t->t1 = (uint16_t)milliseconds(state->t1, config->retr_timer1);
 	t->t2 = (uint16_t)milliseconds(state->t2, config->retr_timer2);
 	t->on_reply = state->on_reply;
-	l->fr = milliseconds(state->fr, fr != 0 ? fr : config->fr_timer);
-	l->fr_inv = milliseconds(state->fr_inv, fr_inv != 0 ? fr_inv : config->fr_inv_timer);
+	l->fr = milliseconds(state->fr, config->fr_timer);
+	l->fr_inv = milliseconds(state->fr_inv, config->fr_inv_timer);
+	l->asked = (uint8_t)((state->fr != 0 ? TXN_ASKED_FR : 0) |
+			     (state->fr_inv != 0 ? TXN_ASKED_FR_INV : 0));
 	l->lifetime_at = time_in(s, life);
 	if ((state->flags & STATE_NO_6XX) != 0 ||
 		(config->disable_6xx_block != 0 && (state->flags & STATE_WANT_6XX) == 0))
 		t->flags |= PLACE_NO_6XX;
 	if ((state->flags & STATE_NO_FAILOVER) != 0 || config->dns_failover == 0)
 		t->flags |= PLACE_NO_FAILOVER;
+	if ((state->flags & STATE_NO_REASON) != 0 ||
+		(config->e2e_cancel_reason == 0 && (state->flags & STATE_WANT_REASON) == 0))
+		t->flags |= PLACE_NO_REASON;
 }
 
-/* RFC 4320 4.1: when a client's Timer E has come to T2, it hears 100. The client's timers are those
- * of the network, whatever t_set_retr() says of ours. */
+/* RFC 4320 4.1: when a client's Timer E has come to T2, it hears 100, and not before. The client's
+ * timers are those of the network, whatever t_set_retr() says of ours, or the RFC's. */
 static uint32_t late_trying(const struct txn_shard *s, const struct place *t)
 {
 	uint32_t at = 0, interval = (uint32_t)t->config->retr_timer1;
 
 	for (; interval < t->config->retr_timer2; interval *= 2)
 		at += interval;
-	return time_in(s, at);
+	return time_in(s, at > TXN_LATE_TRYING ? at : TXN_LATE_TRYING);
 }
 
 static void fill(struct txn_shard *s, struct place *t, struct route_ctx *ctx, uint32_t live)
@@ -110,13 +124,15 @@ static void fill(struct txn_shard *s, struct place *t, struct route_ctx *ctx, ui
 		t->method_hash = txn_method_hash(sip_text(ctx->buf, ctx->msg.method_text));
 	t->flags = PLACE_BUSY;
 	t->script = ctx->script;
-	t->config = route_script_module_config(ctx->script, "tm");
+	t->config = route_script_module_config_at(ctx->script, "tm", &s->module_at);
 	t->live = live;
 	t->saved = t->branch = t->reply = MEMORY_NONE;
 	route_script_ref(t->script);
 	memset(l, 0, sizeof(*l));
+	l->halfway = MEMORY_NONE;
 	l->text_len = ctx->msg.len;
 	memcpy(live_text(l), ctx->buf, ctx->msg.len);
+	echo_lines_of(&ctx->msg, &l->lines);
 	take_settings(s, t, l, ctx);
 	state->place = place_number(s, t) + 1;
 	state->serial = serial;
@@ -201,7 +217,9 @@ struct place *txn_current(struct txn_shard *s, struct route_ctx *ctx)
 
 uint32_t txn_place_t1_64(const struct place *t)
 {
-	return TXN_TIMERS * t->t1;
+	uint32_t ms = TXN_TIMERS * t->t1;
+
+	return ms > (uint32_t)t->config->absorb_timer ? ms : (uint32_t)t->config->absorb_timer;
 }
 
 /* ---- what is kept ---- */
@@ -234,6 +252,7 @@ bool txn_place_save(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
 		t->saved = chunk;
 	}
 	l->saved_len = size;
+	l->flags = ctx->flags;
 	route_ctx_save(ctx, memory_at(&s->memory, t->saved));
 	ctx->branches = branches;
 	t->flags &= (uint16_t)~PLACE_SHARED;
@@ -277,8 +296,16 @@ void txn_place_drop_reply(struct txn_shard *s, struct place *t)
 	t->reply_len = 0;
 }
 
-void txn_place_keep_reply(struct txn_shard *s, struct place *t, const char *text, uint32_t len)
+void txn_place_keep_reply(
+	struct txn_shard *s, struct place *t, const char *text, uint32_t len, bool whole)
 {
+	struct live *l = place_live(s, t);
+	bool echo = !whole && l != NULL;
+
+	if (echo) {
+		len = echo_pack(text, len, live_text(l), &l->lines, s->packed);
+		text = s->packed;
+	}
 	if (t->reply == MEMORY_NONE ||
 		memory_size(&s->memory, len) != memory_size(&s->memory, t->reply_len)) {
 		txn_place_drop_reply(s, t);
@@ -288,6 +315,9 @@ void txn_place_keep_reply(struct txn_shard *s, struct place *t, const char *text
 	}
 	t->reply_len = (uint16_t)len;
 	memcpy(memory_at(&s->memory, t->reply), text, len);
+	t->flags &= (uint16_t)~PLACE_ECHO;
+	if (echo)
+		t->flags |= PLACE_ECHO;
 }
 
 void txn_reply_to_set(struct reply_to *to, const struct proxy_out *from)
@@ -312,6 +342,10 @@ void txn_reply_to_get(const struct reply_to *to, struct proxy_out *out)
 
 static void drop_live(struct txn_shard *s, struct place *t)
 {
+	const struct live *l = place_live(s, t);
+
+	if (l != NULL && l->halfway != MEMORY_NONE)
+		memory_put(&s->memory, l->halfway);
 	if (t->saved != MEMORY_NONE)
 		memory_put(&s->memory, t->saved);
 	if (t->live != MEMORY_NONE)

@@ -124,8 +124,10 @@ static uint32_t aggregate(
 
 static void send_kept(struct txn_shard *s, struct place *t, struct branch *b)
 {
+	bool invite = t->method == SIP_METHOD_INVITE;
 	struct proxy_out to;
 	unsigned challenges = 0;
+	struct str text;
 	uint32_t len = 0;
 
 	if (is_challenge(b) && t->config->aggregate_challenges != 0) {
@@ -134,20 +136,24 @@ static void send_kept(struct txn_shard *s, struct place *t, struct branch *b)
 	}
 	if (challenges > 1)
 		len = aggregate(s, t, b, s->buffer, TXN_MESSAGE_MAX);
-	if (len != 0) {
-		txn_place_keep_reply(s, t, s->buffer, len);
+	text = len != 0 ? str_of(s->buffer, len)
+			: str_of(memory_at(&s->memory, b->reply), b->reply_len);
+	txn_reply_to_get(&t->reply_to, &to);
+	txn_tell(s, t, TXN_EVENT_FINAL, b->status, text);
+	if (s->entry.branch == b->number + 1 && len == 0)
+		txn_send_in_hand(s, text.s, text.len, &to, TXN_HAND_RESPONSE, TXN_SENDS_MESSAGE);
+	else
+		txn_send(s, text.s, text.len, &to);
+	if (len != 0 || !invite) {
+		txn_place_keep_reply(s, t, text.s, text.len, invite);
 	} else {
 		txn_place_drop_reply(s, t);
 		t->reply = b->reply;
 		t->reply_len = (uint16_t)b->reply_len;
+		t->flags &= (uint16_t)~PLACE_ECHO;
 		b->reply = MEMORY_NONE;
 	}
-	txn_reply_to_get(&t->reply_to, &to);
-	if (t->reply != MEMORY_NONE && s->entry.branch == b->number + 1 && len == 0)
-		txn_send_in_hand(s, memory_at(&s->memory, t->reply), t->reply_len, &to,
-			TXN_HAND_RESPONSE, TXN_SENDS_MESSAGE);
-	else if (t->reply != MEMORY_NONE)
-		txn_send(s, memory_at(&s->memory, t->reply), t->reply_len, &to);
+	txn_branch_drop_reply(s, b);
 	txn_server_final(s, t, b->status);
 }
 
@@ -160,6 +166,7 @@ static void send_best(struct txn_shard *s, struct place *t, struct branch *b)
 	if (status == 408 && t->method != SIP_METHOD_INVITE) {
 		/* RFC 4320 4.2: who asked has given up, too. */
 		txn_place_drop_reply(s, t);
+		txn_tell(s, t, TXN_EVENT_FINAL, 408, STR_NONE);
 		txn_server_final(s, t, 408);
 		return;
 	}
@@ -167,10 +174,10 @@ static void send_best(struct txn_shard *s, struct place *t, struct branch *b)
 		send_kept(s, t, b);
 		return;
 	}
-	if (!local) {
-		status = 500; /* 16.7 step 6: the overload is not ours */
-	} else if ((t->flags & PLACE_CANCELLED) != 0) {
+	if (local && (t->flags & PLACE_CANCELLED) != 0) {
 		status = 487;
+	} else if (!local || (status == 503 && t->config->remap_503_500 != 0)) {
+		status = 500; /* 16.7 step 6: the overload is not ours */
 	} else if (status == 408) {
 		status = (uint16_t)t->config->reply_408_code;
 		reason = str_c(t->config->reply_408_reason);
@@ -204,6 +211,7 @@ void txn_response_failure_done(struct txn_shard *s, struct place *t)
 	struct route_ctx *ctx = server_is_final(t) ? NULL : txn_place_request(s, t);
 
 	if (ctx != NULL) {
+		txn_relay_without(s, t, ctx);
 		/* send_reply() in it replies in the transaction; what a t_relay() failed for does
 		 * not, as there is a better answer. */
 		proxy_target_reset(ctx);
@@ -223,6 +231,17 @@ void txn_response_failure_done(struct txn_shard *s, struct place *t)
 		txn_place_save(s, t, ctx);
 }
 
+/* What the client would hear, if no failure_route knew better. */
+static void tell_failed(struct txn_shard *s, struct place *t, const struct branch *best)
+{
+	struct str text = best->reply != MEMORY_NONE
+				  ? str_of(memory_at(&s->memory, best->reply), best->reply_len)
+				  : STR_NONE;
+	bool cancelled = text.len == 0 && (t->flags & PLACE_CANCELLED) != 0;
+
+	txn_tell(s, t, TXN_EVENT_FAILED, cancelled ? 487 : best->status, text);
+}
+
 void txn_response_finish(struct txn_shard *s, struct place *t)
 {
 	struct live *l = place_live(s, t);
@@ -232,6 +251,8 @@ void txn_response_finish(struct txn_shard *s, struct place *t)
 	if (server_is_final(t) || (t->flags & PLACE_BUSY) != 0 || txn_branch_open(s, t) != 0)
 		return;
 	best = txn_response_best(s, t);
+	if (best != NULL)
+		tell_failed(s, t, best);
 	block = best != NULL && l != NULL ? best->on_failure : 0;
 	if (block == 0) {
 		send_best(s, t, best);
@@ -240,6 +261,8 @@ void txn_response_finish(struct txn_shard *s, struct place *t)
 	/* Each leg names its failure_route anew. */
 	BRANCH_FOREACH (s, t, b)
 		b->on_failure = 0;
+	/* What it begins is another search, which the next 6xx ends. */
+	t->flags &= (uint16_t)~PLACE_6XX_SEEN;
 	l->before_failure = l->branches;
 	l->drop = (uint8_t)t->config->failure_reply_mode;
 	if (txn_route_failure(s, t, best, block - 1) != TXN_RAN_WAITS)
@@ -247,6 +270,19 @@ void txn_response_finish(struct txn_shard *s, struct place *t)
 }
 
 /* ---- a response ---- */
+
+/* What goes upstream at once: the final response, 2xx behind it, early media. */
+static void tell_forwarded(
+	struct txn_shard *s, struct place *t, const struct route_ctx *ctx, struct str text)
+{
+	uint16_t status = ctx->msg.status;
+
+	if (status >= 200)
+		txn_tell(
+			s, t, server_is_final(t) ? TXN_EVENT_AGAIN : TXN_EVENT_FINAL, status, text);
+	else if (ctx->msg.body_len != 0)
+		txn_tell_provisional(s, t, status, text);
+}
 
 /* Writes it as it goes upstream and sends it. */
 static bool forward(struct txn_shard *s, struct place *t, struct route_ctx *ctx, bool keep)
@@ -263,8 +299,10 @@ static bool forward(struct txn_shard *s, struct place *t, struct route_ctx *ctx,
 	n = proxy_response_write(s->t->proxy, ctx, out, (uint32_t)room, &to);
 	if (n > 0 && keep) {
 		txn_reply_to_set(&t->reply_to, &to);
-		txn_place_keep_reply(s, t, out, (uint32_t)n);
+		txn_place_keep_reply(s, t, out, (uint32_t)n, ctx->msg.status < 200);
 	}
+	if (n > 0)
+		tell_forwarded(s, t, ctx, str_of(out, (size_t)n));
 	txn_write_end(s, ours, n > 0 ? (uint32_t)n : 0, &to,
 		n > 0 && !ours ? txn_take_hand(s, TXN_HAND_RESPONSE, TXN_SENDS_MESSAGE)
 			       : TXN_SENDS_OWN);
@@ -289,7 +327,8 @@ static void keep_failure(
 	txn_reply_to_set(&t->reply_to, &to);
 }
 
-/* 16.7 step 2: Timer C begins anew, as fr_inv_timer does. */
+/* 16.7 step 2: Timer C begins with the first provisional response, as fr_inv_timer does, and anew
+ * with the others, but for 100. */
 static void restart_timer_c(struct txn_shard *s, struct place *t, struct branch *b, uint16_t status)
 {
 	const struct live *l = place_live(s, t);
@@ -297,8 +336,8 @@ static void restart_timer_c(struct txn_shard *s, struct place *t, struct branch 
 
 	if (l == NULL || b->cancel >= CANCEL_SENT || branch_is_final(b))
 		return;
-	if (!first && t->config->restart_fr_on_each_reply == 0 &&
-		(status < 180 || status <= b->provisional))
+	if (!first && (status == 100 || (t->config->restart_fr_on_each_reply == 0 &&
+						(status < 180 || status <= b->provisional))))
 		return;
 	b->end_at = time_in(s, l->fr_inv);
 	txn_timer_set(s, t, b->end_at);
@@ -397,12 +436,12 @@ static bool listed(const char *codes, uint16_t status)
 
 static void failure(struct txn_shard *s, struct place *t, struct branch *b, struct route_ctx *ctx)
 {
-	const struct sip_address *to = sip_msg_to(&ctx->msg, ctx->buf);
 	uint16_t status = ctx->msg.status;
-	bool was_final = branch_is_final(b);
+	bool was_final = branch_is_final(b) || b->waits != 0;
+	enum txn_failover elsewhere = TXN_FAILOVER_NONE;
 
 	if (t->method == SIP_METHOD_INVITE) {
-		txn_branch_ack(s, t, &b, to != NULL ? sip_text(ctx->buf, to->value) : STR_NONE);
+		txn_branch_ack(s, t, &b, ctx);
 	} else {
 		b->state = BRANCH_TERMINATED;
 		b->retr_at = b->end_at = b->cancel_at = 0;
@@ -410,10 +449,13 @@ static void failure(struct txn_shard *s, struct place *t, struct branch *b, stru
 	if (was_final || server_is_final(t))
 		return;
 	b->status = status;
-	if ((status == 503 || listed(t->config->failover_reply_codes, status)) &&
-		txn_relay_failover(s, t, b))
+	if (status == 503 || listed(t->config->failover_reply_codes, status))
+		elsewhere = txn_relay_failover(s, t, b);
+	if (elsewhere == TXN_FAILOVER_SENT)
 		return;
 	keep_failure(s, t, b, ctx);
+	if (elsewhere == TXN_FAILOVER_WAITS)
+		return;
 	if (status >= 600 && (t->flags & (PLACE_NO_6XX | PLACE_6XX_SEEN)) == 0) {
 		t->flags |= PLACE_6XX_SEEN;
 		txn_cancel_branches(s, t, status);

@@ -27,7 +27,7 @@ static bool run_over_response(struct route_ctx *ctx, uint32_t block)
 	struct route_result before = ctx->result;
 	bool drop;
 
-	route_run_block(ctx, block, ROUTE_IN_REPLY);
+	route_resume_without(ctx, route_run_block(ctx, block, ROUTE_IN_REPLY));
 	drop = ctx->result.drop;
 	ctx->result = before;
 	return drop;
@@ -48,6 +48,9 @@ static bool run_onreply(struct txn_shard *s, struct place *t, struct route_ctx *
 		!route_ctx_load_shared(ctx, memory_at(&s->memory, t->saved), request))
 		return run_over_response(ctx, block);
 	drop = run_over_response(ctx, block);
+	/* Before a provisional response starts fr_inv_timer. */
+	if (l != NULL)
+		txn_place_fr(t, l, ctx);
 	if ((t->flags & PLACE_SHARED) == 0 && ctx->avps == 0 && ctx->flags == 0)
 		return drop;
 	size = route_ctx_update_size(ctx, memory_at(&s->memory, t->saved), request);
@@ -57,8 +60,10 @@ static bool run_onreply(struct txn_shard *s, struct place *t, struct route_ctx *
 			memory_at(&s->memory, chunk));
 		memory_put(&s->memory, t->saved);
 		t->saved = chunk;
-		if (l != NULL)
+		if (l != NULL) {
 			l->saved_len = size;
+			l->flags = ctx->flags;
+		}
 		t->flags |= PLACE_SHARED;
 	}
 	return drop;
@@ -77,7 +82,7 @@ enum txn_ran txn_route_reply(
 	else if (t->method == SIP_METHOD_INVITE)
 		ctx->branch_flags = t->branch_flags;
 	if (route_script_has_reply_route(t->script)) {
-		route_run(ctx);
+		route_resume_without(ctx, route_run(ctx));
 		if (ctx->result.drop)
 			return TXN_RAN_FATAL_DROP;
 	}
@@ -142,6 +147,7 @@ enum txn_ran txn_route_failure(
 	}
 	state->flags |= STATE_FAILURE;
 	state->on_failure = state->on_branch = 0;
+	state->plan.slot = 0;
 	ctx->branch_flags = best->branch_flags;
 	ctx->branches = 0;
 	ctx->uri_spent = true;

@@ -124,8 +124,13 @@ bool txn_server_reply(struct txn_shard *s, struct place *t, uint16_t status, str
 			txn_reply_to_set(&t->reply_to, &to);
 			/* 100 is made again where it is wanted again. */
 			if (status != 100)
-				txn_place_keep_reply(s, t, out, (uint32_t)n);
+				txn_place_keep_reply(s, t, out, (uint32_t)n,
+					!final ||
+						(t->method == SIP_METHOD_INVITE && status >= 300));
 		}
+		if (final)
+			txn_tell(s, t, TXN_EVENT_FINAL, status,
+				n > 0 ? str_of(out, (size_t)n) : STR_NONE);
 		txn_write_end(s, ours, n > 0 ? (uint32_t)n : 0, &to,
 			n > 0 && final && !ours
 				? txn_take_hand(s, TXN_HAND_REQUEST, TXN_SENDS_REPLY)
@@ -150,11 +155,38 @@ bool txn_server_reply(struct txn_shard *s, struct place *t, uint16_t status, str
 	return n > 0;
 }
 
+/* The reply that is kept without what its request brings again. */
+static void repeat_echo(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
+{
+	const char *kept = memory_at(&s->memory, t->reply);
+	uint32_t room = echo_length(kept) + TXN_GROWTH;
+	struct echo_lines lines;
+	struct proxy_out to;
+	bool ours;
+	char *out;
+	int64_t n;
+
+	/* A script may ask for it with a response in hand. */
+	if (ctx == NULL || ctx->msg.is_response)
+		ctx = txn_place_request(s, t);
+	if (ctx == NULL)
+		return;
+	if (room > TXN_MESSAGE_MAX)
+		room = TXN_MESSAGE_MAX;
+	echo_lines_of(&ctx->msg, &lines);
+	txn_reply_to_get(&t->reply_to, &to);
+	out = txn_write_begin(s, room, &ours);
+	n = echo_unpack(kept, t->reply_len, ctx->buf, &lines, out, room);
+	txn_write_end(s, ours, n > 0 ? (uint32_t)n : 0, &to, TXN_SENDS_OWN);
+}
+
 void txn_server_repeat(struct txn_shard *s, struct place *t, struct route_ctx *ctx)
 {
 	struct proxy_out to;
 
-	if (t->reply != MEMORY_NONE) {
+	if (t->reply != MEMORY_NONE && (t->flags & PLACE_ECHO) != 0) {
+		repeat_echo(s, t, ctx);
+	} else if (t->reply != MEMORY_NONE) {
 		txn_reply_to_get(&t->reply_to, &to);
 		txn_send(s, memory_at(&s->memory, t->reply), t->reply_len, &to);
 	} else if (t->state == SERVER_PROCEEDING && (t->flags & PLACE_TRYING_SENT) != 0 &&
@@ -274,11 +306,14 @@ static void ended(struct txn_shard *s, struct place *t, struct route_ctx *ctx, b
 	t->flags &= (uint16_t)~PLACE_BUSY;
 	if (server_is_final(t))
 		return;
+	txn_relay_without(s, t, ctx);
 	if (t->branch != MEMORY_NONE) {
 		txn_keep_context(s, t, ctx);
 	} else if (!failed && ctx->result.reply && ctx->result.status >= 200) {
 		txn_server_reply(s, t, ctx->result.status, route_text_str(ctx, ctx->result.reason));
-	} else if (!failed && ((state->flags & STATE_RELEASED) != 0 || ctx->result.drop)) {
+	} else if (!failed && ((state->flags & STATE_RELEASED) != 0 || ctx->result.drop ||
+				      ctx->result.forward)) {
+		/* What forward() sends has no transaction: its responses go on without. */
 		t->state = SERVER_TERMINATED;
 	} else {
 		txn_server_reply(s, t, 500, STR_NONE);
@@ -296,6 +331,15 @@ static enum txn_verdict script_ended(
 	*reason = TXN_REASON_NONE;
 	txn_shard_time(s, s->thread->now_ns);
 	t = txn_current(s, ctx);
+	if (t == NULL && (state->flags & (STATE_FAILOVER | STATE_FAILURE)) != 0)
+		return TXN_ABSORBED;
+	if (t != NULL && (state->flags & STATE_FAILOVER) != 0) {
+		before = txn_enter(s, TXN_HAND_NONE, NULL, NULL);
+		txn_relay_failover_goes_on(s, t, ctx, failed);
+		txn_place_settle(s, t);
+		txn_leave(s, before);
+		return TXN_ABSORBED;
+	}
 	if (t != NULL && (state->flags & STATE_FAILURE) != 0) {
 		/* A failure_route that had to wait. */
 		before = txn_enter(s, TXN_HAND_NONE, NULL, ctx);
@@ -308,10 +352,13 @@ static enum txn_verdict script_ended(
 	if (t != NULL && (t->flags & PLACE_BUSY) != 0) {
 		before = txn_enter(s, TXN_HAND_REQUEST, &state->flags, ctx);
 		ended(s, t, ctx, failed);
+		verdict = t->state == SERVER_TERMINATED && ctx->result.forward ? TXN_NONE
+									       : TXN_ABSORBED;
 		txn_place_settle(s, t);
 		txn_leave(s, before);
-		verdict = TXN_ABSORBED;
-	} else if ((state->flags & STATE_ABSORBED) != 0 || (t == NULL && state->place != 0)) {
+	} else if ((state->flags & STATE_ABSORBED) != 0 || state->place != 0) {
+		/* Where it had a transaction that was not waiting any more, its client has heard.
+		 */
 		verdict = TXN_ABSORBED;
 	} else if ((state->flags & STATE_DROPPED) != 0) {
 		*reason = TXN_REASON_SCRIPT;
@@ -326,6 +373,16 @@ enum txn_verdict txn_script_ended(
 	struct txn_shard *s, struct route_ctx *ctx, enum txn_reason *reason)
 {
 	return script_ended(s, ctx, false, reason);
+}
+
+void txn_script_waits(struct txn_shard *s, struct route_ctx *ctx)
+{
+	struct place *t = txn_current(s, ctx);
+
+	/* Without branches nobody answers it, and its run goes on as it would. */
+	if (t != NULL && (t->flags & PLACE_BUSY) != 0 && t->branch != MEMORY_NONE &&
+		(txn_state(ctx)->flags & (STATE_FAILOVER | STATE_FAILURE)) == 0)
+		txn_place_save(s, t, ctx);
 }
 
 enum txn_verdict txn_script_failed(

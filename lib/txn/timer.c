@@ -55,7 +55,10 @@ static void lifetime(struct txn_shard *s, struct place *t)
 	BRANCH_FOREACH (s, t, b) {
 		if (branch_is_final(b))
 			continue;
-		txn_branch_timeout(s, t, b);
+		if (b->waits != 0)
+			txn_branch_give_up(b);
+		else
+			txn_branch_timeout(s, t, b);
 		open++;
 	}
 	if (open != 0)

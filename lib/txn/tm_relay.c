@@ -6,6 +6,9 @@
 
 #define PROXY_TEXT_MAX 300
 
+/* The flags of OpenSER's t_relay() and Kamailio's t_relay_to(). */
+enum { RELAY_NO_100 = 1, RELAY_NO_REPLY = 2, RELAY_NO_FAILOVER = 4, RELAY_FLAGS = 7 };
+
 /* ---- t_relay and its kin ---- */
 
 /* "sip:host:port" of what is given as host and port, or as "udp:host:port". Empty: not over UDP, or
@@ -34,44 +37,134 @@ static struct str proxy_uri(struct str text, int64_t port, char out[PROXY_TEXT_M
 	return str_of(out, len);
 }
 
-/* Whether it is OpenSER's flags ("0x01") and no host: what they ask for is here as it is. */
-static bool is_flags(const struct route_value *v)
+/* OpenSIPS' names of flags, with commas. False where one is none of them. */
+static bool read_names(struct str text, uint64_t *flags)
 {
-	if (v->type == ROUTE_INT)
-		return true;
-	for (uint32_t i = 0; i < v->s.len; i++) {
-		char c = str_lower_char(v->s.s[i]);
+	static const struct {
+		struct str name;
+		uint64_t flag;
+	} names[] = {
+		{{"no-auto-477", 11}, RELAY_NO_REPLY},
+		{{"no-dns-failover", 15}, RELAY_NO_FAILOVER},
+		{{"pass-reason-hdr", 15}, 0},
+	};
 
-		if (!str_is_digit(c) && !(i == 1 && c == 'x'))
+	*flags = 0;
+	for (;;) {
+		int64_t comma = str_find(text, ',');
+		struct str one = str_trim(str_of(text.s, comma >= 0 ? (size_t)comma : text.len));
+		size_t i = 0;
+
+		while (i < sizeof(names) / sizeof(names[0]) && !str_ieq(one, names[i].name))
+			i++;
+		if (i == sizeof(names) / sizeof(names[0]))
 			return false;
+		*flags |= names[i].flag;
+		if (comma < 0)
+			return true;
+		text.s += comma + 1;
+		text.len -= (uint32_t)comma + 1;
 	}
-	return true;
 }
 
-/* Whether a text names a transport or a port behind its host: "udp:host", "host:port". The colons
- * of an IPv6 address are in its brackets. */
-static bool has_colon(struct str text)
+/* Whether it is flags ("0x01", 3, "no-dns-failover") and no host. */
+static bool read_flags(const struct route_value *v, uint64_t *flags)
 {
-	int64_t open = str_find(text, '['), close = str_find(text, ']');
+	static const char digits[] = "0123456789abcdef";
+	struct str s = v->type == ROUTE_STR ? str_trim(v->s) : STR_NONE;
 
-	if (open >= 0 && close > open)
-		return str_find(str_of(text.s, (size_t)open), ':') >= 0 ||
-		       str_find(str_of(text.s + close, text.len - (size_t)close), ':') >= 0;
-	return str_find(text, ':') >= 0;
+	if (v->type != ROUTE_STR) {
+		*flags = (uint64_t)v->i;
+		return v->type == ROUTE_INT;
+	}
+	if (!str_istarts(s, STR("0x")))
+		return str_to_u64(s, UINT64_MAX, flags) == 0 || read_names(s, flags);
+	*flags = 0;
+	for (uint32_t i = 2; i < s.len; i++) {
+		const char *digit = strchr(digits, str_lower_char(s.s[i]));
+
+		if (digit == NULL || *digit == 0)
+			return false;
+		*flags = *flags << 4 | (uint64_t)(digit - digits);
+	}
+	return s.len > 2;
 }
 
+/* A proxy, of which no part is missing. */
+static bool is_proxy(const struct route_value *v)
+{
+	uint64_t flags;
+
+	return v->type == ROUTE_STR && !read_flags(v, &flags);
+}
+
+/* Written as flags are, and as no port is. */
+static bool is_hexadecimal(const struct route_value *v)
+{
+	return v->type == ROUTE_STR && str_istarts(str_trim(v->s), STR("0x"));
+}
+
+/* Whether a text names a port behind its host. The colons of an IPv6 address are in its brackets.
+ */
+static bool has_port(struct str text)
+{
+	int64_t close = str_find(text, ']');
+
+	if (str_istarts(text, STR("udp:")))
+		close = close > 4 ? close : 4;
+	return str_find(str_of(text.s + (close > 0 ? close : 0),
+				text.len - (size_t)(close > 0 ? close : 0)),
+		       ':') >= 0;
+}
+
+/* Of the t_relay()s from here on. RELAY_NO_REPLY is so in any case. */
+static void obey(struct txn *room, struct route_ctx *ctx, uint64_t flags)
+{
+	struct txn_state *state = txn_state(ctx);
+	struct txn_shard *s;
+	struct place *t;
+
+	if ((flags & RELAY_NO_100) != 0) {
+		state->flags &= (uint16_t)~STATE_WANT_100;
+		state->flags |= STATE_NO_100;
+	}
+	if ((flags & RELAY_NO_FAILOVER) == 0)
+		return;
+	state->flags |= STATE_NO_FAILOVER;
+	t = tm_existing(room, ctx, &s);
+	if (t != NULL)
+		t->flags |= PLACE_NO_FAILOVER;
+}
+
+/* SER's (host, port); OpenSER's and Kamailio's (proxy, flags), where the proxy has its own port;
+ * OpenSIPS' (flags, proxy); (flags). No port is as low as the flags are; OpenSIPS has more of them,
+ * in hexadecimal. */
 TM_RUN(tm_relay)
 {
+	const struct route_value *proxy = args->v;
+	uint64_t flags = 0, port = 0;
 	char uri[PROXY_TEXT_MAX];
-	struct str du = STR_NONE;
-	int64_t port = 0;
+	struct str du;
 
-	if (args->n == 0 || is_flags(&args->v[0]))
+	if (args->n == 0 || (args->n == 1 && read_flags(proxy, &flags))) {
+		obey(args->room, ctx, flags);
 		return txn_relay(args->room, ctx, STR_NONE);
-	/* (host, port), or OpenSER's (proxy, flags), where the proxy has its own port */
-	if (args->n > 1 && !has_colon(args->v[0].s) && !tm_number(&args->v[1], UINT16_MAX, &port))
+	}
+	if (args->n > 1 && read_flags(proxy, &flags)) {
+		proxy = &args->v[1];
+	} else if (args->n > 1) {
+		if (!read_flags(&args->v[1], &port))
+			return ROUTE_FALSE;
+		if (port <= RELAY_FLAGS || is_hexadecimal(&args->v[1])) {
+			flags = port;
+			port = 0;
+		}
+	}
+	/* The Request-URI does not stand in for one that is missing. */
+	if (!is_proxy(proxy) || port > UINT16_MAX)
 		return ROUTE_FALSE;
-	du = proxy_uri(args->v[0].s, port, uri);
+	obey(args->room, ctx, flags);
+	du = proxy_uri(proxy->s, has_port(proxy->s) ? 0 : (int64_t)port, uri);
 	return du.len != 0 ? txn_relay(args->room, ctx, du) : ROUTE_FALSE;
 }
 
@@ -86,9 +179,10 @@ static bool reason_ok(struct str reason)
 	return true;
 }
 
-static int32_t reply(struct txn_shard *s, struct place *t, const struct tm_config *config,
-	const struct route_args *args)
+static int32_t reply(
+	struct txn_shard *s, struct place *t, struct route_ctx *ctx, const struct route_args *args)
 {
+	const struct tm_config *config = t->config;
 	struct str reason = args->v[1].type == ROUTE_STR ? args->v[1].s : STR_NONE;
 	int64_t status;
 
@@ -96,7 +190,8 @@ static int32_t reply(struct txn_shard *s, struct place *t, const struct tm_confi
 		status = config->default_code;
 		reason = str_c(config->default_reason);
 	}
-	if (server_is_final(t) || !reason_ok(reason))
+	if (server_is_final(t) || !reason_ok(reason) ||
+		(status / 100 == 3 && !proxy_reply_targets(ctx)))
 		return ROUTE_FALSE;
 	txn_server_reply(s, t, (uint16_t)status, reason);
 	return ROUTE_TRUE;
@@ -136,18 +231,13 @@ static int32_t run_reply_in(
 	} else if (t != NULL) {
 		if (error)
 			own.v = by_default;
-		ret = reply(s, t, t->config, &own);
+		ret = reply(s, t, ctx, &own);
 	}
 	txn_leave(s, before);
 	return ret;
 }
 
 TM_RUN(tm_reply)
-{
-	return run_reply_in(ctx, args, false, false);
-}
-
-TM_RUN(tm_send_reply)
 {
 	return run_reply_in(ctx, args, true, false);
 }
@@ -193,7 +283,7 @@ TM_RUN(tm_newtran)
 	return begin == TXN_BEGIN_ABSORBED ? ROUTE_EXIT : tm_truth(begin == TXN_BEGIN_NEW);
 }
 
-enum lookup { LOOKUP_CHECK, LOOKUP_REQUEST, LOOKUP_CANCEL };
+enum lookup { LOOKUP_CHECK, LOOKUP_REQUEST, LOOKUP_CANCEL, LOOKUP_OTHER };
 
 static int32_t lookup(struct route_ctx *ctx, const struct route_args *args, enum lookup what)
 {
@@ -206,7 +296,7 @@ static int32_t lookup(struct route_ctx *ctx, const struct route_args *args, enum
 		return ROUTE_NEEDS_STATE;
 	t = txn_current(s, ctx);
 	if (t != NULL) {
-		ret = tm_truth(what != LOOKUP_CANCEL);
+		ret = tm_truth(what == LOOKUP_CHECK || what == LOOKUP_REQUEST);
 	} else if (ctx->msg.is_response) {
 		ret = ROUTE_FALSE;
 	} else {
@@ -229,14 +319,43 @@ TM_RUN(tm_check_trans)
 	return lookup(ctx, args, LOOKUP_CHECK);
 }
 
+/* Of the transaction that a CANCEL is about. */
+static void take_flags(struct txn *room, struct route_ctx *ctx)
+{
+	struct txn_entry before;
+	struct txn_shard *s = txn_enter_function(room, ctx, &before);
+	const struct place *t = s != NULL ? txn_find_request(s, ctx) : NULL;
+
+	if (t != NULL && t->saved != MEMORY_NONE)
+		ctx->flags = route_ctx_saved_flags(memory_at(&s->memory, t->saved));
+	if (s != NULL)
+		txn_leave(s, before);
+}
+
 TM_RUN(tm_lookup_request)
 {
 	return lookup(ctx, args, LOOKUP_REQUEST);
 }
 
+/* Another copy of the request made a transaction: one's own is no answer, and an ACK or a CANCEL
+ * has none to be looked for. */
+TM_RUN(tm_precheck_trans)
+{
+	if (ctx->msg.method == SIP_METHOD_ACK || ctx->msg.method == SIP_METHOD_CANCEL)
+		return ROUTE_FALSE;
+	return lookup(ctx, args, LOOKUP_OTHER);
+}
+
+/* With 1 the flags become those of the INVITE. */
 TM_RUN(tm_lookup_cancel)
 {
-	return lookup(ctx, args, LOOKUP_CANCEL);
+	int32_t ret = lookup(ctx, args, LOOKUP_CANCEL);
+	int64_t take = 0;
+
+	if (ret == ROUTE_TRUE && args->n > 0 && tm_number(&args->v[0], INT32_MAX, &take) &&
+		take == 1)
+		take_flags(args->room, ctx);
+	return ret;
 }
 
 TM_RUN(tm_release)

@@ -75,13 +75,17 @@ TM_RUN(tm_on_reply)
 
 /* ---- settings ---- */
 
-/* Branches under way end then, counted from now. */
-static void change_fr(struct txn_shard *s, struct place *t, uint32_t fr, uint32_t fr_inv)
+/* Branches under way end then, counted from now. `asked`: not as AVPs say, from here on. */
+static void change_fr(
+	struct txn_shard *s, struct place *t, uint32_t fr, uint32_t fr_inv, bool asked)
 {
 	struct live *l = place_live(s, t);
 
 	if (l == NULL || server_is_final(t))
 		return;
+	l->asked |= (uint8_t)((fr != 0 ? TXN_ASKED_FR : 0) | (fr_inv != 0 ? TXN_ASKED_FR_INV : 0));
+	if (!asked)
+		l->asked = 0;
 	if (fr != 0)
 		l->fr = fr;
 	if (fr_inv != 0)
@@ -90,7 +94,9 @@ static void change_fr(struct txn_shard *s, struct place *t, uint32_t fr, uint32_
 		uint32_t ms =
 			b->state == BRANCH_CALLING || t->method != SIP_METHOD_INVITE ? fr : fr_inv;
 
-		if (ms == 0 || branch_is_final(b) || b->cancel >= CANCEL_SENT)
+		/* end_at 0: it is held, its time begins when it leaves. */
+		if (ms == 0 || branch_is_final(b) || b->cancel >= CANCEL_SENT || b->waits != 0 ||
+			b->end_at == 0)
 			continue;
 		b->end_at = time_in(s, ms);
 		txn_timer_set(s, t, b->end_at);
@@ -113,7 +119,7 @@ TM_RUN(tm_set_fr)
 		state->fr = (uint32_t)fr;
 	t = tm_existing(args->room, ctx, &s);
 	if (t != NULL)
-		change_fr(s, t, (uint32_t)fr, (uint32_t)fr_inv);
+		change_fr(s, t, (uint32_t)fr, (uint32_t)fr_inv, true);
 	return ROUTE_TRUE;
 }
 
@@ -125,7 +131,8 @@ TM_RUN(tm_reset_fr)
 
 	state->fr = state->fr_inv = 0;
 	if (t != NULL)
-		change_fr(s, t, (uint32_t)t->config->fr_timer, (uint32_t)t->config->fr_inv_timer);
+		change_fr(s, t, (uint32_t)t->config->fr_timer, (uint32_t)t->config->fr_inv_timer,
+			false);
 	return ROUTE_TRUE;
 }
 
@@ -241,4 +248,9 @@ TM_RUN(tm_set_disable_6xx)
 TM_RUN(tm_set_disable_failover)
 {
 	return set_flag(ctx, args, STATE_NO_FAILOVER, 0, PLACE_NO_FAILOVER);
+}
+
+TM_RUN(tm_set_no_e2e_cancel_reason)
+{
+	return set_flag(ctx, args, STATE_NO_REASON, STATE_WANT_REASON, PLACE_NO_REASON);
 }

@@ -17,6 +17,7 @@ static void shard_close(struct txn_shard *s)
 	digest_index_destroy(s->index);
 	free(s->work);
 	free(s->buffer);
+	free(s->packed);
 }
 
 static int shard_create(struct txn *t, unsigned number, uint32_t places)
@@ -42,7 +43,10 @@ static int shard_create(struct txn *t, unsigned number, uint32_t places)
 	s->index = digest_index_create(places);
 	s->work = calloc(1, sizeof(*s->work));
 	s->buffer = malloc(TXN_MESSAGE_MAX);
-	return s->index != NULL && s->work != NULL && s->buffer != NULL ? 0 : -ENOMEM;
+	s->packed = malloc(ECHO_ROOM(TXN_MESSAGE_MAX));
+	return s->index != NULL && s->work != NULL && s->buffer != NULL && s->packed != NULL
+		       ? 0
+		       : -ENOMEM;
 }
 
 struct txn *txn_create(const struct txn_config *config, char *error, size_t error_size)
@@ -215,18 +219,28 @@ uint64_t txn_counter(const struct txn *t, enum txn_counter counter)
 	return sum;
 }
 
+static void add_usage(const struct txn_shard *s, struct txn_usage *out)
+{
+	uint64_t stand = atomic_load_explicit(&s->transactions, memory_order_relaxed);
+
+	out->transactions += stand;
+	out->transactions_max += s->places;
+	out->absorbing += atomic_load_explicit(&s->absorbing, memory_order_relaxed);
+	out->bytes += stand * sizeof(struct place) +
+		      atomic_load_explicit(&s->memory.used, memory_order_relaxed);
+	out->bytes_max += (uint64_t)s->places * sizeof(struct place) +
+			  (uint64_t)s->memory.blocks * MEMORY_BLOCK;
+}
+
+void txn_shard_usage(const struct txn *t, unsigned shard, struct txn_usage *out)
+{
+	memset(out, 0, sizeof(*out));
+	add_usage(&t->shard[shard], out);
+}
+
 void txn_usage(const struct txn *t, struct txn_usage *out)
 {
 	memset(out, 0, sizeof(*out));
-	for (unsigned i = 0; i < t->shards; i++) {
-		const struct txn_shard *s = &t->shard[i];
-		uint64_t stand = atomic_load_explicit(&s->transactions, memory_order_relaxed);
-
-		out->transactions += stand;
-		out->absorbing += atomic_load_explicit(&s->absorbing, memory_order_relaxed);
-		out->bytes += stand * sizeof(struct place) +
-			      atomic_load_explicit(&s->memory.used, memory_order_relaxed);
-		out->bytes_max += (uint64_t)s->places * sizeof(struct place) +
-				  (uint64_t)s->memory.blocks * MEMORY_BLOCK;
-	}
+	for (unsigned i = 0; i < t->shards; i++)
+		add_usage(&t->shard[i], out);
 }

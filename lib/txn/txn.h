@@ -14,7 +14,7 @@
  *
  * A transaction keeps the text of its request, what the script made of its context (packed), a
  * branch for each request that it sent, with the bytes that went out, and the response that would
- * go to the client, as it will be sent. When it is done it shrinks to what absorbs retransmissions.
+ * go to the client. When it is done it shrinks to what absorbs retransmissions.
  * Memory is a fixed arena in chunks of several sizes; what finds none is refused (503), and what is
  * under way goes on.
  *
@@ -26,9 +26,10 @@
  * clock, which nothing here looks at. Where it goes back, the room's own stands still. Nothing
  * allocates, blocks, locks or logs. This room links without the EAL.
  *
- * Files: txn (shards, figures), memory (chunks), wheel, index; place (a transaction's life), timer,
- * server, branch, cancel, response (what goes upstream, the best one), relay, route (blocks of the
- * script), module_tm* and tm_* (functions of scripts).
+ * Files: txn (shards, figures), memory (chunks), wheel, index, echo (what is kept of a reply);
+ * place (a transaction's life), timer, server, branch, cancel, response (what goes upstream, the
+ * best one), relay, slot (one branch of it), failover, unreachable (ICMP), route (blocks of the
+ * script), news (what others are told), module_tm* and tm_* (functions of scripts).
  */
 #include "base/digest_index.h"
 #include "proxy/proxy.h"
@@ -56,9 +57,10 @@ struct txn_sender {
 	/* Sends what was written there; len 0: nothing after all. */
 	void (*end)(void *arg, uint32_t len, const struct proxy_out *to, enum txn_kind kind);
 	/*
-	 * A block of the script waits for a name (ctx->wait): copies the context and its text, and
-	 * calls route_resume() and txn_script_ended() on this shard's thread when the name is
-	 * known. False: there is no room.
+	 * A block of the script, or another address for a branch, waits for a name (ctx->wait):
+	 * copies the context and its text, and calls route_resume() and txn_script_ended() on this
+	 * shard's thread when the name is known, txn_script_failed() where it does not come. False:
+	 * there is no room.
 	 */
 	bool (*park)(void *arg, struct route_ctx *ctx);
 };
@@ -80,6 +82,41 @@ int txn_register(struct txn *t, struct route_registry *registry);
 struct txn_shard *txn_shard_open(struct txn *t, unsigned shard, const struct txn_sender *sender,
 	struct route_thread *thread);
 
+/* ---- who keeps account of transactions ---- */
+
+enum txn_event {
+	TXN_EVENT_FINAL,  /* the client gets its final response: once a transaction, that which is
+			     not answered (RFC 4320 4.2) included */
+	TXN_EVENT_AGAIN,  /* another 2xx to an INVITE goes upstream: of a fork, or the same again */
+	TXN_EVENT_FAILED, /* all branches have failed, ahead of the failure_route: once for each
+			     t_relay() whose branches did */
+	TXN_EVENT_EARLY,  /* the first provisional response with a body goes upstream */
+	TXN_EVENT_CANCELLED, /* the client's first CANCEL has come */
+	TXN_EVENT_ACK        /* t_relay() has sent an ACK on: each copy of it */
+};
+
+struct txn_news {
+	enum txn_event event;
+	/* The request as its script has left it, with its AVPs and flags, which may be changed;
+	 * what is evaluated over it is taken back. Of ACK, the ACK. NULL: AGAIN. */
+	struct route_ctx *request;
+	uint16_t status;
+	struct str response; /* as it goes upstream, or would; empty: there is none */
+	uint64_t now_ns;
+};
+
+struct txn_watcher {
+	void *arg;
+	/* Whether a transaction of that method whose script has set these flags is of interest:
+	 * asked for each event, of an ACK on any thread. */
+	bool (*wants)(void *arg, enum txn_event event, uint8_t method, uint32_t flags);
+	/* On the shard's thread: does not block, allocate, log, and calls nothing of this room. */
+	void (*told)(void *arg, unsigned shard, const struct txn_news *news);
+};
+/* There is one at most. Before the first shard is opened. Of t_replicate()'s copies nothing is
+ * told: nobody waits for them. */
+void txn_watch(struct txn *t, const struct txn_watcher *watcher);
+
 /* ---- any thread ---- */
 
 /* The shard of a request or response by its Call-ID. */
@@ -91,6 +128,10 @@ bool txn_may_have(struct txn *t, unsigned shard, struct route_ctx *ctx);
 /* Brings the line that txn_may_have() or, of a response that was received, txn_response() will look
  * at first: for the messages of a burst, before the first of them is dealt with. */
 void txn_bring(struct txn *t, unsigned shard, struct route_ctx *ctx);
+
+/* The shard of the transaction that seems to have sent the request whose first bytes an ICMP error
+ * quotes, or -1. */
+int txn_unreachable_shard(struct txn *t, struct str quoted);
 
 /* ---- the shard's thread ---- */
 
@@ -127,10 +168,20 @@ enum txn_verdict txn_response(struct txn_shard *s, struct route_ctx *ctx, enum t
  * transaction, its result stands in ctx->result as on a worker. */
 enum txn_verdict txn_script_ended(
 	struct txn_shard *s, struct route_ctx *ctx, enum txn_reason *reason);
+/* The run of a request waits (ROUTE_WAIT): a response that comes meanwhile finds what the script
+ * has said of its transaction until now, and is accounted. */
+void txn_script_waits(struct txn_shard *s, struct route_ctx *ctx);
 /* The run failed or can't go on (ROUTE_FAILED; a name that never came): its transaction, where it
  * has one, answers 500. */
 enum txn_verdict txn_script_failed(
 	struct txn_shard *s, struct route_ctx *ctx, enum txn_reason *reason);
+/*
+ * The network says that a request to `to` did not arrive, of which it quotes the first bytes, or
+ * all. Where a transaction has sent exactly these and nobody has answered, the branch is as if it
+ * were answered 503: the next address of its name, the failure_route, the best response. False:
+ * there is none. (RFC 3261 16.9, 18.4; RFC 3263 4.3)
+ */
+bool txn_unreachable(struct txn_shard *s, struct str quoted, const struct net_endpoint *to);
 /* Timers that are due, at most `budget` of them; returns how many it looked at. Called each pass.
  */
 unsigned txn_poll(struct txn_shard *s, uint64_t now_ns, unsigned budget);
@@ -147,6 +198,7 @@ unsigned txn_poll(struct txn_shard *s, uint64_t now_ns, unsigned budget);
 		RETRANSMITTED, "txn_retransmitted") /* requests and replies that a timer sent */ \
 	TXN_COUNTER(ABSORBED, "txn_absorbed")       /* retransmissions that came in */ \
 	TXN_COUNTER(TIMEOUTS, "txn_timeouts")       /* branches that nobody answered (408) */ \
+	TXN_COUNTER(UNREACHABLE, "txn_unreachable") /* branches that did not arrive (ICMP) */ \
 	TXN_COUNTER(CANCELLED, "txn_cancelled")     /* branches that were sent a CANCEL */ \
 	TXN_COUNTER(LOOPS, "txn_loops")             /* 482, 440 (RFC 5393) */ \
 	TXN_COUNTER(FAILED_OVER, "txn_failed_over") /* branches that went to another address */
@@ -160,8 +212,10 @@ enum txn_counter {
 /* The sum over all shards. Any thread. */
 uint64_t txn_counter(const struct txn *t, enum txn_counter counter);
 const char *txn_counter_name(enum txn_counter counter);
-/* Transactions that stand, those of them that only absorb, bytes of chunks in use. Any thread. */
+/* Transactions that stand and room for them, those of them that only absorb, bytes of chunks in
+ * use. Of one shard, and the sum over all of them. Any thread. */
 struct txn_usage {
-	uint64_t transactions, absorbing, bytes, bytes_max;
+	uint64_t transactions, transactions_max, absorbing, bytes, bytes_max;
 };
+void txn_shard_usage(const struct txn *t, unsigned shard, struct txn_usage *out);
 void txn_usage(const struct txn *t, struct txn_usage *out);

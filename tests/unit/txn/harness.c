@@ -269,6 +269,7 @@ static enum fate run_ended(
 		v = txn_script_ended(shard->s, ctx, &w->reason);
 		break;
 	case ROUTE_WAIT:
+		txn_script_waits(shard->s, ctx);
 		park(shard, ctx);
 		return FATE_PARKED;
 	case ROUTE_SLOW:
@@ -335,7 +336,7 @@ static enum fate come_request(struct world *w, struct route_ctx *ctx, enum sip_e
 	}
 	shard = txn_shard_of(w->txn, ctx);
 	assert_true(shard < w->config.shards);
-	if (txn_may_have(w->txn, shard, ctx))
+	if (!w->late && txn_may_have(w->txn, shard, ctx))
 		return on_shard(w, shard, ctx, request_of_transaction);
 	return receive_and_run(w, NULL, ctx);
 }
@@ -460,6 +461,41 @@ enum fate come_forged(struct world *w, const char *text, const char *src, uint16
 	return fate;
 }
 
+bool unreachable_text(
+	struct world *w, const char *text, uint32_t len, const struct net_endpoint *to)
+{
+	char *bytes = checked(malloc(len != 0 ? len : 1));
+	bool believed = false;
+	int shard;
+
+	memcpy(bytes, text, len);
+	shard = txn_unreachable_shard(w->txn, str_of(bytes, len));
+	call_begins(w);
+	if (shard >= 0) {
+		assert_true((unsigned)shard < w->config.shards);
+		w->shard[shard].thread.now_ns = w->now_ns;
+		believed = txn_unreachable(w->shard[shard].s, str_of(bytes, len), to);
+	}
+	assert_null(w->begun);
+	assert_int_equal(w->of_message, 0);
+	free(bytes);
+	return believed;
+}
+
+void unreachable(struct world *w, const struct sent *m, uint32_t bytes)
+{
+	observe_lost(w->observer, m->text);
+	assert_true(unreachable_text(
+		w, m->text, bytes != 0 && bytes < m->len ? bytes : m->len, &m->to));
+}
+
+void lose_request(struct world *w, const char *text, const struct net_endpoint *to)
+{
+	observe_lost(w->observer, text);
+	if (!unreachable_text(w, text, (uint32_t)strlen(text), to))
+		observe_not_lost(w->observer, text);
+}
+
 /* ---- time ---- */
 
 uint64_t now_ms(const struct world *w)
@@ -527,7 +563,8 @@ void add_service(
 				       .port = port});
 }
 
-void answer_names(struct world *w)
+/* Goes on with all that waits, with the answer to its name or without one. */
+static void go_on(struct world *w, bool answered)
 {
 	struct parked *list = w->parked;
 
@@ -539,17 +576,31 @@ void answer_names(struct world *w)
 		char error[256];
 
 		list = p->next;
-		resolve_now(w->resolver, (enum resolve_kind)p->ctx->wait_kind,
-			route_text_str(p->ctx, p->ctx->wait), 2000, &found, error, sizeof(error));
+		if (answered)
+			resolve_now(w->resolver, (enum resolve_kind)p->ctx->wait_kind,
+				route_text_str(p->ctx, p->ctx->wait), 2000, &found, error,
+				sizeof(error));
 		call_begins(w);
 		shard->thread.now_ns = w->now_ns;
 		route_ctx_bind(p->ctx, p->ctx->script, &shard->thread, p->text);
-		w->fate = resume(w, shard, p->ctx);
+		w->fate = answered ? resume(w, shard, p->ctx)
+				   : run_ended(w, shard, p->ctx, ROUTE_FAILED);
 		route_script_unref(p->ctx->script);
 		free(p->text);
 		free(p->ctx);
 		free(p);
 	}
+}
+
+void answer_names(struct world *w)
+{
+	go_on(w, true);
+}
+
+enum fate lose_names(struct world *w)
+{
+	go_on(w, false);
+	return w->fate;
 }
 
 /* ---- a world ---- */
@@ -562,6 +613,8 @@ static void load(struct world *w)
 	proxy_hooks(w->proxy, &w->registry.hooks);
 	assert_int_equal(proxy_register(w->proxy, &w->registry), 0);
 	assert_int_equal(txn_register(w->txn, &w->registry), 0);
+	if (w->config.rooms != NULL)
+		w->config.rooms(w);
 	w->script =
 		route_script_load_text("test.cfg", str_c(w->config.script), &w->registry, report);
 	if (w->script == NULL)
@@ -1042,4 +1095,27 @@ enum fate answer_with(struct world *w, const struct sent *request, const char *s
 enum fate answer(struct world *w, const struct sent *request, const char *status)
 {
 	return answer_with(w, request, status, NULL, NULL);
+}
+
+const struct sent *call(struct world *w, struct ask a)
+{
+	assert_int_equal(ask(w, a), FATE_SENT);
+	take_response(w, 100, "INVITE");
+	return take_request(w, "INVITE", BOB);
+}
+
+void refuse(struct world *w, const struct sent *invite, const char *status)
+{
+	answer(w, invite, status);
+	for (unsigned i = 0; i < w->sents; i++) {
+		struct sent *m = w->sent[i];
+
+		if (!m->taken && strcmp(m->method, "ACK") == 0 && !m->is_response &&
+			net_endpoint_equal(&m->to, &invite->to)) {
+			m->taken = true;
+			return;
+		}
+	}
+	print_untaken(w);
+	fail_msg("%llu ms: no ACK to %s", (unsigned long long)now_ms(w), status);
 }

@@ -54,9 +54,13 @@
 #define MODULES \
 	"loadmodule \"sl.so\"\nloadmodule \"tm.so\"\nloadmodule \"rr.so\"\nloadmodule " \
 	"\"maxfwd.so\"\n" \
-	"loadmodule \"textops.so\"\nloadmodule \"siputils.so\"\n"
+	"loadmodule \"textops.so\"\nloadmodule \"siputils.so\"\nloadmodule \"pv.so\"\n"
 /* The plainest stateful proxy. */
 #define RELAY MODULES RFC_TIMERS "request_route {\n	if (!t_relay()) sl_reply_error();\n}\n"
+/* A world with this script. */
+#define SCRIPT(text) ((struct world_config){.script = MODULES RFC_TIMERS text})
+
+struct world;
 
 struct world_config {
 	const char *script;    /* RELAY where NULL */
@@ -68,6 +72,8 @@ struct world_config {
 	bool quiet;            /* what leaves is counted and nothing else: for very many messages */
 	bool unobserved;       /* what leaves is no more than well formed: for input at random */
 	uint64_t clock_ns;     /* of the start; 0: some hours */
+	/* Makes further rooms and adds their modules, before the script is loaded; NULL: none. */
+	void (*rooms)(struct world *w);
 };
 
 enum sent_as {
@@ -141,6 +147,7 @@ struct world {
 	/* what the test may set */
 	bool refuse_begin; /* no buffer for anybody */
 	bool refuse_park;
+	bool late; /* workers look at the index before what comes has its transaction there */
 	bool (*lose)(struct world *w); /* a buffer now and then; NULL: none is lost */
 	void *test;
 	/* of the last message */
@@ -167,6 +174,14 @@ enum fate come_text(struct world *w, const char *text, const char *src, uint16_t
 /* The same for a response that the observer shall not believe: forged, or to what is long over. */
 enum fate come_forged(struct world *w, const char *text, const char *src, uint16_t port);
 
+/* An ICMP error quotes these bytes of a request that went there. Whether it is believed. */
+bool unreachable_text(
+	struct world *w, const char *text, uint32_t len, const struct net_endpoint *to);
+/* The same of a request that left, the first `bytes` of it, or all (0): it has to be believed. */
+void unreachable(struct world *w, const struct sent *m, uint32_t bytes);
+/* The same, and it may be late or double. */
+void lose_request(struct world *w, const char *text, const struct net_endpoint *to);
+
 /* The clock goes on in steps of STEP_MS, with a poll each. */
 void pass(struct world *w, uint64_t ms);
 /* In steps of `step` ms. */
@@ -178,6 +193,8 @@ unsigned poll_once(struct world *w, unsigned budget);
 uint64_t now_ms(const struct world *w);
 /* Asks for the names that messages wait for, and goes on with these; at most `times` rounds. */
 void answer_names(struct world *w);
+/* None of them comes: what waits is given up. What became of the last one. */
+enum fate lose_names(struct world *w);
 void add_address(struct world *w, const char *name, const char *address);
 void add_service(
 	struct world *w, const char *name, const char *host, uint16_t priority, uint16_t port);
@@ -249,10 +266,20 @@ enum fate answer(struct world *w, const struct sent *request, const char *status
 enum fate answer_with(struct world *w, const struct sent *request, const char *status,
 	const char *tag, const char *more);
 
+/* ---- what most calls begin and end with ---- */
+
+/* An INVITE comes: the 100 went back, and this is what left for BOB. */
+const struct sent *call(struct world *w, struct ask ask);
+/* The server that an INVITE went to fails it, and gets its ACK (17.1.1.3). */
+void refuse(struct world *w, const struct sent *invite, const char *status);
+
 /* observer.c */
 struct observer *observer_new(struct world *w);
 void observer_free(struct observer *o);
 void observe_in(struct observer *o, const char *text);
+/* The network says that this request did not arrive; and that was not believed. */
+void observe_lost(struct observer *o, const char *text);
+void observe_not_lost(struct observer *o, const char *text);
 /* After the call that took what came in. */
 void observe_done(struct observer *o, const char *text);
 void observe_out(struct observer *o, const struct sent *m);

@@ -158,6 +158,26 @@ static void request_in(struct observer *o, const char *text)
 	}
 }
 
+void observe_lost(struct observer *o, const char *text)
+{
+	struct server *s = server_find(o, branch_of(text), method_of(text));
+
+	assert_non_null(s);
+	o->final_before = s->final != 0;
+	if (s->final == 0) {
+		s->final = 503; /* RFC 3261 16.9 */
+		s->final_at = now_ms(o->w);
+	}
+}
+
+void observe_not_lost(struct observer *o, const char *text)
+{
+	struct server *s = server_find(o, branch_of(text), method_of(text));
+
+	if (!o->final_before)
+		s->final = 0;
+}
+
 static void response_in(struct observer *o, const char *text)
 {
 	const char *method = method_of(text);

@@ -6,6 +6,7 @@
 /* What there is to reach; less is better. */
 #define PROGRESS_MAX 4096
 #define ABSORBING_MAX 512
+#define ABSORBING_USUAL 320
 
 static const char sdp[] = "v=0\no=alice 2890844526 2890844526 IN IP4 client.example.com\ns=-\n"
 			  "c=IN IP4 192.0.2.101\nt=0 0\nm=audio 49172 RTP/AVP 0\n"
@@ -54,6 +55,136 @@ static void a_call_absorbs_in_little_memory(void **state)
 	take_all(w);
 	assert_int_equal(usage(w).absorbing, 2);
 	assert_in_range(bytes(w), 1, 2 * ABSORBING_MAX);
+	world_close(w);
+}
+
+/* What phones say of themselves in every answer. */
+#define WORDS \
+	"Server: Example Phone T46 66.85.0.5-b4\nSupported: replaces, timer, path\n" \
+	"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY, SUBSCRIBE\n"
+
+/* A final answer to something else than INVITE, and the same bytes whenever it is asked again. */
+static void an_answer_is_kept_in_little_memory(void **state)
+{
+	static const char *const status[] = {"200 OK", "202 Accepted", "404 Not Found",
+		"481 Call/Transaction Does Not Exist", "603 Decline"};
+	const struct ask asks[] = {{.method = "BYE", .cseq = 2, .to_tag = "t" BOB},
+		{.method = "MESSAGE", .body = "Hi"}};
+	struct world *w = world_new((struct world_config){0});
+
+	for (unsigned i = 0; i < sizeof(status) / sizeof(status[0]); i++) {
+		const struct ask *a = &asks[i % 2];
+		const struct sent *m, *r;
+
+		ask(w, *a);
+		m = take_request(w, a->method, BOB);
+		answer_with(w, m, status[i], NULL, WORDS);
+		r = take_response(w, (unsigned)atoi(status[i]), a->method);
+		assert_in_range(bytes(w), 1, ABSORBING_MAX);
+		for (unsigned again = 0; again < 2; again++) {
+			const struct sent *same;
+
+			ask(w, *a);
+			same = take_response(w, r->status, a->method);
+			assert_string_equal(same->text, r->text);
+			assert_true(goes_to(same, CALLER, 5060));
+		}
+		take_nothing(w);
+		world_rest(w);
+		ask(w, *a);
+		answer(w, take_request(w, a->method, BOB), status[i]);
+		assert_in_range(bytes(w), 1, ABSORBING_USUAL);
+		world_rest(w);
+	}
+	world_close(w);
+}
+
+/* A failed INVITE after its ACK: what is left acknowledges the failure when it comes again. */
+static void a_failed_invite_is_small_after_its_ack(void **state)
+{
+	static const char *const status[] = {"486 Busy Here", "404 Not Found", "603 Decline"};
+	struct world *w = world_new((struct world_config){0});
+
+	for (unsigned i = 0; i < sizeof(status) / sizeof(status[0]); i++) {
+		const struct sent *m, *r, *a;
+
+		ask(w, invite);
+		take_response(w, 100, "INVITE");
+		m = take_request(w, "INVITE", BOB);
+		answer_with(w, m, status[i], NULL, WORDS);
+		a = take_request(w, "ACK", BOB);
+		r = take_response(w, (unsigned)atoi(status[i]), "INVITE");
+		/* Timer G has no request to make the reply of. */
+		pass(w, T1 + LATE_MS);
+		assert_string_equal(take_response(w, r->status, "INVITE")->text, r->text);
+		ack(w, invite, r);
+		assert_in_range(bytes(w), 1, ABSORBING_USUAL);
+		for (unsigned again = 0; again < 2; again++) {
+			answer_with(w, m, status[i], NULL, WORDS);
+			assert_string_equal(take_request(w, "ACK", BOB)->text, a->text);
+		}
+		take_nothing(w);
+		world_rest(w);
+	}
+	world_close(w);
+}
+
+static void a_cancelled_invite_is_small_after_its_ack(void **state)
+{
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m, *r, *c;
+
+	ask(w, invite);
+	m = take_request(w, "INVITE", BOB);
+	answer(w, m, "180 Ringing");
+	cancel(w, invite);
+	c = take_request(w, "CANCEL", BOB);
+	answer(w, c, "200 OK");
+	answer_with(w, m, "487 Request Terminated", NULL, WORDS);
+	r = take_response(w, 487, "INVITE");
+	ack(w, invite, r);
+	assert_in_range(bytes(w), 1, ABSORBING_USUAL);
+	world_close(w);
+}
+
+/* A proxy of the client's may write other Vias the second time: the answer has to have those. */
+static void an_answer_has_the_vias_of_what_came_again(void **state)
+{
+	static const struct ask a = {.method = "MESSAGE"};
+	static const char *const below = "Via: SIP/2.0/UDP 192.0.2.1;rport=%s;branch=z9hG4bKc\n"
+					 "Max-Forwards";
+	/* The observer knows one answer to one request. */
+	struct world *w = world_new((struct world_config){.unobserved = true});
+	const char *text = ask_text(a);
+
+	come_text(w, replaced(text, "Max-Forwards", printed(below, "1024")), CALLER, 5060);
+	answer(w, take_request(w, "MESSAGE", BOB), "200 OK");
+	assert_string_equal(
+		param(header(take_response(w, 200, "MESSAGE")->text, "Via", 1), "rport"), "1024");
+	come_text(w, replaced(text, "Max-Forwards", printed(below, "50001")), CALLER, 5060);
+	assert_string_equal(
+		param(header(take_response(w, 200, "MESSAGE")->text, "Via", 1), "rport"), "50001");
+	world_close(w);
+}
+
+/* The latest provisional reply, too. */
+static void a_ringing_is_said_again(void **state)
+{
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m, *r;
+
+	ask(w, invite);
+	take_response(w, 100, "INVITE");
+	m = take_request(w, "INVITE", BOB);
+	answer_with(w, m, "180 Ringing", NULL, WORDS);
+	r = take_response(w, 180, "INVITE");
+	ask(w, invite);
+	assert_string_equal(take_response(w, 180, "INVITE")->text, r->text);
+	answer_with(w, m, "183 Session Progress", NULL, WORDS);
+	r = take_response(w, 183, "INVITE");
+	ask(w, invite);
+	assert_string_equal(take_response(w, 183, "INVITE")->text, r->text);
+	take_nothing(w);
 	world_close(w);
 }
 
@@ -171,6 +302,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_invite_is_small_and_then_smaller),
 		cmocka_unit_test(a_call_absorbs_in_little_memory),
+		cmocka_unit_test(an_answer_is_kept_in_little_memory),
+		cmocka_unit_test(a_failed_invite_is_small_after_its_ack),
+		cmocka_unit_test(a_cancelled_invite_is_small_after_its_ack),
+		cmocka_unit_test(an_answer_has_the_vias_of_what_came_again),
+		cmocka_unit_test(a_ringing_is_said_again),
 		cmocka_unit_test(a_late_2xx_sees_what_the_script_said),
 		cmocka_unit_test(branch_flags_are_of_their_branch),
 		cmocka_unit_test(what_a_failure_route_replies),

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Bad input, faults, load: forks that fork (RFC 5393), storms, forgeries, a pool that is empty,
- * very many timers at once, a clock that jumps, buffers that are not there.
+ * a clock that jumps, buffers that are not there. Very many timers at once are in test_txn_many.
  */
 #include "harness.h"
 
 static const struct ask invite = {0};
-
-static const struct sent *call(struct world *w, struct ask a)
-{
-	assert_int_equal(ask(w, a), FATE_SENT);
-	take_response(w, 100, "INVITE");
-	return take_request(w, "INVITE", BOB);
-}
 
 /* ---- RFC 5393 ---- */
 
@@ -184,8 +177,7 @@ static void a_response_of_another_method_is_not_taken(void **state)
 	assert_null(find_response(w, 200, "INVITE"));
 	assert_null(find_response(w, 200, "MESSAGE"));
 	take_all(w);
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	ack(w, invite, take_response(w, 486, "INVITE"));
 	world_close(w);
 }
@@ -195,8 +187,7 @@ static void an_ack_of_another_call_stops_nothing(void **state)
 	struct world *w = world_new((struct world_config){0});
 	const struct sent *m = call(w, invite), *r;
 
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	r = take_response(w, 486, "INVITE");
 	come_text(
 		w, replaced(ack_text(invite, r), "Call-ID: call", "Call-ID: other"), CALLER, 5060);
@@ -216,8 +207,7 @@ static void a_late_response_meets_no_other_transaction(void **state)
 	struct world *w = world_new((struct world_config){.transactions = 16});
 	const struct sent *old = call(w, (struct ask){.call = "old"}), *m;
 
-	answer(w, old, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, old, "486 Busy Here");
 	ack(w, (struct ask){.call = "old"}, take_response(w, 486, "INVITE"));
 	pass(w, 100000);
 	assert_int_equal(usage(w).transactions, 0);
@@ -225,8 +215,7 @@ static void a_late_response_meets_no_other_transaction(void **state)
 	assert_int_equal(
 		come_forged(w, answer_text(old, "200 OK", NULL, NULL), BOB, 5060), FATE_DROPPED);
 	take_nothing(w);
-	answer(w, m, "404 Not Found");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "404 Not Found");
 	take_response(w, 404, "INVITE");
 	world_close(w);
 }
@@ -289,8 +278,7 @@ static void a_storm_of_acks_is_absorbed(void **state)
 	const struct sent *m = call(w, invite), *r;
 	const char *text;
 
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	r = take_response(w, 486, "INVITE");
 	text = strdup(ack_text(invite, r));
 	for (unsigned i = 0; i < 20000; i++)
@@ -378,8 +366,7 @@ static void an_empty_pool_refuses_and_serves_whom_it_has(void **state)
 			answer(w, m[i], "200 OK");
 			take_response(w, 200, "INVITE");
 		} else {
-			answer(w, m[i], "486 Busy Here");
-			take_request(w, "ACK", BOB);
+			refuse(w, m[i], "486 Busy Here");
 			ack(w, a, take_response(w, 486, "INVITE"));
 		}
 	}
@@ -388,6 +375,26 @@ static void an_empty_pool_refuses_and_serves_whom_it_has(void **state)
 	assert_int_equal(usage(w).transactions, 0);
 	assert_int_equal(usage(w).bytes, w->before.bytes);
 	call(w, (struct ask){.call = "again"});
+	world_close(w);
+}
+
+static void a_reply_that_finds_no_transaction_is_503(void **state)
+{
+	struct world *w = world_new((struct world_config){.transactions = 64,
+		.script = MODULES RFC_TIMERS
+		"request_route {\n	t_send_reply(\"404\", \"No\");\n}\n"});
+	struct ask a = {0};
+	unsigned n = 0;
+
+	while (counted(w, TXN_COUNTER_REFUSED) == 0) {
+		assert_true(n < 4096);
+		if (n > 0)
+			take_response(w, 404, "INVITE");
+		a.call = printed("reply-%u", n++);
+		ask(w, a);
+	}
+	take_response(w, 503, "INVITE");
+	take_nothing(w);
 	world_close(w);
 }
 
@@ -416,10 +423,10 @@ static void empty_memory_refuses_and_serves_whom_it_has(void **state)
 		refused++;
 	}
 	assert_int_equal(refused, 10);
+	assert_int_equal(counted(w, TXN_COUNTER_REFUSED), refused);
 	assert_true(n > 10);
 	for (unsigned i = 0; i < n; i++) {
-		answer(w, m[i], "486 Busy Here");
-		take_request(w, "ACK", BOB);
+		refuse(w, m[i], "486 Busy Here");
 		take_response(w, 486, "INVITE");
 	}
 	world_close(w);
@@ -458,44 +465,18 @@ static void responses_for_which_there_is_no_room_go_on(void **state)
 
 /* ---- time ---- */
 
-#define MANY 100000
 #define BUDGET 64
+#define POLLS_MAX 1000
 
 /* Polls until nothing is due; each is bounded. */
-static unsigned drain(struct world *w)
+static void drain(struct world *w)
 {
 	unsigned polls = 0;
 
 	while (poll_once(w, BUDGET) > 0) {
-		if (++polls > 100 * MANY / BUDGET)
+		if (++polls > POLLS_MAX)
 			fail_msg("timers run on and on");
 	}
-	return polls;
-}
-
-static void very_many_timers_in_one_tick(void **state)
-{
-	struct world *w = world_new((struct world_config){.quiet = true, .transactions = 2 * MANY});
-	unsigned polls;
-
-	for (unsigned i = 0; i < MANY; i++) {
-		char call_id[32];
-
-		snprintf(call_id, sizeof(call_id), "many-%u", i);
-		assert_int_equal(ask(w, (struct ask){.call = call_id}), FATE_SENT);
-	}
-	assert_int_equal(usage(w).transactions, MANY);
-	assert_int_equal(w->requests, MANY);
-	jump(w, 500 + LATE_MS);
-	w->requests = 0;
-	polls = drain(w);
-	assert_true(polls >= MANY / BUDGET);
-	assert_int_equal(w->requests, MANY);
-	w->responses = 0;
-	jump(w, T64);
-	drain(w);
-	assert_true(w->responses >= MANY); /* 408 to each */
-	world_close(w);
 }
 
 static void a_clock_that_jumps_an_hour_makes_no_storm(void **state)
@@ -537,6 +518,25 @@ static void a_clock_that_goes_back_stops_no_timer(void **state)
 	world_close(w);
 }
 
+static void a_timer_counts_from_its_message_not_from_the_last_pass(void **state)
+{
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m = call(w, invite);
+
+	answer(w, m, "180 Ringing");
+	take_response(w, 180, "INVITE");
+	jump(w, 400);
+	cancel(w, invite);
+	take_request(w, "CANCEL", BOB);
+	pass(w, 500 - STEP_MS);
+	assert_null(find_request(w, "CANCEL", BOB));
+	pass(w, STEP_MS + LATE_MS);
+	assert_due(take_request(w, "CANCEL", BOB), 900);
+	refuse(w, m, "487 Request Terminated");
+	ack(w, invite, take_response(w, 487, "INVITE"));
+	world_close(w);
+}
+
 static void a_clock_near_the_wrap_of_its_milliseconds(void **state)
 {
 	/* 2^32 ms after its beginning, a second before. */
@@ -548,8 +548,7 @@ static void a_clock_near_the_wrap_of_its_milliseconds(void **state)
 	assert_due(take_request(w, "INVITE", BOB), 500);
 	pass(w, 1000);
 	assert_due(take_request(w, "INVITE", BOB), 1500);
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	take_response(w, 486, "INVITE");
 	pass(w, 500 + LATE_MS);
 	take_response(w, 486, "INVITE");
@@ -592,8 +591,46 @@ static void what_finds_no_buffer_is_lost_as_on_the_wire(void **state)
 	w->refuse_begin = false;
 	pass(w, 500);
 	take_response(w, 486, "INVITE"); /* Timer G */
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
+	world_close(w);
+}
+
+static void who_cancels_what_has_not_left_ends_it(void **state)
+{
+	struct world *w = world_new((struct world_config){0});
+
+	w->refuse_begin = true;
+	ask(w, invite);
+	w->refuse_begin = false;
+	cancel(w, invite);
+	take_response(w, 200, "CANCEL");
+	ack(w, invite, take_response(w, 487, "INVITE"));
+	pass_in_steps(w, T64, 100);
+	take_nothing(w); /* nothing was sent that a CANCEL could follow (9.1) */
+	world_close(w);
+}
+
+static bool behind_the_first_request(struct world *w)
+{
+	return w->requests == 1;
+}
+
+static void a_branch_that_has_not_left_ends_with_the_answer(void **state)
+{
+	struct world *w = world_new(SCRIPT("request_route {\n	append_branch(\"sip:carol@" CAROL
+					   "\");\n	t_relay();\n}\n"));
+	const struct sent *m;
+
+	w->lose = behind_the_first_request;
+	ask(w, invite);
+	w->lose = NULL;
+	find_response(w, 100, "INVITE");
+	m = take_request(w, "INVITE", BOB);
+	take_nothing(w);
+	answer(w, m, "200 OK");
+	take_response(w, 200, "INVITE");
+	pass_in_steps(w, T64, 100);
+	take_nothing(w); /* 16.7: who has been answered gets no further branch */
 	world_close(w);
 }
 
@@ -650,14 +687,17 @@ int main(void)
 		cmocka_unit_test(a_storm_of_failures_costs_an_ack_each),
 		cmocka_unit_test(a_server_that_only_rings_comes_to_an_end),
 		cmocka_unit_test(an_empty_pool_refuses_and_serves_whom_it_has),
+		cmocka_unit_test(a_reply_that_finds_no_transaction_is_503),
 		cmocka_unit_test(empty_memory_refuses_and_serves_whom_it_has),
 		cmocka_unit_test(responses_for_which_there_is_no_room_go_on),
-		cmocka_unit_test(very_many_timers_in_one_tick),
 		cmocka_unit_test(a_clock_that_jumps_an_hour_makes_no_storm),
 		cmocka_unit_test(a_clock_that_goes_back_stops_no_timer),
+		cmocka_unit_test(a_timer_counts_from_its_message_not_from_the_last_pass),
 		cmocka_unit_test(a_clock_near_the_wrap_of_its_milliseconds),
 		cmocka_unit_test(a_timer_that_is_due_at_the_wrap_itself),
 		cmocka_unit_test(what_finds_no_buffer_is_lost_as_on_the_wire),
+		cmocka_unit_test(who_cancels_what_has_not_left_ends_it),
+		cmocka_unit_test(a_branch_that_has_not_left_ends_with_the_answer),
 		cmocka_unit_test(calls_of_several_shards_find_their_own),
 	};
 

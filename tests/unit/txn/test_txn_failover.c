@@ -22,7 +22,7 @@ static struct world *named(const char *script)
 }
 
 /* The INVITE to the first address of two.test. */
-static const struct sent *call(struct world *w, struct ask a)
+static const struct sent *call_by_name(struct world *w, struct ask a)
 {
 	const struct sent *m;
 
@@ -103,7 +103,7 @@ static void what_refuses_a_target_is_said(void **state)
 static void after_a_503_the_next_address_is_tried(void **state)
 {
 	struct world *w = named(NULL);
-	const struct sent *m = call(w, two), *next;
+	const struct sent *m = call_by_name(w, two), *next;
 
 	answer(w, m, "503 Service Unavailable");
 	take_request(w, "ACK", goes_to(m, BOB, 0) ? BOB : CAROL);
@@ -123,7 +123,7 @@ static void after_a_503_the_next_address_is_tried(void **state)
 static void after_a_timeout_the_next_address_is_tried(void **state)
 {
 	struct world *w = named(NULL);
-	const struct sent *m = call(w, two), *next;
+	const struct sent *m = call_by_name(w, two), *next;
 
 	pass(w, T64 - 100);
 	take_all(w);
@@ -143,7 +143,7 @@ static void after_a_timeout_the_next_address_is_tried(void **state)
 static void when_all_addresses_failed_the_caller_hears_it(void **state)
 {
 	struct world *w = named(NULL);
-	const struct sent *m = call(w, two), *next, *r;
+	const struct sent *m = call_by_name(w, two), *next, *r;
 
 	answer(w, m, "503 Service Unavailable");
 	next = take_request(w, "INVITE", other(m));
@@ -161,7 +161,7 @@ static void other_failures_are_final(void **state)
 
 	for (unsigned i = 0; i < sizeof(status) / sizeof(status[0]); i++) {
 		struct world *w = named(NULL);
-		const struct sent *m = call(w, two);
+		const struct sent *m = call_by_name(w, two);
 
 		answer(w, m, status[i]);
 		ack(w, two, take_response(w, (unsigned)strtoul(status[i], NULL, 10), "INVITE"));
@@ -174,7 +174,7 @@ static void a_phone_that_rang_is_not_given_up_for_another_address(void **state)
 {
 	/* 4.3: a timeout of the transaction layer; whoever rings has been reached. */
 	struct world *w = named(NULL);
-	const struct sent *m = call(w, two);
+	const struct sent *m = call_by_name(w, two);
 
 	answer(w, m, "180 Ringing");
 	pass(w, TIMER_C + 1000);
@@ -187,12 +187,45 @@ static void a_phone_that_rang_is_not_given_up_for_another_address(void **state)
 static void who_has_hung_up_is_not_called_at_another_address(void **state)
 {
 	struct world *w = named(NULL);
-	const struct sent *m = call(w, two);
+	const struct sent *m = call_by_name(w, two);
 
 	cancel(w, two);
 	answer(w, m, "503 Service Unavailable");
 	assert_int_equal(requests_sent(w, "INVITE"), 1);
 	world_close(w);
+}
+
+static void who_is_cancelled_is_not_called_at_another_address(void **state)
+{
+	/* By the script, before it has answered. */
+	static const bool silent[] = {false, true};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *w = named(MODULES RFC_TIMERS
+			"request_route {\n	append_branch(\"sip:dave@" DAVE "\");\n"
+			"	t_on_reply(\"r\");\n	t_relay();\n}\n"
+			"onreply_route[r] {\n	if (status == 180) "
+			"t_cancel_branches(\"others\");\n}\n");
+		const struct sent *m, *dave;
+
+		if (ask(w, two) == FATE_PARKED)
+			answer_names(w);
+		take_response(w, 100, "INVITE");
+		dave = take_request(w, "INVITE", DAVE);
+		m = find_request(w, "INVITE", BOB);
+		m = m != NULL ? m : take_request(w, "INVITE", CAROL);
+		answer(w, dave, "180 Ringing");
+		if (silent[i])
+			pass(w, T64 + 1000);
+		else
+			answer(w, m, "503 Service Unavailable");
+		take_all(w);
+		assert_int_equal(counted(w, TXN_COUNTER_FAILED_OVER), 0);
+		assert_int_equal(counted(w, TXN_COUNTER_BRANCHES), 2);
+		answer(w, dave, "200 OK");
+		take_response(w, 200, "INVITE");
+		world_close(w);
+	}
 }
 
 static void services_are_tried_in_their_order(void **state)
@@ -265,8 +298,7 @@ static void where_there_is_no_room_to_wait_the_caller_hears_it(void **state)
 
 	ask(w, (struct ask){0});
 	w->refuse_park = true;
-	answer(w, take_request(w, "INVITE", BOB), "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, take_request(w, "INVITE", BOB), "486 Busy Here");
 	assert_int_equal(requests_sent(w, "INVITE"), 1);
 	/* At once, and not when its transaction is given up. */
 	ack(w, (struct ask){0}, take_response(w, 486, "INVITE"));
@@ -324,6 +356,56 @@ static void a_name_that_is_never_answered(void **state)
 	world_close(w);
 }
 
+/* Where the script sends all branches to a proxy, its addresses are tried, and not those of the
+ * Request-URI, which is the caller's to choose. */
+static void the_next_address_is_that_of_the_proxy_which_the_script_names(void **state)
+{
+	static const char *const scripts[] = {
+		MODULES "request_route {\n	t_relay_to(\"udp:two.test:5060\");\n}\n",
+		MODULES "request_route {\n	t_relay_to_udp(\"two.test\", \"5060\");\n}\n",
+		MODULES "request_route {\n	t_on_branch(\"b\");\n"
+			"	t_relay_to(\"udp:two.test:5060\");\n}\n"
+			"branch_route[b] {\n	append_hf(\"X-Branch: 1\\r\\n\");\n}\n",
+		MODULES "request_route {\n	t_on_failure(\"f\");\n"
+			"	t_relay_to(\"udp:" DAVE "\");\n}\n"
+			"failure_route[f] {\n	$ru = \"sip:bob@uri.test:5060\";\n"
+			"	t_relay_to(\"udp:two.test:5060\");\n}\n",
+		/* What an earlier t_relay_to() said is not for a later t_relay(). */
+		MODULES "request_route {\n	t_on_failure(\"f\");\n"
+			"	t_relay_to(\"udp:" DAVE "\");\n}\n"
+			"failure_route[f] {\n	$ru = \"sip:bob@two.test:5060\";\n"
+			"	t_relay();\n}\n",
+	};
+
+	for (unsigned i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		struct world *w = named(scripts[i]);
+		const struct ask a = {.uri = "sip:bob@uri.test:5060"};
+		const struct sent *m;
+
+		add_address(w, "uri.test", "10.2.0.7");
+		add_address(w, "uri.test", "10.2.0.8");
+		if (ask(w, a) == FATE_PARKED)
+			answer_names(w);
+		take_response(w, 100, "INVITE");
+		m = find_request(w, "INVITE", DAVE);
+		if (m != NULL) {
+			refuse(w, m, "486 Busy Here");
+			answer_names(w);
+		}
+		m = find_request(w, "INVITE", BOB);
+		if (m == NULL)
+			m = take_request(w, "INVITE", CAROL);
+		refuse(w, m, "503 Service Unavailable");
+		answer_names(w);
+		m = take_request(w, "INVITE", other(m));
+		take_nothing(w);
+		assert_int_equal(counted(w, TXN_COUNTER_FAILED_OVER), 1);
+		answer(w, m, "200 OK");
+		take_response(w, 200, "INVITE");
+		world_close(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,10 +414,12 @@ int main(void)
 		cmocka_unit_test(what_refuses_a_target_is_said),
 		cmocka_unit_test(after_a_503_the_next_address_is_tried),
 		cmocka_unit_test(after_a_timeout_the_next_address_is_tried),
+		cmocka_unit_test(the_next_address_is_that_of_the_proxy_which_the_script_names),
 		cmocka_unit_test(when_all_addresses_failed_the_caller_hears_it),
 		cmocka_unit_test(other_failures_are_final),
 		cmocka_unit_test(a_phone_that_rang_is_not_given_up_for_another_address),
 		cmocka_unit_test(who_has_hung_up_is_not_called_at_another_address),
+		cmocka_unit_test(who_is_cancelled_is_not_called_at_another_address),
 		cmocka_unit_test(services_are_tried_in_their_order),
 		cmocka_unit_test(a_failure_route_that_waits_for_a_name_goes_on),
 		cmocka_unit_test(a_failure_route_that_waits_and_the_caller_hangs_up),

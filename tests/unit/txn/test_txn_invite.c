@@ -7,14 +7,6 @@
 
 static const struct ask invite = {0};
 
-/* The INVITE that left, and the 100 that went back. */
-static const struct sent *call(struct world *w, struct ask a)
-{
-	assert_int_equal(ask(w, a), FATE_SENT);
-	take_response(w, 100, "INVITE");
-	return take_request(w, "INVITE", BOB);
-}
-
 /* ---- client: calling ---- */
 
 static void an_invite_is_tried_at_once_and_sent(void **state)
@@ -160,8 +152,7 @@ static void timer_c_cancels_who_only_rings(void **state)
 	c = take_request(w, "CANCEL", BOB);
 	assert_due(c, 151000 + TIMER_C);
 	assert_int_equal(answer(w, c, "200 OK"), FATE_ABSORBED);
-	answer(w, m, "487 Request Terminated");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "487 Request Terminated");
 	failure = find_response(w, 408, "INVITE");
 	if (failure == NULL)
 		failure = take_response(w, 487, "INVITE");
@@ -171,6 +162,29 @@ static void timer_c_cancels_who_only_rings(void **state)
 }
 
 /* ---- a final response that is a failure ---- */
+
+static void a_100_does_not_begin_timer_c_anew(void **state)
+{
+	/* 16.7 2: anything but 100 does. */
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m;
+
+	ask(w, (struct ask){0});
+	take_response(w, 100, "INVITE");
+	m = take_request(w, "INVITE", BOB);
+	answer(w, m, "100 Trying");
+	pass(w, 1000);
+	answer(w, m, "183 Session Progress");
+	take_response(w, 183, "INVITE");
+	pass(w, 50000);
+	answer(w, m, "100 Trying");
+	pass(w, TIMER_C - 50000 - 100);
+	take_nothing(w);
+	pass(w, 100 + LATE_MS);
+	assert_due(take_request(w, "CANCEL", BOB), 1000 + TIMER_C);
+	answer(w, m, "487 Request Terminated");
+	world_close(w);
+}
 
 static void a_failure_is_acknowledged_and_passed_on(void **state)
 {
@@ -213,8 +227,7 @@ static void timer_d_acknowledges_each_copy_of_a_failure(void **state)
 		take_nothing(w);
 	}
 	pass(w, 3900); /* 31.9 s */
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	take_nothing(w);
 	pass(w, 30000);
 	assert_int_equal(answer(w, m, "486 Busy Here"), FATE_DROPPED);
@@ -228,8 +241,7 @@ static void another_failure_of_the_same_server_is_acknowledged_only(void **state
 	struct world *w = world_new((struct world_config){0});
 	const struct sent *m = call(w, invite), *a;
 
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	ack(w, invite, take_response(w, 486, "INVITE"));
 	assert_int_equal(answer_with(w, m, "603 Decline", "other", NULL), FATE_ABSORBED);
 	a = take_request(w, "ACK", BOB);
@@ -270,8 +282,7 @@ static void a_retransmission_in_completed_gets_the_failure_again(void **state)
 	struct world *w = world_new((struct world_config){0});
 	const struct sent *m = call(w, invite), *first, *r;
 
-	answer(w, m, "404 Not Found");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "404 Not Found");
 	first = take_response(w, 404, "INVITE");
 	pass(w, 100);
 	assert_int_equal(ask(w, invite), FATE_ABSORBED);
@@ -454,21 +465,47 @@ static void a_2xx_that_came_before_any_provisional(void **state)
 	world_close(w);
 }
 
-static void a_2xx_after_the_timeout_is_of_no_transaction_or_goes_on(void **state)
+static void a_2xx_after_the_timeout_goes_on_until_the_transaction_ends(void **state)
 {
-	/* 408 has gone out (Timer B): the client's transaction has ended, so what comes is a stray
-	 * (RFC 6026 7.3); or its kin stands still, and then it is passed on (16.7 5). Nothing else.
+	/* 408 has gone out (Timer B). While its ACK is waited for (Timer H), a 2xx goes on all the
+	 * same (16.7 5); then there is nobody whose any response could be (RFC 6026 7.2).
 	 */
 	struct world *w = world_new((struct world_config){0});
 	const struct sent *m = call(w, invite);
-	enum fate fate;
 
 	pass(w, T64 + 100);
+	take_response(w, 408, "INVITE");
 	take_all(w);
-	fate = answer(w, m, "200 OK");
-	assert_true(fate == FATE_SENT || fate == FATE_DROPPED || fate == FATE_ABSORBED);
-	if (fate == FATE_SENT)
-		take_response(w, 200, "INVITE");
+	assert_int_equal(answer(w, m, "200 OK"), FATE_SENT);
+	assert_int_equal(take_response(w, 200, "INVITE")->as, SENT_MESSAGE);
+	take_nothing(w);
+	pass(w, T64 + 100);
+	take_all(w);
+	assert_int_equal(usage(w).transactions, 0);
+	assert_int_equal(answer(w, m, "200 OK"), FATE_DROPPED);
+	assert_int_equal(w->reason, TXN_REASON_STRAY);
+	assert_int_equal(answer(w, m, "486 Busy Here"), FATE_DROPPED);
+	assert_int_equal(w->reason, TXN_REASON_STRAY);
+	assert_int_equal(answer(w, m, "180 Ringing"), FATE_DROPPED);
+	assert_int_equal(w->reason, TXN_REASON_STRAY);
+	take_nothing(w);
+	world_close(w);
+}
+
+static void a_failure_after_the_timeout_goes_nowhere(void **state)
+{
+	/* Timer B has ended the client's transaction: no ACK, and the caller has its 408. */
+	struct world *w = world_new((struct world_config){0});
+	const struct sent *m = call(w, invite);
+
+	pass(w, T64 + 100);
+	ack(w, invite, take_response(w, 408, "INVITE"));
+	take_all(w);
+	assert_int_equal(answer(w, m, "180 Ringing"), FATE_ABSORBED);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(
+			come_forged(w, answer_text(m, "486 Busy Here", NULL, NULL), BOB, 5060),
+			FATE_ABSORBED);
 	take_nothing(w);
 	world_close(w);
 }
@@ -550,8 +587,7 @@ static void an_rfc_2543_client_is_served(void **state)
 	come_text(w, text, CALLER, 5060);
 	take_response(w, 180, "INVITE");
 	take_nothing(w);
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	r = take_response(w, 486, "INVITE");
 	ack_of_it = replaced(ack_text(invite, r), ";branch=z9hG4bKcall-1", "");
 	assert_int_equal(come_text(w, ack_of_it, CALLER, 5060), FATE_ABSORBED);
@@ -567,8 +603,7 @@ static void two_calls_of_one_caller_are_two_transactions(void **state)
 			  *b = call(w, (struct ask){.call = "b"});
 
 	assert_string_not_equal(branch_of(a->text), branch_of(b->text));
-	answer(w, b, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, b, "486 Busy Here");
 	assert_string_equal(header(take_response(w, 486, "INVITE")->text, "Call-ID", 0), "b");
 	answer(w, a, "200 OK");
 	assert_string_equal(header(take_response(w, 200, "INVITE")->text, "Call-ID", 0), "a");
@@ -592,8 +627,7 @@ static void a_body_and_long_headers_arrive_whole(void **state)
 	assert_int_equal(strlen(header(m->text, "X-Long", 0)), 1992);
 	pass(w, 500 + LATE_MS);
 	assert_string_equal(take_request(w, "INVITE", BOB)->text, m->text);
-	answer(w, m, "404 Not Found");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "404 Not Found");
 	take_response(w, 404, "INVITE");
 	take_nothing(w);
 	world_close(w);
@@ -606,8 +640,7 @@ static void responses_of_an_earlier_run_are_passed_on(void **state)
 	struct world *w = world_new((struct world_config){.started_now = true});
 	const struct sent *m = call(w, invite);
 
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	ack(w, invite, take_response(w, 486, "INVITE"));
 	pass(w, 60000);
 	assert_int_equal(usage(w).transactions, 0);
@@ -647,6 +680,7 @@ int main(void)
 		cmocka_unit_test(provisionals_go_on_but_for_100),
 		cmocka_unit_test(a_retransmission_in_proceeding_gets_the_last_provisional),
 		cmocka_unit_test(timer_c_cancels_who_only_rings),
+		cmocka_unit_test(a_100_does_not_begin_timer_c_anew),
 		cmocka_unit_test(a_failure_is_acknowledged_and_passed_on),
 		cmocka_unit_test(timer_d_acknowledges_each_copy_of_a_failure),
 		cmocka_unit_test(another_failure_of_the_same_server_is_acknowledged_only),
@@ -660,7 +694,8 @@ int main(void)
 		cmocka_unit_test(timer_l_absorbs_the_invite_after_a_2xx),
 		cmocka_unit_test(the_ack_of_a_2xx_goes_on_without_a_transaction),
 		cmocka_unit_test(a_2xx_that_came_before_any_provisional),
-		cmocka_unit_test(a_2xx_after_the_timeout_is_of_no_transaction_or_goes_on),
+		cmocka_unit_test(a_2xx_after_the_timeout_goes_on_until_the_transaction_ends),
+		cmocka_unit_test(a_failure_after_the_timeout_goes_nowhere),
 		cmocka_unit_test(a_server_that_changes_its_mind),
 		cmocka_unit_test(a_server_that_changes_its_mind_after_a_2xx),
 		cmocka_unit_test(a_retransmission_is_known_by_more_than_its_branch),

@@ -2,17 +2,7 @@
 /* Serial forking by q, what a failure_route asks and forgets, and the pseudo-variables of "tm". */
 #include "harness.h"
 
-#define SCRIPT(text) \
-	((struct world_config){.script = MODULES "loadmodule \"pv.so\"\n" RFC_TIMERS text})
-
 static const struct ask invite = {.method = NULL};
-
-static const struct sent *busy(struct world *w, const struct sent *m, const char *host)
-{
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", host);
-	return m;
-}
 
 static void begin(struct world *w)
 {
@@ -43,18 +33,17 @@ static void contacts_ring_in_the_order_of_their_q(void **state)
 	carol = take_request(w, "INVITE", CAROL);
 	mail = take_request(w, "INVITE", MAIL);
 	take_nothing(w);
-	busy(w, carol, CAROL);
+	refuse(w, carol, "486 Busy Here");
 	/* The other one of this q still rings. */
 	take_nothing(w);
-	busy(w, mail, MAIL);
+	refuse(w, mail, "486 Busy Here");
 	bob = take_request(w, "INVITE", BOB);
 	assert_string_equal(first_line(bob->text), "INVITE sip:bob@" BOB " SIP/2.0");
 	take_nothing(w);
-	busy(w, bob, BOB);
+	refuse(w, bob, "486 Busy Here");
 	dave = take_request(w, "INVITE", DAVE);
 	take_nothing(w);
-	answer(w, dave, "480 Temporarily Unavailable");
-	take_request(w, "ACK", DAVE);
+	refuse(w, dave, "480 Temporarily Unavailable");
 	/* None is left: the best of all. */
 	r = find_response(w, 480, "INVITE");
 	if (r == NULL)
@@ -93,8 +82,7 @@ static void a_failure_route_knows_what_it_is_about(void **state)
 		"	$ru = \"sip:carol@" CAROL "\";\n	t_relay();\n}\n"));
 	const struct sent *carol;
 
-	begin(w);
-	busy(w, take_request(w, "INVITE", BOB), BOB);
+	refuse(w, call(w, invite), "486 Busy Here");
 	carol = take_request(w, "INVITE", CAROL);
 	assert_string_equal(header(carol->text, "X-F", 0), "486 Busy Here; 486 Busy Here; 0 1 1");
 	assert_int_equal(headers(carol->text, "X-Grep"), 1);
@@ -106,8 +94,7 @@ static void a_failure_route_knows_what_it_is_about(void **state)
 	world_rest(w);
 
 	/* Nobody answers at all. */
-	begin(w);
-	take_request(w, "INVITE", BOB);
+	call(w, invite);
 	pass(w, T64 + LATE_MS);
 	take_request(w, "INVITE", BOB);
 	carol = find_request(w, "INVITE", CAROL);
@@ -135,8 +122,7 @@ static void routes_know_their_branch(void **state)
 		"$T_reply_reason $T_reply_last $T(reply_type)\\r\\n\");\n}\n"));
 	const struct sent *bob, *carol, *r;
 
-	begin(w);
-	bob = take_request(w, "INVITE", BOB);
+	bob = call(w, invite);
 	carol = take_request(w, "INVITE", CAROL);
 	assert_string_equal(header(bob->text, "X-Q", 0), "1 0");
 	assert_string_equal(header(bob->text, "X-B", 0), "0 100 0");
@@ -151,8 +137,7 @@ static void routes_know_their_branch(void **state)
 	r = take_response(w, 200, "INVITE");
 	assert_string_equal(header(r->text, "X-R", 0), "1 200 OK 180 0");
 	take_request(w, "CANCEL", BOB);
-	answer(w, bob, "487 Request Terminated");
-	take_request(w, "ACK", BOB);
+	refuse(w, bob, "487 Request Terminated");
 	world_close(w);
 }
 
@@ -175,13 +160,9 @@ static void dropped(const char *mode, unsigned expected)
 		"		$ru = \"sip:dave@" DAVE "\";\n		t_relay();\n	}\n}\n",
 		mode);
 	w = world_new((struct world_config){.script = script});
-	begin(w);
-	answer(w, take_request(w, "INVITE", BOB), "404 Not Found");
-	take_request(w, "ACK", BOB);
-	answer(w, take_request(w, "INVITE", CAROL), "403 Forbidden");
-	take_request(w, "ACK", CAROL);
-	answer(w, take_request(w, "INVITE", DAVE), "500 Server Internal Error");
-	take_request(w, "ACK", DAVE);
+	refuse(w, call(w, invite), "404 Not Found");
+	refuse(w, take_request(w, "INVITE", CAROL), "403 Forbidden");
+	refuse(w, take_request(w, "INVITE", DAVE), "500 Server Internal Error");
 	r = take_response(w, expected, "INVITE");
 	take_nothing(w);
 	ack(w, invite, r);
@@ -198,11 +179,8 @@ static void replies_are_dropped_as_the_route_says(void **state)
 		world_new(SCRIPT("request_route {\n	t_on_failure(\"f\");\n	t_relay();\n}\n"
 				 "failure_route[f] {\n	t_drop_replies(\"n\");\n"
 				 "	$ru = \"sip:carol@" CAROL "\";\n	t_relay();\n}\n"));
-	begin(w);
-	answer(w, take_request(w, "INVITE", BOB), "404 Not Found");
-	take_request(w, "ACK", BOB);
-	answer(w, take_request(w, "INVITE", CAROL), "500 Server Internal Error");
-	take_request(w, "ACK", CAROL);
+	refuse(w, call(w, invite), "404 Not Found");
+	refuse(w, take_request(w, "INVITE", CAROL), "500 Server Internal Error");
 	ack(w, invite, take_response(w, 404, "INVITE"));
 	world_close(w);
 }
@@ -227,7 +205,7 @@ static void what_comes_behind_t_save_lumps_is_for_one_relay(void **state)
 	assert_int_equal(headers(bob->text, "X-A") * 100 + headers(bob->text, "X-B") * 10 +
 				 headers(bob->text, "X-Gone"),
 		110);
-	busy(w, bob, BOB);
+	refuse(w, bob, "486 Busy Here");
 	carol = take_request(w, "INVITE", CAROL);
 	assert_int_equal(headers(carol->text, "X-A") * 100 + headers(carol->text, "X-B") * 10 +
 				 headers(carol->text, "X-Gone"),
@@ -249,10 +227,9 @@ static void changes_in_failure_routes_do_not_add_up(void **state)
 		"	$rU = \"bob\" + $avp(n);\n	t_relay();\n}\n"));
 	const struct sent *m;
 
-	begin(w);
-	m = take_request(w, "INVITE", BOB);
+	m = call(w, invite);
 	for (unsigned n = 1; n < 4; n++) {
-		busy(w, m, BOB);
+		refuse(w, m, "486 Busy Here");
 		m = take_request(w, "INVITE", BOB);
 		assert_int_equal(headers(m->text, "X-A"), 1);
 		assert_int_equal(headers(m->text, "X-L"), 0);
@@ -276,11 +253,30 @@ static void flags_are_flushed_from_where_they_are_set(void **state)
 		"	$ru = \"sip:carol@" CAROL "\";\n	t_relay();\n}\n"));
 	const struct sent *carol;
 
-	begin(w);
-	busy(w, take_request(w, "INVITE", BOB), BOB);
+	refuse(w, call(w, invite), "486 Busy Here");
 	carol = take_request(w, "INVITE", CAROL);
 	assert_string_equal(header(carol->text, "X-F", 0), "160");
 	answer(w, carol, "200 OK");
+	world_close(w);
+}
+
+static void flags_are_flushed_from_a_failure_route(void **state)
+{
+	struct world *w = world_new(
+		SCRIPT("request_route {\n	$avp(x) = \"kept\";\n	t_on_failure(\"f\");\n	"
+		       "t_relay();\n}\n"
+		       "failure_route[f] {\n	setflag(9);\n	if (!t_flush_flags()) exit;\n"
+		       "	t_on_failure(\"g\");\n	$ru = \"sip:carol@" CAROL
+		       "\";\n	t_relay();\n}\n"
+		       "failure_route[g] {\n	append_hf(\"X-G: $mf $avp(x)\\r\\n\");\n"
+		       "	$ru = \"sip:dave@" DAVE "\";\n	t_relay();\n}\n"));
+	const struct sent *dave;
+
+	refuse(w, call(w, invite), "486 Busy Here");
+	refuse(w, take_request(w, "INVITE", CAROL), "486 Busy Here");
+	dave = take_request(w, "INVITE", DAVE);
+	assert_string_equal(header(dave->text, "X-G", 0), "512 kept");
+	answer(w, dave, "200 OK");
 	world_close(w);
 }
 
@@ -294,8 +290,7 @@ static void lines_for_our_reply_outlive_the_request_route(void **state)
 				 "	t_reply(\"480\", \"Later\");\n}\n"));
 	const struct sent *r;
 
-	begin(w);
-	busy(w, take_request(w, "INVITE", BOB), BOB);
+	refuse(w, call(w, invite), "486 Busy Here");
 	r = take_response(w, 480, "INVITE");
 	assert_int_equal(headers(r->text, "X-R"), 2);
 	assert_string_equal(header(r->text, "X-R", 0), "one");
@@ -311,6 +306,33 @@ static void lines_for_our_reply_outlive_the_request_route(void **state)
 	"	if (!t_replicate(\"sip:" CAROL "\")) { sl_send_reply(\"500\", \"No Copy\"); " \
 	"exit; }\n" \
 	"	sl_send_reply(\"200\", \"Kept\");\n}\n"
+
+/* To a host and a port, and to where the request would go itself. */
+static void a_copy_goes_where_the_script_says(void **state)
+{
+	static const char *const script[] = {
+		MODULES RFC_TIMERS "request_route {\n	t_replicate(\"10.2.0.2\", \"5060\");\n"
+				   "	sl_send_reply(\"200\", \"Kept\");\n}\n",
+		MODULES RFC_TIMERS "request_route {\n	$du = \"sip:" CAROL
+				   "\";\n	t_replicate();\n"
+				   "	sl_send_reply(\"200\", \"Kept\");\n}\n",
+		MODULES RFC_TIMERS "request_route {\n	$ru = \"sip:" CAROL
+				   "\";\n	t_replicate();\n"
+				   "	sl_send_reply(\"200\", \"Kept\");\n}\n",
+	};
+
+	for (unsigned i = 0; i < sizeof(script) / sizeof(script[0]); i++) {
+		struct world *w = world_new((struct world_config){.script = script[i]});
+		const struct sent *copy;
+
+		ask(w, (struct ask){.method = "REGISTER", .uri = "sip:" BOB});
+		copy = take_request(w, "REGISTER", CAROL);
+		take_response(w, 200, "REGISTER");
+		answer(w, copy, "200 OK");
+		take_nothing(w);
+		world_close(w);
+	}
+}
 
 static void a_copy_goes_its_own_way(void **state)
 {
@@ -398,8 +420,10 @@ int main(void)
 		cmocka_unit_test(what_comes_behind_t_save_lumps_is_for_one_relay),
 		cmocka_unit_test(changes_in_failure_routes_do_not_add_up),
 		cmocka_unit_test(flags_are_flushed_from_where_they_are_set),
+		cmocka_unit_test(flags_are_flushed_from_a_failure_route),
 		cmocka_unit_test(lines_for_our_reply_outlive_the_request_route),
 		cmocka_unit_test(a_copy_goes_its_own_way),
+		cmocka_unit_test(a_copy_goes_where_the_script_says),
 		cmocka_unit_test(an_invite_has_no_copy),
 		cmocka_unit_test(a_request_without_a_transaction_knows_none),
 	};

@@ -32,6 +32,7 @@ struct phone {
 	struct sent request;
 	char branch[64];
 	bool invite, acknowledged;
+	bool closed; /* nobody is at its port, and its host says so */
 	const char *final;
 	uint64_t rings_at, final_at, again, interval, came;
 	const char *said; /* status of its last response */
@@ -43,6 +44,7 @@ struct sim {
 	uint64_t random;
 	unsigned loss, twice, delay; /* percent, percent, ms */
 	bool names;
+	char *name[CALLS][2]; /* of the hosts of each call */
 	struct packet *packet;
 	struct caller caller[CALLS];
 	struct phone phone[PHONES_MAX];
@@ -103,16 +105,16 @@ static const char *host_of(const struct net_endpoint *ep)
 
 static void caller_start(struct sim *s, unsigned i)
 {
-	static const char *const user[] = {
-		"one", "two", "three", "hunt", "mail", "reply", "first", "named", "lost"};
+	static const char *const user[] = {"one", "two", "three", "hunt", "mail", "reply", "first",
+		"late", "search", "named", "lost"};
 	const char *host = BOB;
-	unsigned who = (unsigned)draw(s, s->names ? 9 : 7);
+	unsigned who = (unsigned)draw(s, s->names ? 11 : 7);
 
 	struct caller *c = &s->caller[i];
 
 	snprintf(c->call, sizeof(c->call), "random-%u", i);
-	if (who >= 7)
-		host = who == 7 ? "two.test:5060" : "nowhere.test:5060";
+	if (who >= 9)
+		host = who == 9 ? "two.test:5060" : "nowhere.test:5060";
 	snprintf(c->uri, sizeof(c->uri), "sip:%s@%s", user[who], host);
 	c->invite = draw(s, 4) != 0;
 	c->ask = (struct ask){
@@ -222,6 +224,7 @@ static void phone_rings(struct sim *s, const char *text, const struct net_endpoi
 	p->interval = T1;
 	switch (draw(s, 8)) {
 	case 0: /* dead */
+		p->closed = draw(s, 2) == 0;
 		return;
 	case 1: /* rings for ever */
 		p->rings_at = p->came + draw(s, 1000);
@@ -267,10 +270,15 @@ static void phone_hears(struct sim *s, const char *text, const struct net_endpoi
 		}
 		return;
 	}
-	if (p == NULL)
-		phone_rings(s, text, to);
-	else if (p->said_text != NULL)
+	if (p != NULL && p->said_text != NULL)
 		post(s, p->said_text, host_of(to), &s->w->address);
+	if (p == NULL) {
+		phone_rings(s, text, to);
+		p = &s->phone[s->phones - 1];
+	}
+	/* An ICMP error may be lost as all else. */
+	if (p->closed && draw(s, 100) >= s->loss)
+		lose_request(s->w, text, to);
 }
 
 static void phone_turn(struct sim *s, struct phone *p)
@@ -334,8 +342,12 @@ static void step(struct sim *s)
 		phone_turn(s, &s->phone[i]);
 	deliver(s);
 	pass(s->w, STEP_MS);
-	if (s->w->parked != NULL && draw(s, 20) == 0)
-		answer_names(s->w);
+	if (s->w->parked != NULL && draw(s, 20) == 0) {
+		if (draw(s, 4) == 0)
+			lose_names(s->w);
+		else
+			answer_names(s->w);
+	}
 	while (s->seen < s->w->sents) {
 		const struct sent *m = s->w->sent[s->seen++];
 
@@ -379,10 +391,19 @@ static const char script[] = MODULES
 	"append_branch(\"sip:dave@" DAVE "\"); }\n"
 	"	if ($rU == \"hunt\") t_on_failure(\"hunt\");\n"
 	"	if ($rU == \"mail\") t_on_failure(\"mail\");\n"
+	"	if ($rU == \"late\") { append_branch(\"sip:carol@" CAROL "\"); "
+	"append_branch(\"sip:dave@" DAVE "\"); t_on_branch(\"late\"); t_on_failure(\"mail\"); }\n"
+	"	if ($rU == \"search\") t_on_failure(\"search\");\n"
 	"	t_relay();\n}\n"
 	"onreply_route[r] {\n	if (status == \"180\" && $tU == \"bob\" && $avp(u) == \"first\")\n"
 	"		t_cancel_branches(\"others\");\n	append_hf(\"X-Reply: "
 	"$rs\\r\\n\");\n}\n"
+	"branch_route[late] {\n	append_hf(\"X-Branch: $T_branch_idx\\r\\n\");\n"
+	"	if ($ru =~ \"carol\") $du = \"sip:c-\" + $ci + \".test:5060\";\n"
+	"	if ($ru =~ \"dave\") $du = \"sip:d-\" + $ci + \".test:5060\";\n}\n"
+	"failure_route[search] {\n	if (t_is_canceled()) exit;\n"
+	"	append_branch(\"sip:carol@" CAROL "\"); append_branch(\"sip:dave@" DAVE "\");\n"
+	"	t_on_branch(\"late\");\n	t_on_failure(\"mail\");\n	t_relay();\n}\n"
 	"failure_route[hunt] {\n	if (t_is_canceled()) exit;\n"
 	"	$ru = \"sip:carol@" CAROL "\";\n	append_branch(\"sip:dave@" DAVE "\");\n"
 	"	t_on_failure(\"mail\");\n	t_relay();\n}\n"
@@ -390,6 +411,19 @@ static const char script[] = MODULES
 	"	if (t_check_status(\"486|408\")) {\n		$ru = \"sip:mail@" MAIL "\";\n"
 	"		t_relay();\n	} else if (t_check_status(\"404\")) {\n"
 	"		t_reply(\"480\", \"Gone\");\n	}\n}\n";
+
+/* A host of one call's own, with two addresses; or there is none of that name. */
+static char *name_of(struct sim *s, char which, unsigned call, const char *address)
+{
+	char *name = strdup(printed("%c-random-%u.test", which, call));
+
+	assert_non_null(name);
+	if (draw(s, 4) != 0) {
+		add_address(s->w, name, address);
+		add_address(s->w, name, MAIL);
+	}
+	return name;
+}
 
 static void run(uint64_t seed)
 {
@@ -402,6 +436,10 @@ static void run(uint64_t seed)
 	if (s->names) {
 		add_address(s->w, "two.test", BOB);
 		add_address(s->w, "two.test", CAROL);
+	}
+	for (unsigned i = 0; s->names && i < CALLS; i++) {
+		s->name[i][0] = name_of(s, 'c', i, CAROL);
+		s->name[i][1] = name_of(s, 'd', i, DAVE);
 	}
 	s->w->test = s;
 	s->random = 0x9e3779b97f4a7c15ULL * (seed + 1);
@@ -426,6 +464,10 @@ static void run(uint64_t seed)
 	for (unsigned i = 0; i < s->phones; i++) {
 		free(s->phone[i].request.text);
 		free(s->phone[i].said_text);
+	}
+	for (unsigned i = 0; i < CALLS; i++) {
+		free(s->name[i][0]);
+		free(s->name[i][1]);
 	}
 	free(s);
 }

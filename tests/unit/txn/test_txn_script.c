@@ -7,8 +7,6 @@
 
 static const struct ask invite = {0};
 
-#define SCRIPT(text) ((struct world_config){.script = MODULES RFC_TIMERS text})
-
 /* The routes of the deck's openser.cfg, without its registrar. */
 #define DECK \
 	"modparam(\"rr\", \"enable_full_lr\", 1)\n" \
@@ -28,13 +26,6 @@ static const struct ask invite = {0};
 	"append_branch();\n" \
 	"		t_relay();\n	}\n}\n"
 
-static const struct sent *call(struct world *w, struct ask a)
-{
-	assert_int_equal(ask(w, a), FATE_SENT);
-	find_response(w, 100, "INVITE");
-	return take_request(w, "INVITE", BOB);
-}
-
 /* ---- voicemail ---- */
 
 static void the_deck_s_voicemail_answers_for_who_is_busy(void **state)
@@ -46,8 +37,7 @@ static void the_deck_s_voicemail_answers_for_who_is_busy(void **state)
 	answer(w, m, "180 Ringing");
 	r = take_response(w, 180, "INVITE");
 	assert_string_equal(header(r->text, "X-Seen", 0), "reply");
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	vm = take_request(w, "INVITE", BOB);
 	take_nothing(w); /* the caller hears nothing of it */
 	assert_string_equal(first_line(vm->text), "INVITE sip:vm-bob@" BOB " SIP/2.0");
@@ -75,8 +65,7 @@ static void the_deck_s_voicemail_answers_for_who_does_not(void **state)
 	vm = take_request(w, "INVITE", BOB);
 	assert_string_equal(first_line(vm->text), "INVITE sip:vm-bob@" BOB " SIP/2.0");
 	take_nothing(w);
-	answer(w, m, "487 Request Terminated");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "487 Request Terminated");
 	answer_with(w, vm, "200 OK", "vm", NULL);
 	take_response(w, 200, "INVITE");
 	take_nothing(w);
@@ -109,8 +98,7 @@ static void voicemail_that_fails_too_is_the_answer(void **state)
 	struct world *w = world_new(SCRIPT(DECK));
 	const struct sent *m = call(w, invite), *vm, *r;
 
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	vm = take_request(w, "INVITE", BOB);
 	answer_with(w, vm, "404 Not Found", "vm", NULL);
 	take_request(w, "ACK", BOB);
@@ -127,8 +115,7 @@ static void voicemail_that_fails_worse(const char *script, unsigned becomes)
 {
 	struct world *w = world_new((struct world_config){.script = script});
 
-	answer(w, call(w, invite), "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, call(w, invite), "486 Busy Here");
 	answer_with(w, take_request(w, "INVITE", BOB), "500 Server Internal Error", "vm", NULL);
 	take_request(w, "ACK", BOB);
 	ack(w, invite, take_response(w, becomes, "INVITE"));
@@ -153,8 +140,7 @@ static void other_failures_are_no_case_for_voicemail(void **state)
 {
 	struct world *w = world_new(SCRIPT(DECK));
 
-	answer(w, call(w, invite), "603 Decline");
-	take_request(w, "ACK", BOB);
+	refuse(w, call(w, invite), "603 Decline");
 	ack(w, invite, take_response(w, 603, "INVITE"));
 	take_nothing(w);
 	world_close(w);
@@ -171,8 +157,7 @@ static void who_has_hung_up_gets_no_voicemail(void **state)
 	take_response(w, 200, "CANCEL");
 	take_request(w, "CANCEL", BOB);
 	/* Even where the phone says that it is busy. */
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	assert_int_equal(requests_sent(w, "INVITE"), 1);
 	assert_true(
 		find_response(w, 486, "INVITE") != NULL || find_response(w, 487, "INVITE") != NULL);
@@ -185,8 +170,7 @@ static void a_caller_who_hangs_up_on_voicemail_cancels_that(void **state)
 	struct world *w = world_new(SCRIPT(DECK));
 	const struct sent *m = call(w, invite), *vm, *c;
 
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	vm = take_request(w, "INVITE", BOB);
 	answer_with(w, vm, "180 Ringing", "vm", NULL);
 	take_all(w);
@@ -234,13 +218,11 @@ static void a_hunt_goes_from_one_to_the_next(void **state)
 	struct world *w = world_new(SCRIPT(HUNT));
 	const struct sent *bob = call(w, invite), *carol, *dave;
 
-	answer(w, bob, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, bob, "486 Busy Here");
 	carol = take_request(w, "INVITE", CAROL);
 	assert_string_equal(first_line(carol->text), "INVITE sip:carol@" CAROL " SIP/2.0");
 	take_nothing(w);
-	answer(w, carol, "486 Busy Here");
-	take_request(w, "ACK", CAROL);
+	refuse(w, carol, "486 Busy Here");
 	dave = take_request(w, "INVITE", DAVE);
 	take_nothing(w);
 	answer(w, dave, "200 OK");
@@ -261,8 +243,7 @@ static void a_hunt_without_an_end_has_one(void **state)
 	unsigned n = 0;
 
 	while (m != NULL && n++ < 1000) {
-		answer(w, m, "486 Busy Here");
-		take_request(w, "ACK", BOB);
+		refuse(w, m, "486 Busy Here");
 		m = find_request(w, "INVITE", BOB);
 	}
 	assert_true(n > 1 && n <= TXN_BRANCHES_MAX);
@@ -287,8 +268,7 @@ static void a_fork_after_a_fork(void **state)
 		       "	append_branch(\"sip:dave@" DAVE "\");\n	t_relay();\n}\n"));
 	const struct sent *bob = call(w, invite), *carol, *dave;
 
-	answer(w, bob, "404 Not Found");
-	take_request(w, "ACK", BOB);
+	refuse(w, bob, "404 Not Found");
 	carol = take_request(w, "INVITE", CAROL);
 	dave = take_request(w, "INVITE", DAVE);
 	take_nothing(w);
@@ -298,8 +278,7 @@ static void a_fork_after_a_fork(void **state)
 	take_response(w, 200, "INVITE");
 	take_request(w, "CANCEL", CAROL);
 	take_nothing(w);
-	answer(w, carol, "487 Request Terminated");
-	take_request(w, "ACK", CAROL);
+	refuse(w, carol, "487 Request Terminated");
 	take_nothing(w);
 	world_close(w);
 }
@@ -313,11 +292,9 @@ static void a_failure_route_waits_for_all_branches(void **state)
 				 "\";\n	append_branch();\n	t_relay();\n}\n"));
 	const struct sent *bob = call(w, invite), *carol = take_request(w, "INVITE", CAROL), *mail;
 
-	answer(w, bob, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, bob, "486 Busy Here");
 	take_nothing(w);
-	answer(w, carol, "404 Not Found");
-	take_request(w, "ACK", CAROL);
+	refuse(w, carol, "404 Not Found");
 	mail = take_request(w, "INVITE", MAIL);
 	take_nothing(w);
 	answer(w, mail, "200 OK");
@@ -334,8 +311,7 @@ static void a_failure_route_can_answer(void **state)
 				 "t_reply(\"480\", \"Come Again\");\n}\n"));
 	const struct sent *m = call(w, invite), *r;
 
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	r = take_response(w, 480, "INVITE");
 	assert_string_equal(first_line(r->text), "SIP/2.0 480 Come Again");
 	take_nothing(w);
@@ -375,8 +351,7 @@ static void a_relay_in_a_failure_route_that_can_not_be_sent(void **state)
 		       "	t_relay();\n}\n"));
 	const struct sent *r = NULL;
 
-	answer(w, call(w, invite), "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, call(w, invite), "486 Busy Here");
 	for (unsigned i = 0; i < w->sents; i++) {
 		if (w->sent[i]->status >= 300)
 			r = w->sent[i];
@@ -454,8 +429,7 @@ static void a_branch_route_can_drop_its_branch(void **state)
 	const struct sent *bob = call(w, invite);
 
 	take_nothing(w);
-	answer(w, bob, "404 Not Found");
-	take_request(w, "ACK", BOB);
+	refuse(w, bob, "404 Not Found");
 	take_response(w, 404, "INVITE"); /* nobody else is waited for */
 	take_nothing(w);
 	world_close(w);
@@ -472,8 +446,7 @@ static void a_branch_route_runs_for_later_branches_too(void **state)
 	const struct sent *bob = call(w, invite), *mail;
 
 	assert_string_equal(header(bob->text, "X-To", 0), BOB);
-	answer(w, bob, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, bob, "486 Busy Here");
 	mail = take_request(w, "INVITE", MAIL);
 	assert_string_equal(header(mail->text, "X-To", 0), MAIL);
 	assert_int_equal(headers(mail->text, "X-To"), 1);
@@ -505,8 +478,7 @@ static void avps_and_flags_live_as_long_as_the_transaction(void **state)
 	r = take_response(w, 180, "INVITE");
 	assert_string_equal(header(r->text, "X-Reply", 0), "alice 7");
 	assert_string_equal(header(r->text, "X-Flag", 0), "5");
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	r = take_response(w, 480, "INVITE");
 	assert_string_equal(first_line(r->text), "SIP/2.0 480 alice 7 486");
 	take_nothing(w);
@@ -605,8 +577,7 @@ static void a_final_response_that_is_dropped_is_not_lost(void **state)
 	const struct sent *m = call(w, invite);
 
 	answer(w, m, "180 Ringing");
-	answer(w, m, "486 Busy Here");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "486 Busy Here");
 	pass(w, TIMER_C + T64 + 1000);
 	world_close(w); /* the observer asks for a final response */
 }
@@ -627,11 +598,69 @@ static void an_onreply_route_that_answers_ends_all_branches(void **state)
 	take_request(w, "CANCEL", BOB);
 	take_nothing(w); /* and no 183 behind it */
 	ack(w, invite, r);
-	answer(w, carol, "487 Request Terminated");
-	take_request(w, "ACK", CAROL);
-	answer(w, bob, "487 Request Terminated");
-	take_request(w, "ACK", BOB);
+	refuse(w, carol, "487 Request Terminated");
+	refuse(w, bob, "487 Request Terminated");
 	take_nothing(w);
+	world_close(w);
+}
+
+static void an_onreply_route_says_where_later_responses_and_failures_go(void **state)
+{
+	struct world *w = world_new(SCRIPT(
+		"request_route {\n	t_on_reply(\"first\");\n	t_relay();\n}\n"
+		"onreply_route[first] {\n	t_on_reply(\"second\");\n	"
+		"t_on_failure(\"f\");\n}\n"
+		"onreply_route[second] {\n	append_hf(\"X-Second: yes\\r\\n\");\n}\n"
+		"failure_route[f] {\n	$ru = \"sip:carol@" CAROL "\";\n	t_relay();\n}\n"));
+	const struct sent *m = call(w, invite);
+
+	answer(w, m, "180 Ringing");
+	assert_int_equal(headers(take_response(w, 180, "INVITE")->text, "X-Second"), 0);
+	answer(w, m, "183 Session Progress");
+	assert_int_equal(headers(take_response(w, 183, "INVITE")->text, "X-Second"), 1);
+	refuse(w, m, "486 Busy Here");
+	answer(w, take_request(w, "INVITE", CAROL), "200 OK");
+	take_response(w, 200, "INVITE");
+	take_nothing(w);
+	world_close(w);
+}
+
+static void what_a_branch_route_says_of_responses_is_of_its_branch(void **state)
+{
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	append_branch(\"sip:carol@" CAROL
+				 "\");\n	t_on_branch(\"b\");\n"
+				 "	t_relay();\n}\n"
+				 "branch_route[b] {\n	if ($ru =~ \"bob\") t_on_reply(\"r\");\n}\n"
+				 "onreply_route[r] {\n	append_hf(\"X-Bob: yes\\r\\n\");\n}\n"));
+	const struct sent *bob = call(w, invite), *carol = take_request(w, "INVITE", CAROL);
+
+	answer(w, bob, "180 Ringing");
+	assert_int_equal(headers(take_response(w, 180, "INVITE")->text, "X-Bob"), 1);
+	answer(w, carol, "183 Session Progress");
+	assert_int_equal(headers(take_response(w, 183, "INVITE")->text, "X-Bob"), 0);
+	answer(w, bob, "200 OK");
+	take_response(w, 200, "INVITE");
+	take_request(w, "CANCEL", CAROL);
+	world_close(w);
+}
+
+static void t_set_retr_holds_for_what_is_under_way(void **state)
+{
+	struct world *w = world_new(SCRIPT(
+		"request_route {\n	t_relay();\n	t_set_retr(\"100\", \"200\");\n}\n"));
+	const struct sent *m = call(w, invite), *r;
+
+	pass(w, 50);
+	refuse(w, m, "486 Busy Here");
+	r = take_response(w, 486, "INVITE");
+	/* Timer G: T1, then twice as long each time, T2 at most. */
+	pass(w, 500 + LATE_MS);
+	assert_due(take_response(w, 486, "INVITE"), 150);
+	assert_due(take_response(w, 486, "INVITE"), 350);
+	assert_due(take_response(w, 486, "INVITE"), 550);
+	take_nothing(w);
+	ack(w, invite, r);
 	world_close(w);
 }
 
@@ -772,6 +801,227 @@ static void t_set_retr_sets_t1_of_one_call(void **state)
 	world_close(w);
 }
 
+/* What absorbs copies does so as long as a peer sends them, whose T1 is not ours to say (RFC 3261
+ * 17: 64*T1 of its 500 ms). */
+static void a_short_t1_absorbs_as_long(void **state)
+{
+	static const char *const scripts[] = {
+		MODULES RFC_TIMERS "modparam(\"tm\", \"retr_timer1\", 50)\n"
+				   "request_route {\n	t_relay();\n}\n",
+		MODULES RFC_TIMERS "request_route {\n	t_set_retr(50, 400);\n	t_relay();\n}\n",
+	};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct world *w = world_new((struct world_config){.script = scripts[i]});
+		struct ask message = {.method = "MESSAGE", .call = "message"};
+		struct ask busy = {.call = "busy"}, deaf = {.call = "deaf"};
+		const struct sent *yes = call(w, invite), *no = call(w, busy), *never, *r;
+
+		never = call(w, deaf);
+		ask(w, message);
+		answer(w, take_request(w, "MESSAGE", BOB), "200 OK");
+		answer(w, yes, "200 OK");
+		answer(w, no, "486 Busy Here");
+		answer(w, never, "486 Busy Here");
+		take_response(w, 200, "MESSAGE");
+		take_response(w, 200, "INVITE");
+		r = take_response(w, 486, "INVITE");
+		ack(w, busy, r);
+		pass(w, T64 - 200);
+		take_all(w);
+		/* J, L: copies of requests */
+		assert_int_equal(ask(w, message), FATE_ABSORBED);
+		take_response(w, 200, "MESSAGE");
+		assert_int_equal(ask(w, invite), FATE_ABSORBED);
+		take_nothing(w);
+		/* H: who has not acknowledged its failure hears it again */
+		assert_int_equal(ask(w, deaf), FATE_ABSORBED);
+		take_response(w, 486, "INVITE");
+		take_nothing(w);
+		/* D, M: copies of responses */
+		assert_int_equal(answer(w, no, "486 Busy Here"), FATE_ABSORBED);
+		take_request(w, "ACK", BOB);
+		assert_int_equal(answer(w, yes, "200 OK"), FATE_SENT);
+		take_response(w, 200, "INVITE");
+		take_nothing(w);
+		/* G goes on as T2 says. */
+		world_close(w);
+	}
+}
+
+static void a_short_t1_gives_a_cancelled_branch_its_time(void **state)
+{
+	/* 9.1: its 487 may have been lost, and comes again when the server's T1 says so. */
+	struct world *w = world_new((struct world_config){
+		.script = MODULES RFC_TIMERS
+		"modparam(\"tm\", \"retr_timer1\", 50)\nrequest_route {\n	t_relay();\n}\n"});
+	const struct sent *m = call(w, invite);
+
+	answer(w, m, "180 Ringing");
+	cancel(w, invite);
+	pass(w, 20000);
+	take_all(w);
+	answer(w, m, "200 OK"); /* or has crossed it */
+	take_response(w, 200, "INVITE");
+	world_close(w);
+}
+
+/* ---- fr_timer and fr_inv_timer ---- */
+
+/* As an openser.cfg of 2008 has them. */
+static void timers_of_an_openser_script_are_in_seconds(void **state)
+{
+	struct world *w = world_new(
+		(struct world_config){.script = MODULES "modparam(\"tm\", \"fr_timer\", 10)\n"
+							"modparam(\"tm\", \"fr_inv_timer\", 15)\n"
+							"request_route {\n	t_relay();\n}\n"});
+	struct ask rings = {.call = "rings"};
+
+	call(w, invite);
+	answer(w, call(w, rings), "180 Ringing");
+	take_response(w, 180, "INVITE");
+	pass(w, 10000 + LATE_MS);
+	assert_due(take_response(w, 408, "INVITE"), 10000);
+	pass(w, 5000);
+	assert_due(take_request(w, "CANCEL", BOB), 15000);
+	world_close(w);
+}
+
+#define FR_AVPS \
+	"modparam(\"tm\", \"fr_timer_avp\", \"$avp(fr)\")\n" \
+	"modparam(\"tm\", \"fr_inv_timer_avp\", \"$avp(fr_inv)\")\n"
+
+static void an_avp_sets_the_timers_of_a_call(void **state)
+{
+	struct world *w = world_new(SCRIPT(FR_AVPS
+		"request_route {\n	$avp(fr) = 3;\n	$avp(fr_inv) = \"7\";\n	t_relay();\n}\n"));
+	struct ask rings = {.call = "rings"};
+
+	call(w, invite);
+	answer(w, call(w, rings), "180 Ringing");
+	pass(w, 3000 + LATE_MS);
+	assert_due(take_response(w, 408, "INVITE"), 3000);
+	pass(w, 4000);
+	assert_due(take_request(w, "CANCEL", BOB), 7000);
+	world_close(w);
+}
+
+/* An onreply_route may give the phone that rings another time; without a word of it, it has the
+ * request's. */
+static void an_avp_of_a_reply_route_sets_the_time_to_ring(void **state)
+{
+	static const struct {
+		const char *request, *reply;
+		unsigned due;
+	} cases[] = {
+		{"", "$avp(fr_inv) = 6;", 6000},
+		{"$avp(fr_inv) = 9;", "$avp(fr_inv) = 6;", 6000},
+		{"$avp(fr_inv) = 9;", "$avp(other) = 6;", 9000},
+		{"$avp(fr_inv) = 9;", "", 9000},
+		{"$avp(fr_inv) = 9;", "$avp(fr_inv) = $null;", TIMER_C},
+		{"t_set_fr(9000);", "$avp(fr_inv) = 6;", 9000},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = world_new(
+			(struct world_config){.script = printed(MODULES RFC_TIMERS FR_AVPS
+						      "request_route {\n	%s\n	"
+						      "t_on_reply(\"r\");\n	t_relay();\n}\n"
+						      "onreply_route[r] {\n	%s\n}\n",
+						      cases[i].request, cases[i].reply)});
+		const struct sent *m = call(w, invite);
+
+		answer(w, m, "180 Ringing");
+		take_response(w, 180, "INVITE");
+		pass(w, cases[i].due - 100);
+		take_nothing(w);
+		pass(w, 100 + LATE_MS);
+		assert_due(take_request(w, "CANCEL", BOB), cases[i].due);
+		world_close(w);
+	}
+}
+
+/* Its own time for each target that is tried, by AVPs or t_set_fr(), wherever they are set. */
+static void each_leg_has_the_timers_that_it_was_given(void **state)
+{
+	static const struct {
+		const char *relay, *failure, *branch;
+		unsigned first, second; /* ms that they may take to answer, and to be answered */
+		unsigned rings;
+	} cases[] = {
+		{"$avp(fr) = 3;", "$avp(fr) = 5; $avp(fr_inv) = 9;", "", 3000, 5000, 9000},
+		{"$avp(fr) = 3;", "$avp(fr) = $null; $avp(fr_inv) = 9;", "", 3000, T64, 9000},
+		{"$avp(fr) = 3;", "t_set_fr(9000, 5000);", "", 3000, 5000, 9000},
+		{"t_set_fr(0, 3000);", "t_set_fr(9000, 5000);", "", 3000, 5000, 9000},
+		/* What the script says is above what an AVP says. */
+		{"t_set_fr(9000, 3000);", "$avp(fr) = 5;", "", 3000, 3000, 9000},
+		{"t_set_fr(0, 3000);", "t_reset_fr();", "", 3000, T64, TIMER_C},
+		{"$avp(fr) = 3;", "t_set_fr(9000, 4000); t_reset_fr(); $avp(fr) = 5;", "", 3000,
+			5000, TIMER_C},
+		{"t_on_branch(\"b\");", "t_on_branch(\"b\");",
+			"if ($rU == \"mail\") { t_set_fr(9000, 5000); } else { t_set_fr(0, 3000); "
+			"}",
+			3000, 5000, 9000},
+		{"t_on_branch(\"b\");", "t_on_branch(\"b\");",
+			"if ($rU == \"mail\") { $avp(fr) = 5; $avp(fr_inv) = 9; } else { $avp(fr) "
+			"= 3; }",
+			3000, 5000, 9000},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (unsigned rings = 0; rings < 2; rings++) {
+			struct world *w = world_new((struct world_config){
+				.script = printed(MODULES RFC_TIMERS FR_AVPS
+					"request_route {\n	t_on_failure(\"f\");\n	%s\n"
+					"	t_relay();\n}\n"
+					"failure_route[f] {\n	$ru = \"sip:mail@" MAIL
+					"\";\n	append_branch();\n	%s\n	t_relay();\n}\n"
+					"branch_route[b] {\n	%s\n}\n",
+					cases[i].relay, cases[i].failure, cases[i].branch)});
+			uint64_t at;
+
+			call(w, invite);
+			pass(w, cases[i].first + LATE_MS);
+			find_request(w, "INVITE", BOB);
+			{
+				const struct sent *m = take_request(w, "INVITE", MAIL);
+
+				assert_due(m, cases[i].first);
+				at = now_ms(w);
+				if (rings != 0)
+					answer(w, m, "180 Ringing");
+				else
+					at = m->at;
+			}
+			pass(w, (rings != 0 ? cases[i].rings : cases[i].second) - 100);
+			assert_null(find_response(w, 408, "INVITE"));
+			assert_int_equal(requests_sent(w, "CANCEL"), 0);
+			pass(w, 200);
+			if (rings != 0)
+				assert_due(take_request(w, "CANCEL", MAIL), at + cases[i].rings);
+			else
+				assert_due(take_response(w, 408, "INVITE"), at + cases[i].second);
+			world_close(w);
+		}
+	}
+}
+
+static void a_reply_route_sets_the_timers_of_what_is_under_way(void **state)
+{
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	t_on_reply(\"r\");\n	t_relay();\n}\n"
+				 "onreply_route[r] {\n	if (status == 180) t_set_fr(6000);\n}\n"));
+	const struct sent *m = call(w, invite);
+
+	pass(w, 1000);
+	take_all(w);
+	answer(w, m, "180 Ringing");
+	take_response(w, 180, "INVITE");
+	pass(w, 6000 + LATE_MS);
+	assert_due(take_request(w, "CANCEL", BOB), 7000);
+	world_close(w);
+}
+
 static void t_send_reply_keeps_its_reply(void **state)
 {
 	struct world *w =
@@ -822,8 +1072,7 @@ static void t_newtran_absorbs_what_comes_again(void **state)
 	ask(w, invite);
 	find_response(w, 100, "INVITE");
 	take_nothing(w);
-	answer(w, m, "404 Not Found");
-	take_request(w, "ACK", BOB);
+	refuse(w, m, "404 Not Found");
 	ack(w, invite, take_response(w, 404, "INVITE"));
 	take_nothing(w);
 	world_close(w);
@@ -869,6 +1118,209 @@ static void t_relay_takes_a_host_and_a_port(void **state)
 	assert_string_equal(first_line(m->text), "INVITE sip:bob@" BOB " SIP/2.0");
 	answer(w, m, "200 OK");
 	take_response(w, 200, "INVITE");
+	world_close(w);
+}
+
+static void t_newtran_and_forward_is_a_request_without_state(void **state)
+{
+	/* Nobody would ever answer in that transaction: its responses go on without one. */
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	if (!is_method(\"ACK\")) t_newtran();\n"
+				 "	forward();\n}\n"));
+	const struct sent *m, *r;
+	const char *branch;
+
+	assert_int_equal(ask(w, invite), FATE_STATELESS);
+	m = take_request(w, "INVITE", BOB);
+	branch = branch_of(m->text);
+	take_nothing(w);
+	/* As any request without state: what comes again goes again, and all of it by one branch.
+	 */
+	assert_int_equal(ask(w, invite), FATE_STATELESS);
+	assert_string_equal(branch_of(take_request(w, "INVITE", BOB)->text), branch);
+	answer(w, m, "180 Ringing");
+	take_response(w, 180, "INVITE");
+	assert_int_equal(cancel(w, invite), FATE_STATELESS);
+	assert_string_equal(branch_of(take_request(w, "CANCEL", BOB)->text), branch);
+	answer(w, m, "487 Request Terminated");
+	r = take_response(w, 487, "INVITE");
+	assert_int_equal(ack(w, invite, r), FATE_STATELESS);
+	assert_string_equal(branch_of(take_request(w, "ACK", BOB)->text), branch);
+	take_nothing(w);
+	assert_int_equal(usage(w).transactions, 0);
+	world_close(w);
+}
+
+/* t_relay(host, port) of SER, t_relay_to(proxy, flags) of OpenSER and Kamailio. */
+static void t_relay_knows_ports_from_flags(void **state)
+{
+	static const struct {
+		const char *arguments;
+		uint16_t port;
+		bool trying;
+	} cases[] = {
+		{"\"" MAIL "\"", 5060, true},
+		{"\"" MAIL ":5071\"", 5071, true},
+		{"\"udp:" MAIL "\"", 5060, true},
+		{"\"udp:" MAIL ":5071\"", 5071, true},
+		{"\"" MAIL "\", \"5070\"", 5070, true},
+		{"\"" MAIL "\", 5070", 5070, true},
+		{"\"udp:" MAIL "\", \"5070\"", 5070, true},
+		{"\"udp:" MAIL ":5071\", \"5070\"", 5071, true},
+		{"\"" MAIL "\", \"0x01\"", 5060, false},
+		{"\"" MAIL "\", \"1\"", 5060, false},
+		{"\"" MAIL ":5071\", \"0x05\"", 5071, false},
+		{"\"udp:" MAIL ":5071\", \"0x1\"", 5071, false},
+		{"\"udp:" MAIL "\", \"0x04\"", 5060, true},
+		{"\"udp:" MAIL "\", 3", 5060, false},
+		/* OpenSIPS has the flags in front, by number or by name. */
+		{"1, \"" MAIL ":5071\"", 5071, false},
+		{"\"0x05\", \"udp:" MAIL "\"", 5060, false},
+		{"\"no-dns-failover\", \"udp:" MAIL ":5071\"", 5071, true},
+		{"\"no-auto-477, no-dns-failover\", \"" MAIL "\"", 5060, true},
+		/* Flags that are not known here are flags all the same. */
+		{"\"udp:" MAIL "\", \"0x0c\"", 5060, true},
+		{"\"" MAIL "\", \"0x0D\"", 5060, false},
+	};
+	static const char *const functions[] = {"t_relay", "t_relay_to"};
+
+	for (unsigned i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = world_new((struct world_config){
+			.script = printed(MODULES RFC_TIMERS "request_route {\n	%s(%s);\n}\n",
+				functions[i % 2], cases[i / 2].arguments)});
+		const struct sent *m;
+
+		ask(w, invite);
+		m = take_request(w, "INVITE", MAIL);
+		if (!goes_to(m, MAIL, cases[i / 2].port) ||
+			(find_response(w, 100, "INVITE") != NULL) != cases[i / 2].trying)
+			fail_msg("%s(%s)", functions[i % 2], cases[i / 2].arguments);
+		take_nothing(w);
+		world_close(w);
+	}
+}
+
+static void t_relay_with_flags_alone(void **state)
+{
+	static const char *const flags[] = {"\"0x05\"", "5", "\"no-auto-477,no-dns-failover\""};
+
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		struct world *w = world_new((struct world_config){
+			.script = printed(MODULES RFC_TIMERS "request_route {\n	t_relay(%s);\n}\n",
+				flags[i])});
+
+		ask(w, invite);
+		take_request(w, "INVITE", BOB);
+		if (i == 2)
+			take_response(w, 100, "INVITE");
+		take_nothing(w);
+		world_close(w);
+	}
+}
+
+/* The Request-URI is the caller's to choose: it does not stand in for a proxy that is missing. */
+static void t_relay_to_no_proxy_is_false(void **state)
+{
+	static const char *const arguments[] = {
+		"$avp(gw)", "$avp(gw), 1", "1, $avp(gw)", "\"\"", "1, 2", "\"udp:\""};
+
+	for (unsigned i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++) {
+		struct world *w = world_new((struct world_config){
+			.script = printed(MODULES RFC_TIMERS
+				"request_route {\n	if (!t_relay_to(%s)) "
+				"sl_send_reply(\"503\", \"No\");\n}\n",
+				arguments[i])});
+
+		ask(w, invite);
+		if (find_response(w, 503, "INVITE") == NULL)
+			fail_msg("t_relay_to(%s)", arguments[i]);
+		assert_int_equal(requests_sent(w, "INVITE"), 0);
+		take_nothing(w);
+		world_close(w);
+	}
+}
+
+/* ---- t_check_trans(), t_precheck_trans() ---- */
+
+#define PRECHECK \
+	"request_route {\n" \
+	"	if (t_precheck_trans()) {\n		$var(pre) = 1;\n		" \
+	"t_check_trans();\n" \
+	"		sl_send_reply(\"500\", \"Not Known\");\n		exit;\n	}\n" \
+	"	if (t_check_trans() && !is_method(\"CANCEL\")) " \
+	"sl_send_reply(\"500\", \"Known\");\n" \
+	"	if (!t_relay()) sl_reply_error();\n}\n"
+
+static void a_request_that_nobody_works_on(void **state)
+{
+	struct world *w = world_new(SCRIPT(PRECHECK));
+	const struct sent *m = call(w, invite);
+
+	answer(w, m, "200 OK");
+	take_response(w, 200, "INVITE");
+	ask(w, (struct ask){.method = "OPTIONS", .call = "other"});
+	answer(w, take_request(w, "OPTIONS", BOB), "200 OK");
+	take_response(w, 200, "OPTIONS");
+	take_nothing(w);
+	world_close(w);
+}
+
+static void a_request_that_is_worked_on(void **state)
+{
+	struct world *w = world_new(SCRIPT(PRECHECK));
+
+	call(w, invite);
+	w->late = true;
+	assert_int_equal(ask(w, invite), FATE_ABSORBED);
+	take_response(w, 100, "INVITE");
+	take_nothing(w);
+	world_close(w);
+}
+
+static void a_cancel_and_an_ack_are_not_prechecked(void **state)
+{
+	struct world *w = world_new(SCRIPT(PRECHECK));
+	const struct sent *m = call(w, invite), *c, *r;
+
+	answer(w, m, "180 Ringing");
+	take_response(w, 180, "INVITE");
+	w->late = true;
+	assert_int_equal(cancel(w, invite), FATE_SENT);
+	take_response(w, 200, "CANCEL");
+	c = take_request(w, "CANCEL", BOB);
+	answer(w, c, "200 OK");
+	answer(w, m, "487 Request Terminated");
+	take_request(w, "ACK", BOB);
+	r = take_response(w, 487, "INVITE");
+	/* The ACK to a failure ends at t_check_trans(). */
+	assert_int_equal(ack(w, invite, r), FATE_ABSORBED);
+	take_nothing(w);
+	world_close(w);
+}
+
+static void ones_own_transaction_is_nobody_else_s(void **state)
+{
+	struct world *w =
+		world_new(SCRIPT("request_route {\n	t_newtran();\n"
+				 "	if (t_precheck_trans()) t_reply(\"500\", \"Mine\");\n"
+				 "	if (t_check_trans()) t_relay();\n}\n"));
+
+	ask(w, invite);
+	take_request(w, "INVITE", BOB);
+	assert_null(find_response(w, 500, "INVITE"));
+	world_close(w);
+}
+
+static void a_cancel_of_nothing_is_not_known(void **state)
+{
+	struct world *w = world_new(SCRIPT(
+		"request_route {\n	if (t_precheck_trans()) sl_send_reply(\"501\", \"Pre\");\n"
+		"	else if (t_check_trans()) sl_send_reply(\"502\", \"Known\");\n"
+		"	else sl_send_reply(\"481\", \"Unknown\");\n}\n"));
+
+	cancel(w, invite);
+	take_response(w, 481, "CANCEL");
+	take_nothing(w);
 	world_close(w);
 }
 
@@ -923,8 +1375,7 @@ static void t_cancel_branches_ends_the_others(void **state)
 	c = take_request(w, "CANCEL", CAROL);
 	take_nothing(w);
 	answer(w, c, "200 OK");
-	answer(w, carol, "487 Request Terminated");
-	take_request(w, "ACK", CAROL);
+	refuse(w, carol, "487 Request Terminated");
 	take_nothing(w);
 	answer(w, bob, "200 OK");
 	take_response(w, 200, "INVITE");
@@ -1030,11 +1481,30 @@ int main(void)
 		cmocka_unit_test(a_transaction_that_the_script_forgets_is_answered),
 		cmocka_unit_test(a_script_that_does_nothing_makes_no_transaction),
 		cmocka_unit_test(t_relay_takes_a_host_and_a_port),
+		cmocka_unit_test(t_newtran_and_forward_is_a_request_without_state),
+		cmocka_unit_test(t_relay_knows_ports_from_flags),
+		cmocka_unit_test(t_relay_with_flags_alone),
+		cmocka_unit_test(t_relay_to_no_proxy_is_false),
+		cmocka_unit_test(a_request_that_nobody_works_on),
+		cmocka_unit_test(a_request_that_is_worked_on),
+		cmocka_unit_test(a_cancel_and_an_ack_are_not_prechecked),
+		cmocka_unit_test(ones_own_transaction_is_nobody_else_s),
+		cmocka_unit_test(a_cancel_of_nothing_is_not_known),
+		cmocka_unit_test(a_short_t1_absorbs_as_long),
+		cmocka_unit_test(a_short_t1_gives_a_cancelled_branch_its_time),
+		cmocka_unit_test(timers_of_an_openser_script_are_in_seconds),
+		cmocka_unit_test(an_avp_sets_the_timers_of_a_call),
+		cmocka_unit_test(an_avp_of_a_reply_route_sets_the_time_to_ring),
+		cmocka_unit_test(each_leg_has_the_timers_that_it_was_given),
+		cmocka_unit_test(a_reply_route_sets_the_timers_of_what_is_under_way),
 		cmocka_unit_test(du_is_where_it_goes),
 		cmocka_unit_test(sl_replies_are_no_transaction),
 		cmocka_unit_test(t_cancel_branches_ends_the_others),
 		cmocka_unit_test(t_set_disable_6xx_takes_a_6xx_as_any_failure),
 		cmocka_unit_test(t_set_max_lifetime_bounds_a_call_that_rings),
+		cmocka_unit_test(an_onreply_route_says_where_later_responses_and_failures_go),
+		cmocka_unit_test(what_a_branch_route_says_of_responses_is_of_its_branch),
+		cmocka_unit_test(t_set_retr_holds_for_what_is_under_way),
 	};
 
 	cmocka_set_test_filter(getenv("TXN_TEST"));

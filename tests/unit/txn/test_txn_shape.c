@@ -27,8 +27,7 @@ static void ring_and_hang_up(struct world *w, const char *invite, const char *ca
 	assert_true(goes_to(take_response(w, 200, "CANCEL"), src, port));
 	c = take_request(w, "CANCEL", phone);
 	assert_int_equal(answer(w, c, "200 OK"), FATE_ABSORBED);
-	answer(w, m, "487 Request Terminated");
-	take_request(w, "ACK", phone);
+	refuse(w, m, "487 Request Terminated");
 	r = take_response(w, 487, "INVITE");
 	assert_true(goes_to(r, src, port));
 	pass(w, 500 + LATE_MS);
