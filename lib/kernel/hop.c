@@ -100,3 +100,26 @@ void kernel_hop_find(
 	if (out->state == KERNEL_HOP_LOCAL)
 		out->source = *to;
 }
+
+bool kernel_hop_source(const struct kernel_hops *hops, const struct net_addr *to,
+	struct net_addr *source, uint16_t *port)
+{
+	const struct kernel_slot *slot;
+	const struct kernel_hop *hop;
+	enum kernel_hop_state state;
+	uint32_t target;
+
+	if (to->family == 0)
+		return false;
+	slot = kernel_hops_slot(hops, to);
+	target = slot->family != 0 ? slot->target : kernel_hops_route(hops, to);
+	if (target == UINT32_MAX)
+		return false;
+	hop = &hops->target[target].hop;
+	state = slot->family != 0 ? (enum kernel_hop_state)slot->state : hop->state;
+	if (state == KERNEL_HOP_NO_ROUTE)
+		return false;
+	*source = state == KERNEL_HOP_LOCAL ? *to : hop->source;
+	*port = hop->port;
+	return true;
+}

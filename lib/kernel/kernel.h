@@ -149,6 +149,10 @@ const struct kernel_hops *kernel_hops(const struct kernel *k);
 /* Longest prefix match, then neighbour. Flat cost. */
 void kernel_hop_find(
 	const struct kernel_hops *hops, const struct net_addr *to, struct kernel_hop *out);
+/* The same of what tells a listener from others, without the rest: by which port it goes, and what
+ * the kernel would send it from (family 0: nothing). False where there is no route. */
+bool kernel_hop_source(const struct kernel_hops *hops, const struct net_addr *to,
+	struct net_addr *source, uint16_t *port);
 
 /* ---- control thread, on behalf of workers ---- */
 

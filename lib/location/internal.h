@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 /*
- * What the files of the room share: places, records, user agents.
+ * What the files of the room share: records, user agents.
  */
 #include <stdatomic.h>
 
+#include "base/arena.h"
 #include "location/location.h"
 
 /* ---- agents: texts that many contacts have in common ---- */
@@ -26,43 +27,28 @@ void agents_release(struct agents *a, uint16_t number);
 uint32_t agents_copy(const struct agents *a, uint16_t number, char out[LOCATION_USER_AGENT_MAX]);
 size_t agents_bytes(const struct agents *a);
 
-/* ---- place ---- */
-
-/*
- * A record is a text of whole words in one place, or in a chain of them. The first one's version
- * stands for all: it is odd while the record is changed, and after it has gone.
- */
-#define PLACE_WORDS 21
-#define PLACE_TEXT (PLACE_WORDS * 8)
-#define PLACES_MAX ((1u << 30) - 1)
-
-enum place_kind { PLACE_FREE, PLACE_FIRST, PLACE_FURTHER };
-
-struct place {
-	_Atomic uint32_t version;
-	_Atomic uint32_t link; /* kind, and the number of the next place plus one */
-	_Atomic uint64_t word[PLACE_WORDS];
-};
-
 #define RECORD_MAX LOCATION_SET_TEXT /* bytes: a set takes any record */
 #define RECORD_WORDS_MAX (RECORD_MAX / 8)
+_Static_assert(RECORD_MAX == ARENA_TEXT_MAX, "what is copied fits");
+
+/* What was before a change is kept while one in so many places is free; and there are entries of
+ * the index for so many records that stand for their past alone: one for so many contacts, and
+ * some. */
+#define SPARE_SHARE 16
+#define BARE_MIN 16
 
 /* A shard. Its first lines are read by all, the others are its writer's. */
 struct shard {
-	struct place *place;
-	uint32_t places;
-	uint32_t contacts_max;
-	size_t bytes;
 	struct digest_index *index;
 	struct agents *agents;
+	uint32_t contacts_max, entries; /* of the index */
+	struct arena records;
 
-	_Alignas(64) _Atomic uint32_t fresh; /* places from this one on were never used */
-	uint32_t free;                       /* the first free one plus one; 0: none */
-	uint32_t free_count;
-	uint32_t sweep_at;
-	_Atomic uint64_t aors, contacts, expired, failed, used;
+	_Alignas(64) uint32_t sweep_at;
+	uint32_t bare, bare_max; /* records that stand for their past alone */
+	_Atomic uint64_t aors, contacts, expired, failed, forgotten;
 	uint64_t old[RECORD_WORDS_MAX], new[RECORD_WORDS_MAX];
-	struct location_set swept;
+	struct location_set swept, past;
 };
 
 struct location {
@@ -71,66 +57,78 @@ struct location {
 	struct shard *shard[LOCATION_SHARDS_MAX];
 };
 
-static inline uint32_t place_count(uint32_t bytes)
+static inline void shard_count(_Atomic uint64_t *counter, int64_t by)
 {
-	return (bytes + PLACE_TEXT - 1) / PLACE_TEXT;
+	atomic_store_explicit(counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)by,
+		memory_order_relaxed);
 }
 
-static inline enum place_kind place_kind(uint32_t link)
+/* Whether more than one place of SPARE_SHARE is free. */
+static inline bool shard_has_spare(const struct shard *s)
 {
-	return (enum place_kind)(link >> 30);
+	return arena_has_room(&s->records, s->records.places / SPARE_SHARE + 1);
 }
-
-static inline uint32_t place_link(enum place_kind kind, uint32_t next)
-{
-	return (uint32_t)kind << 30 | next;
-}
-
-static inline uint32_t place_next(uint32_t link)
-{
-	return link & PLACES_MAX;
-}
-
-/*
- * Copies a record's text to `text`, which has RECORD_MAX bytes. Returns its length, -ENOENT where
- * no record stands there, -EAGAIN where it changed meanwhile. `*version` is the record's then.
- */
-int place_copy(const struct shard *s, uint32_t number, char *text, uint32_t *version);
-/* Whether a record is what it was. */
-bool place_unchanged(const struct shard *s, uint32_t number, uint32_t version);
-/* Writer: places for a text, or -ENOSPC. `*number` is the first one. */
-int place_write(struct shard *s, const uint64_t *text, uint32_t bytes, uint32_t *number);
-/* Writer: another text for a record, 0 or -ENOSPC. `old` is what stands there. */
-int place_rewrite(struct shard *s, uint32_t number, const uint64_t *old, uint32_t old_bytes,
-	const uint64_t *text, uint32_t bytes);
-/* Writer. */
-void place_forget(struct shard *s, uint32_t number);
 
 /* ---- record ---- */
 
-/* Its first word; the address-of-record and the contacts follow. */
+/* Its first word, of which the arena knows `bytes`; the address-of-record, the contacts, former
+ * ones and the past's numbers follow.
+ */
 struct record_head {
 	uint16_t bytes; /* of all */
 	uint16_t aor_len;
 	uint8_t table;
 	uint8_t contacts;
-	uint8_t zero[2];
+	uint8_t former;
+	uint8_t has_past; /* 0 or 1 */
 };
+
+/* A window in which calls may be under way that went by what was before a change. */
+struct window {
+	bool open;
+	uint32_t began, changed; /* seconds of the first and of the last change in it */
+	int before;              /* who came first before it began: a contact, or former one; -1 */
+};
+
+/* What a record keeps of it, with former contacts, whose `expires` is when they ceased to be.
+ * `before` counts contacts as they are given, then former ones. */
+struct past {
+	struct window window;
+	unsigned former;
+	struct location_contact contact[LOCATION_FORMER_MAX];
+};
+
+/* Whether a second lies within LOCATION_WINDOW before `now`, or is `now`, or later on another
+ * thread's clock. */
+static inline bool is_recent(uint32_t second, uint32_t now)
+{
+	return (int64_t)now - (int64_t)second < (int64_t)LOCATION_WINDOW;
+}
 
 /*
  * Writes a record to `text`, zero up to a whole word; its user agents are held. Returns its length
- * or -E2BIG, and then nothing is held. `old` is the record that it follows, or NULL.
+ * or -E2BIG, and then nothing is held. `old` is the record that it follows, `past` what was before;
+ * each may be NULL.
  */
 int record_write(struct agents *a, uint8_t table, struct str aor,
-	const struct location_contact *contact, unsigned count, const uint64_t *old,
-	uint64_t *text);
+	const struct location_contact *contact, unsigned count, const struct past *past,
+	const uint64_t *old, uint64_t *text);
 /* Lets go of its user agents. */
 void record_release(struct agents *a, const uint64_t *text);
 bool record_is(const char *text, uint8_t table, struct str aor);
-/* Those contacts of the record in set->text that have not ended, with their user agents. */
+/* Those contacts of the record in set->text that have not ended, with their user agents; and, where
+ * it is changing, what was before. */
 void record_read(const struct agents *a, uint32_t now, struct location_set *set);
+/* The window of the record in set->text, whose contacts have been read; adds the former ones. */
+struct window record_window(uint32_t now, struct location_set *set);
 /* How many have not ended. */
 unsigned record_live(const char *text, uint32_t now);
+/* Whether its past is over. */
+bool record_past_is_over(const char *text, uint32_t now);
+/* Whether nothing was before that anybody could have to know of, and this one comes first then as
+ * it does now. NULL: nobody comes first. */
+bool record_is_calm(const char *text, uint32_t now, const struct location_contact *first);
 
 static inline struct record_head record_head(const void *text)
 {
@@ -145,8 +143,19 @@ static inline struct str record_aor(const char *text)
 	return str_of(text + sizeof(struct record_head), record_head(text).aor_len);
 }
 
+/* ---- past ---- */
+
+/* Writer: whether there is nothing to remember where these contacts follow the record in s->old. Of
+ * nearly all that is written it is so. */
+bool past_is_calm(const struct shard *s, uint32_t now, const struct location_contact *contact,
+	unsigned count);
+/* Writer: what is to be remembered where these contacts follow the record in s->old. False:
+ * nothing. Spans point into s->past. */
+bool past_make(struct shard *s, uint32_t now, const struct location_contact *contact,
+	unsigned count, struct past *out);
+
 /* ---- read ---- */
 
-/* The record of an address-of-record, as place_copy(); its place in `*number`. */
+/* The record of an address-of-record, as arena_copy(); its place in `*number`. */
 int read_record(const struct shard *s, uint64_t digest, uint8_t table, struct str aor, char *text,
 	uint32_t *number, uint32_t *version);

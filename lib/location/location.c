@@ -24,8 +24,7 @@ static void destroy_shard(struct shard *s)
 {
 	if (s == NULL)
 		return;
-	if (s->place != NULL)
-		munmap(s->place, s->bytes);
+	arena_destroy(&s->records);
 	digest_index_destroy(s->index);
 	agents_destroy(s->agents);
 	munmap(s, sizeof(*s));
@@ -42,23 +41,24 @@ static void *map(size_t bytes)
 static struct shard *create_shard(uint32_t contacts, bool huge)
 {
 	struct shard *s = map(sizeof(*s));
+	uint32_t places;
+	int err;
 
 	if (s == NULL)
 		return NULL;
 	s->contacts_max = contacts;
-	s->places = contacts < PLACES_MAX / PLACES_EACH ? contacts * PLACES_EACH : PLACES_MAX;
-	s->bytes = (size_t)s->places * sizeof(struct place);
-	s->place = map(s->bytes);
-	s->index = digest_index_create(contacts);
+	places = contacts < ARENA_PLACES_MAX / PLACES_EACH ? contacts * PLACES_EACH
+							   : ARENA_PLACES_MAX;
+	err = arena_create(&s->records, places, huge);
+	s->bare_max = contacts / SPARE_SHARE + BARE_MIN;
+	s->entries = contacts + s->bare_max;
+	s->index = digest_index_create(s->entries);
 	s->agents = agents_create();
-	if (s->place == NULL || s->index == NULL || s->agents == NULL) {
+	if (err != 0 || s->index == NULL || s->agents == NULL) {
 		destroy_shard(s);
 		errno = ENOMEM;
 		return NULL;
 	}
-	/* A wish: where the kernel does not grant it, lookups miss the TLB too. */
-	if (huge)
-		(void)madvise(s->place, s->bytes, MADV_HUGEPAGE);
 	return s;
 }
 
@@ -71,7 +71,7 @@ struct location *location_create(
 	int err;
 
 	if (config->shards == 0 || config->shards > LOCATION_SHARDS_MAX || config->contacts == 0 ||
-		config->contacts > PLACES_MAX) {
+		config->contacts > ARENA_PLACES_MAX) {
 		snprintf(error, error_size, "location: %u contacts in %u shards", config->contacts,
 			config->shards);
 		errno = EINVAL;
@@ -121,6 +121,11 @@ struct hash128 location_digest(const struct location *l, uint8_t table, struct s
 	return digest;
 }
 
+unsigned location_shards(const struct location *l)
+{
+	return l->shards;
+}
+
 unsigned location_shard(const struct location *l, struct hash128 digest)
 {
 	return (unsigned)((digest.hi >> 32) * l->shards >> 32);
@@ -131,21 +136,31 @@ static uint64_t load(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+static void add_stats(const struct shard *s, struct location_stats *out)
+{
+	uint64_t index = digest_index_bytes(s->index);
+
+	out->aors += load(&s->aors);
+	out->contacts += load(&s->contacts);
+	out->contacts_max += s->contacts_max;
+	out->bytes += s->records.bytes + index + agents_bytes(s->agents) + sizeof(*s);
+	/* An entry's share of the index, the empty slots beside it included. */
+	out->bytes_used += load(&s->records.used) * sizeof(struct arena_place) +
+			   index * digest_index_count(s->index) / s->entries;
+	out->expired += load(&s->expired);
+	out->failed += load(&s->failed);
+	out->forgotten += load(&s->forgotten);
+}
+
+void location_shard_stats(const struct location *l, unsigned shard, struct location_stats *out)
+{
+	*out = (struct location_stats){0};
+	add_stats(l->shard[shard], out);
+}
+
 void location_stats(const struct location *l, struct location_stats *out)
 {
 	*out = (struct location_stats){0};
-	for (unsigned i = 0; i < l->shards; i++) {
-		const struct shard *s = l->shard[i];
-		uint64_t aors = load(&s->aors), index = digest_index_bytes(s->index);
-
-		out->aors += aors;
-		out->contacts += load(&s->contacts);
-		out->contacts_max += s->contacts_max;
-		out->bytes += s->bytes + index + agents_bytes(s->agents) + sizeof(*s);
-		/* An entry's share of the index, the empty slots beside it included. */
-		out->bytes_used +=
-			load(&s->used) * sizeof(struct place) + index * aors / s->contacts_max;
-		out->expired += load(&s->expired);
-		out->failed += load(&s->failed);
-	}
+	for (unsigned i = 0; i < l->shards; i++)
+		add_stats(l->shard[i], out);
 }

@@ -6,17 +6,6 @@
 
 #define TRIES 100 /* of a record that changes; a change takes some 50 ns */
 
-static void bring(const struct place *p)
-{
-	const char *line = (const char *)p;
-
-	/* A place may begin in the middle of a line. */
-	__builtin_prefetch(line);
-	__builtin_prefetch(line + 64);
-	__builtin_prefetch(line + 128);
-	__builtin_prefetch(line + sizeof(*p) - 1);
-}
-
 static inline const struct shard *shard_of(const struct location *l, struct hash128 digest)
 {
 	return l->shard[location_shard(l, digest)];
@@ -34,7 +23,7 @@ void location_prefetch_record(const struct location *l, struct hash128 digest)
 	unsigned n = digest_index_find(s->index, digest.lo, found);
 
 	for (unsigned i = 0; i < n; i++)
-		bring(&s->place[found[i]]);
+		arena_prefetch(&s->records, found[i]);
 }
 
 /* One look. */
@@ -45,9 +34,9 @@ static int look(const struct shard *s, uint64_t digest, uint8_t table, struct st
 	unsigned n = digest_index_find(s->index, digest, found);
 
 	for (unsigned i = 0; i < n; i++)
-		bring(&s->place[found[i]]);
+		arena_prefetch(&s->records, found[i]);
 	for (unsigned i = 0; i < n; i++) {
-		int bytes = place_copy(s, found[i], text, version);
+		int bytes = arena_copy(&s->records, found[i], text, version);
 
 		/* It was forgotten since the index was read: whether another stands elsewhere, the
 		 * index says. */
@@ -74,6 +63,14 @@ int read_record(const struct shard *s, uint64_t digest, uint8_t table, struct st
 	return bytes;
 }
 
+static void empty(struct location_set *set)
+{
+	set->count = set->former = 0;
+	set->text_len = 0;
+	set->changing = false;
+	set->before = -1;
+}
+
 int location_read(const struct location *l, struct hash128 digest, uint8_t table, struct str aor,
 	uint32_t now, struct location_set *out)
 {
@@ -83,17 +80,18 @@ int location_read(const struct location *l, struct hash128 digest, uint8_t table
 	for (unsigned i = 0; i < TRIES; i++) {
 		int bytes = read_record(s, digest.lo, table, aor, out->text, &number, &version);
 
-		out->count = 0;
-		out->text_len = bytes > 0 ? (uint32_t)bytes : 0;
-		if (bytes < 0)
+		if (bytes < 0) {
+			empty(out);
 			return bytes == -ENOENT ? 0 : bytes;
+		}
+		out->text_len = (uint32_t)bytes;
 		record_read(s->agents, now, out);
 		/* The user agents stand elsewhere: they are the record's if it is still this one.
 		 */
-		if (place_unchanged(s, number, version))
+		if (arena_unchanged(&s->records, number, version))
 			return (int)out->count;
 	}
-	out->count = 0;
+	empty(out);
 	return -EAGAIN;
 }
 
@@ -109,29 +107,44 @@ bool location_has(const struct location *l, struct hash128 digest, uint8_t table
 	return bytes == -EAGAIN || (bytes > 0 && record_live(text, now) != 0);
 }
 
+/* The record at a place, if one stands there; -EAGAIN: it keeps changing. */
+static int read_place(
+	const struct shard *s, uint32_t number, uint32_t now, struct location_set *set)
+{
+	uint32_t version;
+
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		int bytes = arena_copy(&s->records, number, set->text, &version);
+
+		if (bytes == -ENOENT)
+			return bytes;
+		if (bytes < 0)
+			continue;
+		set->text_len = (uint32_t)bytes;
+		record_read(s->agents, now, set);
+		if (arena_unchanged(&s->records, number, version))
+			return (int)set->count;
+	}
+	return -EAGAIN;
+}
+
 bool location_walk(const struct location *l, unsigned shard, uint64_t *at, unsigned records,
 	uint32_t now,
 	void (*visit)(void *arg, uint8_t table, struct str aor, const struct location_set *set),
 	void *arg)
 {
 	const struct shard *s = l->shard[shard];
-	uint32_t fresh = atomic_load_explicit(&s->fresh, memory_order_acquire);
+	uint32_t fresh = arena_fresh(&s->records);
 	struct location_set set;
 
 	for (unsigned i = 0; i < records && *at < fresh; i++, ++*at) {
-		uint32_t number = (uint32_t)*at, version;
-		int bytes = -EAGAIN;
-		bool unchanged = false;
+		int n = read_place(s, (uint32_t)*at, now, &set);
 
-		for (unsigned tries = 0; tries < TRIES && !unchanged && bytes != -ENOENT; tries++) {
-			bytes = place_copy(s, number, set.text, &version);
-			if (bytes < 0)
-				continue;
-			set.text_len = (uint32_t)bytes;
-			record_read(s->agents, now, &set);
-			unchanged = place_unchanged(s, number, version);
-		}
-		if (unchanged && set.count != 0)
+		/* Its writer has lost its CPU in the middle of a change: the next call begins with
+		 * it, and passes it over where nothing has moved since. */
+		if (n == -EAGAIN && i != 0)
+			return true;
+		if (n > 0)
 			visit(arg, record_head(set.text).table, record_aor(set.text), &set);
 	}
 	return *at < fresh;

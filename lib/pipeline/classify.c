@@ -57,6 +57,8 @@ static void learn_icmp(struct worker *w, const struct rte_mbuf *m, const struct 
 	} else {
 		note.kind = NOTE_UNREACHABLE;
 		counter_add(w->count, COUNTER_ICMP_UNREACHABLE, 1);
+		crossing_unreachable(
+			w, &icmp.dst, str_of((const char *)icmp.embedded, icmp.embedded_len));
 	}
 	crossing_note(w, &note);
 }

@@ -25,26 +25,39 @@ static void put_message(struct held *h, const struct message *msg)
 	h->script = msg->ctx->script;
 }
 
-void crossing_ask_name(struct worker *w, struct held *h)
+static inline bool is_name(const struct held *h)
 {
-	h->why = HELD_NAME;
-	h->worker = (uint16_t)w->index;
-	counter_add(w->count, COUNTER_HELD_NAME_ENTER, h->frames);
-	to_control(w, h);
+	return h->ctx.wait_for == ROUTE_WAIT_NAME;
 }
 
-bool crossing_wait_name(struct worker *w, struct message *msg)
+void crossing_ask(struct worker *w, struct held *h)
+{
+	h->why = HELD_ANSWER;
+	h->worker = (uint16_t)w->index;
+	counter_add(w->count, is_name(h) ? COUNTER_HELD_NAME_ENTER : COUNTER_HELD_DATABASE_ENTER,
+		h->frames);
+	if (is_name(h) || waits_take(w->p->waits, h)) {
+		to_control(w, h);
+		return;
+	}
+	/* As if there had been no answer, in the next pass. */
+	counter_add(w->count, COUNTER_DATABASE_REFUSED, 1);
+	h->no_answer = COUNTER_DROP_HELD_FULL;
+	held_go_on(w->p, h);
+}
+
+bool crossing_wait(struct worker *w, struct message *msg)
 {
 	struct held *h = msg->held;
 
 	if (!slab_may_wait(w->p->slab, msg->text_len))
 		return false;
 	if (h != NULL && h->home != HOME_WORKER) {
-		/* It came back and needs another name: the place and its context are the message's
-		 * already. */
+		/* It came back and needs another answer: the place and its context are the
+		 * message's already. */
 		msg->held = NULL;
 	} else {
-		/* Names take long: the places that are for crossing are not for waiting. */
+		/* Answers take long: the places that are for crossing are not for waiting. */
 		h = slab_get(w->p->slab, msg->text_len);
 		if (h == NULL)
 			return false;
@@ -53,10 +66,10 @@ bool crossing_wait_name(struct worker *w, struct message *msg)
 	held_refer(h);
 	if (h->deadline == 0)
 		h->deadline = w->now + PIPELINE_NAME_WAIT_NS;
-	h->no_name = false;
+	h->no_answer = 0;
 	h->frames = msg->frames;
 	msg->fate = FATE_GONE;
-	crossing_ask_name(w, h);
+	crossing_ask(w, h);
 	return true;
 }
 
@@ -79,8 +92,8 @@ void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct 
 		h->kind = kind;
 		counter_add(w->count, COUNTER_HELD_NEIGHBOUR_ENTER, h->frames);
 		to_control(w, h);
-	} else if (counts) {
-		counter_add(w->count, COUNTER_DROP_HELD_FULL, frames);
+	} else {
+		count_loss(w->count, kind, frames, COUNTER_DROP_HELD_FULL);
 	}
 	rte_pktmbuf_free(m);
 }
@@ -92,7 +105,7 @@ static void send_held(struct worker *w, struct held *h)
 
 	counter_add(w->count, COUNTER_HELD_NEIGHBOUR_LEAVE, h->frames);
 	if (m == NULL) {
-		counter_add(w->count, COUNTER_DROP_NO_BUFFER, h->frames);
+		count_loss(w->count, h->kind, h->frames, COUNTER_DROP_NO_BUFFER);
 	} else {
 		memcpy(rte_pktmbuf_append(m, (uint16_t)h->text_len), held_text(h), h->text_len);
 		transmit_message(w, m, &h->to, h->kind, h->frames);
@@ -108,8 +121,12 @@ void crossing_resume(struct worker *w, struct held *h)
 		send_held(w, h);
 		return;
 	}
-	if (h->why == HELD_NAME)
-		counter_add(w->count, COUNTER_HELD_NAME_LEAVE, h->frames);
+	if (h->why == HELD_ANSWER) {
+		waits_give_back(w->p->waits, h);
+		counter_add(w->count,
+			is_name(h) ? COUNTER_HELD_NAME_LEAVE : COUNTER_HELD_DATABASE_LEAVE,
+			h->frames);
+	}
 	msg = &w->msg[w->batch++];
 	*msg = (struct message){.held = h,
 		.ctx = &h->ctx,
@@ -121,42 +138,64 @@ void crossing_resume(struct worker *w, struct held *h)
 
 /* ---- to slow lcores ---- */
 
-/* What is refused first when the way to a slow lcore fills up. */
-enum urgency { URGENCY_NEW, URGENCY_KNOWN, URGENCY_LAST };
+/*
+ * What is refused first when the way to a slow lcore fills up. What anybody can write counts for
+ * little: a To tag, or that it is an ACK or a CANCEL, only says that there is something that it
+ * belongs to; the branch of a transaction and our tokens prove it. Who has one can send it again
+ * and again: what is beyond the share of a call goes first.
+ */
+enum urgency { URGENCY_REPEATED, URGENCY_NEW, URGENCY_CLAIMED, URGENCY_KNOWN, URGENCY_LAST };
 
 static enum urgency urgency_of(const struct message *msg, enum held_why why)
 {
 	struct route_ctx *ctx = msg->ctx;
 	const struct sip_address *to;
+	bool follows;
 
 	if (ctx->msg.is_response)
+		return URGENCY_KNOWN; /* its token was verified before anything else */
+	follows = ctx->msg.method == SIP_METHOD_ACK || ctx->msg.method == SIP_METHOD_CANCEL;
+	if (why == HELD_REQUEST)
+		return follows ? URGENCY_LAST : URGENCY_KNOWN;
+	if (proxy_is_in_dialog(ctx))
 		return URGENCY_KNOWN;
-	if (ctx->msg.method == SIP_METHOD_ACK || ctx->msg.method == SIP_METHOD_CANCEL)
-		return URGENCY_LAST;
 	to = sip_msg_to(&ctx->msg, ctx->buf);
-	return why == HELD_REQUEST || (to != NULL && to->tag.len > 0) ? URGENCY_KNOWN : URGENCY_NEW;
+	return follows || (to != NULL && to->tag.len > 0) ? URGENCY_CLAIMED : URGENCY_NEW;
+}
+
+/*
+ * Whether the call of what is known has had its share. What proves that it is known names the call:
+ * a branch its transaction, and our tokens bind its Call-ID. The digests are there already.
+ */
+static bool is_beyond_share(struct worker *w, struct message *msg, enum held_why why)
+{
+	struct proxy *proxy = w->p->config.proxy;
+	uint64_t digest = why == HELD_REQUEST ? proxy_transaction_key(proxy, msg->ctx).lo
+					      : proxy_call_id_digest(proxy, msg->ctx).lo;
+
+	return !share_take(w->share, w->now, digest);
 }
 
 /*
  * RFC 7339 5.10.2: a Retry-After would have all our clients leave us alone for that long. What a
  * transaction may know gets no answer: a final one would end, at who retransmits, the call that
- * goes on here. It comes again.
+ * goes on here. Nor does a CANCEL, whose INVITE may be ahead of it on the same way: refused, it
+ * would not be sent again. All that comes again; so does a response, since its server sends it
+ * again, or since the transaction sends its request again (RFC 3261 17.1.1.2, 17.2.1, 17.1.2.2).
  */
 static void refuse(struct worker *w, struct message *msg, enum held_why why, enum urgency urgency)
 {
-	static const unsigned counters[] = {[URGENCY_NEW] = COUNTER_SLOW_REFUSED_NEW,
+	static const unsigned counters[] = {[URGENCY_REPEATED] = COUNTER_SLOW_REFUSED_REPEATED,
+		[URGENCY_NEW] = COUNTER_SLOW_REFUSED_NEW,
+		[URGENCY_CLAIMED] = COUNTER_SLOW_REFUSED_CLAIMED,
 		[URGENCY_KNOWN] = COUNTER_SLOW_REFUSED_KNOWN,
 		[URGENCY_LAST] = COUNTER_SLOW_REFUSED_LAST};
 
 	counter_add(w->count, counters[urgency], 1);
-	if (msg->ctx->msg.is_response || msg->ctx->msg.method == SIP_METHOD_ACK ||
-		why == HELD_REQUEST) {
+	if (why == HELD_REQUEST)
 		message_drop(w, msg, COUNTER_DROP_SLOW_FULL);
-		return;
-	}
-	msg->ctx->result = (struct route_result){0};
-	proxy_reply_set(msg->ctx, 503, STR("Service Unavailable"));
-	msg->fate = FATE_REPLY;
+	else
+		route_no_room(w, msg, COUNTER_DROP_SLOW_FULL);
 }
 
 /* A place for a message that has none: one of the worker's own where it is small. */
@@ -169,21 +208,28 @@ static struct held *place_for(struct worker *w, uint32_t text_len)
 
 void crossing_slow(struct worker *w, struct message *msg, enum held_why why, unsigned shard)
 {
-	static const unsigned limits[] = {[URGENCY_NEW] = PIPELINE_SLOW_NEW,
+	static const unsigned limits[] = {[URGENCY_REPEATED] = PIPELINE_SLOW_REPEATED,
+		[URGENCY_NEW] = PIPELINE_SLOW_NEW,
+		[URGENCY_CLAIMED] = PIPELINE_SLOW_CLAIMED,
 		[URGENCY_KNOWN] = PIPELINE_SLOW_KNOWN,
 		[URGENCY_LAST] = PIPELINE_SLOW_LAST};
 	enum urgency urgency = urgency_of(msg, why);
 	struct to_slow *to = &w->to_slow[shard];
 	struct held *h = msg->held;
+	unsigned fill;
 
 	if (to->count == 0)
 		to->fill = rte_ring_count(slow_of(w->p, shard)->in_slow);
-	if (to->fill + to->count < limits[urgency] && h == NULL) {
+	fill = to->fill + to->count;
+	if (fill >= PIPELINE_SLOW_REPEATED && urgency >= URGENCY_KNOWN &&
+		is_beyond_share(w, msg, why))
+		urgency = URGENCY_REPEATED;
+	if (fill < limits[urgency] && h == NULL) {
 		h = place_for(w, msg->text_len);
 		if (h != NULL)
 			put_message(h, msg);
 	}
-	if (to->fill + to->count >= limits[urgency] || h == NULL) {
+	if (fill >= limits[urgency] || h == NULL) {
 		refuse(w, msg, why, urgency);
 		return;
 	}
@@ -194,6 +240,62 @@ void crossing_slow(struct worker *w, struct message *msg, enum held_why why, uns
 	msg->fate = FATE_GONE;
 	counter_add(w->count, COUNTER_HELD_SLOW_ENTER, h->frames);
 	to->held[to->count++] = h;
+}
+
+void crossing_no_route(struct worker *w, const struct rte_mbuf *m, const struct proxy_out *to)
+{
+	uint32_t len = rte_pktmbuf_data_len(m);
+	struct held *h = w->shard != NULL && slab_may_wait(w->p->slab, len)
+				 ? slab_get(w->p->slab, len)
+				 : NULL;
+
+	if (h == NULL)
+		return;
+	memcpy(held_text(h), rte_pktmbuf_mtod(m, const char *), len);
+	h->text_len = len;
+	h->why = HELD_UNREACHABLE;
+	h->worker = (uint16_t)w->index;
+	h->frames = 0;
+	h->to = *to;
+	held_go_on(w->p, h);
+}
+
+void crossing_unreachable(struct worker *w, const struct net_endpoint *to, struct str quoted)
+{
+	const struct pipeline_config *c = &w->p->config;
+	int shard = c->txn != NULL ? txn_unreachable_shard(c->txn, quoted) : -1;
+	struct held *h;
+
+	if (shard < 0 || (unsigned)shard >= c->slow)
+		return;
+	/* Where it is lost, its branch's next retransmission brings another one. */
+	h = rte_ring_count(slow_of(w->p, (unsigned)shard)->in_slow) < PIPELINE_SLOW_UNREACHABLE
+		    ? places_take(&w->places, w->index)
+		    : NULL;
+	if (h == NULL) {
+		counter_add(w->count, COUNTER_SLOW_REFUSED_UNREACHABLE, 1);
+		return;
+	}
+	/* A part is enough. */
+	h->text_len = quoted.len < HELD_TEXT_SMALL ? quoted.len : HELD_TEXT_SMALL;
+	memcpy(held_text(h), quoted.s, h->text_len);
+	h->why = HELD_UNREACHABLE;
+	h->worker = (uint16_t)(c->workers + (unsigned)shard);
+	h->frames = 0;
+	h->to.dst = *to;
+	h->next = w->unreachable;
+	w->unreachable = h;
+}
+
+void crossing_flush_unreachable(struct worker *w)
+{
+	struct held *h;
+
+	while ((h = w->unreachable) != NULL) {
+		w->unreachable = h->next;
+		/* The ring has room for every place there is. */
+		(void)rte_ring_enqueue(w->p->worker[h->worker].in_slow, h);
+	}
 }
 
 void crossing_flush(struct worker *w)
@@ -239,52 +341,17 @@ static struct counters *control_count(struct pipeline *p)
 	return &p->count[pipeline_threads(p)];
 }
 
-/* Back to its worker, whose ring has room for every place of the slab, too. */
-static void back_to_worker(struct pipeline *p, struct held *h)
+/* A transaction whose message found nobody in time hears of it. */
+static void lose_neighbour(struct pipeline *p, struct held *h, unsigned drop)
 {
-	(void)rte_ring_enqueue(p->worker[h->worker].in_held, h);
-}
-
-static void lose(struct pipeline *p, struct held *h, unsigned leave, unsigned drop)
-{
-	counter_add(control_count(p), leave, h->frames);
-	counter_add(control_count(p), drop, h->frames);
-	held_give_back(p, h);
-}
-
-/* A slow lcore has to hear of it: a transaction may wait for this run. */
-static void lose_name(struct pipeline *p, struct held *h, unsigned drop)
-{
-	if (h->worker < p->config.workers) {
-		lose(p, h, COUNTER_HELD_NAME_LEAVE, drop);
-		return;
+	counter_add(control_count(p), COUNTER_HELD_NEIGHBOUR_LEAVE, h->frames);
+	count_loss(control_count(p), h->kind, h->frames, drop);
+	if (drop == COUNTER_DROP_NEIGHBOUR_TIMEOUT && h->worker >= p->config.workers) {
+		h->why = HELD_UNREACHABLE;
+		held_go_on(p, h);
+	} else {
+		held_give_back(p, h);
 	}
-	h->no_name = true;
-	back_to_worker(p, h);
-}
-
-static void name_done(void *arg, enum resolve_answer answer)
-{
-	struct held *h = arg;
-
-	/* A failed name resumes too: the script's forward() then says no. */
-	back_to_worker(h->p, h);
-}
-
-static void begin_name(struct pipeline *p, struct held *h, uint64_t now)
-{
-	struct str name;
-
-	route_ctx_bind(&h->ctx, h->script, NULL, held_text(h));
-	name = route_text_str(&h->ctx, h->ctx.wait);
-	if (now >= h->deadline) {
-		lose_name(p, h, COUNTER_DROP_NAME_TIMEOUT);
-		return;
-	}
-	h->p = p;
-	if (resolve_ask(p->config.resolver, (enum resolve_kind)h->ctx.wait_kind, name, name_done,
-		    h) != 0)
-		lose_name(p, h, COUNTER_DROP_HELD_FULL);
 }
 
 static void hop_of(struct pipeline *p, const struct net_addr *to, struct kernel_hop *hop)
@@ -309,7 +376,7 @@ static void begin_neighbour(struct pipeline *p, struct held *h)
 	struct held **end = &p->neighbours;
 
 	if (waiting_for(p, &h->hop.via) >= PIPELINE_HELD_PER_HOP) {
-		lose(p, h, COUNTER_HELD_NEIGHBOUR_LEAVE, COUNTER_DROP_HELD_FULL);
+		lose_neighbour(p, h, COUNTER_DROP_HELD_FULL);
 		return;
 	}
 	if (p->config.kernel != NULL)
@@ -345,9 +412,9 @@ static unsigned neighbours_poll(struct pipeline *p, uint64_t now)
 		}
 		*at = h->next;
 		if (hop.state == KERNEL_HOP_READY) {
-			back_to_worker(p, h);
+			held_go_on(p, h);
 		} else {
-			lose(p, h, COUNTER_HELD_NEIGHBOUR_LEAVE, COUNTER_DROP_NEIGHBOUR_TIMEOUT);
+			lose_neighbour(p, h, COUNTER_DROP_NEIGHBOUR_TIMEOUT);
 		}
 		done++;
 	}
@@ -382,19 +449,27 @@ unsigned pipeline_control_poll(struct pipeline *p, uint64_t now)
 	while (n < PORT_BURST && rte_ring_dequeue(p->to_control, &h) == 0) {
 		struct held *held = h;
 
-		if (held->why == HELD_NAME)
-			begin_name(p, held, now);
+		if (held->why == HELD_ANSWER)
+			ask_begin(p, held, now);
 		else
 			begin_neighbour(p, held);
 		n++;
 	}
 	if (p->neighbours != NULL)
 		n += neighbours_poll(p, now);
+	if (p->config.db != NULL)
+		n += db_poll(p->config.db, now);
 	n += notes_poll(p, now);
 	passing_poll(p);
 	for (unsigned i = 0; i < pipeline_threads(p); i++)
 		n += route_xlog_drain(p->xlog[i], now, p->config.xlog_rate);
 	return n;
+}
+
+void pipeline_places(const struct pipeline *p, uint32_t *used, uint32_t *max)
+{
+	*used = slab_used(p->slab);
+	*max = p->config.held_small + p->config.held_big;
 }
 
 unsigned pipeline_held(const struct pipeline *p)

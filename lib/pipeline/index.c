@@ -20,7 +20,7 @@ static bool keepalive(struct worker *w, struct message *msg)
 	}
 	/* A STUN answer is larger than its request, whose source nobody has verified. */
 	if (2 * (uint32_t)n > 3 * msg->text_len &&
-		!access_rate_take(w->reply_rate, &o->src.addr, w->now)) {
+		!access_rate_take(w->p->reply_rate, &o->src.addr, w->now)) {
 		message_drop(w, msg, COUNTER_PROXY + PROXY_REASON_REPLY_RATE);
 		return true;
 	}

@@ -132,11 +132,12 @@ static int worker_init(struct pipeline *p, unsigned index, char *error, size_t e
 	}
 	w->thread.xlog = p->xlog[index] = route_xlog_create(XLOG_BYTES);
 	w->in_held = ring_create("in_held", index, held_ring_size(c));
-	w->reply_rate = access_rate_create(REPLY_SOURCES, c->reply_rate, 2 * c->reply_rate, &key);
-	if (c->slow > 0)
+	if (c->slow > 0) {
 		w->to_slow = calloc(c->slow, sizeof(*w->to_slow));
-	if (w->in_held == NULL || w->reply_rate == NULL || p->xlog[index] == NULL ||
-		(c->slow > 0 && w->to_slow == NULL) ||
+		w->share = share_create();
+	}
+	if (w->in_held == NULL || p->xlog[index] == NULL ||
+		(c->slow > 0 && (w->to_slow == NULL || w->share == NULL)) ||
 		(index < c->workers ? receiver_init(w, &key) : slow_init(w, index - c->workers)) !=
 			0) {
 		snprintf(error, error_size, "worker %u: not enough memory", index);
@@ -151,12 +152,12 @@ static int worker_init(struct pipeline *p, unsigned index, char *error, size_t e
 	return 0;
 }
 
-/* The oldest script that was passing. */
-static void let_go(struct pipeline *p)
+/* A script that was passing; `at`: where it stands in the list. */
+static void let_go(struct passing **at)
 {
-	struct passing *s = p->passing;
+	struct passing *s = *at;
 
-	p->passing = s->next;
+	*at = s->next;
 	s->orphan = true;
 	if (!s->quiet)
 		return; /* only at the end: RCU frees it */
@@ -169,6 +170,7 @@ struct pipeline *pipeline_create(
 {
 	struct pipeline *p = aligned_alloc(64, RTE_ALIGN_CEIL(sizeof(*p), 64));
 	unsigned threads = config->workers + config->slow;
+	struct hash_key key;
 	char notes[RTE_RING_NAMESIZE];
 
 	pipelines_made++;
@@ -188,7 +190,13 @@ struct pipeline *pipeline_create(
 		RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	if (p->worker == NULL || p->count == NULL || p->xlog == NULL || p->slab == NULL ||
 		p->to_control == NULL || p->notes == NULL ||
-		hash_key_random(&p->fragment_key) != 0 || hash_key_random(&p->spread_key) != 0)
+		hash_key_random(&p->fragment_key) != 0 || hash_key_random(&p->spread_key) != 0 ||
+		hash_key_random(&key) != 0)
+		goto fail;
+	p->reply_rate =
+		access_rate_create(REPLY_SOURCES, config->reply_rate, 2 * config->reply_rate, &key);
+	p->waits = waits_create((config->held_small + config->held_big) / 2, &p->spread_key);
+	if (p->reply_rate == NULL || p->waits == NULL)
 		goto fail;
 	memset(p->worker, 0, threads * sizeof(*p->worker));
 	memset(p->count, 0, (threads + 1) * sizeof(*p->count));
@@ -209,7 +217,8 @@ static void lose_scripts(struct rte_ring *ring)
 	while (ring != NULL && rte_ring_dequeue(ring, &at) == 0) {
 		struct held *h = at;
 
-		if (h->why != HELD_MARK && h->why != HELD_NEIGHBOUR && h->referred)
+		if (h->why != HELD_MARK && h->why != HELD_NEIGHBOUR && h->why != HELD_UNREACHABLE &&
+			h->referred)
 			route_script_unref(h->script);
 	}
 }
@@ -234,8 +243,8 @@ static void worker_fini(struct worker *w)
 	rte_ring_free(w->in_tx);
 	places_destroy(&w->places);
 	free(w->to_slow);
+	free(w->share);
 	net_reassembler_destroy(w->reassembler);
-	access_rate_destroy(w->reply_rate);
 	route_thread_fini(&w->thread);
 	free(w->ctx);
 }
@@ -256,11 +265,13 @@ void pipeline_destroy(struct pipeline *p)
 	if (script != NULL)
 		route_script_unref(script);
 	while (p->passing != NULL)
-		let_go(p);
+		let_go(&p->passing);
 	lose_scripts(p->to_control);
 	rte_ring_free(p->to_control);
 	rte_ring_free(p->notes);
 	slab_destroy(p->slab);
+	access_rate_destroy(p->reply_rate);
+	free(p->waits);
 	free(p->worker);
 	free(p->count);
 	free(p->xlog);
@@ -304,7 +315,8 @@ static bool put_marks(struct pipeline *p)
 
 /*
  * Messages on their way to slow lcores hold no reference to their script. When no worker runs it
- * any more, a mark behind them tells when they have been taken.
+ * any more, a mark behind them tells when they have been taken. Transactions that began with it do
+ * hold one, and ours is kept until theirs are gone: it ends here, and not on a slow lcore.
  */
 void passing_poll(struct pipeline *p)
 {
@@ -314,8 +326,16 @@ void passing_poll(struct pipeline *p)
 		if (s->mark == 0)
 			s->mark = p->marks;
 	}
-	while (p->passing != NULL && p->passing->mark != 0 && all_have_passed(p, p->passing->mark))
-		let_go(p);
+	for (struct passing **at = &p->passing; *at != NULL;) {
+		struct passing *s = *at;
+
+		if (s->mark == 0 || !all_have_passed(p, s->mark))
+			break;
+		if (route_script_is_last(s->script))
+			let_go(at);
+		else
+			at = &s->next;
+	}
 }
 
 static int retire_script(struct pipeline *p, struct route_script *script)

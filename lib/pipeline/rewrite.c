@@ -45,17 +45,18 @@ static int64_t write_message(
 	return n;
 }
 
-/* A challenge, and the contacts of a user, may be longer than other replies, so that a source that
- * is not its own could have it sent to somebody else: as seldom as replies to malformed messages.
+/* A challenge, a redirection, and the contacts of a user, may be longer than other replies, so that
+ * a source that is not its own could have it sent to somebody else: as seldom as replies to
+ * malformed messages.
  */
 bool reply_too_often(struct worker *w, const struct message *msg, unsigned status, uint32_t len)
 {
 	const struct route_ctx *ctx = msg->ctx;
-	bool may_be_long = status == 401 || status == 407 ||
+	bool may_be_long = status == 401 || status == 407 || status / 100 == 3 ||
 			   (ctx->msg.method == SIP_METHOD_REGISTER && status / 100 == 2);
 
 	return may_be_long && 2 * (uint64_t)len > 3 * (uint64_t)ctx->msg.len &&
-	       !access_rate_take(w->reply_rate, &ctx->origin.src.addr, w->now);
+	       !access_rate_take(w->p->reply_rate, &ctx->origin.src.addr, w->now);
 }
 
 /* The next place of w->written holds a message, which stays there. */
@@ -80,10 +81,8 @@ static void send_reply(struct worker *w, struct message *msg, enum tx_kind kind)
 		keep(w, msg, kind);
 		return;
 	}
-	if (kind == TX_ANSWERED)
-		counter_add(w->count,
-			n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n,
-			msg->frames);
+	count_loss(w->count, kind, msg->frames,
+		n == 0 ? COUNTER_DROP_NO_BUFFER : COUNTER_PROXY + (unsigned)-n);
 }
 
 static void send_request(struct worker *w, struct message *msg)

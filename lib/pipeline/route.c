@@ -21,6 +21,36 @@ void route_fail(struct worker *w, struct message *msg, struct str reason, unsign
 	msg->fate = FATE_REPLY;
 }
 
+/* A CANCEL that is refused would not be sent again, and its INVITE may have found its way. */
+static void give_up(
+	struct worker *w, struct message *msg, uint16_t status, struct str reason, unsigned counter)
+{
+	const struct sip_msg *m = &msg->ctx->msg;
+
+	if (m->is_response || m->method == SIP_METHOD_ACK || m->method == SIP_METHOD_CANCEL) {
+		message_drop(w, msg, counter);
+		return;
+	}
+	msg->ctx->result = (struct route_result){0};
+	proxy_reply_set(msg->ctx, status, reason);
+	msg->fate = FATE_REPLY;
+}
+
+void route_no_room(struct worker *w, struct message *msg, unsigned counter)
+{
+	give_up(w, msg, 503, STR("Service Unavailable"), counter);
+}
+
+void route_no_answer(struct worker *w, struct message *msg, unsigned counter)
+{
+	if (counter == COUNTER_DROP_NAME_TIMEOUT)
+		give_up(w, msg, 500, STR("Name Not Resolved"), counter);
+	else if (counter == COUNTER_DROP_DATABASE_TIMEOUT)
+		give_up(w, msg, 500, STR("Database Timeout"), counter);
+	else
+		route_no_room(w, msg, counter);
+}
+
 static inline void ended(struct worker *w, struct message *msg)
 {
 	const struct route_result *r = &msg->ctx->result;
@@ -64,8 +94,8 @@ void route_judge(struct worker *w, struct message *msg, enum route_verdict verdi
 		go_slow(w, msg);
 		break;
 	case ROUTE_WAIT:
-		if (!crossing_wait_name(w, msg))
-			message_drop(w, msg, COUNTER_DROP_HELD_FULL);
+		if (!crossing_wait(w, msg))
+			route_no_answer(w, msg, COUNTER_DROP_HELD_FULL);
 		break;
 	case ROUTE_FAILED:
 		counter_add(w->count, COUNTER_SCRIPT_FAILED, 1);
@@ -91,7 +121,7 @@ static inline bool begin(struct worker *w, struct message *msg)
 		return true;
 	case PROXY_REPLY:
 		if (msg->error != SIP_OK &&
-			!access_rate_take(w->reply_rate, &msg->ctx->origin.src.addr, w->now))
+			!access_rate_take(w->p->reply_rate, &msg->ctx->origin.src.addr, w->now))
 			message_drop(w, msg, COUNTER_PROXY + PROXY_REASON_REPLY_RATE);
 		else if (msg->error != SIP_OK && route_script_has_error_route(w->script))
 			route_error_reply(w, msg);
@@ -167,18 +197,33 @@ static inline bool may_look(const struct message *msg)
 	       !msg->ctx->msg.is_response && msg->ctx->msg.method != SIP_METHOD_REGISTER;
 }
 
-/* Contacts that the scripts of a burst will look up. */
-__attribute__((noinline)) static void bring_contacts(struct worker *w)
+/*
+ * Contacts that the scripts of a burst will look up. What finds them is asked for at once for all
+ * of a burst; they themselves, several lines each, so many messages ahead that they are there in
+ * time and that no more of them are under way than the CPU has room for.
+ */
+#define BRING_AHEAD 6
+
+_Static_assert(PORT_BURST <= 64, "a message is a bit");
+
+static inline void bring_contact(const struct worker *w, uint64_t wanted, unsigned i)
+{
+	if (i < w->batch && (wanted >> i & 1) != 0)
+		registrar_bring_record(w->p->config.registrar, &w->brought[i]);
+}
+
+/* A bit for each message that may look up what is brought. */
+static __attribute__((noinline)) uint64_t bring_contacts(struct worker *w)
 {
 	const struct registrar *r = w->p->config.registrar;
-	struct hash128 digest[PORT_BURST];
-	unsigned n = 0;
+	uint64_t wanted = 0;
 
 	for (unsigned i = 0; i < w->batch; i++)
-		if (may_look(&w->msg[i]) && registrar_bring(r, w->msg[i].ctx, &digest[n]))
-			n++;
-	for (unsigned i = 0; i < n; i++)
-		registrar_bring_record(r, digest[i]);
+		if (may_look(&w->msg[i]) && registrar_bring(r, w->msg[i].ctx, &w->brought[i]))
+			wanted |= 1ULL << i;
+	for (unsigned i = 0; i < BRING_AHEAD; i++)
+		bring_contact(w, wanted, i);
+	return wanted;
 }
 
 /* What tells whether requests of a burst belong to transactions. */
@@ -197,19 +242,32 @@ __attribute__((noinline)) static void bring_transactions(struct worker *w)
 	}
 }
 
+/* What waited. */
+static void go_on(struct worker *w, struct message *msg)
+{
+	if (msg->held->no_answer != 0)
+		route_no_answer(w, msg, msg->held->no_answer);
+	else
+		route_judge(w, msg, route_resume(msg->ctx));
+}
+
 void route_burst(struct worker *w)
 {
+	uint64_t contacts = 0;
+
 	if (w->has_state)
 		bring_transactions(w);
 	if (w->p->config.registrar != NULL && registrar_looks(w->p->config.registrar))
-		bring_contacts(w);
+		contacts = bring_contacts(w);
 	for (unsigned i = 0; i < w->batch; i++) {
 		struct message *msg = &w->msg[i];
 
+		if (contacts != 0)
+			bring_contact(w, contacts, i + BRING_AHEAD);
 		if (msg->fate != FATE_NONE)
 			continue;
 		if (msg->held != NULL)
-			route_judge(w, msg, route_resume(msg->ctx));
+			go_on(w, msg);
 		else if (msg->ctx->msg.is_response)
 			route_response(w, msg);
 		else

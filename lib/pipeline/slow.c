@@ -12,7 +12,7 @@
 /* Timers of transactions that one pass runs at most, and places of the location that it looks at.
  */
 #define TIMERS_MAX 256
-#define SWEEP_MAX 64
+#define SWEEP_MAX 64u
 
 /* ---- what transactions send ---- */
 
@@ -37,6 +37,8 @@ static char *sender_begin(void *arg, uint32_t room)
 		m = NULL;
 	}
 	written_next(w)->m = m;
+	if (m == NULL && w->hand == NULL)
+		counter_add(w->count, COUNTER_OWN_LOST, 1);
 	return m != NULL ? rte_pktmbuf_mtod(m, char *) : NULL;
 }
 
@@ -107,7 +109,7 @@ static bool sender_park(void *arg, struct route_ctx *ctx)
 	return true;
 }
 
-/* Blocks that stopped within the last call wait for their names. `msg`: whose frames the last one
+/* Blocks that stopped within the last call wait. `msg`: whose frames the last one
  * has now; or NULL. */
 static void let_parked_wait(struct worker *w, struct message *msg)
 {
@@ -120,7 +122,7 @@ static void let_parked_wait(struct worker *w, struct message *msg)
 			msg->frames = 0;
 			msg = NULL;
 		}
-		crossing_ask_name(w, h);
+		crossing_ask(w, h);
 	}
 }
 
@@ -140,9 +142,11 @@ int slow_open(struct worker *w, unsigned shard)
 
 /* ---- verdicts ---- */
 
-/* What a transaction says has become of a message; false: nothing, it is not the transaction's. */
-static bool take_verdict(
-	struct worker *w, struct message *msg, enum txn_verdict verdict, enum txn_reason reason)
+/* What a transaction says has become of a message; false: nothing, it is not the transaction's. The
+ * reason is read here and not by the caller: the call that gives the verdict writes it, and
+ * arguments have no order. */
+static bool take_verdict(struct worker *w, struct message *msg, enum txn_verdict verdict,
+	const enum txn_reason *reason)
 {
 	let_parked_wait(w, verdict == TXN_PARKED ? msg : NULL);
 	switch (verdict) {
@@ -157,7 +161,7 @@ static bool take_verdict(
 		message_drop(w, msg, COUNTER_ABSORBED);
 		break;
 	case TXN_DROPPED:
-		message_drop(w, msg, COUNTER_TXN + reason);
+		message_drop(w, msg, COUNTER_TXN + *reason);
 		break;
 	}
 	return true;
@@ -176,7 +180,7 @@ static void failed(struct worker *w, struct message *msg, struct str why, unsign
 	enum txn_reason reason = TXN_REASON_NONE;
 
 	if (concerns_txn(w, msg) &&
-		take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), reason))
+		take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), &reason))
 		return;
 	if (msg->held->parked)
 		message_drop(w, msg, counter);
@@ -184,16 +188,26 @@ static void failed(struct worker *w, struct message *msg, struct str why, unsign
 		route_fail(w, msg, why, counter);
 }
 
-/* A transaction whose run has no room to wait hears of it: its client has a 100 already. */
-static void wait_name(struct worker *w, struct message *msg)
+/* A transaction whose run gets no answer hears of it: its client has a 100 already. */
+static void no_answer(struct worker *w, struct message *msg, unsigned counter)
 {
 	enum txn_reason reason = TXN_REASON_NONE;
 
-	if (crossing_wait_name(w, msg))
+	if (concerns_txn(w, msg) &&
+		take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), &reason))
 		return;
-	if (!concerns_txn(w, msg) ||
-		!take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), reason))
-		message_drop(w, msg, COUNTER_DROP_HELD_FULL);
+	if (msg->held->parked)
+		message_drop(w, msg, counter);
+	else
+		route_no_answer(w, msg, counter);
+}
+
+static void wait_for_answer(struct worker *w, struct message *msg)
+{
+	if (concerns_txn(w, msg))
+		txn_script_waits(w->shard, msg->ctx);
+	if (!crossing_wait(w, msg))
+		no_answer(w, msg, COUNTER_DROP_HELD_FULL);
 }
 
 /* To the shard that a function asked for. A transaction cannot follow: one that was made before
@@ -211,7 +225,7 @@ static void hop(struct worker *w, struct message *msg)
 		return;
 	}
 	if (concerns_txn(w, msg) &&
-		take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), reason)) {
+		take_verdict(w, msg, txn_script_failed(w->shard, msg->ctx, &reason), &reason)) {
 		counter_add(w->count, COUNTER_STATE_REFUSED, 1);
 		return;
 	}
@@ -230,7 +244,8 @@ static void judge(struct worker *w, struct message *msg, enum route_verdict verd
 	switch (verdict) {
 	case ROUTE_ENDED:
 		if (concerns_txn(w, msg) &&
-			take_verdict(w, msg, txn_script_ended(w->shard, msg->ctx, &reason), reason))
+			take_verdict(
+				w, msg, txn_script_ended(w->shard, msg->ctx, &reason), &reason))
 			return;
 		if (msg->held->parked) /* it belongs to nothing any more */
 			message_drop(w, msg, COUNTER_ABSORBED);
@@ -241,7 +256,7 @@ static void judge(struct worker *w, struct message *msg, enum route_verdict verd
 		hop(w, msg);
 		break;
 	case ROUTE_WAIT:
-		wait_name(w, msg);
+		wait_for_answer(w, msg);
 		break;
 	case ROUTE_FAILED:
 		counter_add(w->count, COUNTER_SCRIPT_FAILED, 1);
@@ -257,7 +272,7 @@ static void take_request(struct worker *w, struct message *msg)
 	enum txn_reason reason = TXN_REASON_NONE;
 
 	if (w->shard != NULL &&
-		take_verdict(w, msg, txn_request(w->shard, msg->ctx, &reason), reason))
+		take_verdict(w, msg, txn_request(w->shard, msg->ctx, &reason), &reason))
 		return;
 	if (route_begin(w, msg))
 		judge(w, msg, route_run(msg->ctx));
@@ -268,7 +283,7 @@ static void take_response(struct worker *w, struct message *msg)
 	enum txn_reason reason = TXN_REASON_NONE;
 
 	if (w->shard != NULL &&
-		take_verdict(w, msg, txn_response(w->shard, msg->ctx, &reason), reason))
+		take_verdict(w, msg, txn_response(w->shard, msg->ctx, &reason), &reason))
 		return;
 	if (route_script_has_reply_route(msg->ctx->script))
 		judge(w, msg, route_run(msg->ctx));
@@ -285,9 +300,9 @@ static void take(struct worker *w, struct message *msg)
 	case HELD_RESPONSE:
 		take_response(w, msg);
 		break;
-	case HELD_NAME:
-		if (msg->held->no_name) {
-			failed(w, msg, STR("Name Not Resolved"), COUNTER_DROP_NAME_TIMEOUT);
+	case HELD_ANSWER:
+		if (msg->held->no_answer != 0) {
+			no_answer(w, msg, msg->held->no_answer);
 			break;
 		}
 		/* fallthrough */
@@ -301,28 +316,30 @@ static void take(struct worker *w, struct message *msg)
 static void bring_contacts(struct worker *w)
 {
 	const struct registrar *r = w->p->config.registrar;
-	struct hash128 digest[PORT_BURST];
 	unsigned n = 0;
 
 	for (unsigned i = 0; r != NULL && i < w->batch; i++) {
 		struct route_ctx *ctx = w->msg[i].ctx;
 
 		if (ctx->msg.method == SIP_METHOD_REGISTER && !ctx->msg.is_response &&
-			registrar_bring(r, ctx, &digest[n]))
+			registrar_bring(r, ctx, &w->brought[n]))
 			n++;
 	}
 	for (unsigned i = 0; i < n; i++)
-		registrar_bring_record(r, digest[i]);
+		registrar_bring_record(r, &w->brought[i]);
 }
 
-/* Transactions that messages belong to. */
+/* Transactions that messages belong to, or will: the index is asked for a new one, too, and takes
+ * it up. A REGISTER is save()'s in nearly all scripts. */
 static void bring_transactions(struct worker *w)
 {
 	for (unsigned i = 0; w->shard != NULL && i < w->batch; i++) {
-		enum held_why why = w->msg[i].held->why;
+		const struct message *msg = &w->msg[i];
+		enum held_why why = msg->held->why;
 
-		if (why == HELD_REQUEST || why == HELD_RESPONSE)
-			txn_bring(w->p->config.txn, w->thread.shard, w->msg[i].ctx);
+		if (why == HELD_REQUEST || why == HELD_RESPONSE ||
+			(why == HELD_SCRIPT && msg->ctx->msg.method != SIP_METHOD_REGISTER))
+			txn_bring(w->p->config.txn, w->thread.shard, msg->ctx);
 	}
 }
 
@@ -363,6 +380,14 @@ static inline void prefetch_held(struct held *h)
 		rte_prefetch0(text + off);
 }
 
+static void take_unreachable(struct worker *w, struct held *h)
+{
+	if (w->shard != NULL)
+		(void)txn_unreachable(w->shard, str_of(held_text(h), h->text_len), &h->to.dst);
+	let_parked_wait(w, NULL);
+	held_give_back(w->p, h);
+}
+
 static void add_crossed(struct worker *w, struct held *h)
 {
 	counter_add(w->count, COUNTER_HELD_SLOW_LEAVE, h->frames);
@@ -376,21 +401,29 @@ static unsigned take_crossed(struct worker *w)
 	struct held *h[PORT_BURST];
 	uint64_t at = rte_rdtsc();
 	unsigned n = rte_ring_dequeue_burst(w->in_slow, (void **)h, PORT_BURST, NULL), marks = 0;
+	unsigned lost = 0;
 
 	if (n == 0)
 		return 0;
 	for (unsigned i = 0; i < n; i++)
 		rte_prefetch0(h[i]);
+	if (h[0]->why != HELD_MARK)
+		prefetch_held(h[0]);
 	for (unsigned i = 0; i < n; i++) {
 		if (i + 1 < n && h[i + 1]->why != HELD_MARK)
 			prefetch_held(h[i + 1]);
 		if (h[i]->why == HELD_MARK)
 			marks++;
+		else if (h[i]->why == HELD_UNREACHABLE)
+			h[lost++] = h[i];
 		else
 			add_crossed(w, h[i]);
 	}
 	stage_messages(w, w->batch);
 	slow_burst(w, at);
+	/* An answer that stood before one of them has been taken. */
+	for (unsigned i = 0; i < lost; i++)
+		take_unreachable(w, h[i]);
 	/* All that stood before them is done. */
 	if (marks > 0)
 		atomic_store_explicit(&w->marks,
@@ -401,12 +434,16 @@ static unsigned take_crossed(struct worker *w)
 
 static unsigned take_back(struct worker *w)
 {
-	void *h[PORT_BURST];
+	struct held *h[PORT_BURST];
 	uint64_t at = rte_rdtsc();
-	unsigned n = rte_ring_dequeue_burst(w->in_held, h, PORT_BURST, NULL);
+	unsigned n = rte_ring_dequeue_burst(w->in_held, (void **)h, PORT_BURST, NULL);
 
-	for (unsigned i = 0; i < n; i++)
-		crossing_resume(w, h[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (h[i]->why == HELD_UNREACHABLE)
+			take_unreachable(w, h[i]);
+		else
+			crossing_resume(w, h[i]);
+	}
 	stage_messages(w, w->batch);
 	slow_burst(w, at);
 	return n;
@@ -414,17 +451,12 @@ static unsigned take_back(struct worker *w)
 
 /* ---- timers ---- */
 
-static unsigned sweep(struct worker *w)
+/* Places that it is time for. */
+static uint64_t sweep_due(struct worker *w)
 {
-	const struct pipeline_config *c = &w->p->config;
-	uint64_t each, due;
+	uint64_t each = PIPELINE_SWEEP_NS / w->sweep_places, due;
 
-	if (c->location == NULL || w->sweep_places == 0)
-		return 0;
-	each = PIPELINE_SWEEP_NS / w->sweep_places;
 	due = (w->now - w->swept) / (each != 0 ? each : 1);
-	if (due == 0)
-		return 0;
 	/* What a thread that slept long has missed comes with the next round. */
 	if (due > SWEEP_MAX) {
 		due = SWEEP_MAX;
@@ -432,8 +464,38 @@ static unsigned sweep(struct worker *w)
 	} else {
 		w->swept += due * each;
 	}
+	return due;
+}
+
+/* Contacts that have ended would have phones refused that could have their room: one round goes
+ * through all of them. A table that is full of what lives costs that round now and then. */
+static bool sweep_hurries(struct worker *w)
+{
+	if (w->sweep_left == 0 && w->now >= w->sweep_rests) {
+		w->sweep_left = location_wants_sweep(w->p->config.location, w->thread.shard);
+		w->sweep_began = w->now;
+	}
+	return w->sweep_left > 0;
+}
+
+static unsigned sweep(struct worker *w)
+{
+	struct location *l = w->p->config.location;
+	uint64_t due;
+
+	if (l == NULL || w->sweep_places == 0)
+		return 0;
+	due = sweep_due(w);
+	if (sweep_hurries(w)) {
+		due = RTE_MIN(w->sweep_left, SWEEP_MAX);
+		w->sweep_left -= (uint32_t)due;
+		if (w->sweep_left == 0)
+			w->sweep_rests = w->now + PIPELINE_SWEEP_REST * (w->now - w->sweep_began);
+	}
+	if (due == 0)
+		return 0;
 	return location_sweep(
-		c->location, w->thread.shard, (uint32_t)(w->now / CLOCK_NS_PER_S), (unsigned)due);
+		l, w->thread.shard, (uint32_t)(w->now / CLOCK_NS_PER_S), (unsigned)due);
 }
 
 static unsigned timers(struct worker *w)
@@ -447,8 +509,51 @@ static unsigned timers(struct worker *w)
 	if (w->writes > 0)
 		transmit_burst(w);
 	n += sweep(w);
+	if (w->p->config.registrar != NULL)
+		n += registrar_persist_poll(w->p->config.registrar, w->thread.shard, w->now);
+	if (w->p->config.acc != NULL)
+		n += acc_poll(w->p->config.acc, w->thread.shard, w->now);
 	if (n > 0)
 		stage_end(w, PIPELINE_STAGE_TIMERS, at);
+	return n;
+}
+
+/* ---- what the control thread asks for ---- */
+
+int pipeline_ask_slow(struct pipeline *p, unsigned shard, struct pipeline_job *job)
+{
+	struct worker *w;
+
+	if (shard >= p->config.slow)
+		return -ENODEV;
+	w = slow_of(p, shard);
+	atomic_store_explicit(&job->done, false, memory_order_relaxed);
+	job->next = atomic_load_explicit(&w->jobs, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(
+		&w->jobs, &job->next, job, memory_order_release, memory_order_relaxed))
+		;
+	return 0;
+}
+
+/* All that were asked for, in their order. */
+static unsigned run_jobs(struct worker *w)
+{
+	struct pipeline_job *job, *next, *first = NULL;
+	unsigned n = 0;
+
+	if (atomic_load_explicit(&w->jobs, memory_order_relaxed) == NULL)
+		return 0;
+	job = atomic_exchange_explicit(&w->jobs, NULL, memory_order_acquire);
+	for (; job != NULL; job = next) {
+		next = job->next;
+		job->next = first;
+		first = job;
+	}
+	for (; first != NULL; first = next, n++) {
+		next = first->next;
+		first->run(first, w->thread.shard, w->now);
+		atomic_store_explicit(&first->done, true, memory_order_release);
+	}
 	return n;
 }
 
@@ -460,6 +565,7 @@ unsigned pipeline_slow_poll(struct pipeline *p, unsigned shard)
 	worker_begin_pass(w);
 	n = take_back(w);
 	n += take_crossed(w);
+	n += run_jobs(w);
 	n += timers(w);
 	transmit_flush(w);
 	rcu_quiescent(p->config.rcu, w->reader);

@@ -31,14 +31,19 @@ static void count_sent(struct worker *w, const struct sent *s)
 	counter_add(w->count, COUNTER_FRAMES_FROM_KERNEL, s->times[TX_KERNEL]);
 }
 
-/* An outgoing frame is lost: what it carried is lost with it. */
+void count_loss(struct counters *count, enum tx_kind kind, uint32_t frames, unsigned counter)
+{
+	if (kind == TX_FORWARDED || kind == TX_ANSWERED)
+		counter_add(count, counter, frames);
+	else if (kind == TX_OWN || kind == TX_TXN)
+		counter_add(count, COUNTER_OWN_LOST, 1);
+}
+
+/* An outgoing frame is lost. */
 static void count_lost(struct worker *w, uint32_t mark, unsigned counter)
 {
-	enum tx_kind kind = (enum tx_kind)(mark >> 24);
-
 	counter_add(w->count, COUNTER_TX_DROPPED, 1);
-	if (kind == TX_FORWARDED || kind == TX_ANSWERED)
-		counter_add(w->count, counter, mark & 0xffffff);
+	count_loss(w->count, (enum tx_kind)(mark >> 24), mark & 0xffffff, counter);
 }
 
 /* Passes frames to the worker that has a queue of the port. */
@@ -317,6 +322,7 @@ static void transmit_otherwise(struct worker *w, struct rte_mbuf *m, const struc
 		crossing_wait_neighbour(w, m, to, &way->hop, kind, frames);
 	} else {
 		count_lost(w, m->hash.usr, COUNTER_DROP_NO_ROUTE);
+		crossing_no_route(w, m, to);
 		rte_pktmbuf_free(m);
 	}
 }

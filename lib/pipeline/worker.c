@@ -75,6 +75,8 @@ static void begin_burst(
 	own_add(&w->stages.frames, n);
 	classify_burst(w, port, m, n, crossed);
 	finish_burst(w, stage_end(w, PIPELINE_STAGE_CLASSIFY, at));
+	if (w->unreachable != NULL)
+		crossing_flush_unreachable(w);
 }
 
 static unsigned take_from_threads(struct worker *w)

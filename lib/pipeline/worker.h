@@ -125,6 +125,9 @@ struct worker {
 	struct route_script *script;
 	const struct kernel_hops *hops;
 
+	/* route: what scripts will look up, a message each */
+	struct registrar_brought brought[PORT_BURST];
+
 	/* receive */
 	uint16_t ports; /* in poll order */
 	struct {
@@ -139,20 +142,26 @@ struct worker {
 	struct rte_ring *in_tx;     /* mbufs to send; mbuf->port is our index of the port */
 
 	struct net_reassembler *reassembler;
-	struct access_rate *reply_rate;
 	uint64_t reassembly_at; /* next expiry */
 
 	struct places places;
-	struct to_slow *to_slow; /* one a slow lcore */
+	struct to_slow *to_slow;  /* one a slow lcore */
+	struct share *share;      /* of calls in what crosses; NULL: no slow lcores */
+	struct held *unreachable; /* what ICMP errors of this burst tell slow lcores */
 
 	/* slow lcores */
 	struct rte_ring *in_slow; /* struct held: from workers and other slow lcores */
 	struct txn_shard *shard;  /* NULL: no transactions */
 	struct message *hand;     /* whom what is sent belongs to; NULL: nobody */
-	struct held *parked;      /* blocks of the script that stopped for a name */
+	struct held *parked;      /* blocks of the script that wait */
 	uint64_t swept;           /* until when contacts have been looked at */
 	uint32_t sweep_places;    /* of its share of the location */
+	uint32_t sweep_left;      /* places that are to be looked at without delay */
+	uint64_t sweep_began;     /* when that began */
+	uint64_t sweep_rests;     /* until when it does not begin again */
 	_Atomic uint64_t marks;   /* HELD_MARKs that it has met */
+	/* What the control thread asks of it, the last one first. */
+	_Atomic(struct pipeline_job *) jobs;
 
 	struct outgoing out[PORT_MAX];
 	struct way way[WAYS];
@@ -166,13 +175,15 @@ struct worker {
 
 /* Why a message waits. */
 enum held_why {
-	HELD_NAME,
+	HELD_ANSWER, /* its script waits: ctx.wait_for */
 	HELD_NEIGHBOUR,
 	/* for a slow lcore */
-	HELD_SCRIPT,   /* its script stopped at an operation that needs state */
-	HELD_REQUEST,  /* it may belong to a transaction; the script has not seen it */
-	HELD_RESPONSE, /* likewise */
-	HELD_MARK      /* no message: all before it has been taken */
+	HELD_SCRIPT,      /* its script stopped at an operation that needs state */
+	HELD_REQUEST,     /* it may belong to a transaction; the script has not seen it */
+	HELD_RESPONSE,    /* likewise */
+	HELD_UNREACHABLE, /* no message: what a transaction sent to `to`, as far as is known, did
+			     not arrive */
+	HELD_MARK         /* no message: all before it has been taken */
 };
 
 /* Whose place it is. */
@@ -183,13 +194,15 @@ enum held_home { HOME_SMALL, HOME_BIG, HOME_WORKER };
 struct held {
 	struct held *next;
 	enum held_why why;
-	uint16_t worker; /* who goes on with it */
-	uint16_t owner;  /* HOME_WORKER: whose place */
-	uint8_t home;    /* enum held_home */
-	uint8_t hops;    /* from one slow lcore to another */
-	bool parked;     /* a transaction's block of the script, and no message of its own */
-	bool no_name;    /* the name never came */
-	bool referred;   /* script is a reference */
+	uint16_t worker;    /* who goes on with it */
+	uint16_t owner;     /* HOME_WORKER: whose place */
+	uint8_t home;       /* enum held_home */
+	uint8_t hops;       /* from one slow lcore to another */
+	bool parked;        /* a transaction's block of the script, and no message of its own */
+	bool referred;      /* script is a reference */
+	uint16_t no_answer; /* it never came, for this reason (counter); 0: it did, or may */
+	uint32_t wait;      /* whose part it waits on, plus one; 0: nobody's (waits_take()) */
+	uint32_t wait_site; /* likewise, of IPv6 its /48's */
 	uint32_t frames;
 	uint64_t deadline;
 	/* HELD_NEIGHBOUR: what transmit needs */
@@ -198,7 +211,7 @@ struct held {
 	struct kernel_hop hop;
 	uint32_t text_len;
 	/* messages with a context */
-	struct pipeline *p; /* for the resolver's answer */
+	struct pipeline *p; /* for the answer */
 	const struct route_script *script;
 	struct route_ctx ctx;
 	/* text follows */
@@ -217,7 +230,8 @@ static inline void held_init(struct held *h, enum held_home home)
 	h->home = (uint8_t)home;
 	h->hops = 0;
 	h->parked = false;
-	h->no_name = false;
+	h->no_answer = 0;
+	h->wait = h->wait_site = 0;
 	h->referred = false;
 	h->deadline = 0;
 }
@@ -255,10 +269,12 @@ struct pipeline {
 	 * to transactions, also when a later script needs none. */
 	_Atomic bool has_state;
 	struct hash_key fragment_key, spread_key;
+	struct access_rate *reply_rate;
 	struct slab *slab;
 	struct rte_ring *to_control; /* struct held */
 	struct rte_ring *notes;      /* struct note */
 	struct held *neighbours;     /* waiting, control thread's */
+	struct waits *waits;         /* who waits for databases */
 	uint64_t ask_at;
 	struct route_xlog **xlog;
 	/* old scripts, the control thread's */
@@ -317,6 +333,9 @@ void transmit_burst(struct worker *w);
 /* A written message whose text begins at m's data; consumes m. */
 void transmit_message(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
 	enum tx_kind kind, uint32_t frames);
+/* Of an outgoing message that is lost: what it carried is lost with it, for this reason; one of our
+ * own carried nothing. */
+void count_loss(struct counters *count, enum tx_kind kind, uint32_t frames, unsigned counter);
 /* A whole frame to a port; consumes m. */
 void transmit_frame(struct worker *w, uint16_t port, struct rte_mbuf *m);
 /* Sends what waits in w->out. */
@@ -327,6 +346,11 @@ void message_drop(struct worker *w, struct message *msg, unsigned counter);
 /* A request gets this 500 instead of what the script wanted; an ACK or a response is dropped under
  * `counter`. */
 void route_fail(struct worker *w, struct message *msg, struct str reason, unsigned counter);
+/* There is no room to go on with it: a request gets a 503; an ACK, a CANCEL (which comes again) or
+ * a response is dropped under `counter`. */
+void route_no_room(struct worker *w, struct message *msg, unsigned counter);
+/* What it waited for never came, for this reason: likewise. */
+void route_no_answer(struct worker *w, struct message *msg, unsigned counter);
 /* The proxy's rules before the script; false: they were all there is to it. */
 bool route_begin(struct worker *w, struct message *msg);
 /* What the script's result says of a message whose run ended. */
@@ -362,8 +386,24 @@ static inline char *held_text(struct held *h)
 	return (char *)(h + 1);
 }
 
-/* Takes a message out of its burst until a name is known. False: there is no room for it. */
-bool crossing_wait_name(struct worker *w, struct message *msg);
+struct share;
+/* For one thread. NULL: not enough memory; free() ends it. */
+struct share *share_create(void);
+/* One more message of a call, of which `digest` is a keyed one. False: it has had its share in this
+ * window of time. */
+bool share_take(struct share *s, uint64_t now, uint64_t digest);
+
+struct waits;
+/* How many may wait for databases. NULL: not enough memory; free() ends it. */
+struct waits *waits_create(uint32_t most, const struct hash_key *key);
+/* One more that waits, for a source. False: there is no room for it. Whoever it was allowed gives
+ * it back, once. Any thread. */
+bool waits_take(struct waits *s, struct held *h);
+void waits_give_back(struct waits *s, struct held *h);
+
+/* Takes a message out of its burst until what its script waits for is there. False: there is no
+ * room for it. */
+bool crossing_wait(struct worker *w, struct message *msg);
 /* Copies a written message until a neighbour's MAC is known; consumes m. */
 void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct proxy_out *to,
 	const struct kernel_hop *hop, enum tx_kind kind, uint32_t frames);
@@ -371,10 +411,27 @@ void crossing_wait_neighbour(struct worker *w, struct rte_mbuf *m, const struct 
 void crossing_slow(struct worker *w, struct message *msg, enum held_why why, unsigned shard);
 /* What a burst has for slow lcores gets there. */
 void crossing_flush(struct worker *w);
+/* A message that a slow lcore has written has no way to go: its transaction hears of it in the next
+ * pass. m stays the caller's. */
+void crossing_no_route(struct worker *w, const struct rte_mbuf *m, const struct proxy_out *to);
+/* An ICMP error quotes a datagram to `to`: who seems to have sent it hears of it, behind the
+ * messages of this burst: who has answered is there. */
+void crossing_unreachable(struct worker *w, const struct net_endpoint *to, struct str quoted);
+void crossing_flush_unreachable(struct worker *w);
 /* The shard that a request or a response in ctx belongs to. */
 unsigned crossing_shard(struct worker *w, struct route_ctx *ctx);
-/* Hands a place over to the control thread, which asks for the name that it waits for. */
-void crossing_ask_name(struct worker *w, struct held *h);
+/* Hands a place over to the control thread, which asks for what it waits for. */
+void crossing_ask(struct worker *w, struct held *h);
 /* What came back: resumes or sends it. */
 void crossing_resume(struct worker *w, struct held *h);
 void crossing_note(struct worker *w, const struct note *note);
+/* Back to who goes on with it, whose ring has room for every place of the slab, too. Any thread. */
+static inline void held_go_on(struct pipeline *p, struct held *h)
+{
+	(void)rte_ring_enqueue(p->worker[h->worker].in_held, h);
+}
+
+/* ---- ask: the control thread ---- */
+
+/* Asks for what a message's script waits for; it goes on when that is there, or does not come. */
+void ask_begin(struct pipeline *p, struct held *h, uint64_t now);

@@ -73,8 +73,10 @@ static bool uri_equal(const struct location_contact *a, const struct location_co
 static bool may_match(const struct registrar_request *q, const struct location_contact *c,
 	const struct location_contact *bound)
 {
-	/* Two instances may have one URI: the address that a private network gave each. */
-	if (c->instance.len != 0 && bound->instance.len != 0)
+	/* Two instances may have one URI: the address that a private network gave each. So may two
+	 * flows of one instance; what has no reg-id is none. */
+	if (c->instance.len != 0 && bound->instance.len != 0 &&
+		((c->reg_id != 0 && bound->reg_id != 0) || !str_ieq(c->instance, bound->instance)))
 		return false;
 	switch (q->u->matching_mode) {
 	case REGISTRAR_MATCH_CONTACT_CALL_ID:

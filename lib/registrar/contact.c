@@ -188,14 +188,15 @@ static bool read_params(struct str s, struct params *p)
 	return true;
 }
 
-/* Less by chance, by at most `percent`: what came at one time is not to come back at one time. */
+/* Less by chance, by at most `percent`: what came at one time is not to come back at one time. The
+ * same for a REGISTER that has waited for its rows. */
 static uint32_t vary(struct registrar_request *q, uint32_t seconds, int64_t percent)
 {
 	uint64_t span = (uint64_t)seconds * (uint64_t)percent / 100;
 
 	if (span == 0 || (q->call->flags & REGISTRAR_SAVE_NO_VARIATION) != 0)
 		return seconds;
-	return seconds - (uint32_t)(route_random(q->ctx->thread) % (span + 1));
+	return seconds - (uint32_t)((registrar_mix(q->cseq, q->call_id) >> 16) % (span + 1));
 }
 
 /* 10.3 step 7: how long a Contact lives; 0: it is to go. */
@@ -317,7 +318,9 @@ static enum registrar_refusal read_contact(
 		.modified = q->now};
 	if ((p.seen & PARAM_Q) != 0 && !read_q(p.q, &c->q))
 		return REGISTRAR_REFUSAL_Q;
-	if ((p.seen & PARAM_METHODS) != 0 && is_quoted(p.methods))
+	/* Where they do not count, nobody is passed over. */
+	if ((p.seen & PARAM_METHODS) != 0 && is_quoted(p.methods) &&
+		rd->q->s->p.method_filtering != 0)
 		c->methods = read_methods(str_of(p.methods.s + 1, p.methods.len - 2));
 	if ((p.seen & PARAM_RECEIVED) != 0 && !rd->received_by_path)
 		(void)registrar_received_read(p.received, &c->received);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "db/sql.h"
 #include "registrar/registrar.h"
 
 #define REGISTRAR_TABLES_MAX 16       /* names of usrloc domains ("location") of one process */
@@ -18,8 +19,15 @@
  * parameters; equal bytes do not count. */
 #define REGISTRAR_COMPARISONS_MAX 256
 #define REGISTRAR_READ_TRIES 8 /* of a record that its writer is at */
+/* The parts of the room for pins that stay for each address-of-record, and for each source (an IPv4
+ * address, a /64 of IPv6), once half of it is in use: base/pin.h. */
+#define REGISTRAR_PINS_AOR_PART 256
+#define REGISTRAR_PINS_SOURCE_PART 8
 /* Places that are looked at for what has ended, where there is no room. */
 #define REGISTRAR_ROOM_PLACES 64
+
+/* Counts of what was sent beside those that wait; some addresses-of-record share one. */
+#define REGISTRAR_SENT_PLACES (1u << 18)
 
 /* ---- settings ---- */
 
@@ -37,9 +45,26 @@ enum registrar_matching {
 	REGISTRAR_MATCH_CALL_ID
 };
 
+/* usrloc's db_mode, see persist.c. */
+enum registrar_db_mode {
+	REGISTRAR_DB_NONE = 0,
+	REGISTRAR_DB_WRITE_THROUGH = 1,
+	REGISTRAR_DB_WRITE_BACK = 2,
+	REGISTRAR_DB_ONLY = 3, /* not there */
+	REGISTRAR_DB_READ_ONLY = 4
+};
+
 /* Parameters of "usrloc". */
 struct registrar_usrloc {
-	int64_t db_mode, use_domain, nat_bflag, matching_mode, cseq_delay;
+	int64_t db_mode, use_domain, nat_bflag, matching_mode, cseq_delay, timer_interval;
+	const char *db_url; /* good while it is prepared; NULL: the configuration's */
+};
+
+/* Statements of one table. */
+struct registrar_rows {
+	int remove, remove_all, insert, oldest, clean, read;
+	/* One row that stays where it is, or else is inserted: registrar_pack_put(). */
+	int refresh, others, add;
 };
 
 /* Parameters of "registrar", as the language fills them. */
@@ -59,7 +84,10 @@ struct registrar_text {
 
 /* What is published of the one module and of the other; immutable. */
 struct registrar_usrloc_settings {
-	struct registrar_usrloc p;
+	struct registrar_usrloc p; /* without its pointers */
+	int database;              /* where db_mode is not 0 */
+	unsigned tables;           /* that there were when it was made, likewise */
+	struct registrar_rows rows[REGISTRAR_TABLES_MAX];
 };
 
 struct registrar_settings {
@@ -77,6 +105,25 @@ static inline struct str registrar_text_str(const struct registrar_text *t)
 
 struct registrar_thread {
 	_Alignas(64) _Atomic uint64_t count[REGISTRAR_COUNTER_COUNT];
+	uint64_t unpinned_until; /* follow.c's: what has no pin may be under way until then */
+};
+
+/* Calls of scripts by the table that they name. A script may end behind its rooms: who is last
+ * frees it. */
+struct registrar_calls {
+	_Atomic uint32_t users; /* the room, and calls */
+	_Atomic uint32_t of[REGISTRAR_TABLES_MAX];
+};
+
+/* A shard's way to the database (persist.c): its slow lcore's. */
+struct registrar_shard {
+	_Alignas(64) _Atomic(struct db_lane *) lane; /* control makes it */
+	_Atomic bool behind; /* changes have found no room: what stands has to be sent */
+	bool walking;        /* that is under way, and at that place */
+	uint64_t walk_at, walk_rests;
+	/* How often rows of the addresses-of-record of a place have been sent by the lane: what
+	 * waits for its own commit may have been overtaken. REGISTRAR_SENT_PLACES of them. */
+	uint32_t *sent;
 };
 
 struct registrar {
@@ -84,10 +131,23 @@ struct registrar {
 	_Atomic(const struct registrar_usrloc_settings *) usrloc; /* never NULL */
 	_Atomic(const struct registrar_settings *) settings;      /* likewise */
 	struct registrar_thread *thread;                          /* RCU_READERS_MAX */
-	_Atomic bool looks; /* a script was loaded that looks contacts up */
-	/* Names that a usrloc domain has been given; control thread only, and never taken back. */
-	unsigned tables;
+	struct pin_table *pins;
+	struct registrar_seen *seen; /* RCU_READERS_MAX: each thread's own */
+	_Atomic bool looks;          /* a script was loaded that looks contacts up */
+	/* Names that a usrloc domain has been given: by a load, which may add some while others are
+	 * read. One of a script that was published stays, as contacts may stand in it. */
+	_Atomic unsigned tables;
 	char table[REGISTRAR_TABLES_MAX][REGISTRAR_TABLE_NAME_MAX + 1];
+	struct registrar_calls *calls;
+	bool table_published[REGISTRAR_TABLES_MAX];
+	/* persist.c */
+	const struct route_registry *registry;
+	_Atomic int64_t day; /* seconds of the day count less those of clock_now_ns() */
+	bool runs;           /* registrar_load() has been called: slow lcores may run */
+	uint64_t now_ns, clean_at;
+	unsigned clean_table;
+	bool cleaning; /* a look for rows that have ended is under way */
+	struct registrar_shard shard[LOCATION_SHARDS_MAX];
 };
 
 static inline const struct registrar_settings *registrar_settings(const struct registrar *r)
@@ -98,6 +158,12 @@ static inline const struct registrar_settings *registrar_settings(const struct r
 static inline const struct registrar_usrloc *registrar_usrloc(const struct registrar *r)
 {
 	return &atomic_load_explicit(&r->usrloc, memory_order_acquire)->p;
+}
+
+/* Whether changes go to a database. */
+static inline bool registrar_persists(const struct registrar_usrloc *p)
+{
+	return p->db_mode == REGISTRAR_DB_WRITE_THROUGH || p->db_mode == REGISTRAR_DB_WRITE_BACK;
 }
 
 static inline void registrar_count(
@@ -117,9 +183,22 @@ static inline uint32_t registrar_now(const struct route_ctx *ctx)
 	return (uint32_t)(ctx->thread->now_ns / CLOCK_NS_PER_S);
 }
 
-/* The number of a usrloc domain, given where it has none; -1 where there is no room or the name is
- * none. Control thread. */
-int registrar_table(struct registrar *r, struct str name);
+/* Whether two are one row. */
+static inline bool registrar_same_binding(
+	const struct location_contact *a, const struct location_contact *b)
+{
+	return str_eq(a->uri, b->uri) && str_eq(a->instance, b->instance) && a->reg_id == b->reg_id;
+}
+
+/* The number of a usrloc domain, given where it has none, for one call of a script, which gives it
+ * back; -1 where there is no room or the name is none. Control thread, or loader. */
+int registrar_table_take(struct registrar *r, struct str name);
+void registrar_table_give(struct registrar_calls *calls, unsigned table);
+void registrar_calls_leave(struct registrar_calls *calls);
+/* Whether contacts may stand in it, or a script has it. */
+bool registrar_table_there(const struct registrar *r, unsigned table);
+/* What scripts have now stays. Control thread. */
+void registrar_tables_published(struct registrar *r);
 
 /* Hashes text, eight bytes at a time; for tables of one message, unkeyed. */
 static inline uint64_t registrar_mix(uint64_t h, struct str s)
@@ -147,11 +226,6 @@ enum registrar_aor_error {
 	REGISTRAR_AOR_LONG
 };
 
-struct registrar_aor {
-	uint32_t len;
-	char text[LOCATION_AOR_MAX];
-};
-
 /* The canonical form of a URI: see registrar.h. Any thread. */
 enum registrar_aor_error registrar_aor_of(const struct registrar *r, const char *buf,
 	const struct sip_uri *uri, struct registrar_aor *out);
@@ -161,11 +235,6 @@ bool registrar_unescape(struct str user, char *out, uint32_t *len);
 /* The same of text; BAD also where it is no URI. `*host`, unless NULL, is its host. */
 enum registrar_aor_error registrar_aor_of_text(
 	const struct registrar *r, struct str text, struct registrar_aor *out, struct str *host);
-
-static inline struct str registrar_aor_str(const struct registrar_aor *aor)
-{
-	return str_of(aor->text, aor->len);
-}
 
 /* ---- why a REGISTER is refused ---- */
 
@@ -199,7 +268,9 @@ static inline struct str registrar_aor_str(const struct registrar_aor *aor)
 	REGISTRAR_REFUSAL(TOO_LIKE, 503, "", "Too many contacts to compare") \
 	REGISTRAR_REFUSAL(TOO_LONG, 503, "", "Too long contacts") \
 	REGISTRAR_REFUSAL(FULL, 503, "", "The location table is full") \
-	REGISTRAR_REFUSAL(STORE, 500, "", "The location table cannot be read")
+	REGISTRAR_REFUSAL(STORE, 500, "", "The location table cannot be read") \
+	REGISTRAR_REFUSAL(DATABASE, 503, "", "The database does not answer") \
+	REGISTRAR_REFUSAL(NOT_TAKEN, 503, "", "The database does not take it")
 
 enum registrar_refusal {
 	REGISTRAR_REFUSAL_NONE = 0,
@@ -221,6 +292,7 @@ struct registrar_request {
 	const struct registrar_call *call;
 	struct route_ctx *ctx;
 	const struct registrar_aor *aor;
+	struct hash128 digest;
 	const struct location_set *set; /* what is registered */
 	uint32_t now;
 
@@ -296,6 +368,88 @@ enum registrar_refusal registrar_bind(
 unsigned registrar_bound(
 	const struct registrar_bindings *b, struct location_contact out[LOCATION_CONTACTS_MAX]);
 
+/* ---- row.c: contacts as rows ---- */
+
+/* Of both schemas, OpenSER 1.3's and Kamailio's. */
+#define REGISTRAR_COLUMNS \
+	"username,domain,contact,received,path,expires,q,callid,cseq,last_modified,flags,cflags," \
+	"socket,methods"
+#define REGISTRAR_READ_TYPES "ssssssrsisiisissi"
+/* ... behind which user_agent, ruid, instance and reg_id are written, and all of them but ruid are
+ * read. */
+#define REGISTRAR_WRITE_PARAMS 18
+/* What is written of a row that is there, in the order of the columns. */
+#define REGISTRAR_REFRESH \
+	"received=?,path=?,expires=?,q=?,callid=?,cseq=?,last_modified=?,flags=?,cflags=?," \
+	"socket=?,methods=?,user_agent=?"
+#define REGISTRAR_REFRESH_PARAMS 12
+
+/* What a second of the monotonic clock is of the day. Any thread: no lock, no time zone. */
+void registrar_row_time(const struct registrar *r, uint32_t second, char out[DB_TIME_TEXT]);
+
+/* Seconds of the day count that a database's text stands for. False: it is no time. */
+bool registrar_time_read(struct str s, int64_t *out);
+
+/* Packed calls about one address-of-record; `len` is negative where they do not fit. */
+struct registrar_packing {
+	const struct registrar *r;
+	const struct registrar_rows *rows;
+	struct str user, domain;
+	char *out;
+	uint32_t size;
+	int len;
+};
+void registrar_pack_begin(struct registrar_packing *k, const struct registrar *r, uint8_t table,
+	struct str aor, char *out, uint32_t size);
+/* One contact's row, or (no URI) all of the user's. */
+void registrar_pack_remove(struct registrar_packing *k, struct str uri);
+void registrar_pack_insert(struct registrar_packing *k, const struct location_contact *c);
+/* The row of a binding that alone has its URI, whether it is there or not. One that is there keeps
+ * its place, and the entries of indexes that are not about time: a file writes a third of the pages
+ * that a deletion and an insertion would cost it. */
+void registrar_pack_put(struct registrar_packing *k, const struct location_contact *c);
+
+enum registrar_row { REGISTRAR_ROW_GOOD, REGISTRAR_ROW_ENDED, REGISTRAR_ROW_BAD };
+/* A row as a contact; the spans are the row's. */
+enum registrar_row registrar_row_read(const struct registrar *r, const struct db_value *v,
+	uint32_t now, struct location_contact *c);
+/* Its address-of-record, in the form in which it is looked up. */
+bool registrar_row_aor(
+	const struct registrar *r, const struct db_value *v, struct registrar_aor *aor);
+
+/* ---- persist.c: contacts in a database ---- */
+
+/* What the monotonic clock's seconds are of the day. Control thread. */
+void registrar_persist_clock(struct registrar *r, uint64_t now_ns);
+/* Statements for all tables. 0, or -errno and a sentence. Control thread or loader. */
+int registrar_persist_prepare(struct registrar *r, const struct registrar_usrloc *p,
+	struct registrar_usrloc_settings *s, char *error, size_t error_size);
+/* A way to the database for each slow lcore. 0 or -errno. Control thread. */
+int registrar_persist_lanes(struct registrar *r);
+/* All that stands is to be written: rows were not kept so far. Control thread. */
+void registrar_persist_all(struct registrar *r);
+/* Once a second: rows that have ended go. Control thread. */
+void registrar_persist_tick(struct registrar *r, uint64_t now_ns);
+/*
+ * What a REGISTER changes, as packed calls. `b` is of q->set as it stood before. Returns how many
+ * bytes, 0: nothing; negative: they do not fit.
+ */
+int registrar_persist_pack(const struct registrar_request *q, const struct registrar_bindings *b,
+	char *out, uint32_t size);
+/* The same of an address-of-record that loses its contacts, or the one of that URI. */
+int registrar_persist_pack_none(const struct registrar *r, uint8_t table, struct str aor,
+	struct str uri, char *out, uint32_t size);
+/* Sends calls about an address-of-record that nobody waits for. False: there is no room;
+ * registrar_persist_poll() makes it good. The thread of slow lcore `shard`. */
+bool registrar_persist_send(
+	struct registrar *r, unsigned shard, struct hash128 digest, struct str calls);
+/* Has the rows of an address-of-record be what stands in memory, `set`. `always`: where there is no
+ * room, registrar_persist_poll() makes that good, too. The thread of slow lcore `shard`. */
+void registrar_persist_repair(struct registrar *r, unsigned shard, uint8_t table, struct str aor,
+	struct hash128 digest, const struct location_set *set, bool always);
+/* How often that or another sending has happened. The same thread. */
+uint32_t registrar_persist_sent(const struct registrar *r, unsigned shard, struct hash128 digest);
+
 /* ---- reply.c ---- */
 
 /* Whether a 200 with these contacts has room. */
@@ -306,15 +460,41 @@ void registrar_accept(
 	const struct registrar_request *q, const struct location_contact *contact, unsigned count);
 void registrar_refuse(const struct registrar_request *q, enum registrar_refusal refusal);
 
+/* ---- follow.c: which contact a transaction goes to ---- */
+
+#define REGISTRAR_LEAD_USUAL (-1) /* whoever comes first */
+
+/* What keeps the last INVITEs, for all threads; pages come with their first use. NULL and errno. */
+struct registrar_seen *registrar_seen_create(void);
+void registrar_seen_destroy(struct registrar_seen *seen);
+/* Of an INVITE that nothing has changed for: that it came. */
+void registrar_note(struct registrar *r, struct route_ctx *ctx, struct hash128 digest);
+/* Brings what that will write into the caches: to wait for it costs as much as the look-up. */
+void registrar_note_bring(
+	const struct registrar *r, struct route_ctx *ctx, const struct hash128 *digest);
+/*
+ * Of a request whose address-of-record is changing: the contact or former contact of the set that
+ * it goes to first, or REGISTRAR_LEAD_USUAL; `usual` is the one that comes first now, -1: none.
+ */
+int registrar_follow(struct registrar *r, struct route_ctx *ctx, struct hash128 digest,
+	const struct location_set *set, int usual);
+
 /* ---- the functions (module.c has the tables) ---- */
 
 /* What check() makes of a call's constant arguments. */
 struct registrar_call {
+	struct registrar_calls *calls; /* that it is one of; NULL: it names no table */
 	uint8_t table;
-	uint32_t flags; /* REGISTRAR_SAVE_... */
+	uint32_t lookup; /* REGISTRAR_LOOKUP_... */
+	uint32_t flags;  /* REGISTRAR_SAVE_... */
 	/* OpenSIPS' letters; -1: as the parameter says */
 	int64_t max_contacts, min_expires, max_expires, path_mode;
 };
+
+/* lookup() with OpenSIPS' flags, which stand where the URI would */
+#define REGISTRAR_LOOKUP_FLAGS 0x01
+#define REGISTRAR_LOOKUP_METHODS 0x02
+#define REGISTRAR_LOOKUP_ONE 0x04 /* no branches beside the Request-URI */
 
 #define REGISTRAR_SAVE_MEMORY 0x01 /* there is nothing else yet */
 #define REGISTRAR_SAVE_NO_REPLY 0x02
@@ -344,5 +524,6 @@ REGISTRAR_RUN(registrar_run_lookup);
 REGISTRAR_RUN(registrar_run_lookup_to_dset);
 REGISTRAR_RUN(registrar_run_lookup_branches);
 REGISTRAR_RUN(registrar_run_registered);
+REGISTRAR_RUN(registrar_run_is_registered);
 
 extern const struct route_module registrar_module, registrar_usrloc_module;

@@ -32,28 +32,36 @@ static bool aor_of(const struct registrar *r, struct route_ctx *ctx, struct str 
 	return registrar_aor_of_text(r, given, out, NULL) == REGISTRAR_AOR_OK;
 }
 
-/* Reads them; negative: the value of lookup(). */
-static int32_t read_contacts(struct registrar *r, struct route_ctx *ctx, uint8_t table,
-	struct str given, struct location_set *set)
+/* What the burst has found out already (registrar_bring()), or `own`; NULL: there is no
+ * address-of-record. */
+static const struct registrar_brought *asked_for(const struct registrar *r, struct route_ctx *ctx,
+	uint8_t table, struct str given, struct registrar_brought *own)
 {
-	struct location *l = r->config.location;
-	struct registrar_aor aor;
-	struct hash128 digest;
+	if (ctx->brought != NULL && table == 0 && given.len == 0 &&
+		ctx->uri.space == ROUTE_SPACE_NONE && ctx->msg.method != SIP_METHOD_REGISTER)
+		return ctx->brought;
+	if (!aor_of(r, ctx, given, &own->aor))
+		return NULL;
+	own->digest = location_digest(r->config.location, table, registrar_aor_str(&own->aor));
+	return own;
+}
+
+/* False where there is no address-of-record, or its contacts cannot be read. */
+static bool read_contacts(struct registrar *r, struct route_ctx *ctx, uint8_t table,
+	struct str given, struct location_set *set, struct hash128 *digest)
+{
+	struct registrar_brought own;
+	const struct registrar_brought *b = asked_for(r, ctx, table, given, &own);
 	int n = -EAGAIN;
 
-	if (!aor_of(r, ctx, given, &aor))
-		return LOOKUP_ERROR;
+	if (b == NULL)
+		return false;
 	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUPS);
-	digest = location_digest(l, table, registrar_aor_str(&aor));
+	*digest = b->digest;
 	for (unsigned i = 0; n == -EAGAIN && i < REGISTRAR_READ_TRIES; i++)
-		n = location_read(
-			l, digest, table, registrar_aor_str(&aor), registrar_now(ctx), set);
-	if (n < 0)
-		return LOOKUP_ERROR;
-	if (n == 0)
-		return LOOKUP_NONE;
-	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUP_HITS);
-	return ROUTE_TRUE;
+		n = location_read(r->config.location, b->digest, table, registrar_aor_str(&b->aor),
+			registrar_now(ctx), set);
+	return n >= 0;
 }
 
 /* ---- one contact as a branch ---- */
@@ -61,7 +69,7 @@ static int32_t read_contacts(struct registrar *r, struct route_ctx *ctx, uint8_t
 /* Only URIs of SIP can be routed by; a list of contacts may hold others too. */
 static bool is_sip(struct str uri)
 {
-	uint32_t four = uri.len > 5 ? load4(uri.s) | 0x20202020 : 0;
+	uint32_t four = uri.len > 4 ? load4(uri.s) | 0x20202020 : 0;
 
 	return four == load4("sip:") || (four == load4("sips") && uri.s[4] == ':');
 }
@@ -69,13 +77,17 @@ static bool is_sip(struct str uri)
 static bool allows(
 	const struct registrar_settings *s, struct route_ctx *ctx, const struct location_contact *c)
 {
+	bool follows = ctx->msg.method == SIP_METHOD_CANCEL || ctx->msg.method == SIP_METHOD_ACK;
 	const struct sip_address *to;
 
-	if (s->p.method_filtering == 0 || (c->methods >> ctx->msg.method & 1) != 0)
+	/* A CANCEL or ACK goes where its INVITE was let to. */
+	if (s->p.method_filtering == 0 ||
+		(c->methods >> (follows ? SIP_METHOD_INVITE : ctx->msg.method) & 1) != 0)
 		return true;
-	/* What is within a dialog goes to who is in it. */
+	/* What is within a dialog goes to who is in it. An ACK that is looked up is that of a
+	 * failure, which has a tag where its INVITE had none. */
 	to = sip_msg_to(&ctx->msg, ctx->buf);
-	return to != NULL && to->tag.len != 0;
+	return to != NULL && to->tag.len != 0 && ctx->msg.method != SIP_METHOD_ACK;
 }
 
 /* Bytes that fill() makes. */
@@ -119,16 +131,24 @@ static int16_t listener_of(const struct registrar *r, const struct location_cont
 		       : -1;
 }
 
-/* Makes a branch of a contact. False where the context has no room for its text. */
+/*
+ * Makes a branch of a contact, and its target, which is the branch's or the Request-URI's. To copy
+ * that as a whole would wait for all that has been stored until then, which is hundreds of cycles.
+ * False, and nothing done, where the context has no room for its text.
+ */
 static bool fill(struct registrar *r, struct route_ctx *ctx, const struct location_contact *c,
-	struct route_branch *out)
+	struct route_branch *out, struct route_target *target)
 {
 	if (text_needed(c) > ROUTE_TEXT_MAX - ctx->text_len)
 		return false;
-	*out = (struct route_branch){.du_target = {.listener = -1, .destination = -1},
-		.q = c->q == LOCATION_Q_NONE ? ROUTE_Q_NONE : c->q,
-		.flags = c->flags,
-		.reg_id = c->reg_id};
+	/* A branch with what lies between its parts, for who compares it by its bytes. */
+	if (target == &out->du_target)
+		memset(out, 0, sizeof(*out));
+	*target = (struct route_target){.listener = -1, .destination = -1};
+	out->du = out->path = out->instance = ROUTE_TEXT_NONE;
+	out->q = c->q == LOCATION_Q_NONE ? ROUTE_Q_NONE : c->q;
+	out->flags = c->flags;
+	out->reg_id = c->reg_id;
 	out->socket = listener_of(r, c);
 	out->uri = route_text_make(ctx, without_headers(c->uri));
 	if (c->instance.len != 0)
@@ -139,27 +159,37 @@ static bool fill(struct registrar *r, struct route_ctx *ctx, const struct locati
 		out->du = first_of_path(ctx, out->path);
 	} else if (c->received.addr.family != 0) {
 		out->du = received_text(ctx, &c->received);
-		out->du_target.ep = c->received;
-		out->du_target.transport = SIP_TRANSPORT_UDP;
-		out->du_target.valid = true;
+		target->ep = c->received;
+		target->transport = SIP_TRANSPORT_UDP;
+		target->valid = true;
 	}
 	return true;
 }
 
-/* Makes it the Request-URI's own. */
-static void use(struct route_ctx *ctx, const struct route_branch *b)
+static bool fill_branch(struct registrar *r, struct route_ctx *ctx,
+	const struct location_contact *c, unsigned branch)
 {
-	ctx->uri = b->uri;
-	ctx->du = b->du;
-	ctx->du_target = b->du_target;
-	ctx->path = b->path;
-	ctx->instance = b->instance;
-	ctx->reg_id = b->reg_id;
-	ctx->q = b->q;
-	ctx->branch_flags |= b->flags;
-	if (b->socket >= 0)
-		ctx->socket = b->socket;
+	return fill(r, ctx, c, &ctx->branch[branch], &ctx->branch[branch].du_target);
+}
+
+/* Makes it the Request-URI's own. */
+static bool use(struct registrar *r, struct route_ctx *ctx, const struct location_contact *c)
+{
+	struct route_branch b;
+
+	if (!fill(r, ctx, c, &b, &ctx->du_target))
+		return false;
+	ctx->uri = b.uri;
+	ctx->du = b.du;
+	ctx->path = b.path;
+	ctx->instance = b.instance;
+	ctx->reg_id = b.reg_id;
+	ctx->q = b.q;
+	ctx->branch_flags |= b.flags;
+	if (b.socket >= 0)
+		ctx->socket = b.socket;
 	route_uri_changed(ctx);
+	return true;
 }
 
 /* ---- all of them ---- */
@@ -169,7 +199,7 @@ enum { PLACE_URI = -1, PLACE_NONE = -2 };
 
 static bool add_branch(struct registrar *r, struct route_ctx *ctx, const struct location_contact *c)
 {
-	if (ctx->branches < ROUTE_BRANCHES_MAX && fill(r, ctx, c, &ctx->branch[ctx->branches])) {
+	if (ctx->branches < ROUTE_BRANCHES_MAX && fill_branch(r, ctx, c, ctx->branches)) {
 		ctx->branches++;
 		return true;
 	}
@@ -177,20 +207,21 @@ static bool add_branch(struct registrar *r, struct route_ctx *ctx, const struct 
 	return false;
 }
 
-/* The first contact to `place` (or a branch's number), the others behind the branches. */
-static int32_t distribute(
-	struct registrar *r, struct route_ctx *ctx, const struct location_set *set, int place)
+/* The first contact to `place` (or a branch's number), the others behind the branches. `lead`: of
+ * all that the set has, the one that is first, whatever it allows now; -1: the one that comes
+ * first. */
+static int32_t distribute(struct registrar *r, struct route_ctx *ctx,
+	const struct location_set *set, int place, int lead)
 {
 	const struct registrar_settings *s = registrar_settings(r);
 	int32_t result = LOOKUP_NONE;
-	struct route_branch first;
 
-	for (unsigned i = 0; i < set->count; i++) {
-		const struct location_contact *c = &set->contact[i];
+	for (int i = lead >= 0 ? -1 : 0; i < (int)set->count; i++) {
+		const struct location_contact *c = &set->contact[i >= 0 ? i : lead];
 
-		if (!is_sip(c->uri))
+		if (i >= 0 && (i == lead || !is_sip(c->uri)))
 			continue;
-		if (!allows(s, ctx, c)) {
+		if (i >= 0 && !allows(s, ctx, c)) {
 			if (result == LOOKUP_NONE)
 				result = LOOKUP_NOT_ALLOWED;
 			continue;
@@ -202,12 +233,9 @@ static int32_t distribute(
 			result = ROUTE_TRUE;
 			continue;
 		}
-		if (!fill(r, ctx, c, &first))
+		if (!(place == PLACE_URI ? use(r, ctx, c)
+					 : fill_branch(r, ctx, c, (unsigned)place)))
 			return LOOKUP_ERROR;
-		if (place == PLACE_URI)
-			use(ctx, &first);
-		else
-			ctx->branch[place] = first;
 		result = ROUTE_TRUE;
 		if (s->p.append_branches == 0)
 			break;
@@ -215,13 +243,57 @@ static int32_t distribute(
 	return result;
 }
 
+/* ---- where who comes first changes ---- */
+
+/* Whether what is looked up may be forwarded without state: later blocks of a transaction want who
+ * is registered now, and a fork is remembered by its transaction. */
+static inline bool may_be_stateless(
+	const struct registrar *r, const struct route_ctx *ctx, int place)
+{
+	return place == PLACE_URI && ctx->in == ROUTE_IN_REQUEST && r->config.proxy != NULL &&
+	       ctx->thread->index < RCU_READERS_MAX;
+}
+
+static int first_usable(
+	const struct registrar *r, struct route_ctx *ctx, const struct location_set *set)
+{
+	const struct registrar_settings *s = registrar_settings(r);
+
+	for (unsigned i = 0; i < set->count; i++) {
+		if (is_sip(set->contact[i].uri) && allows(s, ctx, &set->contact[i]))
+			return (int)i;
+	}
+	return -1;
+}
+
+__attribute__((noinline)) static int32_t distribute_changing(
+	struct registrar *r, struct route_ctx *ctx, struct hash128 digest, struct location_set *set)
+{
+	int lead = registrar_follow(r, ctx, digest, set, first_usable(r, ctx, set));
+
+	return distribute(r, ctx, set, PLACE_URI, lead);
+}
+
 static int32_t lookup(
 	struct registrar *r, struct route_ctx *ctx, uint8_t table, struct str given, int place)
 {
 	struct location_set set;
-	int32_t result = read_contacts(r, ctx, table, given, &set);
+	struct hash128 digest;
+	int32_t result;
 
-	return result > 0 ? distribute(r, ctx, &set, place) : result;
+	if (!read_contacts(r, ctx, table, given, &set, &digest))
+		return LOOKUP_ERROR;
+	if (set.changing && may_be_stateless(r, ctx, place)) {
+		result = distribute_changing(r, ctx, digest, &set);
+	} else {
+		if (ctx->msg.method == SIP_METHOD_INVITE && set.count != 0 &&
+			may_be_stateless(r, ctx, place))
+			registrar_note(r, ctx, digest);
+		result = distribute(r, ctx, &set, place, -1);
+	}
+	if (set.count != 0 || result > 0)
+		registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUP_HITS);
+	return result;
 }
 
 static uint8_t table_of(const struct route_args *args)
@@ -262,28 +334,65 @@ REGISTRAR_RUN(registrar_run_lookup_branches)
 	return found ? ROUTE_TRUE : result;
 }
 
-/* A response is asked for by its To. */
-REGISTRAR_RUN(registrar_run_registered)
+/* Whether a call is under way to one that has been removed, or has ended. */
+static bool was_registered(struct registrar *r, struct route_ctx *ctx, uint8_t table,
+	struct str aor, struct hash128 digest)
 {
-	struct registrar *r = args->room;
-	struct str given = text_of(args, 1);
-	uint8_t table = table_of(args);
-	struct registrar_aor aor;
+	struct location_set set;
 
-	if (given.len == 0 && ctx->msg.is_response) {
-		const struct sip_address *to = sip_msg_to(&ctx->msg, ctx->buf);
+	if (ctx->msg.is_response ||
+		(ctx->msg.method != SIP_METHOD_CANCEL && ctx->msg.method != SIP_METHOD_ACK))
+		return false;
+	return location_read(r->config.location, digest, table, aor, registrar_now(ctx), &set) >=
+		       0 &&
+	       set.former != 0;
+}
 
-		if (to == NULL)
-			return ROUTE_FALSE;
-		given = sip_text(ctx->buf, to->uri);
-	}
-	if (!aor_of(r, ctx, given, &aor))
+/* A CANCEL or ACK follows an INVITE that found somebody. */
+static int32_t registered(
+	struct registrar *r, struct route_ctx *ctx, uint8_t table, struct str given)
+{
+	struct registrar_brought own;
+	const struct registrar_brought *b = asked_for(r, ctx, table, given, &own);
+
+	if (b == NULL)
 		return ROUTE_FALSE;
 	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUPS);
-	if (!location_has(r->config.location,
-		    location_digest(r->config.location, table, registrar_aor_str(&aor)), table,
-		    registrar_aor_str(&aor), registrar_now(ctx)))
+	if (!location_has(r->config.location, b->digest, table, registrar_aor_str(&b->aor),
+		    registrar_now(ctx)) &&
+		!was_registered(r, ctx, table, registrar_aor_str(&b->aor), b->digest))
 		return ROUTE_FALSE;
 	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUP_HITS);
 	return ROUTE_TRUE;
+}
+
+/* The URI of a From or To; empty where there is none. */
+static struct str uri_of(const struct route_ctx *ctx, const struct sip_address *address)
+{
+	return address != NULL ? sip_text(ctx->buf, address->uri) : STR_NONE;
+}
+
+/* A response is asked for by its To. */
+REGISTRAR_RUN(registrar_run_registered)
+{
+	struct str given = text_of(args, 1);
+
+	if (given.len == 0 && ctx->msg.is_response) {
+		given = uri_of(ctx, sip_msg_to(&ctx->msg, ctx->buf));
+		if (given.len == 0)
+			return ROUTE_FALSE;
+	}
+	return registered(args->room, ctx, table_of(args), given);
+}
+
+/* OpenSIPS' asks whether who sends is registered. */
+REGISTRAR_RUN(registrar_run_is_registered)
+{
+	struct str given = text_of(args, 1);
+
+	if (given.len == 0 && !ctx->msg.is_response)
+		given = uri_of(ctx, ctx->msg.method == SIP_METHOD_REGISTER
+					    ? sip_msg_to(&ctx->msg, ctx->buf)
+					    : sip_msg_from(&ctx->msg, ctx->buf));
+	return given.len != 0 ? registered(args->room, ctx, table_of(args), given) : ROUTE_FALSE;
 }

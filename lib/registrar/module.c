@@ -3,6 +3,8 @@
  * The tables of OpenSER's modules "usrloc" and "registrar", and what their parameters become when a
  * configuration is loaded.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "registrar/internal.h"
@@ -12,9 +14,19 @@
 static const struct registrar_call no_call = {
 	.max_contacts = -1, .min_expires = -1, .max_expires = -1, .path_mode = -1};
 
+static void free_call(void *data)
+{
+	struct registrar_call *call = data;
+
+	if (call->calls != NULL)
+		registrar_table_give(call->calls, call->table);
+	free(call);
+}
+
 /* The usrloc domain is known by now: it is a number from here on. */
 static REGISTRAR_CHECK(check_table)
 {
+	struct registrar *r = room;
 	struct registrar_call *call;
 	int table;
 
@@ -23,7 +35,7 @@ static REGISTRAR_CHECK(check_table)
 			"the location table is a name that is known when the file is read");
 		return -EINVAL;
 	}
-	table = registrar_table(room, arg[0].value.s);
+	table = registrar_table_take(r, arg[0].value.s);
 	if (table < 0) {
 		route_error(report, &arg[0].place,
 			"a location table has a name of 1 to %d bytes, and there are at most %d",
@@ -32,22 +44,110 @@ static REGISTRAR_CHECK(check_table)
 	}
 	call = malloc(sizeof(*call));
 	if (call == NULL) {
+		registrar_table_give(r->calls, (unsigned)table);
 		route_error(report, place, "out of memory");
 		return -ENOMEM;
 	}
 	*call = no_call;
+	call->calls = r->calls;
 	call->table = (uint8_t)table;
 	*data = call;
 	return 0;
 }
 
 /* Of what reads the table on the way of a request. */
-static REGISTRAR_CHECK(check_lookup)
+static REGISTRAR_CHECK(check_reads)
 {
 	struct registrar *r = room;
 
 	atomic_store_explicit(&r->looks, true, memory_order_relaxed);
 	return check_table(room, config, arg, n, place, report, data);
+}
+
+/* OpenSIPS has flags where Kamailio has a URI: "m", "mb", "method-filtering,no-branches". No URI of
+ * a user is without a colon. */
+static bool is_lookup_flags(const struct route_arg *arg)
+{
+	return arg->constant && arg->value.type == ROUTE_STR && str_find(arg->value.s, ':') < 0 &&
+	       str_find(arg->value.s, '@') < 0;
+}
+
+static bool lookup_flags(struct str text, uint32_t *flags)
+{
+	static const struct {
+		struct str name;
+		uint32_t flag;
+	} names[] = {
+		{{"method-filtering", 16}, REGISTRAR_LOOKUP_METHODS},
+		{{"no-branches", 11}, REGISTRAR_LOOKUP_ONE},
+		{{"m", 1}, REGISTRAR_LOOKUP_METHODS},
+		{{"b", 1}, REGISTRAR_LOOKUP_ONE},
+		{{",", 1}, 0},
+		{{" ", 1}, 0},
+	};
+	size_t i = 0;
+
+	while (text.len > 0 && i < sizeof(names) / sizeof(names[0])) {
+		if (!str_istarts(text, names[i].name)) {
+			i++;
+			continue;
+		}
+		*flags |= names[i].flag;
+		text = str_of(text.s + names[i].name.len, text.len - names[i].name.len);
+		i = 0;
+	}
+	return text.len == 0;
+}
+
+static REGISTRAR_CHECK(check_lookup)
+{
+	const struct registrar_params *params = config;
+	int err = check_reads(room, config, arg, n, place, report, data);
+	struct registrar_call *call = *data;
+
+	if (err != 0 || n < 2)
+		return err;
+	if (!is_lookup_flags(&arg[1])) {
+		if (n == 2)
+			return 0;
+		route_error(report, &arg[2].place, "lookup() takes a table and a URI");
+	} else if (!lookup_flags(arg[1].value.s, &call->lookup)) {
+		route_error(report, &arg[1].place,
+			"the second argument is the URI of a user, or flags: m "
+			"(method-filtering), b (no-branches)");
+	} else {
+		call->lookup |= REGISTRAR_LOOKUP_FLAGS;
+		if ((call->lookup & REGISTRAR_LOOKUP_METHODS) != 0 && params->method_filtering == 0)
+			route_warning(report, &arg[1].place,
+				"contacts are filtered by method where method_filtering is 1: "
+				"modparam(\"registrar\", \"method_filtering\", 1)");
+		return 0;
+	}
+	free_call(call);
+	*data = NULL;
+	return -EINVAL;
+}
+
+static REGISTRAR_RUN(run_lookup)
+{
+	const struct registrar_call *call = args->data;
+	struct route_value v[2];
+	struct route_args own;
+	unsigned branches = ctx->branches;
+	int32_t ret;
+
+	if (call->lookup == 0)
+		return registrar_run_lookup(ctx, args);
+	own = *args;
+	own.v = v;
+	v[0] = args->v[0];
+	if (args->n > 2)
+		v[1] = args->v[2];
+	own.n = args->n > 2 ? 2 : 1;
+	ret = registrar_run_lookup(ctx, &own);
+	if ((call->lookup & REGISTRAR_LOOKUP_ONE) != 0 && ret > 0)
+		ctx->branches = (uint8_t)branches;
+	return ret;
 }
 
 /* "0x02" and "2". */
@@ -146,7 +246,7 @@ static REGISTRAR_CHECK(check_save)
 		"0x10 (no variation of expires), or letters: m, r, f, v, c<contacts, at most %d>, "
 		"e<least expires>, E<most expires>, p<path mode>",
 		LOCATION_CONTACTS_MAX);
-	free(call);
+	free_call(call);
 	*data = NULL;
 	return -EINVAL;
 }
@@ -177,7 +277,7 @@ static REGISTRAR_CHECK(check_header)
 #define FUNCTION(function, least, most, on, blocks, work, checked, how, ...) \
 	{ \
 		.name = function, .args_min = least, .args_max = most, .path = on, .in = blocks, \
-		.run = work, .check = checked, .free_data = free, .usage = how, \
+		.run = work, .check = checked, .free_data = free_call, .usage = how, \
 		.help = __VA_ARGS__ \
 	}
 
@@ -188,25 +288,32 @@ static const struct route_function functions[] = {
 		"True: 1 stored, 2 updated, 3 removed, 4 only asked for; -2: too many "
 		"contacts, -1: any other refusal.",
 		.rfc = "3261 10.3; 3327; 3608; 5626 6"),
-	FUNCTION("lookup", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup, check_lookup,
+	FUNCTION("lookup", 1, 3, ROUTE_PATH_FAST, REQUEST, run_lookup, check_lookup,
 		"lookup(table [, uri])",
 		"Replaces the Request-URI by the best contact of its user, or of another one, and "
 		"adds the others as branches. -1: none, -2: none that allows the "
-		"method, -3: not a URI of a user, or no room.",
+		"method, -3: not a URI of a user, or no room. OpenSIPS' flags may stand in front "
+		"of the URI: b (no-branches), m (method-filtering: nothing by itself, the "
+		"parameter "
+		"method_filtering filters for each call).",
 		.rfc = "3261 16.5"),
 	FUNCTION("lookup_to_dset", 1, 2, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_to_dset,
-		check_lookup, "lookup_to_dset(table [, uri])",
+		check_reads, "lookup_to_dset(table [, uri])",
 		"Adds all contacts of a user as branches and leaves the Request-URI as it is.",
 		.rfc = "3261 16.5"),
 	FUNCTION("lookup_branches", 1, 1, ROUTE_PATH_FAST, REQUEST, registrar_run_lookup_branches,
-		check_lookup, "lookup_branches(table)",
+		check_reads, "lookup_branches(table)",
 		"lookup() for the Request-URI and for each branch that has nothing but a URI.",
 		.rfc = "3261 16.5"),
 	FUNCTION("registered", 1, 4, ROUTE_PATH_FAST, ROUTE_IN_ANY, registrar_run_registered,
-		check_lookup, "registered(table [, uri [, match [, action]]])",
+		check_reads, "registered(table [, uri [, match [, action]]])",
 		"Whether the user of the Request-URI (of To in a response), or of another URI, has "
 		"a "
 		"contact; match and action are for XAVPs, of which there are none."),
+	FUNCTION("is_registered", 1, 2, ROUTE_PATH_FAST, ROUTE_IN_ANY, registrar_run_is_registered,
+		check_reads, "is_registered(table [, uri])",
+		"Whether who sends the request has a contact, as OpenSIPS asks it: the user of "
+		"From, of a REGISTER that of To; or of another URI, which a response needs."),
 	FUNCTION("unregister", 2, 3, ROUTE_PATH_SLOW, ROUTE_IN_ANY, registrar_run_unregister,
 		check_unregister, "unregister(table, uri)",
 		"Removes all contacts of a user. -1: the URI is not a user's; -2: in a "
@@ -262,7 +369,9 @@ static const struct route_param registrar_param[] = {
 		"lookup() adds all contacts as branches, not only the best."),
 	REG(case_sensitive, 0, 1, "0", "Users differ by letter case."),
 	REG(method_filtering, 0, 1, "0",
-		"lookup() passes over contacts whose methods parameter or Allow lacks the method."),
+		"lookup() passes over contacts whose methods parameter, else the Allow of their "
+		"REGISTER, lacks the method. Requests within a dialog pass, and so do all to "
+		"contacts that registered while it was 0."),
 	REG(retry_after, 0, 86400, "0",
 		"Seconds in the Retry-After of replies of class 5xx; 0: none."),
 	REG(use_path, 0, 1, "0", "Path is kept and used (RFC 3327)."),
@@ -292,8 +401,8 @@ static const struct route_param registrar_param[] = {
 		"Service-Route of the 200s: \"<sip:edge.example.com;lr>, ...\" (RFC 3608)."),
 	NO_EFFECT("gruu_enabled", I, "There are no GRUUs (RFC 5627)."),
 	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the first one comes first."),
-	NO_EFFECT("tcp_persistent_flag", I, "Known from OpenSER."),
-	NO_EFFECT("nat_flag", I, "Known from OpenSER."),
+	NO_EFFECT("tcp_persistent_flag", I, "SIP is spoken over UDP so far."),
+	NO_EFFECT("nat_flag", I, "usrloc's nat_bflag, a branch flag, says it."),
 	NO_EFFECT("path_check_local", I, "A Path that begins with us is sent to ourselves."),
 	NO_EFFECT("use_expired_contacts", I, "What has expired is gone."),
 	NO_EFFECT("lookup_filter_mode", I, "lookup() filters by method only."),
@@ -307,11 +416,21 @@ static const struct route_param registrar_param[] = {
 
 #define USRLOC(param, least, most, start, what) \
 	NUMBER(#param, registrar_usrloc, param, least, most, start, what)
-#define DATABASE(param) NO_EFFECT(param, S, "Contacts are kept in memory.")
-#define DATABASE_NUMBER(param) NO_EFFECT(param, I, "Contacts are kept in memory.")
+#define COLUMN(param) NO_EFFECT(param, S, "The column has its usual name.")
+#define DATABASE_NUMBER(param, what) NO_EFFECT(param, I, what)
 
 static const struct route_param usrloc_param[] = {
-	USRLOC(db_mode, 0, 4, "0", "0: contacts are kept in memory; others need a database."),
+	USRLOC(db_mode, 0, 4, "0",
+		"0: contacts are kept in memory only; 1: a REGISTER is answered when its contacts "
+		"are on disk; 2: they are on their way to it when it is answered; 4: read at the "
+		"start, never written. 1 and 2 read them at the start, too. 3 is not there."),
+	{.name = "db_url",
+		.type = ROUTE_PARAM_STR,
+		.offset = offsetof(struct registrar_usrloc, db_url),
+		.help = "The database of db_mode 1, 2 and 4; left out: the configuration's "
+			"db_url."},
+	USRLOC(timer_interval, 1, 86400, "60",
+		"Seconds between two looks for rows that have ended, which are deleted."),
 	USRLOC(use_domain, 0, 1, "0", "The domain belongs to the address-of-record."),
 	USRLOC(nat_bflag, -1, 31, "-1",
 		"Branch flag of contacts whose Path says where they are; -1: none."),
@@ -323,16 +442,15 @@ static const struct route_param usrloc_param[] = {
 		"Seconds in which a REGISTER with the CSeq of its binding is a retransmission and "
 		"is "
 		"answered again; later ones get a 400."),
-	NO_EFFECT("timer_interval", I, "What has expired is taken away little by little."),
 	NO_EFFECT("hash_size", I, "memory { contacts } of the configuration says how many."),
 	NO_EFFECT("desc_time_order", I, "Of contacts with equal q the first one comes first."),
 	NO_EFFECT("preload", S, "A table is there when a function names it."),
-	NO_EFFECT("timer_procs", I, "Known from Kamailio."),
-	NO_EFFECT("rm_expired_delay", I, "Known from Kamailio."),
+	NO_EFFECT("timer_procs", I, "Each slow lcore takes away what has expired of its share."),
+	NO_EFFECT("rm_expired_delay", I, "What has expired is gone."),
 	NO_EFFECT("xavp_contact", S, "There are no XAVPs."),
-	NO_EFFECT("handle_lost_tcp", I, "Known from Kamailio."),
-	NO_EFFECT("close_expired_tcp", I, "Known from Kamailio."),
-	NO_EFFECT("skip_remote_socket", I, "Known from Kamailio."),
+	NO_EFFECT("handle_lost_tcp", I, "SIP is spoken over UDP so far."),
+	NO_EFFECT("close_expired_tcp", I, "SIP is spoken over UDP so far."),
+	NO_EFFECT("skip_remote_socket", I, "Contacts come from this process' own listeners."),
 	NO_EFFECT("ka_mode", I, "Nobody is sent keep-alives."),
 	NO_EFFECT("ka_from", S, "Nobody is sent keep-alives."),
 	NO_EFFECT("ka_domain", S, "Nobody is sent keep-alives."),
@@ -344,43 +462,42 @@ static const struct route_param usrloc_param[] = {
 	NO_EFFECT("ka_loglevel", I, "Nobody is sent keep-alives."),
 	NO_EFFECT("ka_logmsg", S, "Nobody is sent keep-alives."),
 	NO_EFFECT("ka_reply_codes", S, "Nobody is sent keep-alives."),
-	DATABASE("db_url"),
-	DATABASE("user_column"),
-	DATABASE("domain_column"),
-	DATABASE("contact_column"),
-	DATABASE("expires_column"),
-	DATABASE("q_column"),
-	DATABASE("callid_column"),
-	DATABASE("cseq_column"),
-	DATABASE("method_column"),
-	DATABASE("methods_column"),
-	DATABASE("flags_column"),
-	DATABASE("cflags_column"),
-	DATABASE("user_agent_column"),
-	DATABASE("received_column"),
-	DATABASE("socket_column"),
-	DATABASE("path_column"),
-	DATABASE("ruid_column"),
-	DATABASE("instance_column"),
-	DATABASE("reg_id_column"),
-	DATABASE("server_id_column"),
-	DATABASE("connection_id_column"),
-	DATABASE("keepalive_column"),
-	DATABASE("partition_column"),
-	DATABASE_NUMBER("db_load"),
-	DATABASE_NUMBER("db_insert_update"),
-	DATABASE_NUMBER("db_update_as_insert"),
-	DATABASE_NUMBER("db_check_update"),
-	DATABASE_NUMBER("db_ops_ruid"),
-	DATABASE_NUMBER("db_raw_fetch_type"),
-	DATABASE_NUMBER("db_insert_null"),
-	DATABASE_NUMBER("db_timer_clean"),
-	DATABASE_NUMBER("db_clean_tcp"),
-	DATABASE_NUMBER("expires_type"),
-	DATABASE_NUMBER("fetch_rows"),
-	DATABASE_NUMBER("server_id_filter"),
-	DATABASE_NUMBER("version_table"),
-	DATABASE_NUMBER("load_rank"),
+	COLUMN("user_column"),
+	COLUMN("domain_column"),
+	COLUMN("contact_column"),
+	COLUMN("expires_column"),
+	COLUMN("q_column"),
+	COLUMN("callid_column"),
+	COLUMN("cseq_column"),
+	COLUMN("method_column"),
+	COLUMN("methods_column"),
+	COLUMN("flags_column"),
+	COLUMN("cflags_column"),
+	COLUMN("user_agent_column"),
+	COLUMN("received_column"),
+	COLUMN("socket_column"),
+	COLUMN("path_column"),
+	COLUMN("ruid_column"),
+	COLUMN("instance_column"),
+	COLUMN("reg_id_column"),
+	COLUMN("server_id_column"),
+	COLUMN("connection_id_column"),
+	COLUMN("keepalive_column"),
+	COLUMN("partition_column"),
+	DATABASE_NUMBER("db_load", "db_mode says whether the table is read at the start."),
+	DATABASE_NUMBER("db_insert_update", "A row is deleted and inserted anew."),
+	DATABASE_NUMBER("db_update_as_insert", "A row is deleted and inserted anew."),
+	DATABASE_NUMBER("db_check_update", "A row is deleted and inserted anew."),
+	DATABASE_NUMBER("db_ops_ruid", "A row is found by its user, domain and contact."),
+	DATABASE_NUMBER("db_raw_fetch_type", "Rows are read one by one."),
+	DATABASE_NUMBER("db_insert_null", "A Path, socket or instance that there is not is NULL."),
+	DATABASE_NUMBER("db_timer_clean", "Rows that have ended are deleted."),
+	DATABASE_NUMBER("db_clean_tcp", "SIP is spoken over UDP so far."),
+	DATABASE_NUMBER("expires_type", "Times are the database's DATETIME."),
+	DATABASE_NUMBER("fetch_rows", "Rows are read one by one."),
+	DATABASE_NUMBER("server_id_filter", "All rows of a table are this server's."),
+	DATABASE_NUMBER("version_table", "siplanectl db check looks at versions."),
+	DATABASE_NUMBER("load_rank", "The table is read before the first message is taken."),
 	{.name = NULL},
 };
 
@@ -391,19 +508,27 @@ static int usrloc_prepare(
 {
 	const struct registrar_usrloc *p = config;
 	struct registrar_usrloc_settings *s;
+	char error[512];
+	int err = 0;
 
-	if (p->db_mode != 0) {
-		route_error(report, NULL,
-			"usrloc: db_mode %d needs a database, which there is none of yet: contacts "
-			"are "
-			"kept in memory, db_mode 0",
-			(int)p->db_mode);
-		return -EINVAL;
-	}
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return -ENOMEM;
 	s->p = *p;
+	s->p.db_url = NULL;
+	if (p->db_mode == REGISTRAR_DB_ONLY) {
+		snprintf(error, sizeof(error),
+			"contacts are always kept in memory: db_mode 1 has each on disk before its "
+			"200, 2 shortly after");
+		err = -EINVAL;
+	} else if (p->db_mode != REGISTRAR_DB_NONE) {
+		err = registrar_persist_prepare(room, p, s, error, sizeof(error));
+	}
+	if (err != 0) {
+		route_error(report, NULL, "usrloc: db_mode %d: %s", (int)p->db_mode, error);
+		free(s);
+		return err;
+	}
 	*prepared = s;
 	return 0;
 }
@@ -411,8 +536,18 @@ static int usrloc_prepare(
 static void usrloc_publish(void *room, void *prepared)
 {
 	struct registrar *r = room;
+	const struct registrar_usrloc_settings *s = prepared;
+	bool kept;
 
+	registrar_tables_published(r);
+	/* Without its way to the database a slow lcore is behind, which is counted and made good.
+	 */
+	if (registrar_persists(&s->p) && registrar_persist_lanes(r) != 0)
+		log_warning("usrloc: not enough memory for changes on their way to the database");
+	kept = registrar_persists(registrar_usrloc(r));
 	registrar_retire(r, atomic_exchange_explicit(&r->usrloc, prepared, memory_order_acq_rel));
+	if (r->runs && registrar_persists(&s->p) && !kept)
+		registrar_persist_all(r);
 }
 
 static void discard(void *room, void *prepared)
@@ -424,12 +559,11 @@ static bool keep_text(struct registrar_text *out, const char *text, const char *
 	struct route_report *report)
 {
 	struct str s = str_c(text);
+	bool fits = s.len <= sizeof(out->text);
 
-	for (uint32_t i = 0; i < s.len; i++) {
-		if ((unsigned char)s.s[i] < ' ' || s.s[i] == 0x7f)
-			s.len = UINT32_MAX;
-	}
-	if (s.len > sizeof(out->text)) {
+	for (uint32_t i = 0; i < s.len; i++)
+		fits &= (unsigned char)s.s[i] >= ' ' && s.s[i] != 0x7f;
+	if (!fits) {
 		route_error(report, NULL,
 			"registrar: %s is at most %zu bytes without control characters", param,
 			sizeof(out->text));

@@ -14,12 +14,36 @@ static const struct registrar_settings initial = {.p = {.default_expires = 3600,
 							  .path_mode = REGISTRAR_PATH_STRICT,
 							  .sock_flag = -1}};
 
+static void free_tables(struct registrar *r)
+{
+	for (unsigned i = 0; i < LOCATION_SHARDS_MAX; i++)
+		free(r->shard[i].sent);
+	pin_destroy(r->pins);
+	registrar_seen_destroy(r->seen);
+	if (r->calls != NULL)
+		registrar_calls_leave(r->calls);
+	free(r->thread);
+	free(r);
+}
+
+/* Pages come with their first use. */
+static bool make_shards(struct registrar *r)
+{
+	for (unsigned i = 0; i < location_shards(r->config.location); i++) {
+		r->shard[i].sent = calloc(REGISTRAR_SENT_PLACES, sizeof(*r->shard[i].sent));
+		if (r->shard[i].sent == NULL)
+			return false;
+	}
+	return true;
+}
+
 struct registrar *registrar_create(const struct registrar_config *config)
 {
-	struct registrar *r = calloc(1, sizeof(*r));
+	struct registrar *r = aligned_alloc(_Alignof(struct registrar), sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
+	memset(r, 0, sizeof(*r));
 	r->config = *config;
 	r->thread = aligned_alloc(64, RCU_READERS_MAX * sizeof(*r->thread));
 	if (r->thread == NULL) {
@@ -27,6 +51,15 @@ struct registrar *registrar_create(const struct registrar_config *config)
 		return NULL;
 	}
 	memset(r->thread, 0, RCU_READERS_MAX * sizeof(*r->thread));
+	r->pins = pin_create(config->pins);
+	r->seen = registrar_seen_create();
+	r->calls = calloc(1, sizeof(*r->calls));
+	if (r->calls != NULL)
+		atomic_init(&r->calls->users, 1);
+	if (r->pins == NULL || r->seen == NULL || r->calls == NULL || !make_shards(r)) {
+		free_tables(r);
+		return NULL;
+	}
 	atomic_init(&r->usrloc, &usrloc_initial);
 	atomic_init(&r->settings, &initial);
 	return r;
@@ -44,14 +77,20 @@ void registrar_destroy(struct registrar *r)
 		free((void *)(uintptr_t)usrloc);
 	if (settings != &initial)
 		free((void *)(uintptr_t)settings);
-	free(r->thread);
-	free(r);
+	free_tables(r);
+}
+
+void registrar_tick(struct registrar *r, uint64_t now_ns)
+{
+	pin_sweep(r->pins, now_ns);
+	registrar_persist_tick(r, now_ns);
 }
 
 int registrar_register(struct registrar *r, struct route_registry *registry)
 {
 	int err = route_registry_add(registry, &registrar_usrloc_module, r);
 
+	r->registry = registry;
 	return err != 0 ? err : route_registry_add(registry, &registrar_module, r);
 }
 
@@ -71,18 +110,65 @@ void registrar_retire(struct registrar *r, const void *settings)
 	}
 }
 
-int registrar_table(struct registrar *r, struct str name)
+bool registrar_table_there(const struct registrar *r, unsigned table)
 {
+	return r->table_published[table] ||
+	       atomic_load_explicit(&r->calls->of[table], memory_order_acquire) != 0;
+}
+
+/* The one of that name, or else one that a refused configuration has left, or the next. */
+static unsigned place_of(const struct registrar *r, struct str name, unsigned tables)
+{
+	unsigned place = tables;
+
+	for (unsigned i = tables; i-- > 0;) {
+		if (str_eq(str_c(r->table[i]), name))
+			return i;
+		if (!registrar_table_there(r, i))
+			place = i;
+	}
+	return place;
+}
+
+int registrar_table_take(struct registrar *r, struct str name)
+{
+	unsigned tables = atomic_load_explicit(&r->tables, memory_order_relaxed);
+	unsigned i;
+
 	if (name.len == 0 || name.len > REGISTRAR_TABLE_NAME_MAX)
 		return -1;
-	for (unsigned i = 0; i < r->tables; i++)
-		if (str_eq(str_c(r->table[i]), name))
-			return (int)i;
-	if (r->tables == REGISTRAR_TABLES_MAX)
+	i = place_of(r, name, tables);
+	if (i == REGISTRAR_TABLES_MAX)
 		return -1;
-	memcpy(r->table[r->tables], name.s, name.len);
-	r->table[r->tables][name.len] = '\0';
-	return (int)r->tables++;
+	if (i == tables || !registrar_table_there(r, i)) {
+		memcpy(r->table[i], name.s, name.len);
+		r->table[i][name.len] = '\0';
+	}
+	atomic_fetch_add_explicit(&r->calls->users, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&r->calls->of[i], 1, memory_order_acq_rel);
+	if (i == tables)
+		atomic_store_explicit(&r->tables, tables + 1, memory_order_release);
+	return (int)i;
+}
+
+void registrar_calls_leave(struct registrar_calls *calls)
+{
+	if (atomic_fetch_sub_explicit(&calls->users, 1, memory_order_acq_rel) == 1)
+		free(calls);
+}
+
+void registrar_table_give(struct registrar_calls *calls, unsigned table)
+{
+	atomic_fetch_sub_explicit(&calls->of[table], 1, memory_order_acq_rel);
+	registrar_calls_leave(calls);
+}
+
+void registrar_tables_published(struct registrar *r)
+{
+	unsigned tables = atomic_load_explicit(&r->tables, memory_order_acquire);
+
+	for (unsigned i = 0; i < tables; i++)
+		r->table_published[i] = registrar_table_there(r, i);
 }
 
 int registrar_shard(struct registrar *r, struct route_ctx *ctx)

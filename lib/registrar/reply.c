@@ -7,8 +7,10 @@
 #include "registrar/internal.h"
 
 #define NUMBER_MAX 20
-/* Of a Contact, all but its URI, instance and received: "<>;q=0.123;expires=4294967295, ". */
+/* Of a Contact, all but its URI, instance and received:
+ * ", <>;q=0.123;expires=2147483647;+sip.instance=;reg-id=2147483647". */
 #define CONTACT_FIXED 64
+#define RECEIVED_FIXED 8 /* ";=\"sip:\"" */
 /* Names of lines, option tags and numbers of all other lines together. */
 #define LINES_FIXED 256
 
@@ -157,7 +159,8 @@ bool registrar_accept_fits(
 	for (unsigned i = 0; i < count; i++)
 		bytes += CONTACT_FIXED + contact[i].uri.len + contact[i].instance.len +
 			 (contact[i].received.addr.family != 0
-					 ? NET_ENDPOINT_TEXT_MAX + q->s->received_param.len
+					 ? NET_ENDPOINT_TEXT_MAX + RECEIVED_FIXED +
+						   q->s->received_param.len
 					 : 0);
 	return has_room(q->ctx, bytes);
 }

@@ -130,7 +130,7 @@ static void insert_all(struct state *s)
 			struct name *name = &s->name[i];
 			struct hash128 digest = location_digest(s->table, TABLE, name->aor);
 
-			if (location_replace(s->table, 0, digest, TABLE, name->aor,
+			if (location_replace(s->table, 0, digest, TABLE, name->aor, NOW,
 				    &phone[i].contact, 1) != 0)
 				bench_fail(s->b, "no room for contact %u", at + i);
 		}
@@ -206,7 +206,8 @@ static void refresh(struct state *s)
 		s->set.contact[0].expires++;
 		s->set.contact[0].modified++;
 		s->set.contact[0].cseq++;
-		if (location_replace(s->table, 0, digest, TABLE, name->aor, s->set.contact, 1) != 0)
+		if (location_replace(
+			    s->table, 0, digest, TABLE, name->aor, NOW, s->set.contact, 1) != 0)
 			bench_fail(s->b, "a contact is not refreshed");
 	}
 }

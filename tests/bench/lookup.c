@@ -63,7 +63,7 @@ static void fill(struct bench *b, struct rig *r, uint32_t from, uint32_t to)
 		c.uri = str_of(uri,
 			(uint32_t)snprintf(uri, sizeof(uri),
 				"sip:%s@10.20.0.%u:5060;transport=udp;ob", name, 11 + user % 200));
-		if (location_replace(r->location, 0, digest, 0, aor, &c, 1) != 0)
+		if (location_replace(r->location, 0, digest, 0, aor, 0, &c, 1) != 0)
 			bench_fail(b, "no room for user %u", user);
 		if ((user & 0xfffff) == 0xfffff)
 			bench_say(b, "%u contacts", user + 1);

@@ -134,6 +134,8 @@ static void read_set(struct location_set *set)
 	digest = location_digest(location, 0, registrar_aor_str(&aor));
 	require(location_read(location, digest, 0, registrar_aor_str(&aor), registrar_now(ctx),
 			set) >= 0);
+	require(set->former <= LOCATION_FORMER_MAX && (set->former == 0 || set->changing));
+	require(set->before < (int)(set->count + set->former));
 }
 
 static bool same_set(const struct location_set *a, const struct location_set *b)
@@ -210,6 +212,8 @@ static void registered(const char *buf, uint32_t len, const struct route_script 
 	require(contacts == UINT32_MAX || contacts == after.count);
 	for (unsigned i = 0; i < after.count; i++)
 		good_contact(&after.contact[i]);
+	for (unsigned i = 0; i < after.former; i++)
+		require(location_leads(&after.contact[after.count + i]));
 	/* A retransmission: the same answer, or that it is one too late, and nothing else. */
 	require(run(buf, len, with));
 	(void)reply_contacts(again);
@@ -231,6 +235,19 @@ static void looked_up(void)
 	}
 }
 
+/* The same one again goes the same way, whatever was registered before. */
+static void goes_one_way(const char *buf, uint32_t len, const struct route_script *with)
+{
+	static char first[ROUTE_TEXT_MAX];
+	struct str text = route_ctx_uri(ctx);
+	bool fits = text.len <= sizeof(first);
+
+	if (fits)
+		memcpy(first, text.s, text.len);
+	require(run(buf, len, with));
+	require(!fits || str_eq(route_ctx_uri(ctx), str_of(first, text.len)));
+}
+
 /* One message, at the very end of a block of its own. */
 static void message(const uint8_t *data, size_t size, const struct route_script *with)
 {
@@ -248,6 +265,8 @@ static void message(const uint8_t *data, size_t size, const struct route_script 
 			registered(buf, len, with, &before);
 		else
 			looked_up();
+		if (ctx->msg.method != SIP_METHOD_REGISTER)
+			goes_one_way(buf, len, with);
 	}
 	free(buf);
 }
@@ -289,9 +308,11 @@ static void forget_all(void)
 
 			require(location_replace(location, 0,
 					location_digest(location, names[i].table, aor),
-					names[i].table, aor, NULL, 0) == 0);
+					names[i].table, aor, registrar_now(ctx), NULL, 0) == 0);
 		}
 	} while (name_count != 0);
+	/* And who came first before. */
+	location_sweep(location, 0, registrar_now(ctx) + LOCATION_WINDOW, UINT32_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -33,13 +33,30 @@ static struct net_addr addr_of(const char *text)
 	return addr;
 }
 
+/* What a hop has of a source says so on its own, too. */
+static void find_both(
+	const struct kernel_hops *hops, const struct net_addr *to, struct kernel_hop *out)
+{
+	struct net_addr source;
+	uint16_t port;
+	bool is;
+
+	kernel_hop_find(hops, to, out);
+	is = kernel_hop_source(hops, to, &source, &port);
+	assert_int_equal(is, out->state != KERNEL_HOP_NO_ROUTE);
+	if (is) {
+		assert_int_equal(port, out->port);
+		assert_true(net_addr_equal(&source, &out->source));
+	}
+}
+
 static struct kernel_hop find(const struct kernel_hops *hops, const char *to)
 {
 	struct net_addr addr = addr_of(to);
 	struct kernel_hop hop;
 
 	memset(&hop, 0xee, sizeof(hop));
-	kernel_hop_find(hops, &addr, &hop);
+	find_both(hops, &addr, &hop);
 	return hop;
 }
 
@@ -336,7 +353,7 @@ static void test_hop_follows_the_longest_prefix_of_our_ports(void **state)
 		*never != NULL; never++)
 		assert_hop(hops, *never, KERNEL_HOP_NO_ROUTE, 0, 0, NULL, NULL);
 	hop.state = KERNEL_HOP_READY;
-	kernel_hop_find(hops, &(struct net_addr){.family = 0}, &hop);
+	find_both(hops, &(struct net_addr){.family = 0}, &hop);
 	assert_int_equal(hop.state, KERNEL_HOP_NO_ROUTE);
 	free(hops);
 	kernel_mirror_fini(&m);
@@ -382,8 +399,8 @@ static void test_multipath_is_spread_by_weight_and_the_same_everywhere(void **st
 		struct kernel_hop p, q;
 
 		to.b[3] = (uint8_t)i;
-		kernel_hop_find(x, &to, &p);
-		kernel_hop_find(y, &to, &q);
+		find_both(x, &to, &p);
+		find_both(y, &to, &q);
 		assert_true(net_addr_equal(&p.via, &q.via));
 		assert_int_equal(p.port, 1);
 		first += p.via.b[3] == 1;
@@ -540,7 +557,7 @@ static void test_hop_agrees_with_a_naive_reference(void **state)
 
 			if (draw(4) == 0 && m.neighbours.high > 0)
 				to = m.neighbours.key[draw(m.neighbours.high)].addr;
-			kernel_hop_find(hops, &to, &got);
+			find_both(hops, &to, &got);
 			naive_find(&m, &to, &want);
 			assert_int_equal(got.state, want.state);
 			if (want.state == KERNEL_HOP_NO_ROUTE)

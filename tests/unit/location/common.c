@@ -16,13 +16,19 @@ struct hash128 test_digest(const struct location *l, const char *aor)
 	return location_digest(l, TEST_TABLE, str_c(aor));
 }
 
-int test_replace(
-	struct location *l, const char *aor, const struct location_contact *contact, unsigned count)
+int test_replace_at(struct location *l, const char *aor, uint32_t now,
+	const struct location_contact *contact, unsigned count)
 {
 	struct hash128 digest = test_digest(l, aor);
 
 	return location_replace(
-		l, location_shard(l, digest), digest, TEST_TABLE, str_c(aor), contact, count);
+		l, location_shard(l, digest), digest, TEST_TABLE, str_c(aor), now, contact, count);
+}
+
+int test_replace(
+	struct location *l, const char *aor, const struct location_contact *contact, unsigned count)
+{
+	return test_replace_at(l, aor, 0, contact, count);
 }
 
 int test_read(const struct location *l, const char *aor, uint32_t now, struct location_set *set)
@@ -84,4 +90,10 @@ struct location_stats test_stats(const struct location *l)
 
 	location_stats(l, &stats);
 	return stats;
+}
+
+uint64_t test_bytes_after(struct location *l, uint32_t second)
+{
+	location_sweep(l, 0, second + LOCATION_WINDOW, UINT32_MAX);
+	return test_stats(l).bytes_used;
 }

@@ -150,7 +150,7 @@ static void replace(struct model *m, unsigned user)
 			new.contact[i].cseq++;
 		}
 	}
-	err = test_replace(m->table, name_of(user), new.contact, new.count);
+	err = test_replace_at(m->table, name_of(user), m->now, new.contact, new.count);
 	if (err == 0) {
 		*e = new;
 		sort(e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is kept of a contact, in which order, for how long, and what there is no room for. */
 #include "common.h"
+#include "location/internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -90,7 +91,7 @@ static void every_part_of_a_contact_is_kept(void **state)
 	assert_int_equal(test_read(l, "alice@example.net", 0, &set), 0);
 	assert_int_equal(test_stats(l).contacts, 0);
 	assert_int_equal(test_stats(l).aors, 0);
-	assert_int_equal(test_stats(l).bytes_used, 0);
+	assert_int_equal(test_bytes_after(l, 0), 0);
 	location_destroy(l);
 }
 
@@ -105,7 +106,7 @@ static void tables_and_names_are_kept_apart(void **state)
 
 		a.cseq = table;
 		assert_int_equal(location_read(l, digest, (uint8_t)table, aor, 0, &set), 0);
-		assert_int_equal(location_replace(l, 0, digest, (uint8_t)table, aor, &a, 1), 0);
+		assert_int_equal(location_replace(l, 0, digest, (uint8_t)table, aor, 0, &a, 1), 0);
 	}
 	for (unsigned table = 0; table < 256; table += 51) {
 		struct hash128 digest = location_digest(l, (uint8_t)table, aor);
@@ -301,7 +302,7 @@ static void as_many_contacts_as_there_may_be(void **state)
 		}
 	}
 	assert_int_equal(test_replace(l, "alice", NULL, 0), 0);
-	assert_int_equal(test_stats(l).bytes_used, 0);
+	assert_int_equal(test_bytes_after(l, 0), 0);
 	free(text);
 	location_destroy(l);
 }
@@ -450,7 +451,7 @@ static void a_table_without_places_refuses_what_needs_more(void **state)
 	}
 	assert_true(test_stats(l).bytes_used <= used);
 	assert_int_equal(location_sweep(l, 0, 100, 1000), stand);
-	assert_int_equal(test_stats(l).bytes_used, 0);
+	assert_int_equal(test_bytes_after(l, 100), 0);
 	free(text);
 	location_destroy(l);
 }
@@ -483,7 +484,7 @@ static void more_user_agents_than_have_a_number(void **state)
 		}
 	}
 	assert_int_equal(location_sweep(l, 0, 100, UINT32_MAX), CONTACTS);
-	assert_int_equal(test_stats(l).bytes_used, 0);
+	assert_int_equal(test_bytes_after(l, 100), 0);
 	location_destroy(l);
 }
 
@@ -602,6 +603,36 @@ static void a_walk_sees_all_of_every_shard(void **state)
 	}
 }
 
+/* A writer that has lost its CPU holds a walk up for one call. */
+static void a_walk_comes_back_to_what_is_being_changed(void **state)
+{
+	struct location *l = test_table(1, 100);
+	_Atomic uint32_t *version = &l->shard[0]->records.place[5].version;
+
+	for (unsigned i = 0; i < 10; i++) {
+		struct location_contact c = test_contact("sip:a@192.0.2.1", 100);
+		char aor[32];
+
+		snprintf(aor, sizeof(aor), "user%u", i);
+		assert_int_equal(test_replace(l, aor, &c, 1), 0);
+	}
+	for (unsigned stays = 0; stays < 2; stays++) {
+		struct seen seen = {{0}, 0};
+		uint64_t at = 0;
+
+		atomic_fetch_add(version, 1);
+		assert_true(location_walk(l, 0, &at, 100, 0, see, &seen));
+		assert_int_equal(seen.contacts, 5);
+		if (!stays)
+			atomic_fetch_add(version, 1);
+		assert_false(location_walk(l, 0, &at, 100, 0, see, &seen));
+		assert_int_equal(seen.contacts, stays ? 9 : 10);
+		for (unsigned i = 0; i < 10; i++)
+			assert_int_equal(seen.times[i], i != 5 || !stays);
+	}
+	location_destroy(l);
+}
+
 static void what_cannot_be_is_refused_with_a_sentence(void **state)
 {
 	static const struct location_config bad[] = {{0, 100, false},
@@ -634,6 +665,7 @@ int main(void)
 		cmocka_unit_test(user_agents_that_have_gone_make_room),
 		cmocka_unit_test(a_contact_of_usual_length_takes_less_than_192_bytes),
 		cmocka_unit_test(a_walk_sees_all_of_every_shard),
+		cmocka_unit_test(a_walk_comes_back_to_what_is_being_changed),
 		cmocka_unit_test(what_cannot_be_is_refused_with_a_sentence),
 	};
 

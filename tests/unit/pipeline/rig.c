@@ -9,6 +9,7 @@
 
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
+#include <rte_lcore.h>
 #include <rte_memory.h>
 
 /* CPUs that we may run on as "0@3,1@5": lcore ids count from 0, whatever the machine allows. */
@@ -111,8 +112,11 @@ static void hop_find(void *arg, const struct net_addr *to, struct kernel_hop *ou
 
 static bool route_to(void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port)
 {
+	const struct rig *r = arg;
 	struct kernel_hop hop;
 
+	if (r->hops != NULL)
+		return kernel_hop_source(r->hops, to, source, port);
 	hop_find(arg, to, &hop);
 	*source = hop.source;
 	*port = hop.port;
@@ -206,7 +210,7 @@ static int make_state(struct rig *r, const struct rig_config *config)
 		.shards = config->slow,
 		.transactions = config->transactions != 0 ? config->transactions : 1024,
 		.started_ns = clock_now_ns()};
-	struct registrar_config rc = {.proxy = r->proxy, .rcu = r->rcu};
+	struct registrar_config rc = {.proxy = r->proxy, .rcu = r->rcu, .db = r->db};
 	char error[256];
 
 	r->slow = config->slow;
@@ -221,6 +225,31 @@ static int make_state(struct rig *r, const struct rig_config *config)
 	if (r->registrar == NULL || registrar_register(r->registrar, &r->registry) != 0)
 		return -1;
 	return txn_register(r->txn, &r->registry);
+}
+
+static int make_db(struct rig *r, const struct rig_config *c)
+{
+	struct db_config config = {.rows = c->db_rows};
+	const char *url = c->db_url;
+	char error[256];
+
+	/* Not on the CPUs of lcores, as siplane's. */
+	if (url != NULL)
+		config.thread_create =
+			c->db_thread_create != NULL ? c->db_thread_create : rte_ctrl_thread_create;
+	r->db = db_create(&config, error, sizeof(error));
+	if (r->db == NULL)
+		fprintf(stderr, "rig: %s\n", error);
+	return r->db == NULL || (url != NULL && db_set_default(r->db, url) != 0) ? -1 : 0;
+}
+
+/* Who a request is from is known where there are users. */
+static int make_auth(struct rig *r, const char *url)
+{
+	r->auth = auth_create(&(struct auth_config){.proxy = r->proxy, .db = r->db, .rcu = r->rcu});
+	if (r->auth == NULL || auth_set_db_url(r->auth, url) != 0)
+		return -1;
+	return auth_register(r->auth, &r->registry);
 }
 
 static int make_rooms(struct rig *r, const struct rig_config *config)
@@ -246,7 +275,11 @@ static int make_rooms(struct rig *r, const struct rig_config *config)
 		route_registry_add(&r->registry, &access_permissions_module, r->access) != 0 ||
 		route_registry_add(&r->registry, &dispatch_module, r->dispatch) != 0)
 		return -1;
+	if ((config->db || config->db_url != NULL) && make_db(r, config) != 0)
+		return -1;
 	if (config->slow > 0 && make_state(r, config) != 0)
+		return -1;
+	if (config->db_url != NULL && make_auth(r, config->db_url) != 0)
 		return -1;
 	if (config->module != NULL && route_registry_add(&r->registry, config->module, r) != 0)
 		return -1;
@@ -356,13 +389,14 @@ struct rig *rig_create_with(const struct rig_config *config)
 		.proxy = r->proxy,
 		.access = r->access,
 		.resolver = r->resolver,
+		.db = r->db,
 		.location = r->location,
 		.registrar = r->registrar,
 		.txn = r->txn,
 		.hop_find = hop_find,
 		.hop_arg = r,
 		.dispatch = r->dispatch,
-		.held_small = 64,
+		.held_small = config->held != 0 ? config->held : 64,
 		.held_big = 4,
 		.xlog_rate = 100,
 		.reply_rate = config->reply_rate != 0 ? config->reply_rate : 1000,
@@ -416,6 +450,8 @@ void rig_destroy(struct rig *r)
 	access_destroy(r->access);
 	proxy_destroy(r->proxy);
 	resolver_destroy(r->resolver);
+	auth_destroy(r->auth);
+	db_destroy(r->db);
 	for (unsigned p = 0; p < RIG_PORTS; p++)
 		for (unsigned q = 0; q < r->port[p].queues; q++) {
 			rte_ring_free(r->rx[p][q]);

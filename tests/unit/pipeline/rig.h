@@ -7,6 +7,7 @@
  *	port 0 "edge" 10.10.0.1, callers 10.10.0.0/24
  *	port 1 "core" 10.20.0.1, backends 10.20.0.0/24
  */
+#include "auth/auth.h"
 #include "pipeline/pipeline.h"
 
 #define RIG_PORTS 2
@@ -18,6 +19,8 @@ struct rig {
 	struct proxy *proxy;
 	struct access *access;
 	struct dispatch *dispatch;
+	struct db *db;     /* where the configuration wants it */
+	struct auth *auth; /* with db_url only */
 	/* with slow lcores only */
 	struct location *location;
 	struct registrar *registrar;
@@ -38,7 +41,14 @@ struct rig_config {
 	const char *script, *list;
 	const char *config;                /* path of a whole routing file */
 	const char *secret_file;           /* NULL: keys of this process */
-	const struct route_module *module; /* one more for the script; may be NULL */
+	const struct route_module *module; /* one more for the script, whose room is the rig; may be
+					      NULL */
+	bool db;                           /* there may be databases: the module names them */
+	const char *db_url;                /* ... or this is the one of those who name none */
+	uint32_t db_rows;                  /* that are remembered; 0: what siplane has */
+	/* What begins its threads, as db_config's. NULL: as siplane has them. */
+	int (*db_thread_create)(pthread_t *thread, const char *name, const pthread_attr_t *attr,
+		void *(*run)(void *), void *arg);
 	/* Next hops as siplane has them. The caller's, and outlives the rig. NULL: every address of
 	 * the two networks is a neighbour, and `backend_hop` says in what state. */
 	const struct kernel_hops *hops;
@@ -48,6 +58,7 @@ struct rig_config {
 	unsigned mtu;                    /* 0: 1500 */
 	unsigned reply_rate;             /* pipeline_config's; 0: 1000 */
 	unsigned buffers, buffers_big;   /* 0: what tests need */
+	unsigned held;                   /* messages that may wait; 0: what tests need */
 };
 
 /* EAL on `cores` CPUs of those that the process may run on; once a process. `hugepages`: its memory

@@ -25,11 +25,17 @@ struct stage {
 	struct proxy *proxy;
 	struct proxy_listener listener[3];
 	struct location *location;
+	struct db *db;     /* where stage_open_db() was asked for it */
+	unsigned waits;    /* for changes, of the message that was sent last */
+	bool nobody_waits; /* a run that waits for a change stays where it is */
+	bool deaf;         /* the change is made, and nobody hears of it */
 	struct registrar *registrar;
 	struct route_registry registry;
 	struct route_thread thread;
 	struct route_script *script;
 	struct route_ctx *ctx;
+	struct registrar_brought brought;
+	unsigned sends; /* how many messages were */
 	enum route_verdict verdict;
 	enum sip_error error; /* of the message that was sent last */
 	char *buf;            /* the message, exactly as long as it is */
@@ -43,6 +49,10 @@ struct stage {
 /* A registrar whose script is `body` in request_route, with these modparams. */
 struct stage *stage_open(const char *params, const char *body);
 struct stage *stage_open_shards(const char *params, const char *body, unsigned shards);
+/* With room for so many transactions whose contact changes. */
+struct stage *stage_open_pins(const char *params, const char *body, uint32_t pins);
+/* With a database. */
+struct stage *stage_open_db(const char *params, const char *body, const char *url);
 void stage_close(struct stage *s);
 /* Loads another configuration; false where it is refused, and `said` says why. */
 bool stage_load(struct stage *s, const char *params, const char *body);
@@ -56,10 +66,19 @@ void stage_pass(struct stage *s, unsigned seconds);
 const char *stage_send(struct stage *s, const char *text);
 const char *stage_send_bytes(struct stage *s, const void *bytes, uint32_t len);
 
+/* What a message waits for stays undone while others are sent; then it is done, and its script goes
+ * on: the reply. */
+struct stage_waiting {
+	struct route_ctx *ctx;
+	char *buf;
+};
+void stage_suspend(struct stage *s, struct stage_waiting *w);
+const char *stage_resume(struct stage *s, struct stage_waiting *w);
+
 /* A REGISTER of alice with these further lines ("Contact: ...\n"). In one of eight static buffers.
  */
 const char *registration(const char *call_id, unsigned cseq, const char *lines);
-/* A request of a method to a Request-URI. */
+/* A request of a method to a Request-URI, of a transaction of its own. */
 const char *request(const char *method, const char *uri);
 /* Sends a REGISTER; its reply. */
 const char *send_registration(

@@ -208,6 +208,42 @@ static void another_uri_can_be_looked_up(void **state)
 	stage_close(s);
 }
 
+/* OpenSIPS' flags stand where Kamailio has the URI. */
+static void flags_may_stand_in_front_of_the_uri(void **state)
+{
+	static const struct {
+		const char *call, *user;
+		unsigned branches;
+	} rows[] = {
+		{"lookup(\"location\", \"m\");", "alice", 1},
+		{"lookup(\"location\", \"b\");", "alice", 0},
+		{"lookup(\"location\", \"mb\");", "alice", 0},
+		{"lookup(\"location\", \"method-filtering,no-branches\");", "alice", 0},
+		{"lookup(\"location\", \"\");", "alice", 1},
+		{"lookup(\"location\", \"m\", \"sip:alice@\" + $rd);", "reception", 1},
+		{"lookup(\"location\", \"no-branches\", \"sip:alice@\" + $rd);", "reception", 0},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char script[256], uri[64];
+		struct stage *s;
+
+		snprintf(script, sizeof(script),
+			"\tif (method == \"REGISTER\") { save(\"location\"); exit; }\n\t%s\n"
+			"\t$var(rc) = $rc;",
+			rows[i].call);
+		snprintf(uri, sizeof(uri), "sip:%s@example.com", rows[i].user);
+		s = stage_open("", script);
+		send_registration(s, "c1", 1,
+			"Contact: <sip:alice@198.51.100.7>\nContact: <sip:alice@198.51.100.8>\n");
+		stage_send(s, request("INVITE", uri));
+		assert_int_equal(stage_rc(s), 1);
+		assert_text(s, s->ctx->uri, "sip:alice@198.51.100.7");
+		assert_int_equal(s->ctx->branches, rows[i].branches);
+		stage_close(s);
+	}
+}
+
 static void the_request_uri_as_it_stands_is_looked_up(void **state)
 {
 	struct stage *s = stage_open("", SCRIPT("$rU = \"alice\";\n\tlookup(\"location\");"));
@@ -325,6 +361,29 @@ static void registered_says_whether_a_user_is_there(void **state)
 	stage_send(s, request("INVITE", "sip:carol@example.com"));
 	assert_int_equal(s->ctx->flags, 1u << 2 | 1u << 3);
 	assert_int_equal(s->ctx->uri.len, 0);
+	assert_int_equal(registrar_counter(s->registrar, REGISTRAR_COUNTER_LOOKUPS), 9);
+	assert_int_equal(registrar_counter(s->registrar, REGISTRAR_COUNTER_LOOKUP_HITS), 4);
+	stage_close(s);
+}
+
+/* OpenSIPS asks so whether a caller may call: the callee is somebody else. */
+static void is_registered_is_of_who_sends(void **state)
+{
+	struct stage *s =
+		stage_open("", "\tif (is_registered(\"location\")) setflag(1);\n"
+			       "\tif (is_registered(\"location\", \"sip:alice@x\")) setflag(2);\n"
+			       "\tif (method == \"REGISTER\") { save(\"location\"); exit; }\n");
+
+	register_user(s, "alice", "sip:alice@198.51.100.1");
+	assert_int_equal(s->ctx->flags, 0);
+	/* bob calls. */
+	stage_send(s, request("INVITE", "sip:alice@example.com"));
+	assert_int_equal(s->ctx->flags, 1u << 2);
+	register_user(s, "alice", "sip:alice@198.51.100.1");
+	assert_int_equal(s->ctx->flags, 1u << 1 | 1u << 2);
+	register_user(s, "bob", "sip:bob@198.51.100.1");
+	stage_send(s, request("INVITE", "sip:carol@example.com"));
+	assert_int_equal(s->ctx->flags, 1u << 1 | 1u << 2);
 	stage_close(s);
 }
 
@@ -380,7 +439,8 @@ static void what_a_script_will_read_is_known_before(void **state)
 				     "To: <sip:alice@example.com>;tag=2\nCall-ID: c9\n"
 				     "CSeq: 2 BYE\nContent-Length: 0\n\n";
 	struct stage *s = stage_open("", "\tsave(\"location\");");
-	struct hash128 digest = {0, 0}, want;
+	struct registrar_brought b = {.aor.len = 0};
+	struct hash128 want;
 
 	assert_false(registrar_looks(s->registrar));
 	stage_close(s);
@@ -388,18 +448,18 @@ static void what_a_script_will_read_is_known_before(void **state)
 	assert_true(registrar_looks(s->registrar));
 	want = location_digest(s->location, 0, STR("alice"));
 	send_registration(s, "c1", 1, "Contact: <sip:alice@198.51.100.7>\n");
-	assert_true(registrar_bring(s->registrar, s->ctx, &digest));
-	assert_memory_equal(&digest, &want, sizeof(want));
-	registrar_bring_record(s->registrar, digest);
-	digest = (struct hash128){0, 0};
+	assert_true(registrar_bring(s->registrar, s->ctx, &b));
+	assert_memory_equal(&b.digest, &want, sizeof(want));
+	registrar_bring_record(s->registrar, &b);
+	memset(&b, 0, sizeof(b));
 	stage_send(s, request("INVITE", "sip:%41lice@example.com;user=phone"));
-	assert_true(registrar_bring(s->registrar, s->ctx, &digest));
-	assert_memory_equal(&digest, &want, sizeof(want));
+	assert_true(registrar_bring(s->registrar, s->ctx, &b));
+	assert_memory_equal(&b.digest, &want, sizeof(want));
 	stage_send(s, request("INVITE", "urn:service:sos"));
-	assert_false(registrar_bring(s->registrar, s->ctx, &digest));
+	assert_false(registrar_bring(s->registrar, s->ctx, &b));
 	stage_send(s, dialog);
 	assert_int_equal(s->error, SIP_OK);
-	assert_false(registrar_bring(s->registrar, s->ctx, &digest));
+	assert_false(registrar_bring(s->registrar, s->ctx, &b));
 	stage_close(s);
 }
 
@@ -416,12 +476,14 @@ int main(void)
 		cmocka_unit_test(headers_of_a_contact_are_no_part_of_a_request_uri),
 		cmocka_unit_test(contacts_that_do_not_take_the_method_are_passed_over),
 		cmocka_unit_test(another_uri_can_be_looked_up),
+		cmocka_unit_test(flags_may_stand_in_front_of_the_uri),
 		cmocka_unit_test(the_request_uri_as_it_stands_is_looked_up),
 		cmocka_unit_test(contacts_beyond_the_branches_are_counted),
 		cmocka_unit_test(long_contacts_fill_the_context_and_no_more),
 		cmocka_unit_test(all_contacts_can_be_branches),
 		cmocka_unit_test(each_branch_is_looked_up),
 		cmocka_unit_test(registered_says_whether_a_user_is_there),
+		cmocka_unit_test(is_registered_is_of_who_sends),
 		cmocka_unit_test(unregister_takes_all_contacts_away),
 		cmocka_unit_test(tables_are_apart),
 		cmocka_unit_test(a_worker_looks_up_and_hands_a_save_over),

@@ -468,10 +468,66 @@ static void lines_of_the_script_are_in_the_200(void **state)
 	stage_close(s);
 }
 
+/* For people: the first line of it, as much as there is room for. */
+static void the_user_agent_is_kept_with_a_contact(void **state)
+{
+	static const struct {
+		const char *line, *kept;
+	} row[] = {{"User-Agent: Example Phone 1.0\n", "Example Phone 1.0"},
+		{"User-Agent: Example\n Phone 1.0\n", "Example"}, {"", ""},
+		{"User-Agent: "
+		 "0123456789012345678901234567890123456789012345678901234567890123456789\n",
+			"0123456789012345678901234567890123456789012345678901234567890123"}};
+	struct stage *s = stage_open("", SAVE);
+	struct location_set set;
+	struct registrar_aor aor;
+
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		char lines[200];
+
+		snprintf(lines, sizeof(lines), "Contact: " PHONE "\n%s", row[i].line);
+		assert_status(send_registration(s, "c1", 1 + i, lines), 200);
+		assert_int_equal(registrar_aor_of_text(
+					 s->registrar, STR("sip:alice@example.com"), &aor, NULL),
+			REGISTRAR_AOR_OK);
+		assert_int_equal(location_read(s->location,
+					 location_digest(s->location, 0, registrar_aor_str(&aor)),
+					 0, registrar_aor_str(&aor), registrar_now(s->ctx), &set),
+			1);
+		assert_true(str_eq(set.contact[0].user_agent, str_c(row[i].kept)));
+	}
+	stage_close(s);
+}
+
+/* What was found out of To before the script ran is save()'s, where that is about To. */
+static void what_was_brought_is_of_the_to(void **state)
+{
+	struct stage *s = stage_open("", "\tsave(\"location\");\n\tlookup(\"location\");\n"
+					 "\t$var(rc) = $rc;");
+
+	for (unsigned cseq = 1; cseq <= 6; cseq++) {
+		assert_status(send_registration(s, "c1", cseq, "Contact: " PHONE "\n"), 200);
+		/* The Request-URI is the registrar's own, who is no user. */
+		assert_true(stage_rc(s) < 0);
+	}
+	assert_true(stage_load(s, "",
+		"\tif ($var(x) == 0 && $hdr(X-Whom) != $null)\n"
+		"\t\tsave(\"location\", \"0x00\", $hdr(X-Whom));\n"
+		"\telse\n\t\tsave(\"location\");"));
+	for (unsigned cseq = 7; cseq <= 12; cseq++) {
+		assert_contact(send_registration(s, "c1", cseq,
+				       "X-Whom: sip:carol@example.com\nContact: " DESK "\n"),
+			DESK ";expires=3600");
+		assert_string_equal(registered_contacts(s), PHONE ";expires=3600");
+	}
+	stage_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_registration_is_answered_to_the_letter),
+		cmocka_unit_test(what_was_brought_is_of_the_to),
 		cmocka_unit_test(nothing_registered_is_a_200_without_contact),
 		cmocka_unit_test(a_binding_ends_when_its_time_is_over),
 		cmocka_unit_test(expires_comes_from_the_contact_the_header_or_the_default),
@@ -494,6 +550,7 @@ int main(void)
 		cmocka_unit_test(only_a_register_registers),
 		cmocka_unit_test(a_reply_stands_whatever_the_script_does_next),
 		cmocka_unit_test(lines_of_the_script_are_in_the_200),
+		cmocka_unit_test(the_user_agent_is_kept_with_a_contact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,6 +189,8 @@ static void a_reload_keeps_what_is_registered(void **state)
 	/* One that is refused changes nothing. */
 	assert_false(stage_load(
 		s, REG("default_expires", "200") USRLOC("db_mode", "1"), SAVE_WITH("0")));
+	assert_false(stage_load(
+		s, REG("default_expires", "200") REG("flow_timer", "60"), SAVE_WITH("0")));
 	assert_contact(send_registration(s, "c1", 3, "Contact: " PHONE "\n"), PHONE ";expires=100");
 	stage_close(s);
 }
@@ -299,8 +301,11 @@ static void what_cannot_work_is_said_when_it_is_loaded(void **state)
 {
 	struct stage *s = stage_open("", SAVE_WITH("0"));
 
-	refused(s, USRLOC("db_mode", "1"), "\texit;", "needs a database");
+	refused(s, USRLOC("db_mode", "1"), "\texit;", "there is no database here");
+	refused(s, USRLOC("db_mode", "3"), "\texit;",
+		"db_mode 3: contacts are always kept in memory");
 	refused(s, USRLOC("matching_mode", "4"), "\texit;", "matching_mode");
+	assert_true(strncmp(s->said, "test.cfg:", 9) == 0);
 	refused(s, REG("max_contacts", "65"), "\texit;", "max_contacts");
 	refused(s, REG("flow_timer", "60"), "\texit;", "flow_timer needs outbound_mode");
 	refused(s, REG("max_expires", "10"), "\texit;", "max_expires is below min_expires");
@@ -309,6 +314,7 @@ static void what_cannot_work_is_said_when_it_is_loaded(void **state)
 	refused(s, REG("service_route", "\"<sip:a;lr>, <sip:b>\""), "\texit;",
 		"is no <sip:...;lr>");
 	refused(s, REG("service_route", "\"sip:a;lr\""), "\texit;", "is no <sip:...;lr>");
+	refused(s, REG("realm_prefix", "\"a\tb\""), "\texit;", "without control characters");
 	refused(s, "", SAVE_WITH("\"0x08\""), "flags are a number");
 	refused(s, "", SAVE_WITH("\"x\""), "flags are a number");
 	refused(s, "", SAVE_WITH("\"c\""), "flags are a number");
@@ -321,7 +327,11 @@ static void what_cannot_work_is_said_when_it_is_loaded(void **state)
 	refused(s, "", "\tlookup(\"\");", "has a name of 1 to 64 bytes");
 	refused(s, "", "\tunregister(\"location\", $ru, \"uloc-1\");", "no ids (ruid)");
 	refused(s, "", "\tadd_sock_hdr(\"a b\");", "cannot be the name of a header field");
-	refused(s, "", "\treg_fetch_contacts(\"location\", $ru, \"p\");", "unknown function");
+	refused(s, "", "\treg_fetch_contacts(\"location\", $ru, \"p\");",
+		"lookup() makes branches of contacts");
+	refused(s, "", "\tlookup(\"location\", \"x\");", "or flags: m");
+	refused(s, "", "\tlookup(\"location\", \"mx\");", "or flags: m");
+	refused(s, "", "\tlookup(\"location\", $ru, $fu);", "takes a table and a URI");
 	/* Known from OpenSER, and without effect. */
 	assert_true(stage_load(s,
 		USRLOC("hash_size", "12") USRLOC("preload", "\"location\"")
