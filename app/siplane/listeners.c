@@ -127,20 +127,29 @@ static bool is_trusted(void *arg, uint32_t group, const struct net_addr *src, ui
 {
 	const struct app *app = arg;
 
-	return access_address_in_group(app->access, group, src, port);
+	return access_address_in_group(
+		app->access, group, src, port != 0 ? port : ACCESS_PORT_NONE);
+}
+
+static bool is_domain(void *arg, struct str host)
+{
+	const struct app *app = arg;
+
+	return access_domain_is_myself(app->access, host);
+}
+
+static bool domains_are_unread(void *arg)
+{
+	const struct app *app = arg;
+
+	return access_myself_is_unread(app->access);
 }
 
 static bool route_to(void *arg, const struct net_addr *to, struct net_addr *source, uint16_t *port)
 {
 	const struct app *app = arg;
-	struct kernel_hop hop;
 
-	kernel_hop_find(kernel_hops(app->kernel), to, &hop);
-	if (hop.state == KERNEL_HOP_NO_ROUTE)
-		return false;
-	*source = hop.source;
-	*port = hop.port;
-	return true;
+	return kernel_hop_source(kernel_hops(app->kernel), to, source, port);
 }
 
 /* What a configuration asks for, built before anything is touched. */
@@ -202,6 +211,9 @@ static int plan_make(const struct app *app, const struct route_config *config, s
 		.token_trusted_group = (uint32_t)config->token_trusted_group,
 		.is_trusted = is_trusted,
 		.is_trusted_arg = (void *)(uintptr_t)app,
+		.is_domain = is_domain,
+		.domains_are_unread = domains_are_unread,
+		.is_domain_arg = (void *)(uintptr_t)app,
 	};
 	for (unsigned i = 0; i < config->aliases && i < PROXY_ALIASES_MAX; i++) {
 		struct proxy_alias *alias = &plan->alias[pc->aliases++];

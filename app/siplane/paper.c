@@ -63,7 +63,9 @@ static void judge(struct route_ctx *ctx, enum route_verdict verdict, struct outc
 	if (verdict == ROUTE_SLOW || verdict == ROUTE_WAIT) {
 		out->unknown = true;
 		snprintf(out->text, sizeof(out->text), "%s",
-			verdict == ROUTE_SLOW ? "needs state" : "waits for a name");
+			verdict == ROUTE_SLOW              ? "needs state"
+			: ctx->wait_for == ROUTE_WAIT_NAME ? "waits for a name"
+							   : "asks a database");
 	} else if (verdict == ROUTE_FAILED) {
 		snprintf(out->text, sizeof(out->text), "is refused: a limit of the script is met");
 	} else if (ctx->result.forward) {

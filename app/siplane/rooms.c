@@ -4,11 +4,15 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <unistd.h>
 
+#include <rte_lcore.h>
+
+#include "avpops/avpops.h"
 #include "siplane.h"
 
 /* memory { } left out: that much, and no more than an eighth of the machine's memory each. */
@@ -17,32 +21,63 @@
 #define TRANSACTIONS 200000
 #define TRANSACTION_BYTES 4096
 #define MEMORY_SHARE 8
+#define HELD_SMALL 4096 /* messages that may wait */
+/* Calls of databases under way: those that messages wait for, which are half of those that may
+ * wait at all (lib/pipeline), and what nobody's message waits for. */
+#define WAITERS_BESIDE 2048
+#define WAITERS_MAX (1u << 20)
+
+int names_apply(struct app *app, const char *servers, bool naptr, char *error, size_t error_size)
+{
+	const char *want = servers != NULL ? servers : "";
+	int err = -EINVAL;
+
+	if (strcmp(want, app->dns_servers) != 0) {
+		if (strlen(want) < sizeof(app->dns_servers))
+			err = resolver_set_servers(app->resolver, servers);
+		if (err != 0) {
+			snprintf(error, error_size,
+				err == -ENOMEM
+					? "dns_servers: not enough memory for '%s'"
+					: "dns_servers: '%s' is no list of addresses such as "
+					  "192.0.2.53,192.0.2.54:5353",
+				want);
+			return err;
+		}
+		memmove(app->dns_servers, want, strlen(want) + 1);
+	}
+	resolver_set_naptr(app->resolver, naptr);
+	app->dns_naptr = naptr;
+	return 0;
+}
 
 /* What the modules need of the globals before they prepare: names in lists are asked of the
- * configured servers. */
+ * configured servers. At the start; a reload has a resolver of its own for that. */
 static int configured(void *arg, const struct route_config *config, struct route_report *report)
 {
 	struct app *app = arg;
 	struct route_place place = {.file = app->options.config};
-	const char *want = config->dns_servers != NULL ? config->dns_servers : "";
-	int err = -EINVAL;
+	char error[sizeof(app->dns_servers) + 128];
+	int err = names_apply(
+		app, config->dns_servers, config->dns_try_naptr != 0, error, sizeof(error));
 
-	resolver_set_naptr(app->resolver, config->dns_try_naptr != 0);
-	if (strcmp(want, app->dns_servers) == 0)
-		return 0;
-	if (strlen(want) < sizeof(app->dns_servers))
-		err = resolver_set_servers(app->resolver, config->dns_servers);
-	if (err != 0) {
-		route_error(report, &place,
-			err == -EBUSY ? "dns_servers: '%s' can't be taken while names are being "
-					"asked; try again in some seconds"
-				      : "dns_servers: '%s' is no list of addresses such as "
-					"192.0.2.53,192.0.2.54:5353",
-			want);
-		return err;
-	}
-	strcpy(app->dns_servers, want);
-	return 0;
+	if (err != 0)
+		route_error(report, &place, "%s", error);
+	return err;
+}
+
+/* Modules that name no database have this one. */
+static int globals(void *arg, const struct route_config *config, struct route_report *report)
+{
+	struct app *app = arg;
+	struct route_place place = {.file = app->options.config};
+	int err = db_set_default(app->db, config->db_url);
+
+	if (err == 0)
+		err = auth_set_db_url(app->auth, config->db_url);
+	if (err != 0)
+		route_error(report, &place, "db_url is too long");
+	return err;
 }
 
 static int register_modules(struct app *app)
@@ -50,6 +85,8 @@ static int register_modules(struct app *app)
 	int err;
 
 	route_registry_init(&app->registry);
+	app->registry.globals = globals;
+	app->registry.globals_arg = app;
 	app->registry.configured = configured;
 	app->registry.configured_arg = app;
 	proxy_hooks(app->proxy, &app->registry.hooks);
@@ -64,6 +101,12 @@ static int register_modules(struct app *app)
 		err = registrar_register(app->registrar, &app->registry);
 	if (err == 0)
 		err = txn_register(app->txn, &app->registry);
+	if (err == 0)
+		err = auth_register(app->auth, &app->registry);
+	if (err == 0)
+		err = avpops_register(app->avpops, &app->registry);
+	if (err == 0)
+		err = acc_register(app->acc, &app->registry);
 	return err;
 }
 
@@ -77,6 +120,27 @@ static uint32_t amount(int64_t asked, uint32_t usual, uint64_t each)
 	return fit < usual && fit > 0 ? (uint32_t)fit : usual;
 }
 
+uint32_t held_small(const struct route_config *config)
+{
+	return config->memory_messages != 0 ? (uint32_t)config->memory_messages : HELD_SMALL;
+}
+
+static uint32_t waiters(const struct route_config *config)
+{
+	uint32_t messages = (held_small(config) + HELD_BIG) / 2;
+
+	return messages < WAITERS_MAX - WAITERS_BESIDE ? messages + WAITERS_BESIDE : WAITERS_MAX;
+}
+
+/* Rooms that read tables as a whole. */
+static void use_db(struct app *app, struct db *db, bool reads)
+{
+	if (app->access != NULL)
+		access_use_db(app->access, db, reads);
+	if (app->dispatch != NULL)
+		dispatch_use_db(app->dispatch, db, reads);
+}
+
 static void state_destroy(struct app *app)
 {
 	if (app->txn != NULL)
@@ -85,19 +149,68 @@ static void state_destroy(struct app *app)
 		registrar_destroy(app->registrar);
 	if (app->location != NULL)
 		location_destroy(app->location);
+	if (app->auth != NULL)
+		auth_destroy(app->auth);
+	avpops_destroy(app->avpops);
+	acc_destroy(app->acc);
+	/* Modules have statements there. */
+	use_db(app, NULL, false);
+	db_destroy(app->db);
+	app->auth = NULL;
+	app->avpops = NULL;
+	app->acc = NULL;
+	app->db = NULL;
 	app->txn = NULL;
 	app->registrar = NULL;
 	app->location = NULL;
 }
 
-/* What slow lcores work on, and the modules of all rooms. */
-static int state_create(
-	struct app *app, unsigned shards, uint32_t contacts, uint32_t transactions, bool huge)
+/* How much there is to be of what slow lcores work on, and of databases. */
+struct state_size {
+	unsigned shards;
+	uint32_t contacts, transactions;
+	bool huge;
+	bool idle; /* a file is only looked at */
+	struct db_config db;
+};
+
+/* The folder of the configuration, as long as the process lives. */
+static const char *folder_of(const char *path)
 {
-	struct location_config lc = {.shards = shards, .contacts = contacts, .huge = huge};
+	static char folder[PATH_MAX];
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+
+	if (slash == NULL || slash - path >= PATH_MAX)
+		return NULL;
+	memcpy(folder, path, (size_t)(slash - path));
+	folder[slash - path] = '\0';
+	return slash != path ? folder : "/";
+}
+
+/* Opens nothing: a database is opened when something is asked of it. */
+static int databases_create(struct app *app, const struct db_config *config)
+{
+	struct db_config dc = *config;
+	char error[256];
+
+	dc.base_dir = folder_of(app->options.config);
+	/* Not on the CPUs of lcores. */
+	dc.thread_create = rte_ctrl_thread_create;
+	app->db = db_create(&dc, error, sizeof(error));
+	if (app->db != NULL)
+		return 0;
+	fprintf(stderr, "siplane: %s\n", error);
+	return -ENOMEM;
+}
+
+/* What slow lcores work on, databases, and the modules of all rooms. */
+static int state_create(struct app *app, const struct state_size *size)
+{
+	struct location_config lc = {
+		.shards = size->shards, .contacts = size->contacts, .huge = size->huge};
 	struct txn_config tc = {.proxy = app->proxy,
-		.shards = shards,
-		.transactions = transactions,
+		.shards = size->shards,
+		.transactions = size->transactions,
 		.started_ns = clock_now_ns()};
 	struct registrar_config rc = {.proxy = app->proxy, .rcu = app->rcu};
 	char error[256] = "not enough memory";
@@ -105,7 +218,11 @@ static int state_create(
 	app->location = location_create(&lc, error, sizeof(error));
 	if (app->location != NULL)
 		app->txn = txn_create(&tc, error, sizeof(error));
+	if (databases_create(app, &size->db) != 0)
+		return -ENOMEM;
+	use_db(app, app->db, false);
 	rc.location = app->location;
+	rc.db = app->db;
 	if (app->txn != NULL)
 		app->registrar = registrar_create(&rc);
 	if (app->registrar == NULL) {
@@ -113,6 +230,24 @@ static int state_create(
 			"siplane: %s; memory { contacts = ...; transactions = ...; } says how "
 			"many\n",
 			error);
+		return -ENOMEM;
+	}
+	app->auth = auth_create(
+		&(struct auth_config){.proxy = app->proxy, .db = app->db, .rcu = app->rcu});
+	app->avpops = avpops_create(app->db);
+	if (app->auth == NULL || app->avpops == NULL) {
+		fputs("siplane: not enough memory\n", stderr);
+		return -ENOMEM;
+	}
+	app->acc = acc_create(&(struct acc_config){.txn = app->txn,
+		.db = app->db,
+		.rcu = app->rcu,
+		.shards = size->shards,
+		.calls = size->transactions,
+		.idle = size->idle,
+		.thread_create = rte_ctrl_thread_create});
+	if (app->acc == NULL) {
+		fputs("siplane: not enough memory\n", stderr);
 		return -ENOMEM;
 	}
 	return register_modules(app);
@@ -146,9 +281,8 @@ static int load(struct app *app, bool last)
 static int load_to_run(struct app *app)
 {
 	const struct route_config *config;
-	uint32_t contacts, transactions;
+	struct state_size size;
 	char error[512];
-	bool huge;
 	int err = load(app, false);
 
 	if (err != 0)
@@ -159,14 +293,24 @@ static int load_to_run(struct app *app)
 		fprintf(stderr, "siplane: %s: %s\n", app->options.config, error);
 		return -EINVAL;
 	}
-	contacts = amount(config->memory_contacts, CONTACTS, CONTACT_BYTES);
-	transactions = amount(config->memory_transactions, TRANSACTIONS, TRANSACTION_BYTES);
-	huge = config->memory_huge != 0;
+	size = (struct state_size){.shards = app->layout.slow,
+		.contacts = amount(config->memory_contacts, CONTACTS, CONTACT_BYTES),
+		.transactions =
+			amount(config->memory_transactions, TRANSACTIONS, TRANSACTION_BYTES),
+		.huge = config->memory_huge != 0,
+		.db = {.threads = (unsigned)config->db_threads,
+			.rows = (uint32_t)config->memory_rows,
+			.stale_s = (uint32_t)config->db_stale,
+			.waiters = waiters(config)}};
 	route_script_unref(app->script);
 	app->script = NULL;
 	state_destroy(app);
-	err = state_create(app, app->layout.slow, contacts, transactions, huge);
-	return err != 0 ? err : load(app, true);
+	err = state_create(app, &size);
+	if (err != 0)
+		return err;
+	/* What runs reads tables; what is looked at only asks nobody. */
+	use_db(app, app->db, true);
+	return load(app, true);
 }
 
 void rooms_print(const struct app *app)
@@ -183,6 +327,8 @@ void rooms_print(const struct app *app)
 
 int rooms_create(struct app *app)
 {
+	static const struct state_size size = {
+		.shards = 1, .contacts = 1, .transactions = 1, .idle = true};
 	struct dispatch_config dc;
 	int err;
 
@@ -206,7 +352,7 @@ int rooms_create(struct app *app)
 		fputs("siplane: not enough memory\n", stderr);
 		return -ENOMEM;
 	}
-	err = state_create(app, 1, 1, 1, false);
+	err = state_create(app, &size);
 	if (err != 0 || app->options.mode == MODE_REFERENCE)
 		return err;
 	return app->options.mode == MODE_RUN ? load_to_run(app) : load(app, true);

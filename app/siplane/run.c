@@ -2,6 +2,7 @@
 /*
  * Stage 3: the threads, each looping over its jobs; signals; the idle policy.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -166,6 +167,7 @@ int run(struct app *app)
 	static struct job job[LAYOUT_THREADS_MAX];
 	const struct route_config *config = route_script_config(app->script);
 	unsigned lcore, i = 1;
+	char error[512];
 
 	app->control = (struct control){
 		.path = app->options.config,
@@ -180,6 +182,9 @@ int run(struct app *app)
 		.registrar = app->registrar,
 		.location = app->location,
 		.resolver = app->resolver,
+		.db = app->db,
+		.auth = app->auth,
+		.acc = app->acc,
 		.kernel = app->kernel,
 		.pipeline = app->pipeline,
 		.port = app->port,
@@ -195,6 +200,14 @@ int run(struct app *app)
 	for (unsigned t = 0; t < app->layout.threads; t++)
 		job[t] =
 			(struct job){app, &app->layout.thread[t], config->idle == ROUTE_IDLE_SLEEP};
+	/* Who has asked for a socket gets it, or no siplane; the default one may be another's. */
+	if (control_listen(&app->control, config, error, sizeof(error)) != 0) {
+		if (config->control_socket != NULL) {
+			fprintf(stderr, "siplane: %s\n", error);
+			return -EADDRINUSE;
+		}
+		log_warning("%s; nobody can ask this process anything there", error);
+	}
 	RTE_LCORE_FOREACH_WORKER(lcore)
 	{
 		if (i < app->layout.threads)
@@ -204,5 +217,6 @@ int run(struct app *app)
 	fflush(stdout);
 	loop(&job[0]);
 	rte_eal_mp_wait_lcore();
+	control_end(&app->control);
 	return 0;
 }

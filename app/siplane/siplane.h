@@ -59,6 +59,10 @@ struct app {
 	struct options options;
 	struct rcu *rcu;
 	struct resolver *resolver;
+	struct db *db;
+	struct auth *auth;
+	struct avpops *avpops;
+	struct acc *acc;
 	struct proxy *proxy;
 	struct access *access;
 	struct dispatch *dispatch;
@@ -77,11 +81,15 @@ struct app {
 	unsigned placeholders;
 	const struct route_config *config; /* whose listeners are current */
 	char dns_servers[512];             /* that the resolver asks; empty: the system's */
+	bool dns_naptr;                    /* ... also for NAPTR records */
 };
 
 /* Stage 1, no device touched: rooms and the configuration; to run, the layout of threads too, and
  * the memory of contacts and transactions. Errors are printed. 0 or -errno. */
 int rooms_create(struct app *app);
+/* Messages that may wait: of up to 2 KB, as configured, and longer ones. */
+uint32_t held_small(const struct route_config *config);
+#define HELD_BIG 256
 /* The line of the start-up table that says what memory may be used. */
 void rooms_print(const struct app *app);
 void rooms_destroy(struct app *app);
@@ -91,9 +99,12 @@ int listeners_apply(
 	struct app *app, const struct route_config *config, char *error, size_t error_size);
 /* The ports' addresses may have changed: the listeners of app->config follow. */
 void listeners_follow(struct app *app);
-/* What of a configuration takes effect in a running process: keys, listeners, aliases, the server's
- * name, levels of logging. For struct control's apply: 0, or -errno with a sentence, and nothing
- * has changed. */
+/* Whom the resolver asks (NULL: the system's servers), and whether for NAPTR records, too. 0, or
+ * -errno with a sentence, and nothing has changed. */
+int names_apply(struct app *app, const char *servers, bool naptr, char *error, size_t error_size);
+/* What of a configuration takes effect in a running process: keys, names, listeners, aliases, the
+ * server's name, levels of logging. For struct control's apply: 0, or -errno with a sentence, and
+ * nothing has changed. */
 int apply(void *arg, const struct route_config *config, char *error, size_t error_size);
 /* Where messages go and how many, before apply(). */
 void logging_begin(const struct app *app, const struct route_config *config);

@@ -3,6 +3,7 @@
  * Stages 2 of the start: the EAL, buffers, ports, the kernel's side, the pipeline. Each failure
  * says what is wrong and what mends it.
  */
+#include <inttypes.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,6 @@
 #define MBUFS_BIG 256
 #define MBUFS_CONTROL 2047
 #define MEMORY_BESIDE_POOLS (96ULL << 20) /* device rings, crossing rings, EAL's own */
-#define HELD_SMALL 4096
-#define HELD_BIG 256
 #define REPLY_RATE 100
 #define XLOG_RATE 1000
 
@@ -48,11 +47,6 @@ static void size_pools(const struct app *app, const struct route_config *config,
 		out->mbufs += RTE_MIN(queues, app->layout.workers) * MBUFS_PER_QUEUE;
 		out->room = RTE_MAX(out->room, (unsigned)config->port[i].mtu + 64);
 	}
-}
-
-static uint32_t held_small(const struct route_config *config)
-{
-	return config->memory_messages != 0 ? (uint32_t)config->memory_messages : HELD_SMALL;
 }
 
 static uint64_t rings_bytes(const struct app *app, const struct route_config *config)
@@ -241,6 +235,7 @@ static int pipeline_start(
 		.txn = app->txn,
 		.registrar = app->registrar,
 		.location = app->location,
+		.acc = app->acc,
 		.pool = pools->small,
 		.pool_big = pools->big,
 		.pool_control = pools->control,
@@ -248,6 +243,7 @@ static int pipeline_start(
 		.proxy = app->proxy,
 		.access = app->access,
 		.resolver = app->resolver,
+		.db = app->db,
 		.dispatch = app->dispatch,
 		.held_small = held_small(config),
 		.held_big = HELD_BIG,
@@ -257,6 +253,8 @@ static int pipeline_start(
 
 	for (unsigned i = 0; i < config->ports; i++)
 		pc.vlan[i] = (int)config->port[i].vlan;
+	/* Who waits for a name waits in one of these places. */
+	resolver_set_waiters(app->resolver, pc.held_small);
 	app->pipeline = pipeline_create(&pc, error, sizeof(error));
 	return app->pipeline != NULL ? 0 : fail("pipeline", error);
 }
@@ -314,6 +312,30 @@ static void print_ports(const struct app *app, const struct route_config *config
 	}
 }
 
+/*
+ * Contacts that a database has kept. One that does not answer is no reason not to start: phones are
+ * found again as they register.
+ */
+static void load_contacts(struct app *app)
+{
+	uint64_t begun = clock_now_ns();
+	struct registrar_loaded loaded;
+	char error[512];
+
+	if (registrar_load(app->registrar, begun, &loaded, error, sizeof(error)) != 0)
+		log_error("usrloc: contacts cannot be read: %s; who has registered is found when "
+			  "he does so again",
+			error);
+	if (loaded.contacts + loaded.malformed + loaded.no_room == 0)
+		return;
+	printf("%" PRIu64 " contacts read in %.1f s\n", loaded.contacts,
+		(double)(clock_now_ns() - begun) / CLOCK_NS_PER_S);
+	if (loaded.malformed + loaded.no_room > 0)
+		log_warning("usrloc: %" PRIu64 " rows are no contacts, for %" PRIu64
+			    " there is no room: memory { contacts = ...; }",
+			loaded.malformed, loaded.no_room);
+}
+
 int start(struct app *app)
 {
 	const struct route_config *config = route_script_config(app->script);
@@ -352,6 +374,7 @@ int start(struct app *app)
 		return fail("", error);
 	route_script_ref(app->script);
 	pipeline_publish(app->pipeline, app->script);
+	load_contacts(app);
 	printf("siplane %s  %s  %u port%s, %u worker%s, %u slow, scanner %s\n", SIPLANE_VERSION,
 		rte_version(), app->ports, app->ports == 1 ? "" : "s", app->layout.workers,
 		app->layout.workers == 1 ? "" : "s", app->layout.slow, sip_scan_name());

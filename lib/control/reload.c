@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
+/*
+ * reload: what becomes of a configuration that has been read again, and what the control thread
+ * does each turn.
+ */
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
-#include "control/control.h"
+#include "control/loader.h"
 
 /* How soon a link that came or went is known. */
 #define LINK_EVERY_NS (100 * CLOCK_NS_PER_MS)
@@ -47,77 +50,49 @@ static void warn_fixed(const struct route_config *old, const struct route_config
 	if (old->memory_messages != new->memory_messages ||
 		old->memory_contacts != new->memory_contacts ||
 		old->memory_transactions != new->memory_transactions ||
-		old->memory_huge != new->memory_huge)
+		old->memory_rows != new->memory_rows || old->memory_huge != new->memory_huge)
 		log_warning("reload: a change of memory { } takes effect at the next start");
+	if (old->db_threads != new->db_threads || old->db_stale != new->db_stale)
+		log_warning("reload: a change of db_threads or db_stale takes effect at the next "
+			    "start");
 	if (!same_text(old->scanner, new->scanner))
 		log_warning("reload: a change of scanner takes effect at the next start");
 	if (old->reply_rate != new->reply_rate)
 		log_warning("reload: a change of reply_rate takes effect at the next start");
+	if (!same_text(old->control_socket, new->control_socket) ||
+		!same_text(old->control_group, new->control_group))
+		log_warning("reload: a change of control_socket or control_group takes effect at "
+			    "the next start");
 	if (old->log_stderror != new->log_stderror)
 		log_warning("reload: a change of log_stderror takes effect at the next start");
 }
 
-/* The file has had its say with the resolver while it was read: what is not taken is taken back. */
-static void undo_configured(struct control *c, struct route_report *report)
+/* For whoever waits for it. */
+static void ended(struct control *c, bool good, const char *text)
 {
-	if (c->registry->configured != NULL)
-		(void)c->registry->configured(
-			c->registry->configured_arg, route_script_config(c->script), report);
+	c->reloads_ended++;
+	c->reload_good = good;
+	if (snprintf(c->reload_text, sizeof(c->reload_text), "%s", text) >=
+		(int)sizeof(c->reload_text))
+		strcpy(c->reload_text + sizeof(c->reload_text) - 5, "...\n");
 }
 
-/* Two files as one: nothing of the second is touched, and messages name the lines of each. */
-struct route_script *control_load(const char *ports_path, const char *path,
-	const struct route_registry *registry, struct route_report *report)
+/* The load has ended: what it made becomes current, or is refused with a sentence. */
+static void finish(struct control *c, struct route_script *script, struct route_report *report)
 {
-	struct route_place nowhere = {.file = path};
-	struct route_script *script = NULL;
-	char *first, *second = NULL, *text = NULL;
-	int len;
-
-	if (ports_path == NULL)
-		return route_script_load(path, registry, report);
-	first = realpath(ports_path, NULL);
-	if (first != NULL)
-		second = realpath(path, NULL);
-	if (second == NULL) {
-		nowhere.file = first == NULL ? ports_path : path;
-		route_error(report, &nowhere, "%s", strerror(errno));
-	} else if (strpbrk(first, "\"\\\n") != NULL || strpbrk(second, "\"\\\n") != NULL) {
-		route_error(report, &nowhere, "a path with a quote, a backslash or a line's end");
-	} else {
-		len = asprintf(&text, "include_file \"%s\"\ninclude_file \"%s\"\n", first, second);
-		if (len > 0)
-			script = route_script_load_text(
-				path, str_of(text, (size_t)len), registry, report);
-	}
-	free(text);
-	free(second);
-	free(first);
-	return script;
-}
-
-int control_reload(struct control *c)
-{
-	struct route_report *report = route_report_create();
-	struct route_script *script = NULL;
 	char error[512];
-	int err = -EINVAL;
 
-	if (report == NULL)
-		return -ENOMEM;
-	script = control_load(c->ports_path, c->path, c->registry, report);
 	if (script == NULL || route_report_errors(report) > 0) {
 		log_error("reload: %s has errors; the running configuration stays\n%s", c->path,
 			route_report_text(report));
-		undo_configured(c, report);
+		ended(c, false, route_report_text(report));
 		goto out;
 	}
 	if (route_report_warnings(report) > 0)
 		log_warning("reload: %s", route_report_text(report));
-	err = c->apply(c->apply_arg, route_script_config(script), error, sizeof(error));
-	if (err != 0) {
+	if (c->apply(c->apply_arg, route_script_config(script), error, sizeof(error)) != 0) {
 		log_error("reload: %s; the running configuration stays", error);
-		undo_configured(c, report);
+		ended(c, false, error);
 		goto out;
 	}
 	warn_fixed(route_script_config(c->script), route_script_config(script));
@@ -126,22 +101,92 @@ int control_reload(struct control *c)
 	script = NULL;
 	c->generation++;
 	log_notice("reload: %s is current, generation %u", c->path, c->generation);
+	ended(c, true, route_report_warnings(report) > 0 ? route_report_text(report) : "");
 out:
 	if (script != NULL)
 		route_script_unref(script);
-	route_report_destroy(report);
-	return err;
+}
+
+void control_reload(struct control *c)
+{
+	if (loader_runs(&c->loader)) {
+		if (!c->loader.again)
+			log_notice("reload: another one is under way; this one follows it");
+		c->loader.again = true;
+		return;
+	}
+	c->reloads_begun++;
+	if (loader_begin(c, -1) != 0) {
+		log_error("reload: no thread to read %s on; the running configuration stays",
+			c->path);
+		ended(c, false, "no thread to read it on");
+	}
+}
+
+uint32_t control_reload_number(const struct control *c)
+{
+	return c->reloads_begun + 1;
+}
+
+static unsigned poll_loader(struct control *c)
+{
+	struct loaded loaded;
+
+	if (!loader_take(&c->loader, &loaded))
+		return 0;
+	if (loaded.list < 0)
+		finish(c, loaded.script, loaded.report);
+	else
+		list_finish(c, &loaded);
+	route_report_destroy(loaded.report);
+	if (c->loader.again) {
+		c->loader.again = false;
+		control_reload(c);
+	} else {
+		list_next(c);
+	}
+	return 1;
+}
+
+void control_end(struct control *c)
+{
+	struct loaded loaded;
+
+	pthread_mutex_lock(&c->reading);
+	rpc_close(c->rpc);
+	c->rpc = NULL;
+	pthread_mutex_unlock(&c->reading);
+	if (!loader_runs(&c->loader))
+		return;
+	loader_stop(&c->loader);
+	while (!loader_take(&c->loader, &loaded))
+		usleep(1000);
+	if (loaded.list >= 0 && loaded.prepared != NULL) {
+		struct list_module m = list_module_of(c, (enum control_list)loaded.list);
+
+		m.module->discard(m.room, loaded.prepared);
+	}
+	if (loaded.script != NULL)
+		route_script_unref(loaded.script);
+	route_report_destroy(loaded.report);
 }
 
 unsigned control_poll(struct control *c, uint64_t now)
 {
 	unsigned n = pipeline_control_poll(c->pipeline, now);
 
+	n += poll_loader(c);
+	if (c->rpc != NULL)
+		n += rpc_poll(c->rpc, now);
 	if (c->kernel != NULL)
 		n += kernel_poll(c->kernel, now);
 	resolver_poll(c->resolver, now);
 	if (now >= c->tick_at) {
 		dispatch_tick(c->dispatch, now);
+		registrar_tick(c->registrar, now);
+		auth_tick(c->auth, now);
+		acc_tick(c->acc, now);
+		list_tick(c, now);
 		c->tick_at = now + CLOCK_NS_PER_S;
 	}
 	if (now >= c->link_at) {

@@ -4,7 +4,7 @@
 
 #include "control/control.h"
 
-static void print_count(const char *name, uint64_t n)
+static void print_count(void *arg, const char *name, uint64_t n)
 {
 	if (n != 0)
 		fprintf(stderr, "  %-24s %" PRIu64 "\n", name, n);
@@ -27,14 +27,17 @@ static void print_state(const struct control *c)
 	txn_usage(c->txn, &txn);
 	fprintf(stderr, "  %-24s %" PRIu64 " of %" PRIu64 ", %" PRIu64 " addresses-of-record\n",
 		"contacts", location.contacts, location.contacts_max, location.aors);
-	fprintf(stderr, "  %-24s %" PRIu64 ", %" PRIu64 " of them done and absorbing\n",
-		"transactions", txn.transactions, txn.absorbing);
-	for (unsigned id = 0; id < REGISTRAR_COUNTER_COUNT; id++)
-		print_count(registrar_counter_name((enum registrar_counter)id),
-			registrar_counter(c->registrar, (enum registrar_counter)id));
+	fprintf(stderr,
+		"  %-24s %" PRIu64 " of %" PRIu64 ", %" PRIu64 " of them done and absorbing\n",
+		"transactions", txn.transactions, txn.transactions_max, txn.absorbing);
+	control_figures(c, CONTROL_GROUP_REGISTRAR, print_count, NULL);
 	for (unsigned id = 0; id < TXN_COUNTER_COUNT; id++)
-		print_count(txn_counter_name((enum txn_counter)id),
+		print_count(NULL, txn_counter_name((enum txn_counter)id),
 			txn_counter(c->txn, (enum txn_counter)id));
+	control_figures(c, CONTROL_GROUP_DB, print_count, NULL);
+	control_figures(c, CONTROL_GROUP_AUTH, print_count, NULL);
+	control_figures(c, CONTROL_GROUP_ACC, print_count, NULL);
+	control_figures(c, CONTROL_GROUP_CONTROL, print_count, NULL);
 }
 
 void control_print_stats(struct control *c)

@@ -6,41 +6,21 @@
 /* DPDK's callbacks carry no argument. */
 static struct control *current;
 
+static void add_figure(void *arg, const char *name, uint64_t value)
+{
+	rte_tel_data_add_dict_u64(arg, name, value);
+}
+
+static int figures(enum control_group group, struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	control_figures(current, group, add_figure, d);
+	return 0;
+}
+
 static int stats(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	uint64_t sum[COUNTER_COUNT];
-	struct counter_balance b;
-
-	pipeline_counters(current->pipeline, sum);
-	b = counter_balance(sum);
-	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_u64(d, "in", b.in);
-	rte_tel_data_add_dict_u64(d, "done", b.done);
-	rte_tel_data_add_dict_u64(d, "dropped", b.dropped);
-	rte_tel_data_add_dict_u64(d, "held", b.held);
-	rte_tel_data_add_dict_int(d, "exact", b.exact);
-	rte_tel_data_add_dict_u64(d, "waiting", pipeline_held(current->pipeline));
-	rte_tel_data_add_dict_u64(
-		d, "uptime_s", (clock_now_ns() - current->started_ns) / CLOCK_NS_PER_S);
-	rte_tel_data_add_dict_u64(d, "generation", current->generation);
-	rte_tel_data_add_dict_u64(d, "xlog_lost", pipeline_xlog_lost(current->pipeline));
-	for (unsigned id = 0; id < RESOLVE_COUNTER_COUNT; id++)
-		rte_tel_data_add_dict_u64(d, resolver_counter_name((enum resolve_counter)id),
-			resolver_counter(current->resolver, (enum resolve_counter)id));
-	for (unsigned id = 0; id < DISPATCH_COUNTER_COUNT; id++)
-		rte_tel_data_add_dict_u64(d, dispatch_counter_name((enum dispatch_counter)id),
-			dispatch_counter(current->dispatch, (enum dispatch_counter)id));
-	for (unsigned id = 0; id < COUNTER_COUNT; id++) {
-		char name[RTE_TEL_MAX_STRING_LEN];
-
-		if (counter_name(id) == NULL || (sum[id] == 0 && counter_kind(id) == COUNTER_DROP))
-			continue;
-		/* Telemetry takes letters, digits, _ and / in a name. */
-		snprintf(name, sizeof(name), "%s%s",
-			counter_kind(id) == COUNTER_DROP ? "drop/" : "", counter_name(id));
-		rte_tel_data_add_dict_u64(d, name, sum[id]);
-	}
-	return 0;
+	return figures(CONTROL_GROUP_STATS, d);
 }
 
 static int ports(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -106,44 +86,82 @@ static int slow(const char *cmd, const char *params, struct rte_tel_data *d)
 
 static int location(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	struct location_stats s;
+	return figures(CONTROL_GROUP_LOCATION, d);
+}
 
-	location_stats(current->location, &s);
+static void add_memory(
+	struct rte_tel_data *d, const struct location_stats *l, const struct txn_usage *t)
+{
+	rte_tel_data_add_dict_u64(d, "contacts", l->contacts);
+	rte_tel_data_add_dict_u64(d, "contacts_max", l->contacts_max);
+	rte_tel_data_add_dict_u64(d, "transactions", t->transactions);
+	rte_tel_data_add_dict_u64(d, "transactions_max", t->transactions_max);
+	rte_tel_data_add_dict_u64(d, "transactions_bytes", t->bytes);
+	rte_tel_data_add_dict_u64(d, "transactions_bytes_max", t->bytes_max);
+}
+
+/* How full is what memory { } provides, under its names; of each slow lcore, too, since one may be
+ * full while others are not. */
+static int memory(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct location_stats l;
+	struct txn_usage t;
+	uint32_t used, max;
+
+	location_stats(current->location, &l);
+	txn_usage(current->txn, &t);
+	pipeline_places(current->pipeline, &used, &max);
 	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_u64(d, "shards", current->slow);
-	rte_tel_data_add_dict_u64(d, "aors", s.aors);
-	rte_tel_data_add_dict_u64(d, "contacts", s.contacts);
-	rte_tel_data_add_dict_u64(d, "contacts_max", s.contacts_max);
-	rte_tel_data_add_dict_u64(d, "bytes", s.bytes);
-	rte_tel_data_add_dict_u64(d, "bytes_used", s.bytes_used);
-	rte_tel_data_add_dict_u64(d, "expired", s.expired);
-	rte_tel_data_add_dict_u64(d, "failed", s.failed);
+	add_memory(d, &l, &t);
+	rte_tel_data_add_dict_u64(d, "messages", used);
+	rte_tel_data_add_dict_u64(d, "messages_max", max);
+	for (unsigned i = 0; i < current->slow; i++) {
+		struct rte_tel_data *row = rte_tel_data_alloc();
+		char name[16];
+
+		if (row == NULL)
+			return -ENOMEM;
+		location_shard_stats(current->location, i, &l);
+		txn_shard_usage(current->txn, i, &t);
+		rte_tel_data_start_dict(row);
+		add_memory(row, &l, &t);
+		snprintf(name, sizeof(name), "slow%u", i);
+		rte_tel_data_add_dict_container(d, name, row, 0);
+	}
 	return 0;
 }
 
 static int registrar(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	rte_tel_data_start_dict(d);
-	for (unsigned id = 0; id < REGISTRAR_COUNTER_COUNT; id++)
-		rte_tel_data_add_dict_u64(d, registrar_counter_name((enum registrar_counter)id),
-			registrar_counter(current->registrar, (enum registrar_counter)id));
-	return 0;
+	return figures(CONTROL_GROUP_REGISTRAR, d);
 }
 
 static int transactions(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	struct txn_usage usage;
+	return figures(CONTROL_GROUP_TRANSACTIONS, d);
+}
 
-	txn_usage(current->txn, &usage);
-	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_u64(d, "shards", current->slow);
-	rte_tel_data_add_dict_u64(d, "transactions", usage.transactions);
-	rte_tel_data_add_dict_u64(d, "absorbing", usage.absorbing);
-	rte_tel_data_add_dict_u64(d, "bytes", usage.bytes);
-	rte_tel_data_add_dict_u64(d, "bytes_max", usage.bytes_max);
-	for (unsigned id = 0; id < TXN_COUNTER_COUNT; id++)
-		rte_tel_data_add_dict_u64(d, txn_counter_name((enum txn_counter)id),
-			txn_counter(current->txn, (enum txn_counter)id));
+static int db(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	return figures(CONTROL_GROUP_DB, d);
+}
+
+static int auth(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	return figures(CONTROL_GROUP_AUTH, d);
+}
+
+static int acc(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	return figures(CONTROL_GROUP_ACC, d);
+}
+
+static int control(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	/* At the end the control thread closes what is read here. */
+	pthread_mutex_lock(&current->reading);
+	figures(CONTROL_GROUP_CONTROL, d);
+	pthread_mutex_unlock(&current->reading);
 	return 0;
 }
 
@@ -190,11 +208,21 @@ int control_telemetry_register(struct control *c)
 		{"/siplane/slow", slow, "TSC cycles of the slow lcores by stage. No parameters."},
 		{"/siplane/dispatcher", dispatcher,
 			"Destinations with state, health and times chosen. No parameters."},
+		{"/siplane/memory", memory,
+			"How full memory { contacts, transactions, messages } is, also by slow "
+			"lcore. No parameters."},
 		{"/siplane/location", location,
 			"Registered contacts and the memory they take. No parameters."},
 		{"/siplane/registrar", registrar, "REGISTERs and lookups. No parameters."},
 		{"/siplane/transactions", transactions,
 			"Transactions that stand, and what became of them. No parameters."},
+		{"/siplane/auth", auth,
+			"Challenges, and what became of credentials. No parameters."},
+		{"/siplane/acc", acc, "What was accounted, and what found no room. No parameters."},
+		{"/siplane/db", db,
+			"Questions to databases, changes, and what of them is remembered. No "
+			"parameters."},
+		{"/siplane/control", control, "Clients of the control socket. No parameters."},
 	};
 	int err = 0;
 
