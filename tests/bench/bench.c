@@ -36,6 +36,8 @@ static const struct bench_case cases[] = {
 	{"size", "INVITEs of 300 to 8,000 bytes", case_size, 1},
 	{"tables", "destinations, address groups, next hops", case_tables, 1},
 	{"register", "phones that register, a slow lcore beside the worker", case_register, 2},
+	{"register-auth", "phones that register with a password", case_register_auth, 2},
+	{"db", "phones that register, each answered when it is on disk", case_db, 1},
 	{"calls", "INVITE to BYE through t_relay(), a slow lcore beside the worker", case_calls, 2},
 	{"lookup", "INVITEs forwarded to where their users are registered", case_lookup, 1},
 	{"beside", "the fast path while a slow lcore is busy", case_beside, 2},

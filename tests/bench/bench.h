@@ -253,6 +253,8 @@ int case_fragments(struct bench *b);
 int case_size(struct bench *b);
 int case_tables(struct bench *b);
 int case_register(struct bench *b);
+int case_register_auth(struct bench *b);
+int case_db(struct bench *b);
 int case_calls(struct bench *b);
 int case_lookup(struct bench *b);
 int case_beside(struct bench *b);

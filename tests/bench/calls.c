@@ -16,6 +16,21 @@
 #define TAG ";tag=as" /* and the eight characters of who called */
 #define STEADY_S 34   /* after which as many transactions end as begin: Timer J, and some */
 #define WARM_SHARE 7  /* at most so many times what is measured */
+#define RINGING 512   /* calls whose memory is looked at before they are answered */
+#define RINGING_NS (5 * CLOCK_NS_PER_S)
+
+struct invite {
+	struct net_endpoint at; /* the backend */
+	struct str text;
+};
+
+struct calls {
+	struct phones phones; /* first: what react() gets */
+	struct invite *ringing;
+	unsigned ringing_count, rung;
+	bool rings; /* a backend does not answer yet */
+	uint64_t bytes;
+};
 
 static void write_template(struct draft *out, unsigned host, struct lot *lot)
 {
@@ -55,6 +70,7 @@ static void begin(struct phones *p)
 
 	phones_send(p, 0, &src,
 		phones_fill(t, lot_below(&p->lot, 100000000), p->serial, p->cseq, text));
+	((struct calls *)p)->bytes += t->len;
 	p->serial++;
 }
 
@@ -134,8 +150,21 @@ static void answer(struct phones *p, const struct net_endpoint *self, const stru
 	phones_send(p, 1, self, str_of(out.s, out.len));
 }
 
+static void keep_ringing(struct calls *c, const struct net_endpoint *self, struct str text)
+{
+	struct invite *i = &c->ringing[c->ringing_count];
+
+	/* One that was sent twice has its place. */
+	if (c->ringing_count == RINGING)
+		return;
+	i->at = *self;
+	i->text = str_of(bench_copy(c->phones.b, text.s, text.len), text.len);
+	c->ringing_count++;
+}
+
 static void as_backend(struct phones *p, const struct net_endpoint *self, struct str text)
 {
+	struct calls *c = (struct calls *)p;
 	struct heads h;
 
 	if (begins(text, STR("ACK ")))
@@ -149,6 +178,10 @@ static void as_backend(struct phones *p, const struct net_endpoint *self, struct
 		bench_fail(p->b, "a backend got:\n%.*s", (int)text.len, text.s);
 	answer(p, self, &h, "SIP/2.0 100 Trying\r\n", false, true);
 	answer(p, self, &h, "SIP/2.0 180 Ringing\r\n", true, true);
+	if (c->rings) {
+		keep_ringing(c, self, text);
+		return;
+	}
 	answer(p, self, &h, "SIP/2.0 200 OK\r\n", true, true);
 }
 
@@ -199,6 +232,8 @@ static void as_phone(struct phones *p, const struct net_endpoint *self, struct s
 {
 	struct heads h;
 
+	if (begins(text, STR("SIP/2.0 180 ")))
+		((struct calls *)p)->rung++;
 	if (begins(text, STR("SIP/2.0 100 ")) || begins(text, STR("SIP/2.0 180 ")))
 		return;
 	if (!begins(text, STR("SIP/2.0 200 ")))
@@ -224,6 +259,58 @@ static void react(struct phones *p, unsigned port, const struct net_endpoint *to
 		as_backend(p, to, text);
 }
 
+/* ---- calls that ring ---- */
+
+/* All take turns on this thread, until so many ring and so many are done. */
+static void until(struct calls *c, unsigned rung, uint64_t done, uint64_t end)
+{
+	struct phones *p = &c->phones;
+
+	while (c->rung < rung || p->done < done) {
+		if (p->open == c->rung)
+			phones_begin(p, rung);
+		pipeline_worker_poll(p->rig->pipeline, 0);
+		pipeline_slow_poll(p->rig->pipeline, 0);
+		phones_take(p);
+		if (clock_now_ns() > end)
+			bench_fail(p->b, "of %u calls %u ring, %" PRIu64 " are done", RINGING,
+				c->rung, p->done);
+	}
+}
+
+/* What transactions in progress take: INVITEs that ring, of callers who get their 200 then. */
+static void measure_ringing(struct calls *c)
+{
+	struct phones *p = &c->phones;
+	uint64_t end = clock_now_ns() + RINGING_NS;
+	struct txn_usage usage;
+	char note[96];
+
+	c->ringing = bench_alloc(p->b, RINGING, sizeof(*c->ringing));
+	c->rings = true;
+	p->window = RINGING;
+	until(c, RINGING, 0, end);
+	txn_usage(p->rig->txn, &usage);
+	if (usage.transactions != RINGING || c->ringing_count != RINGING)
+		bench_fail(p->b, "%" PRIu64 " transactions of %u calls that ring",
+			usage.transactions, RINGING);
+	snprintf(note, sizeof(note), "INVITEs of %.0f bytes that ring, in the mean",
+		(double)c->bytes / RINGING);
+	c->rings = false;
+	for (unsigned i = 0; i < RINGING; i++) {
+		struct heads h;
+
+		read_heads(p, c->ringing[i].text, &h);
+		answer(p, &c->ringing[i].at, &h, "SIP/2.0 200 OK\r\n", true, true);
+		free((char *)(uintptr_t)c->ringing[i].text.s);
+		if (i % PORT_BURST == PORT_BURST - 1)
+			until(c, RINGING, i + 1, end);
+	}
+	free(c->ringing);
+	bench_value(p->b, "bytes_per_transaction/ringing", "B",
+		(double)usage.bytes / (double)usage.transactions, "memory", note);
+}
+
 /* ---- the case ---- */
 
 static void check(struct phones *p)
@@ -232,10 +319,12 @@ static void check(struct phones *p)
 	uint64_t again = txn_counter(t, TXN_COUNTER_RETRANSMITTED);
 
 	phones_settle(p);
-	if (txn_counter(t, TXN_COUNTER_CREATED) != 2 * p->done ||
+	/* A 200 that was sent twice gets two BYEs. */
+	if (txn_counter(t, TXN_COUNTER_CREATED) != p->begun + p->done || p->done < p->begun ||
 		txn_counter(t, TXN_COUNTER_REFUSED) != 0)
-		bench_fail(p->b, "%" PRIu64 " transactions for %" PRIu64 " sessions",
-			txn_counter(t, TXN_COUNTER_CREATED), p->done);
+		bench_fail(p->b,
+			"%" PRIu64 " transactions for %" PRIu64 " sessions, %" PRIu64 " begun",
+			txn_counter(t, TXN_COUNTER_CREATED), p->done, p->begun);
 	/* Each message in time goes once; a thread that lost its CPU may be late. */
 	if (again != 0)
 		bench_say(p->b, "%" PRIu64 " retransmissions", again);
@@ -244,14 +333,15 @@ static void check(struct phones *p)
 /* The same phones and backends around another system. */
 static int serve(struct bench *b)
 {
-	struct phones p;
+	struct calls calls = {0};
+	struct phones *p = &calls.phones;
 
-	phones_wire_open(b, &p);
-	phones_templates(&p, write_template);
-	p.window = WIRE_WINDOW;
-	p.begin = begin;
-	p.react = react;
-	phones_wire_serve(&p, begin);
+	phones_wire_open(b, p);
+	phones_templates(p, write_template);
+	p->window = WIRE_WINDOW;
+	p->begin = begin;
+	p->react = react;
+	phones_wire_serve(p, begin);
 	return 0;
 }
 
@@ -259,31 +349,34 @@ int case_calls(struct bench *b)
 {
 	struct txn_usage usage;
 	struct load load;
-	struct phones p;
+	struct calls calls = {0};
+	struct phones *p = &calls.phones;
 
 	if (b->wire)
 		return serve(b);
-	phones_create(b, &p, BENCH_CONFIG_STATE, 1, 0, TRANSACTIONS);
-	phones_templates(&p, write_template);
-	p.window = WINDOW;
-	p.begin = begin;
-	p.react = react;
+	phones_create(b, p, BENCH_CONFIG_STATE, 1, 0, TRANSACTIONS);
+	phones_templates(p, write_template);
+	p->begin = begin;
+	p->react = react;
 	load_init(&load);
-	p.inspects = true;
-	phones_run(&p, RTE_MIN(0.3, b->seconds), 0, NULL);
-	p.inspects = b->count != 0;
+	p->inspects = true;
+	if (b->count == 0)
+		measure_ringing(&calls);
+	p->window = WINDOW;
+	phones_run(p, RTE_MIN(0.3, b->seconds), 0, NULL);
+	p->inspects = b->count != 0;
 	bench_say(b, "until as many transactions end as begin");
 	if (b->count == 0)
-		phones_run(&p, RTE_MIN((double)STEADY_S, WARM_SHARE * b->seconds), 0, NULL);
-	phones_run(&p, b->seconds, 0, &load);
-	txn_usage(p.rig->txn, &usage);
-	check(&p);
-	phones_rows(&p, &load, "sessions", "session");
+		phones_run(p, RTE_MIN((double)STEADY_S, WARM_SHARE * b->seconds), 0, NULL);
+	phones_run(p, b->seconds, 0, &load);
+	txn_usage(p->rig->txn, &usage);
+	check(p);
+	phones_rows(p, &load, "sessions", "session");
 	bench_value(b, "bytes_per_transaction", "B",
 		(double)usage.bytes / (double)usage.transactions, "memory",
 		"of those that stand, nearly all completed");
 	bench_value(b, "transactions", "", (double)usage.transactions, "memory", "that stand");
 	load_free(&load);
-	phones_destroy(&p);
+	phones_destroy(p);
 	return 0;
 }

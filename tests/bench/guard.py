@@ -22,12 +22,13 @@ LIMIT_PERCENT = 3.0
 LEAST_GROWTH = 5.0
 BURSTS = 96
 SCANNER = "avx2"
+CONTACTS = 1000  # of the case lookup
 
 # A stage is what its entry point and all that it calls execute.
 PIPELINE = {"classify": ("classify_burst",), "index": ("index_burst",), "route": ("route_burst",), "rewrite": ("rewrite_burst",),
             "transmit": ("transmit_burst",), "send": ("transmit_flush",)}
 CASES = {"parse": {"index": ("sip_msg_index",), "check": ("sip_msg_check",)},
-         **{case: PIPELINE for case in ("dispatch", "response", "indialog", "options", "malformed")}}
+         **{case: PIPELINE for case in ("dispatch", "response", "indialog", "options", "malformed", "lookup")}}
 
 
 class Broken(Exception):
@@ -82,7 +83,7 @@ def count(program, case):
         out = pathlib.Path(folder) / "callgrind.out"
         r = subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--callgrind-out-file={out}",
                             "--compress-strings=no", "--compress-pos=no", "--dump-line=no", str(program), case,
-                            "--count", str(BURSTS), "--scanner", SCANNER, "--no-huge"],
+                            "--count", str(BURSTS), "--scanner", SCANNER, "--no-huge", "--contacts", str(CONTACTS)],
                            capture_output=True, text=True, errors="replace", timeout=600, stdin=subprocess.DEVNULL)
         if r.returncode != 0:
             raise Broken(f"{case}: status {r.returncode}\n{r.stdout[-500:]}{r.stderr[-2000:]}")

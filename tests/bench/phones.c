@@ -9,6 +9,7 @@
 
 #include <rte_cycles.h>
 #include <rte_lcore.h>
+#include <rte_pause.h>
 
 #define BUFFERS 8191 /* of the phones */
 #define RIG_BUFFERS 32767
@@ -104,25 +105,20 @@ struct net_endpoint phones_caller(unsigned host)
 
 /* ---- the rig ---- */
 
-void phones_create(struct bench *b, struct phones *p, const char *config, unsigned workers,
-	uint32_t contacts, uint32_t transactions)
+void phones_create_with(struct bench *b, struct phones *p, const struct rig_config *config)
 {
 	char secret[] = "/tmp/bench-secret-XXXXXX";
-	struct rig_config rc = {
-		.config = config,
-		.secret_file = b->count != 0 ? secret : NULL,
-		.hops = bench_hops(0, 1500),
-		.workers = workers,
-		.queues = workers,
-		.slow = 1,
-		.contacts = contacts,
-		.transactions = transactions,
-		.buffers = RIG_BUFFERS,
-		.buffers_big = BUFFERS_BIG,
-	};
+	struct rig_config rc = *config;
 
+	rc.secret_file = b->count != 0 ? secret : NULL;
+	rc.hops = bench_hops(0, 1500);
+	rc.queues = rc.workers;
+	rc.slow = 1;
+	rc.buffers = RIG_BUFFERS;
+	rc.buffers_big = BUFFERS_BIG;
 	memset(p, 0, sizeof(*p));
 	p->b = b;
+	p->window_ns = WINDOW_NS;
 	p->lot.state = 0x9e3779b97f4a7c15ULL;
 	if (rc.hops == NULL)
 		bench_fail(b, "not enough memory for next hops");
@@ -132,10 +128,20 @@ void phones_create(struct bench *b, struct phones *p, const char *config, unsign
 	if (b->count != 0)
 		remove(secret);
 	if (p->rig == NULL)
-		bench_fail(b, "%s does not load", config);
+		bench_fail(b, "%s does not load", rc.config);
 	p->pool = port_pool_create("phones", BUFFERS, PORT_MBUF_ROOM, true, SOCKET_ID_ANY);
 	if (p->pool == NULL)
 		bench_fail(b, "no memory for %u messages", BUFFERS);
+}
+
+void phones_create(struct bench *b, struct phones *p, const char *config, unsigned workers,
+	uint32_t contacts, uint32_t transactions)
+{
+	phones_create_with(b, p,
+		&(struct rig_config){.config = config,
+			.workers = workers,
+			.contacts = contacts,
+			.transactions = transactions});
 }
 
 void phones_destroy(struct phones *p)
@@ -209,7 +215,16 @@ struct slow_thread {
 	pthread_t thread;
 	cpu_set_t cpu;
 	_Atomic bool stop;
+	_Atomic unsigned asked, told; /* how often a mark was wanted, and made */
+	unsigned taken;               /* the asking thread's: the last one that it has */
+	struct slow_mark mark;        /* the last one told */
 };
+
+static void make_slow_mark(const struct phones *p, struct slow_mark *out)
+{
+	pipeline_slow_stages(p->rig->pipeline, &out->stages);
+	out->tsc = rte_rdtsc();
+}
 
 static void *slow_main(void *arg)
 {
@@ -218,8 +233,15 @@ static void *slow_main(void *arg)
 	if (pthread_setaffinity_np(pthread_self(), sizeof(t->cpu), &t->cpu) != 0 ||
 		rte_thread_register() != 0)
 		bench_fail(t->p->b, "no thread for the slow lcore");
-	while (!atomic_load_explicit(&t->stop, memory_order_relaxed))
+	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
+		unsigned asked = atomic_load_explicit(&t->asked, memory_order_acquire);
+
 		pipeline_slow_poll(t->p->rig->pipeline, 0);
+		if (asked == atomic_load_explicit(&t->told, memory_order_relaxed))
+			continue;
+		make_slow_mark(t->p, &t->mark);
+		atomic_store_explicit(&t->told, asked, memory_order_release);
+	}
 	rte_thread_unregister();
 	return NULL;
 }
@@ -250,6 +272,25 @@ void phones_stop(struct phones *p)
 	pthread_join(p->slow->thread, NULL);
 	free(p->slow);
 	p->slow = NULL;
+}
+
+bool phones_slow_mark(const struct phones *p, struct slow_mark *out)
+{
+	struct slow_thread *t = p->slow;
+	unsigned asked;
+
+	if (t == NULL) {
+		make_slow_mark(p, out);
+		return true;
+	}
+	asked = atomic_load_explicit(&t->asked, memory_order_relaxed);
+	if (t->taken == asked)
+		atomic_store_explicit(&t->asked, ++asked, memory_order_release);
+	if (atomic_load_explicit(&t->told, memory_order_acquire) != asked)
+		return false;
+	*out = t->mark;
+	t->taken = asked;
+	return true;
 }
 
 void phones_begin(struct phones *p, uint64_t last)
@@ -297,21 +338,24 @@ void load_free(struct load *l)
 }
 
 struct mark {
-	uint64_t ns, cpu_ns, tsc, done;
-	struct pipeline_stages worker, slow;
+	uint64_t ns, cpu_ns, done;
+	struct pipeline_stages worker;
+	struct slow_mark slow;
 };
 
-static void set_mark(const struct phones *p, struct mark *m)
+/* False: the slow lcore is within a pass. */
+static bool set_mark(const struct phones *p, struct mark *m)
 {
 	struct timespec cpu;
 
+	if (!phones_slow_mark(p, &m->slow))
+		return false;
 	m->ns = clock_now_ns();
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
 	m->cpu_ns = (uint64_t)cpu.tv_sec * CLOCK_NS_PER_S + (uint64_t)cpu.tv_nsec;
-	m->tsc = rte_rdtsc();
 	m->done = p->done;
 	pipeline_stages(p->rig->pipeline, &m->worker);
-	pipeline_slow_stages(p->rig->pipeline, &m->slow);
+	return true;
 }
 
 static uint64_t cycles_since(
@@ -326,24 +370,24 @@ static uint64_t cycles_since(
 	return sum;
 }
 
-/* Ends a window and begins the next one. */
+/* Ends a window and begins the next one, unless a thread has lost its CPU: then the window goes on.
+ */
 static void keep_window(const struct phones *p, struct mark *from, struct load *out)
 {
 	double n = (double)(p->done - from->done), worker, slow, ns = p->b->ns_per_cycle;
 	struct mark now;
 
-	set_mark(p, &now);
-	/* A thread may have lost its CPU: the window goes on. */
-	if (n == 0 && now.ns - from->ns < STUCK_NS)
+	if (n == 0 && clock_now_ns() - from->ns >= STUCK_NS)
+		bench_fail(p->b, "nothing was done in %.0f s",
+			(double)(clock_now_ns() - from->ns) / 1e9);
+	if (n == 0 || !set_mark(p, &now))
 		return;
-	if (n == 0)
-		bench_fail(p->b, "nothing was done in %.0f s", (double)(now.ns - from->ns) / 1e9);
 	samples_add(&out->ns, (double)(now.ns - from->ns) / n);
 	worker = (double)cycles_since(&from->worker, &now.worker, out->stage);
-	slow = (double)cycles_since(&from->slow, &now.slow, out->stage);
+	slow = (double)cycles_since(&from->slow.stages, &now.slow.stages, out->stage);
 	samples_add(&out->worker, worker / n);
 	samples_add(&out->slow, slow / n);
-	samples_add(&out->busy, 100 * slow / (double)(now.tsc - from->tsc));
+	samples_add(&out->busy, 100 * slow / (double)(now.slow.tsc - from->slow.tsc));
 	/* The TSC goes on while others have the CPU; of one thread it is known how long that was.
 	 */
 	if (!phones_has_two(p) && now.ns != from->ns)
@@ -357,23 +401,24 @@ static void keep_window(const struct phones *p, struct mark *from, struct load *
 static void run(struct phones *p, double seconds, uint64_t count, struct load *out)
 {
 	uint64_t said = clock_now_ns(), end = said + (uint64_t)(seconds * 1e9), now;
-	uint64_t last = count != 0 ? p->begun + count : UINT64_MAX;
+	uint64_t last = count != 0 ? p->begun + count : UINT64_MAX, first = p->done;
 	struct mark mark;
 
-	set_mark(p, &mark);
+	while (!set_mark(p, &mark))
+		rte_pause();
 	do {
 		for (unsigned i = 0; i < 16; i++)
 			pass(p, last);
 		pipeline_control_poll(p->rig->pipeline, clock_now_ns());
 		now = clock_now_ns();
-		if (out != NULL && p->b->count == 0 && now - mark.ns >= WINDOW_NS)
+		if (out != NULL && p->b->count == 0 && now - mark.ns >= p->window_ns)
 			keep_window(p, &mark, out);
 		if (now - said > 2 * CLOCK_NS_PER_S) {
 			said = now;
 			bench_say(p->b, "%" PRIu64 " done", p->done);
 		}
-	} while (count != 0 ? p->done < last : now < end);
-	if (out != NULL && (p->b->count != 0 || out->ns.n == 0) && p->done != mark.done)
+	} while (count != 0 ? p->done < last : now < end || (out != NULL && p->done == first));
+	while (out != NULL && (p->b->count != 0 || out->ns.n == 0) && p->done != mark.done)
 		keep_window(p, &mark, out);
 }
 
@@ -386,23 +431,34 @@ void phones_run(struct phones *p, double seconds, uint64_t count, struct load *o
 	phones_stop(p);
 }
 
+/* Whether each frame has ended and been looked at, none dropped. */
+static bool is_settled(const struct phones *p, uint64_t counter[COUNTER_COUNT])
+{
+	struct counter_balance sum;
+
+	pipeline_counters(p->rig->pipeline, counter);
+	sum = counter_balance(counter);
+	return sum.exact && sum.held == 0 && counter[COUNTER_FRAMES_IN] == p->in_frames &&
+	       counter[COUNTER_FRAMES_OUT] == p->out_frames && sum.dropped == 0;
+}
+
 void phones_settle(struct phones *p)
 {
 	uint64_t counter[COUNTER_COUNT], until = clock_now_ns() + SETTLE_NS;
-	struct counter_balance sum;
+	bool in_time;
 
+	/* What a machine that was away has sent twice is answered behind the last session's end. */
 	do {
 		pipeline_worker_poll(p->rig->pipeline, 0);
 		pipeline_slow_poll(p->rig->pipeline, 0);
 		pipeline_control_poll(p->rig->pipeline, clock_now_ns());
 		phones_take(p);
-	} while (p->open != 0 && (p->b->count != 0 || clock_now_ns() < until));
+		in_time = clock_now_ns() < until;
+	} while ((p->open != 0 && p->b->count != 0) ||
+		 (in_time && (p->open != 0 || !is_settled(p, counter))));
 	if (p->open != 0)
 		bench_fail(p->b, "%u never ended", p->open);
-	pipeline_counters(p->rig->pipeline, counter);
-	sum = counter_balance(counter);
-	if (!sum.exact || sum.held != 0 || counter[COUNTER_FRAMES_IN] != p->in_frames ||
-		counter[COUNTER_FRAMES_OUT] != p->out_frames || sum.dropped != 0) {
+	if (!is_settled(p, counter)) {
 		struct figures f = {.frames = p->in_frames, .out_frames = p->out_frames};
 
 		memcpy(f.counter, counter, sizeof(counter));

@@ -48,9 +48,10 @@ struct phones {
 	struct phones_template *template;
 	uint32_t users; /* numbers below it */
 	uint32_t serial, cseq;
-	unsigned window; /* of what may be under way */
-	unsigned open;   /* is under way */
-	bool inspects;   /* each message that comes out is looked at */
+	unsigned window;    /* of what may be under way */
+	unsigned open;      /* is under way */
+	uint64_t window_ns; /* of a sample */
+	bool inspects;      /* each message that comes out is looked at */
 	uint64_t in_frames, out_frames;
 	uint64_t begun, done;
 	/* Begins one more. */
@@ -63,6 +64,8 @@ struct phones {
 /* A rig with workers and a slow lcore, and the phones around worker 0; exits where that fails. */
 void phones_create(struct bench *b, struct phones *p, const char *config, unsigned workers,
 	uint32_t contacts, uint32_t transactions);
+/* The same with more settings; what concerns the phones is made the same. */
+void phones_create_with(struct bench *b, struct phones *p, const struct rig_config *config);
 void phones_destroy(struct phones *p);
 /* Makes the templates: `write` writes one, with marks in it. */
 void phones_templates(
@@ -85,6 +88,15 @@ bool phones_has_two(const struct phones *p);
 void phones_start(struct phones *p);
 void phones_stop(struct phones *p);
 
+/* The slow lcore's stages between two of its passes: what it spent from one mark to the next is
+ * never more than the time between them. */
+struct slow_mark {
+	uint64_t tsc;
+	struct pipeline_stages stages;
+};
+/* False: asked for, and not made yet; ask again. */
+bool phones_slow_mark(const struct phones *p, struct slow_mark *out);
+
 /* What a run gave, a sample a window. */
 struct load {
 	struct samples ns;           /* of one, by the clock on the wall */
@@ -105,6 +117,15 @@ void phones_settle(struct phones *p);
 /* Rows: `what` is the plural of what was done, `one` its singular. */
 void phones_rows(struct phones *p, struct load *l, const char *what, const char *one);
 
+/* ---- a database with siplane's tables ---- */
+
+struct store {
+	char folder[256], url[sizeof("sqlite:///bench.sqlite") + 256];
+	const char *device; /* its driver and file system, for notes */
+};
+/* One a program; it ends with the program. */
+void store_make(struct bench *b, struct store *s);
+
 /* ---- phones at sockets (--wire) ---- */
 
 void phones_wire_open(struct bench *b, struct phones *p);
@@ -116,7 +137,8 @@ void phones_wire_serve(struct phones *p, void (*first)(struct phones *p));
 /* ---- phones that register (the case register), for other cases ---- */
 
 void register_templates(struct phones *p, uint32_t users);
-/* A user drawn by lot registers. */
+/* A user registers; one drawn by lot. */
+void register_user(struct phones *p, uint32_t user);
 void register_any(struct phones *p);
 /* A reply that has to be its 200. */
 void register_reply(struct phones *p, const struct net_endpoint *to, struct str text);

@@ -32,7 +32,7 @@ static void write_template(struct draft *out, unsigned host, struct lot *lot)
 	draft_add(out, "\r\n");
 }
 
-static void send_register(struct phones *p, uint32_t user)
+void register_user(struct phones *p, uint32_t user)
 {
 	/* A user's phone stays the same. */
 	const struct phones_template *t = &p->template[user % PHONES_TEMPLATES];
@@ -44,12 +44,12 @@ static void send_register(struct phones *p, uint32_t user)
 
 static void register_new(struct phones *p)
 {
-	send_register(p, (uint32_t)(p->begun - 1));
+	register_user(p, (uint32_t)(p->begun - 1));
 }
 
 void register_any(struct phones *p)
 {
-	send_register(p, lot_below(&p->lot, p->users));
+	register_user(p, lot_below(&p->lot, p->users));
 }
 
 void register_templates(struct phones *p, uint32_t users)

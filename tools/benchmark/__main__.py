@@ -65,8 +65,23 @@ class Output:
         if not self.json:
             print(f"\n{name}: {summary}", *row.table(rows), sep="\n", flush=True)
 
+    def commit(self, commit):
+        if not self.json:
+            print(f"commit: {commit}", flush=True)
+
     def words(self, name, text):
         print(f"{name}: {text}", file=sys.stderr if self.json else sys.stdout, flush=True)
+
+
+def machine(output):
+    """The row that says what is measured, where that is known."""
+    commit = context.commit()
+    if not commit:
+        return []
+    r = row.of_samples("machine", "commit", "", [0], "", context.cpu_model(), commit)
+    output.row(r)
+    output.commit(commit)
+    return [r]
 
 
 def measure(name, args, output):
@@ -115,7 +130,7 @@ def main(argv=None):
         if args.source:
             rows = from_file(args, output)
         else:
-            rows = []
+            rows = machine(output)
             for name in args.name or cases.ORDER:
                 found, bad = measure(name, args, output)
                 rows += found

@@ -65,6 +65,15 @@ def cpu_model():
     return f"{model}, {len(os.sched_getaffinity(0))} CPUs"
 
 
+def commit(folder=ROOT):
+    """The commit of a checkout, "-dirty" behind it where tracked files differ; "" where there is none."""
+    try:
+        return subprocess.run(["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 class Context:
     configured = False  # the build folder, by this process
 

@@ -47,8 +47,14 @@ TARGETS = (
            stages="register"),
     Target("registrations in a second of the slow lcore's own", "register", "registrations_per_slow_second", "/s", 4e5, 1e6,
            stages="register"),
+    Target("registrations with digest MD5, users remembered", "register-auth", "registrations_per_second", "/s", 2e5, 5e5, stages="register-auth"),
+    Target("the same with SHA-256", "register-auth", "registrations_per_second/sha256", "/s", 1.5e5, 4e5),
+    Target("first REGISTER of users, whose rows are asked of SQLite", "register-auth", "registrations_per_second/first", "/s", 3e4, 1e5),
+    Target("registrations, each answered when it is on disk, SQLite", "db", "registrations_per_second", "/s", 2e4, 6e4),
+    Target("a million contacts read from SQLite at the start", "db", "seconds_to_load/1000000", "s", 3, 1, more=False),
     Target("sessions by t_relay, phones and worker on the other CPU", "calls", "sessions_per_second", "/s", 6e4, 1.5e5, stages="calls"),
     Target("sessions in a second of the slow lcore's own", "calls", "sessions_per_slow_second", "/s", 6e4, 1.5e5, stages="calls"),
+    Target("a transaction in progress: an INVITE that rings", "calls", "bytes_per_transaction/ringing", "B", 4096, 2048, more=False),
     Target("a transaction that is completed", "calls", "bytes_per_transaction", "B", 512, 256, more=False),
     Target("a contact, all in", "location", "bytes_per_contact/10000000", "B", 256, 192, more=False),
     Target("look-ups among ten million contacts, 32 together", "location", "lookups_per_second/10000000", "/s", 2e6, 4e6),
@@ -56,7 +62,10 @@ TARGETS = (
     Target("the fast path beside a busy slow lcore, and beside an idle one", "beside", "ratio", ": 1", 0.97),
     Target("Kamailio, save(), siplane without I/O", "versus-stateful", "ratio_save", ": 1", 5, 10, stages="register"),
     Target("Kamailio, t_relay(), siplane without I/O", "versus-stateful", "ratio_t_relay", ": 1", 5, 10, stages="calls"),
+    Target("Kamailio, save(), af_packet on veth", "versus-stateful", "ratio_save/af_packet", ": 1", 5, 10, stages="sockets"),
+    Target("Kamailio, t_relay(), af_packet on veth", "versus-stateful", "ratio_t_relay/af_packet", ": 1", 5, 10, stages="sockets"),
     Target("start to first packet", "start", "first_packet_ms", "ms", 1000, more=False),
+    Target("start to first packet, ten million location slots", "start", "first_packet_ms/10000000", "ms", 3000, more=False),
 )
 
 
@@ -89,6 +98,27 @@ def by_kernel(rows, system):
             f"system calls and copies of its device, {max(whole.median - process, 0):,.0f} receiving softirq")
 
 
+# What a stateful case does, by its ratio: its plural, and the messages that one takes in and sends.
+DONE = {"ratio_save": ("registrations", 1), "ratio_t_relay": ("sessions", 7)}
+
+
+def by_sockets(rows, metric):
+    """What of siplane's own CPU goes to its device, and what a program would reach that does nothing but receive and send."""
+    what, messages = DONE[metric.partition("/")[0]]
+    whole, ring, kamailio = (find(rows, "versus-stateful", f"{what}_per_own_cpu_second/{system}")
+                             for system in ("siplane_af_packet", "siplane_ring", "kamailio"))
+    floor = find(rows, "versus", "messages_per_own_cpu_second/forwarder")
+    if None in (whole, ring, kamailio):
+        return ""
+    ns, own = 1e9 / whole.median, 1e9 / ring.median
+    said = f"{ns:,.0f} ns of its own CPU: {own:,.0f} siplane without I/O, {max(ns - own, 0):,.0f} system calls and copies of its device"
+    if floor is None:
+        return said
+    least = 1e9 * messages / floor.median
+    return (f"{said}; {least:,.0f} is the sockets' floor (case versus, `forwarder`: receives and sends as many messages and does nothing else), "
+            f"which would be {row.number(1e9 / kamailio.median / least)} : 1")
+
+
 def by_passes(rows):
     """What of a round trip is siplane's own work."""
     request, answer = find(rows, "dispatch", "ns_per_message"), find(rows, "response", "ns_per_message")
@@ -101,6 +131,8 @@ def by_passes(rows):
 def holds_back(target, rows):
     if target.stages in ("af_xdp", "af_packet"):
         return by_kernel(rows, target.stages)
+    if target.stages == "sockets":
+        return by_sockets(rows, target.metric)
     if target.stages == "passes":
         return by_passes(rows)
     return by_stage(rows, target.stages) if target.stages else ""
@@ -122,11 +154,16 @@ def targets(rows):
     return lines
 
 
+def commit(rows):
+    r = find(rows, "machine", "commit")
+    return [f"* commit: {r.note.replace('-dirty', ', with changes')}"] if r is not None else []
+
+
 def machine(rows):
     """What the rows themselves say, and the kernel of the machine that writes the report."""
     builds = dict.fromkeys(r.note for r in rows if r.case == "dispatch" and r.metric == "messages_per_second" and r.note)
     return [f"* CPU: {', '.join(dict.fromkeys(r.cpu for r in rows if r.cpu and not r.is_reference))}", f"* kernel: Linux {platform.release()}",
-            *(f"* build: {b}" for b in builds)]
+            *(f"* build: {b}" for b in builds), *commit(rows)]
 
 
 def table(rows, words):

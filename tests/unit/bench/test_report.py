@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The page of figures says what the rows say, and what is missing."""
+import re
+
 import pytest
 
 from benchmark import report, row
@@ -61,6 +63,19 @@ def test_af_xdp_is_split_by_who_spends_it():
             row_of("versus", "messages_per_own_cpu_second/siplane_af_xdp", 500_000), row_of("dispatch", "ns_per_message", 600, "ns")]
     said = line_of(report.fill(PAGE, rows), "| Kamailio, af_xdp")
     assert "3,000 ns of CPU: 600 siplane's stages" in said and "1,400 system calls" in said and "1,000 receiving" in said
+
+
+@pytest.mark.parametrize("work, what, floor", [("save", "registrations", 2000), ("t_relay", "sessions", 14000)])
+def test_where_state_is_kept_the_ratio_with_sockets_stands_with_their_floor(work, what, floor):
+    own = f"{what}_per_own_cpu_second"
+    rows = [row_of("versus-stateful", f"ratio_{work}/af_packet", 3.3, "1"), row_of("versus-stateful", f"{own}/siplane_af_packet", 400_000),
+            row_of("versus-stateful", f"{own}/siplane_ring", 1_000_000), row_of("versus-stateful", f"{own}/kamailio", 1e9 / (3 * floor))]
+    said = line_of(report.fill(PAGE, rows), f"| Kamailio, {work}(), af_packet on veth")
+    assert "| 5 : 1 | 10 : 1 | 3.30 : 1 | 3.30 : 1 | **no** |" in said
+    assert "2,500 ns of its own CPU: 1,000 siplane without I/O, 1,500 system calls" in said and "floor" not in said
+    rows += [row_of("versus", "messages_per_own_cpu_second/forwarder", 500_000)]
+    said = line_of(report.fill(PAGE, rows), f"| Kamailio, {work}(), af_packet on veth")
+    assert f"; {floor:,} is the sockets' floor" in said and re.search(r"would be 3(\.00)? : 1 \|", said)
 
 
 def test_patterns_choose_metrics():

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from benchmark import __main__ as runner
-from benchmark import cases, context, row
+from benchmark import cases, context, report, row
 from benchmark.cases import self_fed
 
 
@@ -33,6 +33,7 @@ def registry(monkeypatch):
     monkeypatch.setattr(cases, "ORDER", ())
     monkeypatch.setattr(cases, "load", known.__getitem__)
     monkeypatch.setattr(runner, "install", lambda args: None)
+    monkeypatch.setattr(context, "commit", lambda: "")  # an unpacked archive
 
     def add(name, case):
         known[name] = case
@@ -97,6 +98,33 @@ def test_json_is_rows_alone_and_save_has_the_same(registry, capsys, tmp_path):
     out = capsys.readouterr().out
     assert [(r["case"], r["metric"], r["median"]) for r in map(json.loads, out.splitlines())] == [("one", "a", 2.0), ("two", "b", 3.0)]
     assert (tmp_path / "rows").read_text() == out
+
+
+def test_rows_say_which_commit_was_measured(registry, monkeypatch, capsys, tmp_path):
+    """Of the time of measuring: the report may be written later, from the file."""
+    registry("one", Case([("a", [1.0])]))
+    monkeypatch.setattr(context, "commit", lambda: "0123456789ab-dirty")
+    assert runner.main(["--json", "--save", str(tmp_path / "rows")]) == 0
+    assert capsys.readouterr().out == (tmp_path / "rows").read_text()
+    rows = row.read(tmp_path / "rows")
+    assert [(r.case, r.metric, r.note) for r in rows] == [("machine", "commit", "0123456789ab-dirty"), ("one", "a", "")]
+    assert "* commit: 0123456789ab, with changes\n" in report.fill("<!-- figures: machine -->\n<!-- end -->\n", rows)
+    assert runner.main([]) == 0
+    assert "0123456789ab-dirty" in capsys.readouterr().out
+
+
+def test_the_commit_is_gits(tmp_path):
+    def git(*words):
+        return subprocess.run(["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@example.org", *words], check=True,
+                              capture_output=True, text=True).stdout.strip()
+    assert context.commit(tmp_path) == ""
+    git("init", "-q")
+    (tmp_path / "f").write_text("1")
+    git("add", "f")
+    git("commit", "-qm", "one")
+    assert context.commit(tmp_path) == git("rev-parse", "--short=12", "HEAD")
+    (tmp_path / "f").write_text("2")
+    assert context.commit(tmp_path) == git("rev-parse", "--short=12", "HEAD") + "-dirty"
 
 
 def test_people_get_a_table_a_case(registry, capsys):

@@ -17,13 +17,15 @@ SUMMARIES = {
     "size": "one worker forwards INVITEs of 300 to 8,000 bytes",
     "tables": "look-ups, rebuilding and memory of destinations, address groups and next hops",
     "register": "a slow lcore registers a million users, beside the worker that hands their REGISTERs over",
+    "register-auth": "a million users register with passwords: rows from SQLite, rows that are remembered, MD5 and SHA-256, challenged anew",
+    "db": "a million users register, each answered when it is on disk (SQLite); questions; contacts read at a start",
     "calls": "sessions (INVITE, 100, 180, 200, ACK, BYE, 200) through t_relay(), a slow lcore beside the worker",
     "lookup": "one worker forwards INVITEs to where their users are registered, of a thousand to ten million",
     "beside": "one worker forwards INVITEs while a slow lcore has all it can do, and while it has nothing to do",
     "location": "contacts: bytes each, inserts and look-ups a second, from a thousand to ten million",
     "scale": "one worker and two, a CPU each, at the same time",
 }
-TWO_CPUS = ("scale", "register", "calls", "beside")
+TWO_CPUS = ("scale", "register", "register-auth", "calls", "beside")
 
 
 class Case:

@@ -3,7 +3,8 @@
 Calls with state beside registrations that come and expire, and whether all memory is back afterwards.
 
 `--seconds 600` is the soak; a shorter one finds what leaks fast. The time is spent in three rounds, and after each everything is
-to have ended. What is left over is no matter of degree: the case fails where a transaction or an expired contact stays. The process may
+to have ended. What is left over is no matter of degree: the case fails where a transaction or an expired contact stays, or a call or a
+registration failed. The process may
 touch a page for the first time in any round; what leaks makes it larger in each.
 """
 import json
@@ -34,6 +35,7 @@ CONFIG = """#!define SECRET "{dir}/secret"
 include_file "{root}/conf/registrar.cfg"
 modparam("registrar", "min_expires", 1)
 modparam("tm", "retr_timer1", {t1})
+modparam("tm", "absorb_timer", {absorb})
 """
 
 
@@ -116,7 +118,7 @@ def run(context):
     try:
         with Lab(driver=DEVICE, backends=2, ipv6=False) as lab:
             config = lab.dir / "soak.cfg"
-            config.write_text(CONFIG.format(dir=lab.dir, root=ROOT, t1=T1_MS))
+            config.write_text(CONFIG.format(dir=lab.dir, root=ROOT, t1=T1_MS, absorb=64 * T1_MS))
             lab.start_siplane(config, build / "app/siplane/siplane")
             soak = Soak(context, lab, build / "app/siplane-gen/siplane-gen")
             soak.register()
@@ -126,6 +128,9 @@ def run(context):
                 raise Failed(f"frames are missing: {stats}")
     except LabError as e:
         raise Skipped(str(e)) if "root" in str(e) else Failed(str(e)) from e
+    for what, r in ((what, r) for calls, phones, _ in done for what, r in (("calls", calls), ("registrations", phones))):
+        if r["failed"]:
+            raise Failed(f"{r['failed']} of {r['attempts']} {what} failed: {r['failed_by']} {r['failed_status']}")
     note = (f"{sum(c['attempts'] for c, _, _ in done)} calls, {sum(r['attempts'] for _, r, _ in done)} registrations of {CHURN_EXPIRES_S} s, "
             f"in {len(ROUNDS)} rounds")
     size = [left[2] for _, _, left in done]
