@@ -6,10 +6,10 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools/lab"))
+sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 
-from lab import Lab  # noqa: E402
+from lab.lab import Lab  # noqa: E402
 
 DISPATCH = """
 request_route {
@@ -59,7 +59,7 @@ class Labs:
         (lab.dir / "dispatcher.list").write_text(list_text)
         lab.config = lab.dir / "siplane.cfg"
         lab.config.write_text(
-            f'cores {{ idle = sleep; }}\nsecret_file = "{lab.dir}/secret"\n{head}\n{lab.port_config(port_extra)}{listen}'
+            f'cores {{ idle = sleep; }}\nsecret_file = "{lab.dir}/secret"\ncontrol_socket = "{lab.dir}/control.sock"\n{head}\n{lab.port_config(port_extra)}{listen}'
             f'{modules}modparam("dispatcher", "list_file", "{lab.dir}/dispatcher.list")\n{script}')
         if start:
             lab.start_siplane(lab.config)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.alone
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# A process of its own: its module `lab` is the folder tools/lab, that of these tests is the file in it.
+# A process of its own: what the case leaves behind in one ends with it.
 WINDOW = """
 import json, pathlib, sys
 from benchmark import veth

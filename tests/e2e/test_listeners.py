@@ -3,7 +3,7 @@
 import re
 
 from call import ALICE, EDGE, Call
-from lab import run
+from lab.lab import run
 from ua import UA
 from wire import ICMP, IP, UDP, Ether, Wire
 from test_network import mac_of_appliance

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lab import run
+from lab.lab import run
 
 pytestmark = pytest.mark.alone
 

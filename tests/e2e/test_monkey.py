@@ -24,8 +24,9 @@ FINALS = (200, 200, 202, 299, 300, 302, 400, 404, 408, 410, 480, 481, 482, 486, 
 METHODS = ("MESSAGE", "OPTIONS", "SUBSCRIBE", "INFO", "PUBLISH")
 PARAMS = """
 modparam("tm", "fr_timer", 400)
-modparam("tm", "fr_inv_timer", 900)
+modparam("tm", "fr_inv_timer", 1000)
 modparam("tm", "retr_timer1", 20)
+modparam("tm", "absorb_timer", 1280)
 modparam("tm", "wt_timer", 300)
 modparam("registrar", "min_expires", 1)
 """

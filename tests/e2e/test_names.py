@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from call import EDGE, Call
+from call import EDGE, Call, replace_method
 from test_reload import reload
 from ua import UA, inside
 
@@ -32,6 +32,7 @@ class Dns:
 
     def __init__(self, lab, zone, port=5353):
         self.zone, self.asked, self.delay, self.silent, self.failing = zone, [], 0, False, False
+        self.silent_about = set()  # types
         with inside(lab.ns("dut")):
             self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", port))
@@ -51,7 +52,7 @@ class Dns:
             kind = struct.unpack("!H", query[at + 1:at + 3])[0]
             name = ".".join(labels)
             self.asked.append((name, kind))
-            if self.silent:
+            if self.silent or kind in self.silent_about:
                 continue
             time.sleep(self.delay)
             found = self.zone.get((name, kind), [])
@@ -206,6 +207,40 @@ def test_a_message_that_waits_outlives_a_reload_that_moves_its_listener(named):
     assert {r.source for r in replies} == {EDGE}, "answers leave from where the request came in"
 
 
+def test_a_call_stays_where_it_is_when_the_answer_changes(named):
+    """Without state a CANCEL and an ACK go where the INVITE went (RFC 3261 16.11), whatever the name stands for by then."""
+    c, dns = named
+    dns.zone[("move.example", A)] = a("10.20.0.11", ttl=1)
+
+    def invite(call_id, backend):
+        text = c.caller.request("INVITE", "sip:x@move.example:5060", call_id=call_id)
+        c.caller.send(text, EDGE)
+        b, got = c.at_a_backend()
+        assert b is c.backend[backend] and got.method == "INVITE", got
+        return text, got
+
+    def moves(address, backend):
+        dns.zone[("move.example", A)] = a(address, ttl=1)
+        end = time.monotonic() + 20
+        while True:
+            c.caller.send(c.caller.request("MESSAGE", "sip:x@move.example:5060"), EDGE)
+            if c.at_a_backend()[0] is c.backend[backend]:
+                return
+            assert time.monotonic() < end
+            time.sleep(0.5)
+
+    first, went = invite("before", 0)
+    moves("10.20.0.12", 1)
+    second, went_too = invite("after", 1)
+    moves("10.20.0.11", 0)
+    for text, got, backend in ((first, went, 0), (second, went_too, 1)):
+        for method in ("CANCEL", "ACK"):
+            c.caller.send(replace_method(text, method), EDGE)
+            b, follows = c.at_a_backend()
+            assert b is c.backend[backend] and follows.method == method and follows.branch() == got.branch()
+    assert c.lab.stats()["dns_followed"] >= 2
+
+
 def test_names_and_servers_of_a_refused_file_are_not_taken(named):
     c, dns = named
     first = c.lab.config.read_text()
@@ -230,6 +265,22 @@ def test_names_in_the_list_are_asked_at_load(labs):
     said = reload(lab, good=False)
     assert "dispatcher.list:1" in said and "gone.example" in said
     c.invite()
+    dns.close()
+
+
+def test_a_reload_that_waits_for_names_ends_with_the_process(labs):
+    lab = labs.make(head='dns_servers = "127.0.0.1:5353"\n', list_text="1 sip:b2.example:5060\n", start=False)
+    dns = Dns(lab, dict(ZONE))
+    lab.start_siplane(lab.config)
+    dns.silent = True
+    (lab.dir / "dispatcher.list").write_text("".join(f"1 sip:dead{n}.example:5060\n" for n in range(20)))
+    lab.siplane.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 5
+    while ("dead0.example", A) not in dns.asked:
+        assert time.monotonic() < deadline, dns.asked
+        time.sleep(0.01)
+    status, seconds = lab.stop_siplane(signal.SIGTERM)
+    assert status == 0 and seconds < 1.5, seconds  # each of the names would be waited for
     dns.close()
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from call import ALICE, EDGE, Call
-from lab import run
+from lab.lab import run
 from ua import UA
 from wire import ARP, ICMP, IP, UDP, Dot1Q, Ether, IPv6, Raw, Wire, fragment
 
@@ -48,7 +48,7 @@ def test_listener_shows_in_ss_and_draws_no_icmp_error(labs):
 
 
 def test_port_in_use_is_said(labs):
-    from lab import LabError
+    from lab.lab import LabError
     from ua import inside
     import socket
     lab = labs.make(start=False)

@@ -276,7 +276,7 @@ def test_sigterm_ends_within_two_seconds(labs):
 
 
 def test_stateful_statement_answers_500_with_a_reason(labs):
-    lab = labs.make(script='loadmodule "auth_db.so"\nrequest_route { www_authorize("example.com", "subscriber"); }\n')
+    lab = labs.make(script='loadmodule "nathelper.so"\nrequest_route { fix_nated_contact(); }\n')
     c = Call(lab)
     c.caller.send(c.caller.request("INVITE", ALICE), EDGE)
     reply = c.caller.receive()

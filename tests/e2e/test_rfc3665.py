@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-The call flows of RFC 3665 3 that a proxy takes part in and that need no authentication: order of messages and the
-fields that matter. siplane is the proxy next to Bob ("Proxy 2", his registrar); what is said of F numbers is that proxy's
-part. Not here: 3.1 (no proxy), 3.3 (authentication), 3.5 (an ALG, which is a B2BUA).
+The call flows of RFC 3665: order of messages and the fields that matter. Of section 3 those that a proxy takes part in; siplane is
+the proxy next to Bob ("Proxy 2", his registrar), and what is said of F numbers is that proxy's part. Section 2 and what of 3.2 and 3.3
+is authentication stand at the end, with users in a database and real digests. Not here: 3.1 (no proxy), 3.5 (an ALG, which is a B2BUA).
 """
+import hashlib
+
 import pytest
 
+import credentials
+import phone
 from call import replace_method
-from phone import SDP, call, quiet, script
+from phone import DOMAIN, SDP, bindings, call, quiet, script
 from test_register import Rig
+from test_rows import Users
 
 pytestmark = pytest.mark.sanitize
 
@@ -270,3 +275,199 @@ def test_3_11_temporarily_unavailable(pair):
     said = fail(alice, bob, text, got, 480, "Temporarily Unavailable", headers=["Retry-After: 3600"])
     assert said.get("retry-after") == "3600"
     quiet(alice, bob)
+
+
+# ---- 2, and 3.2 and 3.3, with authentication ----
+
+PASSWORD = "zanzibar"
+AUTH_MODULES = phone.MODULES + "".join(f'loadmodule "{m}.so"\n' for m in ("auth", "auth_db", "uri_db"))
+PROVE = f"""
+	if (is_method("INVITE")) {{
+		if (!proxy_authorize("{DOMAIN}", "subscriber")) {{ proxy_challenge("{DOMAIN}", "1"); exit; }}
+		if (!check_from()) {{ sl_send_reply("403", "Not You"); exit; }}
+		consume_credentials();
+	}}
+	if (is_method("INVITE") && $hdr(X-Next) != $null) {{
+		record_route();
+		$du = "sip:" + $hdr(X-Next);
+		t_relay();
+		exit;
+	}}
+"""
+SAVE = f"""
+	if (!www_authorize("{DOMAIN}", "subscriber")) {{ www_challenge("{DOMAIN}", "1"); exit; }}
+	if (!check_to()) {{ sl_send_reply("403", "Not Yours"); exit; }}
+	save("location")"""
+REGISTRAR = f"sip:{DOMAIN}"
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    rig = Rig(script(save=SAVE, initial=PROVE), modules=AUTH_MODULES, start=False)
+    rig.lab.config.write_text('db_url = "sqlite://users.sqlite"\n' + rig.lab.config.read_text())
+    rig.users = Users(rig.lab.dir / "users.sqlite")
+    rig.start(rig.lab.config)
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def guard(guarded):
+    yield guarded
+    guarded.check()
+
+
+def known(rig, *args, password=PASSWORD):
+    """A phone whose user is in the database."""
+    p = rig.phone(*args)
+    rig.users.add(p.user, password)
+    return p
+
+
+def challenged(p, **kw):
+    """F1, F2: a REGISTER without credentials and its 401, which is fit to be answered."""
+    got = p.register(**kw)
+    assert got.status == 401 and got.start == "SIP/2.0 401 Unauthorized"
+    assert got.tag("to") and got.get("cseq").endswith(" REGISTER") and got.get("content-length") == "0" and not got.all("contact")
+    c = credentials.challenge(got)
+    assert c["realm"] == DOMAIN and c["nonce"] and c["qop"] == "auth" and "stale" not in c
+    return got
+
+
+def registers(p, got, nc=1, password=PASSWORD, **kw):
+    """F3, F4: the same again with credentials, one CSeq further."""
+    line = credentials.answer(got, "REGISTER", REGISTRAR, p.user, password, nc=nc)
+    again = p.register(headers=[line], **kw)
+    assert again.get("call-id") == got.get("call-id")
+    assert int(again.get("cseq").split()[0]) == int(got.get("cseq").split()[0]) + nc
+    return again
+
+
+def test_2_1_successful_new_registration(guard):
+    bob = known(guard)
+    again = registers(bob, challenged(bob, expires=7200), expires=7200)
+    assert again.status == 200 and bindings(again) == {bob.uri: {"expires": "7200"}}
+    assert again.tag("to") and not again.all("www-authenticate")
+
+
+def test_2_2_update_of_contact_list(guard):
+    """He has credentials already: they go with the first REGISTER, the nonce's count one further."""
+    bob = known(guard)
+    got = challenged(bob)
+    assert registers(bob, got).status == 200
+    second = f"sip:{bob.user}@10.20.0.12:5070"
+    updated = registers(bob, got, nc=2, contacts=[f"<{second}>"])
+    assert updated.status == 200 and set(bindings(updated)) == {bob.uri, second}
+
+
+def test_2_3_request_for_current_contact_list(guard):
+    bob = known(guard)
+    got = challenged(bob)
+    assert registers(bob, got).status == 200
+    asked = registers(bob, got, nc=2, contacts=[])
+    assert asked.status == 200 and set(bindings(asked)) == {bob.uri}
+
+
+def test_2_4_cancellation_of_registration(guard):
+    bob, alice = known(guard, "b1"), known(guard)
+    got = challenged(bob)
+    assert registers(bob, got).status == 200
+    gone = registers(bob, got, nc=2, contacts=["*"], expires=0)
+    assert gone.status == 200 and not gone.all("contact")
+    # Who is not registered any more is not called.
+    invited_with_credentials(alice, bob.aor)
+    failed = alice.expect(404)
+    assert failed.tag("to")
+    quiet(bob)
+
+
+def test_2_5_unsuccessful_registration(guard):
+    """A wrong password: challenged again with another nonce, and not as stale, since asking again would not help."""
+    bob = known(guard)
+    got = challenged(bob)
+    again = registers(bob, got, password="kathmandu")
+    assert again.status == 401 and not again.all("contact")
+    c = credentials.challenge(again)
+    assert c["nonce"] != credentials.challenge(got)["nonce"] and "stale" not in c
+    # Nothing was bound. And what he should have written is good.
+    right = registers(bob, again, contacts=[])
+    assert right.status == 200 and bindings(right) == {}
+
+
+def from_domain(p, text):
+    """check_from(): From is the user of the credentials."""
+    return text.replace(f"From: <sip:{p.user}@{p.host}>".encode(), f"From: <{p.aor}>".encode())
+
+
+def invite_text(p, uri, cseq, headers=(), call_id=None):
+    return from_domain(p, p.request("INVITE", uri, headers=[*headers, "Content-Type: application/sdp"], body=SDP.format(p.address), cseq=cseq,
+                                    call_id=call_id, from_tag=f"f{p.port}"))
+
+
+def invited_with_credentials(alice, uri, headers=()):
+    """3.2 F1 to F4: INVITE, 407, ACK, INVITE with credentials. (the text of that one, the 407)"""
+    first = alice.to_proxy(invite_text(alice, uri, 1, headers))
+    got = alice.expect(407)
+    assert got.start == "SIP/2.0 407 Proxy Authentication Required" and got.tag("to") and len(got.vias()) == 1
+    assert credentials.challenge(got)["realm"] == DOMAIN and not got.all("www-authenticate")
+    # F3 ends at the proxy: nobody else hears of it.
+    alice.to_proxy(replace_method(first, "ACK", got.tag("to")))
+    line = credentials.answer(got, "INVITE", uri, alice.user, PASSWORD)
+    return alice.to_proxy(invite_text(alice, uri, 2, [*headers, line], got.get("call-id"))), got
+
+
+def test_3_2_session_establishment_with_credentials(guard):
+    alice, bob = known(guard), known(guard, "b1")
+    assert registers(bob, challenged(bob)).status == 200
+    invited_with_credentials(alice, bob.aor)
+    got = bob.expect("INVITE")
+    alice.expect(100)
+    # RFC 3261 22.3: what was for this proxy is used up.
+    assert not got.all("proxy-authorization") and got.get("cseq") == "2 INVITE" and got.get("max-forwards") == "69"
+    bob.answer(got, 180, "Ringing")
+    alice.expect(180)
+    bob.answer(got, 200)
+    ok = alice.expect(200)
+    alice.to_proxy(from_domain(alice, alice.in_dialog(ok, "ACK", cseq=2)))
+    assert bob.expect("ACK").get("cseq") == "2 ACK"
+    bob.to_proxy(bob.in_dialog_back(got, "BYE"))
+    alice.answer(alice.expect("BYE"), 200)
+    bob.expect(200)
+    quiet(alice, bob)
+
+
+def test_3_3_multiple_proxy_authentication(guard):
+    """
+    siplane is Proxy 1 here, next to Alice. Proxy 2 wants to know her, too: its 407 comes through as it is, and the credentials for it go
+    on, while those for Proxy 1 end here.
+    """
+    alice, second = known(guard), guard.phone("b1")
+    uri, next_hop = f"sip:bob@{DOMAIN}", f"X-Next: {second.host}:{second.port}"
+    text, own = invited_with_credentials(alice, uri, [next_hop])
+    got = second.expect("INVITE")
+    alice.expect(100)
+    assert not got.all("proxy-authorization")
+    theirs = 'Digest realm="biloxi.example.com", qop="auth", nonce="f84f1cec41e6cbe5aea9c8e88d359", opaque="5ccc", algorithm=MD5'
+    second.answer(got, 407, "Proxy Authentication Required", contact=False, headers=[f"Proxy-Authenticate: {theirs}"])
+    same_transaction(second.expect("ACK"), got, "ACK")
+    said = alice.expect(407)
+    assert said.all("proxy-authenticate") == [theirs]
+    alice.to_proxy(replace_method(text, "ACK", said.tag("to")))
+    # F10: both, the one of Proxy 1 with the next count.
+    lines = [credentials.answer(said, "INVITE", uri, alice.user, "another"), credentials.answer(own, "INVITE", uri, alice.user, PASSWORD, nc=2)]
+    alice.to_proxy(invite_text(alice, uri, 3, [next_hop, *lines], own.get("call-id")))
+    got = second.expect("INVITE")
+    alice.expect(100)
+    assert [f"Proxy-Authorization: {v}" for v in got.all("proxy-authorization")] == lines[:1]
+    a1, a2 = (hashlib.md5(t.encode()).hexdigest() for t in (f"{alice.user}:biloxi.example.com:another", f"INVITE:{uri}"))
+    cnonce = lines[0].split('cnonce="')[1].split('"')[0]
+    proof = hashlib.md5(f"{a1}:f84f1cec41e6cbe5aea9c8e88d359:00000001:{cnonce}:auth:{a2}".encode()).hexdigest()
+    assert f'response="{proof}"' in got.get("proxy-authorization")
+    second.answer(got, 200)
+    ok = alice.expect(200)
+    alice.to_proxy(from_domain(alice, alice.in_dialog(ok, "ACK", cseq=3)))
+    second.expect("ACK")
+    second.to_proxy(second.in_dialog_back(got, "BYE"))
+    alice.answer(alice.expect("BYE"), 200)
+    second.expect(200)
+    quiet(alice, second)

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from lab import Lab, inside, run
+from lab.lab import Lab, inside, run
 
 pytestmark = pytest.mark.alone
 

@@ -14,6 +14,7 @@ import pytest
 import phone
 from conftest import ROOT
 from phone import DOMAIN, Phone, call, hang_up, quiet, script
+from test_names import Dns
 
 SEED = pathlib.Path(os.environ.get("SIPLANE_SHARED") or ROOT.parent / "shared") / "seed/openser.cfg"
 # What today's operators still have, with no word of ports, cores and memory.
@@ -208,6 +209,70 @@ def test_a_call_keeps_the_script_that_it_began_with(labs):
     assert ok.get("x-script") == "new"
 
 
+def beside_control(labs, **kw):
+    """A slow lcore that shares control's thread, and a worker elsewhere."""
+    cpus = sorted(os.sched_getaffinity(0))
+    lab = make(labs, **kw)
+    restart_with(lab, "idle = sleep;", f"idle = sleep; control = {cpus[0]}; slow = {cpus[0]}; workers = {cpus[-1]};")
+    return lab
+
+
+def test_a_reload_that_waits_for_names_holds_up_no_message(labs):
+    """The name server is silent for two seconds. REGISTERs go on, one after the other; what is asked for meanwhile follows."""
+    lab = beside_control(labs, head='dns_servers = "127.0.0.1:5353"\n')
+    dns = Dns(lab, {})
+    dns.silent = True
+    good = (lab.dir / "dispatcher.list").read_text()
+    (lab.dir / "dispatcher.list").write_text(good + "1 sip:nowhere.example:5060\n")
+    phone, answered, again = Phone(lab, "alice1", "b1"), 0, False
+    begun = time.monotonic()
+    lab.siplane.send_signal(signal.SIGHUP)
+    while "configuration stays" not in lab.log() and time.monotonic() < begun + 20:
+        phone.registered()
+        answered += 1
+        if not again and dns.asked:
+            for _ in range(3):
+                lab.siplane.send_signal(signal.SIGHUP)
+                time.sleep(0.05)
+            (lab.dir / "dispatcher.list").write_text(good)
+            again = True
+    assert time.monotonic() - begun > 1.5 and "nowhere.example: no answer within" in lab.log()
+    assert answered > 20
+    while "generation 2" not in lab.log() and time.monotonic() < begun + 20:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert lab.log().count("this one follows it") == 1 and lab.log().count("is current, generation") == 1
+    dns.close()
+
+
+def test_a_large_file_is_read_beside_a_slow_lcore(labs):
+    """Many REGISTERs cross while a file of 19,000 statements and a list of 500 destinations are loaded: none finds the way full."""
+    lab = beside_control(labs)
+    big = "".join(f'if ($rU =~ "^x{n}[0-9]+$") xlog("L_INFO", "message {n} of $ru\\n");\n' for n in range(9500))
+    text = lab.config.read_text().replace("request_route {", "request_route {\nif ($rU == \"big\") route(BIG);", 1)
+    lab.config.write_text(f'{text}\nloadmodule "xlog.so"\nroute[BIG] {{\n{big}}}\n')
+    (lab.dir / "dispatcher.list").write_text("".join(f"{n % 5 + 1} sip:10.20.{n // 250 + 1}.{n % 250 + 1}:5060\n" for n in range(500)))
+    phone, sent = Phone(lab, "alice1", "b1"), 0
+    texts = [phone.registration(call_id=f"many-{n}@b1", to=f"<sip:many{n}@{DOMAIN}>", cseq=1) for n in range(500)]
+    begun = moved = time.monotonic()
+    crossed = longest = 0
+    lab.siplane.send_signal(signal.SIGHUP)
+    while "generation 2" not in lab.log() and time.monotonic() < begun + 60:
+        for _ in range(20):
+            phone.sock.sendto(texts[sent % len(texts)], phone.proxy)
+            sent += 1
+            time.sleep(0.001)
+        now = lab.stats()["slow_crossed"]
+        if now != crossed:
+            crossed, moved = now, time.monotonic()
+        longest = max(longest, time.monotonic() - moved)
+    took = time.monotonic() - begun
+    stats = lab.settle()
+    assert "generation 2" in lab.log() and "error" not in lab.log()
+    assert sent > 100 and longest < took / 2, (sent, longest, took)
+    assert stats["slow_refused_new"] == 0 and "drop/slow_full" not in stats, (sent, took, stats)
+
+
 def test_sigterm_while_transactions_stand(labs):
     lab = make(labs)
     caller, callee = pair(lab)
@@ -230,12 +295,17 @@ def test_telemetry_and_the_table_of_counters(labs):
     assert registrar["registrar_accepted"] == 1 and registrar["registrar_lookup_hits"] >= 1
     transactions = lab.transactions()
     assert transactions["txn_created"] >= 2 and transactions["bytes"] > 0
+    memory = lab.telemetry("/siplane/memory")
+    assert memory["contacts"] == 1 and memory["contacts_max"] == lab.location()["contacts_max"] and memory["messages"] == 0 < memory["messages_max"]
+    assert memory["transactions"] == transactions["transactions"] <= memory["transactions_max"] > 1000
+    assert 0 < memory["transactions_bytes"] < memory["transactions_bytes_max"]
+    assert {k: v for k, v in memory.items() if k.startswith("contacts") or k.startswith("transactions")} == memory["slow0"]
     slow = lab.telemetry("/siplane/slow")
     assert slow["messages"] == lab.stats()["slow_crossed"] and slow["state"] > 0
     lab.siplane.send_signal(signal.SIGUSR1)
     time.sleep(0.5)
     said = lab.log()
-    assert re.search(r"slow_crossed +\d", said) and re.search(r"contacts +1 of", said) and "txn_created" in said
+    assert re.search(r"slow_crossed +\d", said) and re.search(r"contacts +1 of", said) and re.search(r"transactions +\d+ of \d", said) and "txn_created" in said
     assert "memory for" in said
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT
 
-# A process of its own: its module `lab` is the folder tools/lab, that of these tests is the file in it.
+# A process of its own: what the case leaves behind in one ends with it.
 SOAK = """
 import pathlib, sys
 from benchmark import context

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from call import ALICE, EDGE, Call
-from lab import run
+from lab.lab import run
 from ua import inside
 
 BINARY = os.environ.get("SIPLANE", str(pathlib.Path(__file__).resolve().parents[2] / "build/app/siplane/siplane"))

@@ -5,7 +5,7 @@ import os
 import re
 import socket
 
-from lab import inside
+from lab.lab import inside
 
 _count = itertools.count(1)
 

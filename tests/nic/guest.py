@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from lab import CORE4, CORE6, EDGE4, EDGE6, Lab, LabError, run
+from lab.lab import CORE4, CORE6, EDGE4, EDGE6, Lab, LabError, run
 
 PR_SET_PDEATHSIG = 1
 BOOT_SECONDS = 60

@@ -48,7 +48,10 @@ def inside(namespace):
 def run(*args, check=True, **kw):
     r = subprocess.run([str(a) for a in args], capture_output=True, text=True, **kw)
     if check and r.returncode != 0:
-        raise LabError(f"{' '.join(map(str, args))}: {r.stderr.strip() or r.stdout.strip()}")
+        said = r.stderr.strip() or r.stdout.strip()
+        if "--make-rslave" in said:
+            said += " (/ is no mount point here; for a chroot in DIR: mount --bind DIR DIR before it is entered)"
+        raise LabError(f"{' '.join(map(str, args))}: {said}")
     return r
 
 
@@ -99,6 +102,7 @@ class Lab:
     def open(self):
         for who in ["dut", "caller", "lan"] + [f"b{i + 1}" for i in range(self.backends)]:
             self._add_ns(who)
+        run("ip", "netns", "exec", self.ns("dut"), "true")  # what hinders it is said here
         self.ip("lan", "link", "add", "br0", "type", "bridge")
         self.ip("lan", "link", "set", "br0", "up")
         for i in range(self.backends):

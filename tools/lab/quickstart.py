@@ -13,9 +13,9 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import register  # noqa: E402
-from lab import CORE4, CORE6, DRIVERS, EDGE4, EDGE6, ROOT, Lab, LabError, inside, run  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from lab import register  # noqa: E402
+from lab.lab import CORE4, CORE6, DRIVERS, EDGE4, EDGE6, ROOT, Lab, LabError, inside, run  # noqa: E402
 
 SIPP = ROOT / "tools/lab/sipp"
 CONFIGURATIONS = {"dispatch": "quickstart.cfg", "register": "registrar.cfg"}
@@ -161,16 +161,18 @@ def table(result, args, stats):
 
 
 def by_hand(lab, args, kept):
+    if not kept:
+        print("\nWith --keep it goes on running, and can be looked at by hand.")
+        return
     edge = EDGE6 if args.ipv6 else EDGE4
     target = f"[{edge.format(1)}]" if args.ipv6 else edge.format(1)
-    print("\nGo on by hand" + ("" if kept else " (with --keep)") + ":")
+    print("\nGo on by hand:")
     print(f"  ip netns exec {lab.ns('caller')} sipp -sf tools/lab/sipp/uac.xml {target}:5060 -i {edge.format(2)} -p 5081 -m 1"
           + (f" -s u{args.users}" if args.scenario == "register" else ""))
     print(f"  ip netns exec {lab.ns('caller')} ping {edge.format(1)}")
     print(f"  ip netns exec {lab.ns('dut')} ss -uln")
-    if kept:
-        print(f"  kill -USR1 {lab.siplane.pid}          the counters, in {lab.dir}/siplane.log")
-        print(f"  tools/quickstart --stop {lab.name}    ends it all")
+    print(f"  kill -USR1 {lab.siplane.pid}          the counters, in {lab.dir}/siplane.log")
+    print(f"  tools/quickstart --stop {lab.name}    ends it all")
 
 
 def stop(name):
@@ -229,4 +231,5 @@ def main():
             lab.close()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

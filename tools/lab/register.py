@@ -4,7 +4,7 @@ import pathlib
 import sys
 import time
 
-from lab import CORE4, CORE6, EDGE4, EDGE6, LabError
+from lab.lab import CORE4, CORE6, EDGE4, EDGE6, LabError
 
 SIPP = pathlib.Path(__file__).resolve().parent / "sipp"
 ANSWERS, CALLS, REGISTERS = 5060, 5080, 5070  # ports of a place's sipps
