@@ -16,14 +16,39 @@ SUITES = ("unit", "sanitize", "valgrind", "e2e", "fuzz", "nic", "bench")
 JOBS = os.cpu_count() or 1
 
 
+# What the summary at the end may be: who keeps no more than a log's last 200 lines finds all of it there.
+SUMMARY_FAILURES = 40
+SUMMARY_REASON = 15
+SUMMARY_LINES = 180
+SUMMARY_WIDTH = 200
+
+
 class Tally:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.suite = ""
+        self.failures = []  # (suite, test, lines of its reason)
 
     def add(self, passed=0, failed=0, skipped=0):
         self.passed += passed
         self.failed += failed
         self.skipped += skipped
+
+    def fail(self, test, reason):
+        """Why one of the tests failed that add() counts; `reason` is its text, or lines."""
+        lines = reason.splitlines() if isinstance(reason, str) else [one for line in reason for one in line.splitlines()]
+        self.failures.append((self.suite, test, [line.rstrip()[:SUMMARY_WIDTH] for line in lines if line.strip()]))
+
+    def summary(self):
+        """Lines that say of each failure what it was and how its reason begins; the more there are, the less of each."""
+        shown = self.failures[:SUMMARY_FAILURES]
+        each = min(SUMMARY_REASON, SUMMARY_LINES // max(len(shown), 1) - 1)
+        lines = ["== failed"] if self.failed or shown else []
+        for suite, test, reason in shown:
+            lines += [f"  {suite}: {test[:SUMMARY_WIDTH]}", *(f"      {line}" for line in reason[:each])]
+        if max(self.failed, len(self.failures)) > len(shown):
+            lines.append(f"  and {max(self.failed, len(self.failures)) - len(shown)} more")
+        return lines
 
 
 def sh(*args, env=None, **kw):
@@ -50,26 +75,35 @@ def build(directory, *options, cc="gcc", targets=()):
 
 
 def read_tap(text):
-    """(passed, failed, skipped, lines that say why) of cmocka's TAP output, whose skipped tests are `not ok N # SKIP`."""
-    passed = failed = skipped = 0
-    why, said = [], []
+    """(passed, failures, skipped, lines that say why) of cmocka's TAP output, whose skipped tests are `not ok N # SKIP`.
+    A failure is a list: the test's name, and what it said."""
+    passed = skipped = 0
+    failures, why, said = [], [], []
     for line in text.splitlines():
         if re.match(r"(not )?ok \d+ # SKIP", line, re.I):
             skipped += 1
             reason = "; ".join(said) or "(no reason given)"
             why.append(f"skipped: {line.split('# ')[1].split(maxsplit=1)[-1]}: {reason.removeprefix('skipped: ')}")
         elif re.match(r"not ok\b", line):
-            failed += 1
+            failures.append([re.sub(r"not ok\s*\d*\s*(- )?", "", line), *said[-10:]])
             why.extend([line, *said[-10:]])
         elif re.match(r"ok\b", line):
             passed += 1
-        elif line.startswith("# ") and failed:
+        elif line.startswith("# ") and failures:
             why.append(line)
+            failures[-1].append(line[2:])
         elif line.strip() and not re.match(r"(1\.\.|# )", line):
             said.append(line.strip())
             continue
         said = []
-    return passed, failed, skipped, why
+    return passed, failures, skipped, why
+
+
+def report_of(err):
+    """The lines of a program's stderr from the first report of valgrind or a sanitizer on; without one its last lines."""
+    lines = err.splitlines()
+    found = next((i for i, line in enumerate(lines) if re.search(r"==\d+==|runtime error:|SUMMARY: ", line)), None)
+    return lines[-SUMMARY_REASON:] if found is None else lines[found:]
 
 
 def run_cmocka(directory, tally, wrap=(), only=None, env=None, label=""):
@@ -88,16 +122,20 @@ def run_cmocka(directory, tally, wrap=(), only=None, env=None, label=""):
     # One more than there are CPUs: some wait for the kernel's timers most of their time.
     with ThreadPoolExecutor(JOBS + 1) as pool:
         for t, status, out, err, seconds in pool.map(one, tests):
-            passed, failed, skipped, why = read_tap(out)
+            passed, failures, skipped, why = read_tap(out)
+            failed = len(failures)
             if status == 77 and not passed and not failed:
                 skipped = max(skipped, 1)
             elif status != 0 and failed == 0:
                 failed += 1
                 why.append(f"exit status {status}\n{out[-1500:]}\n{err[-4000:]}")
+                tally.fail(f"{label}{t['name']}", [f"exit status {status}, after {passed} tests that passed", *report_of(err)])
             elif passed + failed + skipped == 0:
                 passed = 1  # a test that is no cmocka group: its exit status is its word
             if failed:
                 why.append(err[-4000:])
+            for test, *reason in failures:
+                tally.fail(f"{label}{t['name']}: {test}", [*reason, *report_of(err)])
             tally.add(passed, failed, skipped)
             print(f"  {label}{t['name']:<28} {passed} passed, {failed} failed, {skipped} skipped  ({seconds:.1f} s)")
             for line in why:
@@ -169,14 +207,41 @@ def pytest_run(args, tally, name, env, marker=None):
 def run_pytest(folder, name, tally, *options, env=None):
     xml = ROOT / "build" / f"pytest-{name}.xml"
     xml.unlink(missing_ok=True)
-    sh("/usr/bin/python3", "-m", "pytest", "-q", "-rs", folder, f"--junitxml={xml}", "-p", "no:cacheprovider", *options, env=env)
+    r = sh("/usr/bin/python3", "-m", "pytest", "-q", "-rs", folder, f"--junitxml={xml}", "-p", "no:cacheprovider", *options, env=env)
     if not xml.exists():
         tally.add(failed=1)
+        tally.fail(f"{name} {folder}", f"pytest ended with status {r.returncode} and left no report")
         return
+    failed = 0
     for suite in ET.parse(xml).getroot().iter("testsuite"):
         n = {k: int(suite.get(k, "0")) for k in ("tests", "failures", "errors", "skipped")}
         failed = n["failures"] + n["errors"]
         tally.add(n["tests"] - failed - n["skipped"], failed, n["skipped"])
+        for case in suite.iter("testcase"):
+            for said in (*case.iter("failure"), *case.iter("error")):
+                tally.fail(f"{name} {node_id(folder, case.get('classname', ''), case.get('name', ''))}", reason_of(said))
+    if r.returncode not in (0, 1, 5) and not failed:  # 5: no test was asked for
+        tally.add(failed=1)
+        tally.fail(f"{name} {folder}", f"pytest ended with status {r.returncode}, and no test failed")
+
+
+def node_id(folder, classname, name):
+    """What pytest would be given to run the test: the report has its file and classes with dots between."""
+    parts = [p for p in (*classname.split("."), *([] if classname else name.split("."))) if p]
+    for base in (ROOT / folder, ROOT):
+        for i in range(len(parts), 0, -1):
+            file = base.joinpath(*parts[:i]).with_suffix(".py")
+            if file.is_file():
+                return "::".join([str(file.relative_to(ROOT)), *parts[i:], *([name] if classname else [])])
+    return "::".join(p for p in (classname, name) if p)
+
+
+def reason_of(said):
+    """pytest's lines that begin with E, and where; the message where it has none of them (an error before the test)."""
+    text = (said.text or "").splitlines()
+    lines = [line for line in text if re.match(r"E\s", line)]
+    where = [line for line in text if re.match(r"\S+:\d+: ", line)][-1:]
+    return [*where, *lines] if lines else [*(said.get("message") or "").splitlines(), *text[-SUMMARY_REASON:]]
 
 
 def e2e(args, tally):
@@ -216,8 +281,10 @@ def fuzz(args, tally):
             print(f"  {name:<28} {'passed' if r.returncode == 0 else 'FAILED'}, {count} runs in {seconds} s", flush=True)
             if r.returncode != 0:
                 print(r.stderr[-5000:])
+                tally.fail(name, [f"exit status {r.returncode}, {count} runs", *report_of(r.stderr)])
     if not targets:
         tally.add(failed=1)
+        tally.fail("fuzz", "no fuzz targets were built")
         print("  no fuzz targets were built")
 
 
@@ -228,8 +295,11 @@ def nic(args, tally):
     found = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", r.stdout, re.M)
     if found:
         tally.add(*map(int, found[-1]))
+        for line in re.findall(r"^.*\bFAILED\b.*$", r.stdout, re.M):
+            tally.fail("tests/nic/run", line)
     else:
         tally.add(failed=1)
+        tally.fail("tests/nic/run", [f"exit status {r.returncode}", *report_of(r.stderr)])
         print(r.stderr[-4000:])
 
 
@@ -242,12 +312,29 @@ def bench(args, tally):
         tally.add(skipped=1)
         return
     path = build("build-guard", "-Dbuildtype=release", targets=("tests/bench/guard",))
+    said = []
+
+    def say(line):
+        said.append(line)
+        print(line)
+
     try:
-        passed, failed = guard.run(path / "tests/bench/guard", accept=args.accept)
+        passed, failed = guard.run(path / "tests/bench/guard", accept=args.accept, say=say)
     except guard.Broken as e:
-        print(f"  {e}")
+        say(f"  {e}")
         passed, failed = 0, 1
     tally.add(passed, failed)
+    cases = {}
+    for line in said:
+        heading = re.match(r"  (\S+) +before +now", line)
+        if heading:
+            case = heading[1]
+        elif "FAILED" in line:
+            cases.setdefault(case, []).append(line.strip())
+    for case, lines in cases.items():
+        tally.fail(case, lines)
+    if failed and not cases:
+        tally.fail("tests/bench/guard", said)
 
 
 def main():
@@ -261,11 +348,16 @@ def main():
     if args.accept and args.suite != ["bench"]:
         p.error("--accept goes with --suite bench alone")
     tally = Tally()
-    for name in args.suite or SUITES:
-        begun = time.monotonic()
-        print(f"== {name}", flush=True)
-        globals()[name](args, tally)
-        print(f"   {name} took {time.monotonic() - begun:.0f} s", flush=True)
+    try:
+        for name in args.suite or SUITES:
+            begun = time.monotonic()
+            print(f"== {name}", flush=True)
+            tally.suite = name
+            globals()[name](args, tally)
+            print(f"   {name} took {time.monotonic() - begun:.0f} s", flush=True)
+    finally:
+        # Also where a suite does not build, after others that failed.
+        print(*tally.summary(), sep="\n", end="\n" if tally.failures or tally.failed else "", flush=True)
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed or not tally.passed else 0
 
