@@ -39,7 +39,8 @@
  *
  * Files: acc (the room), module (parameters, functions), settings, field (lists of extra fields),
  * record (what is said of a transaction), row (for the database), line (for the log), log (the
- * ring and its thread), told (what transactions say), call (calls that last).
+ * ring and its thread), told (what transactions say), call (calls that last), call_table (where
+ * these stand).
  */
 #include "db/db.h"
 #include "txn/txn.h"

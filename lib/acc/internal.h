@@ -95,7 +95,7 @@ struct acc_ring {
 	char *bytes;
 };
 
-struct acc_call; /* call.c */
+struct acc_call; /* call.h */
 
 struct acc_call_list {
 	uint32_t oldest, newest;
@@ -257,10 +257,13 @@ void acc_told(void *arg, unsigned shard, const struct txn_news *news);
 void acc_by_hand(struct acc *a, struct route_ctx *ctx, struct str comment, bool log,
 	const struct acc_fields *db_extra, int statement);
 
-/* ---- call.c ---- */
+/* ---- call_table.c ---- */
 
 int acc_calls_create(struct acc_shard *sh, uint32_t room);
 void acc_calls_destroy(struct acc_shard *sh);
+
+/* ---- call.c ---- */
+
 /* An INVITE was answered, a BYE has its final response, an INVITE has failed; their records. */
 void acc_call_begin(struct acc *a, unsigned shard, const struct acc_settings *s,
 	const struct txn_news *news, const struct acc_record *r);
