@@ -8,7 +8,8 @@
  * missed calls and failures), or accounts a request by hand (acc_log_request, acc_db_request).
  *
  *   transaction  one row in `acc`, when its client gets the final response: those that are
- *                answered, and failures where failed_transaction_flag says so
+ *                answered, and failures where failed_transaction_flag says so; another one for
+ *                the 2xx of an INVITE whose client has had a failure
  *   missed call  one row in `missed_calls` for each INVITE whose branches have all failed, ahead
  *                of its failure_route
  *   call         one row in `acc_cdrs` (cdr_enable): from an INVITE that was answered to the BYE

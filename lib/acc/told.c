@@ -12,6 +12,8 @@ bool acc_wants(void *arg, enum txn_event event, uint8_t method, uint32_t flags)
 	switch (event) {
 	case TXN_EVENT_FINAL:
 		return accounted || (s->cdr && method == SIP_METHOD_BYE);
+	case TXN_EVENT_LATE:
+		return accounted;
 	case TXN_EVENT_AGAIN:
 		return s->cdr && method == SIP_METHOD_INVITE;
 	case TXN_EVENT_FAILED:
@@ -164,6 +166,7 @@ void acc_told(void *arg, unsigned shard, const struct txn_news *news)
 	acc_begin(&a->shard[shard]);
 	switch (news->event) {
 	case TXN_EVENT_FINAL:
+	case TXN_EVENT_LATE: /* what has failed is answered after all */
 		final(a, shard, s, news);
 		break;
 	case TXN_EVENT_AGAIN:

@@ -128,17 +128,18 @@ enum txn_asked { TXN_ASKED_FR = 1 << 0, TXN_ASKED_FR_INV = 1 << 1 };
 /* What is known while the transaction is in progress; the request's text follows. */
 struct live {
 	uint32_t text_len, saved_len;
-	uint32_t flags;          /* setflag(), as it was saved */
-	uint32_t fr, fr_inv;     /* ms */
-	uint32_t lifetime_at;    /* when it ends whatever happens; 0: never */
-	uint8_t branches;        /* ever, which is the number of the next one */
-	uint8_t leg;             /* number of the first branch of the latest t_relay() */
-	uint8_t leg_slots;       /* ctx->branches of that */
-	uint8_t last_leg;        /* ... and of the one before */
-	uint8_t before_failure;  /* branches when the failure_route began */
-	uint8_t drop;            /* enum txn_drop */
-	uint8_t busy;            /* seconds that its script is overdue */
-	uint8_t asked;           /* enum txn_asked: by t_set_fr(), which goes before AVPs */
+	uint32_t flags;         /* setflag(), as it was saved */
+	uint32_t fr, fr_inv;    /* ms */
+	uint32_t lifetime_at;   /* when it ends whatever happens; 0: never */
+	uint8_t branches;       /* ever, which is the number of the next one */
+	uint8_t leg;            /* number of the first branch of the latest t_relay() */
+	uint8_t leg_slots;      /* ctx->branches of that */
+	uint8_t last_leg;       /* ... and of the one before */
+	uint8_t before_failure; /* branches when the failure_route began */
+	uint8_t drop;           /* enum txn_drop */
+	uint8_t busy;           /* seconds that its script is overdue */
+	uint8_t asked;          /* enum txn_asked: by t_set_fr(), which goes before AVPs */
+	bool late; /* TXN_EVENT_LATE is wanted: it stays, though the client has heard */
 	uint16_t leg_on_branch;  /* block plus one */
 	uint32_t halfway;        /* chunk: what a branch_route did whose branch waits (slot.c) */
 	struct echo_lines lines; /* of the request */
@@ -532,6 +533,8 @@ enum txn_ran txn_route_failure(
 /* Tells the watcher, where it wants to hear of it. `response` is what goes upstream. */
 void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16_t status,
 	struct str response);
+/* What a 2xx that goes upstream is. */
+enum txn_event txn_event_of_success(const struct txn_shard *s, const struct place *t);
 /* A provisional response with a body. */
 void txn_tell_provisional(
 	struct txn_shard *s, struct place *t, uint16_t status, struct str response);

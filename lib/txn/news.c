@@ -52,8 +52,21 @@ void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16
 			return;
 	}
 	tell(s, news.request, &news);
-	if (news.request != NULL && l != NULL)
-		l->flags = news.request->flags;
+	if (news.request == NULL || l == NULL)
+		return;
+	l->flags = news.request->flags;
+	/* Once its client has heard, the request goes unless it is needed. */
+	l->late = event == TXN_EVENT_FINAL && status >= 300 && t->method == SIP_METHOD_INVITE &&
+		  w->wants(w->arg, TXN_EVENT_LATE, t->method, l->flags);
+}
+
+enum txn_event txn_event_of_success(const struct txn_shard *s, const struct place *t)
+{
+	const struct live *l = place_live(s, t);
+
+	if (!server_is_final(t))
+		return TXN_EVENT_FINAL;
+	return l != NULL && l->late ? TXN_EVENT_LATE : TXN_EVENT_AGAIN;
 }
 
 void txn_tell_provisional(struct txn_shard *s, struct place *t, uint16_t status, struct str text)

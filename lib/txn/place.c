@@ -418,7 +418,7 @@ bool txn_place_settle(struct txn_shard *s, struct place *t)
 		destroy(s, t);
 		return false;
 	}
-	if (t->live != MEMORY_NONE) {
+	if (t->live != MEMORY_NONE && !place_live(s, t)->late) {
 		if (t->state == SERVER_ACCEPTED && t->on_reply != 0 &&
 			(t->flags & PLACE_SHARED) != 0)
 			keep_shared(s, t);

@@ -278,8 +278,7 @@ static void tell_forwarded(
 	uint16_t status = ctx->msg.status;
 
 	if (status >= 200)
-		txn_tell(
-			s, t, server_is_final(t) ? TXN_EVENT_AGAIN : TXN_EVENT_FINAL, status, text);
+		txn_tell(s, t, txn_event_of_success(s, t), status, text);
 	else if (ctx->msg.body_len != 0)
 		txn_tell_provisional(s, t, status, text);
 }

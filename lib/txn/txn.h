@@ -92,7 +92,10 @@ enum txn_event {
 			     t_relay() whose branches did */
 	TXN_EVENT_EARLY,  /* the first provisional response with a body goes upstream */
 	TXN_EVENT_CANCELLED, /* the client's first CANCEL has come */
-	TXN_EVENT_ACK        /* t_relay() has sent an ACK on: each copy of it */
+	TXN_EVENT_ACK,       /* t_relay() has sent an ACK on: each copy of it */
+	TXN_EVENT_LATE       /* the first 2xx to an INVITE goes upstream whose client has had a
+				failure (16.7 step 5). A transaction whose FINAL was a failure, and
+				told, keeps its request for this one where it is wanted then */
 };
 
 struct txn_news {

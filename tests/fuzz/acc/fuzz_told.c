@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		begin();
 	if (size < 3 || size > SIP_MSG_UDP_MAX)
 		return 0;
-	news.event = data[0] % (TXN_EVENT_ACK + 1);
+	news.event = data[0] % (TXN_EVENT_LATE + 1);
 	news.status = status[data[1] % 8];
 	data += 2;
 	size -= 2;

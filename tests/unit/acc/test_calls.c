@@ -488,6 +488,84 @@ static void a_call_that_looks_like_one_that_ended(void **state)
 	finish(w);
 }
 
+#define RINGS_MS 2000
+#define RINGS_SHORTLY "request_route { setflag(1); setflag(2); t_set_fr(2000); t_relay(); }\n"
+
+/* A phone that is slow to answer: the caller has heard 408 when it does, and hears that, too. */
+static void an_answer_behind_a_timeout_begins_a_call(void **state)
+{
+	struct world *w = acc_world(
+		FLAGS CDRS "modparam(\"acc\", \"cdr_on_failed\", 0)\n"
+			   "modparam(\"acc\", \"db_extra\", \"s=$hdr(Subject)\")\n" RINGS_SHORTLY);
+	const struct ask asks = {.from_tag = "me", .more = "Subject: late\n"};
+	const struct sent *m;
+
+	run_sql("ALTER TABLE acc ADD COLUMN s VARCHAR(255)");
+	m = call(w, asks);
+	answer_with(w, m, "180 Ringing", "it", NULL);
+	pass(w, RINGS_MS + LATE_MS);
+	ack(w, asks, take_response(w, 408, "INVITE"));
+	assert_int_equal(acc_counted(ACC_COUNTER_CALLS), 0);
+	/* It crosses with the CANCEL, and comes again. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(answer_with(w, m, "200 OK", "it", NULL), FATE_SENT);
+	line_has(next_line(), "code=200;reason=OK");
+	assert_string_equal(rows_of("SELECT method, sip_code, from_tag, to_tag, s FROM acc", 1),
+		"INVITE|200|me|it|late");
+	assert_int_equal(acc_counted(ACC_COUNTER_CALLS_NOW), 1);
+	pass(w, 1000);
+	end(w, bye, "200 OK");
+	assert_string_equal(rows_of(CDR, 1), "call|me|it|bye caller|1.0");
+	assert_int_equal(acc_counted(ACC_COUNTER_CALLS), 1);
+	skip_lines(2);
+	finish(w);
+}
+
+/* It is another proxy that gave up, and whose phone answered all the same. */
+static void an_answer_behind_a_failure_begins_a_call(void **state)
+{
+	struct world *w = acc_world_unobserved(FLAGS CDRS RELAYS);
+	const struct sent *m = call(w, invite);
+
+	refuse(w, m, "408 Request Timeout");
+	ack(w, invite, take_response(w, 408, "INVITE"));
+	line_has(next_line(), "ACC: call failed: ");
+	answer_with(w, m, "200 OK", "it", NULL);
+	line_has(next_line(), "code=200;reason=OK");
+	/* And another phone of it. */
+	answer_with(w, m, "200 OK", "other", NULL);
+	assert_int_equal(acc_counted(ACC_COUNTER_CALLS), 2);
+	pass(w, 1000);
+	bye_of(w, "it", 2);
+	bye_of(w, "other", 3);
+	assert_string_equal(rows_of("SELECT to_tag, end_reason FROM acc_cdrs ORDER BY to_tag", 3),
+		"it|bye caller\nother|bye caller\nt10.2.0.1|failed 408");
+	skip_lines(4);
+	finish(w);
+}
+
+/* Neither re-INVITEs nor what nobody has marked. */
+static void a_late_answer_that_begins_nothing(void **state)
+{
+	struct world *w = acc_world_unobserved(
+		FLAGS CDRS "request_route { if (has_totag()) setflag(1); t_relay(); }\n");
+	const struct ask marked = {.from_tag = "me", .to_tag = "it", .cseq = 2};
+	const struct ask other = {.from_tag = "me", .call = "not-marked"};
+	const struct ask *asks[] = {&marked, &other};
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sent *m = call(w, *asks[i]);
+
+		refuse(w, m, "486 Busy Here");
+		ack(w, *asks[i], take_response(w, 486, "INVITE"));
+		answer_with(w, m, "200 OK", "it", NULL);
+	}
+	line_has(next_line(), "code=200;reason=OK");
+	assert_int_equal(acc_counted(ACC_COUNTER_CALLS), 0);
+	assert_int_equal(acc_counted(ACC_COUNTER_ANSWERED), 1);
+	finish(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +590,9 @@ int main(void)
 		cmocka_unit_test(other_extra_fields_while_calls_last),
 		cmocka_unit_test(a_2xx_that_comes_again_after_the_bye),
 		cmocka_unit_test(a_call_that_looks_like_one_that_ended),
+		cmocka_unit_test(an_answer_behind_a_timeout_begins_a_call),
+		cmocka_unit_test(an_answer_behind_a_failure_begins_a_call),
+		cmocka_unit_test(a_late_answer_that_begins_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
