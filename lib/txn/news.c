@@ -36,6 +36,20 @@ static void tell(struct txn_shard *s, struct route_ctx *ctx, struct txn_news *ne
 	}
 }
 
+/* The same with the status that it is told of: $T_reply_code is of that, not of what its client has
+ * heard before, or its failure_route was about. */
+static void tell_status(
+	struct txn_shard *s, struct place *t, struct route_ctx *ctx, struct txn_news *news)
+{
+	struct txn_state *state = txn_state(ctx);
+	uint16_t of_place = t->status, of_state = state->status;
+
+	t->status = state->status = news->status;
+	tell(s, ctx, news);
+	t->status = of_place;
+	state->status = of_state;
+}
+
 void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16_t status,
 	struct str response)
 {
@@ -45,14 +59,16 @@ void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16
 
 	if (w->told == NULL || !w->wants(w->arg, event, t->method, flags_of(s, t)))
 		return;
-	if (event != TXN_EVENT_AGAIN) {
-		news.request = txn_place_request(s, t);
-		/* Without its context nothing is known of what its script wanted. */
-		if (news.request == NULL)
-			return;
+	if (event == TXN_EVENT_AGAIN) {
+		tell(s, NULL, &news);
+		return;
 	}
-	tell(s, news.request, &news);
-	if (news.request == NULL || l == NULL)
+	news.request = txn_place_request(s, t);
+	/* Without its context nothing is known of what its script wanted. */
+	if (news.request == NULL)
+		return;
+	tell_status(s, t, news.request, &news);
+	if (l == NULL)
 		return;
 	l->flags = news.request->flags;
 	/* Once its client has heard, the request goes unless it is needed. */

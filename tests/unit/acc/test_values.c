@@ -343,6 +343,60 @@ static void lines_have_their_facility_and_level(void **state)
 	acc_close(w);
 }
 
+#define CODES "SELECT sip_code, c FROM "
+
+/* Whatever its client has heard before, and whatever a failure_route was about. */
+static void the_code_is_that_which_is_accounted(void **state)
+{
+	struct world *w = acc_world(
+		FLAGS CDRS "modparam(\"acc\", \"db_extra\", \"c=$T_reply_code\")\n"
+			   "modparam(\"acc\", \"log_extra\", \"c=$T(reply_code)\")\n"
+			   "modparam(\"acc\", \"cdr_extra\", \"c=$T_reply_code\")\n"
+			   "request_route { setflag(1); setflag(2); setflag(4); setflag(5);\n"
+			   " t_set_fr(2000); t_on_failure(\"f\"); t_relay(); }\n"
+			   "failure_route[f] { if ($T_reply_code == 486) t_reply(\"480\", \"Not \" "
+			   "+ $T_reply_code); }\n");
+	const struct sent *m;
+
+	for (unsigned i = 0; i < 3; i++)
+		run_sql(printed(
+			"ALTER TABLE %s ADD COLUMN c VARCHAR(255)", i == 0   ? "acc"
+								    : i == 1 ? "acc_cdrs"
+									     : "missed_calls"));
+	m = call(w, invite);
+	answer(w, m, "183 Session Progress");
+	answer_with(w, m, "202 Fine", "it", NULL);
+	line_has(next_line(), ";code=202;reason=Fine;c=202");
+	assert_string_equal(rows_of(CODES "acc", 1), "202|202");
+	ask(w, (struct ask){.method = "BYE", .from_tag = "me", .to_tag = "it", .cseq = 2});
+	answer(w, take_request(w, "BYE", BOB), "200 OK");
+	line_has(next_line(), ";code=200;reason=OK;c=200");
+	line_has(next_line(), "end_reason=bye caller;c=202");
+	assert_string_equal(rows_of("SELECT c FROM acc_cdrs", 1), "202");
+	/* What a failure_route says instead of what it was about. */
+	m = call(w, (struct ask){.from_tag = "me", .call = "busy"});
+	answer(w, m, "180 Ringing");
+	refuse(w, m, "486 Busy Here");
+	ack(w, (struct ask){.from_tag = "me", .call = "busy"}, take_response(w, 480, "INVITE"));
+	line_has(next_line(), ";code=480;reason=Not 486;c=480");
+	line_has(next_line(), "end_reason=failed 480;c=480");
+	assert_string_equal(rows_of(CODES "acc WHERE callid = 'busy'", 1), "480|480");
+	assert_string_equal(rows_of(CODES "missed_calls WHERE callid = 'busy'", 1), "486|486");
+	/* And behind a failure. */
+	m = call(w, (struct ask){.from_tag = "me", .call = "late"});
+	answer(w, m, "180 Ringing");
+	pass(w, 2000 + LATE_MS);
+	ack(w, (struct ask){.from_tag = "me", .call = "late"}, take_response(w, 408, "INVITE"));
+	answer_with(w, m, "200 OK", "it", NULL);
+	assert_string_equal(rows_of(CODES "acc WHERE callid = 'late' ORDER BY sip_code", 2),
+		"200|200\n408|408");
+	line_has(next_line(), ";c=408");
+	line_has(next_line(), ";c=408");
+	line_has(next_line(), ";c=200");
+	take_all(w);
+	acc_close(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +416,7 @@ int main(void)
 		cmocka_unit_test(twenty_long_fields),
 		cmocka_unit_test(times_are_those_of_the_day),
 		cmocka_unit_test(lines_have_their_facility_and_level),
+		cmocka_unit_test(the_code_is_that_which_is_accounted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
