@@ -130,18 +130,23 @@ class Server:
         if number != signal.SIGKILL:
             self.resume()  # else what hangs goes on for a moment, and may do what it was asked for
         self.paused = False
-        # PostgreSQL has a process a connection.
-        members = self.members() if number == signal.SIGKILL else [self.process.pid]
+        members = [self.process.pid]
+        if number == signal.SIGKILL:
+            # PostgreSQL has a process a connection, and makes none while it stands still.
+            os.kill(self.process.pid, signal.SIGSTOP)
+            self.await_stopped(members)
+            members = self.members()
         for pid in members:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
         try:
-            self.process.wait(30)
+            self.process.wait(START_S)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            return self.end(signal.SIGKILL)
+        # What is left of it a moment longer holds its memory, and then it does not start again.
+        self.await_stopped(members, self.ENDED)
         self.process = None
 
     def members(self):
@@ -168,19 +173,24 @@ class Server:
         self.paused = True
         self.signal_all(signal.SIGSTOP)
         # Its threads go on for a moment, which is long enough for an answer.
-        deadline = time.monotonic() + 5
-        while not all(self.stopped(pid) for pid in self.members()):
+        self.await_stopped(self.members())
+
+    ENDED = "ZX"  # of the states in /proc
+
+    def await_stopped(self, pids, states="T" + ENDED):
+        deadline = time.monotonic() + START_S
+        while not all(self.stopped(pid, states) for pid in pids):
             if time.monotonic() > deadline:
                 raise Failed(f"{self.name} does not stop")
             time.sleep(0.001)
 
     @staticmethod
-    def stopped(pid):
+    def stopped(pid, wanted="T" + ENDED):
         try:
             states = [(p / "stat").read_text().rsplit(")", 1)[1].split()[0] for p in pathlib.Path(f"/proc/{pid}/task").iterdir()]
         except OSError:
             return True  # ended
-        return all(state in "TZX" for state in states)
+        return all(state in wanted for state in states)
 
     def resume(self):
         if self.paused and self.process is not None:
@@ -232,7 +242,11 @@ class MySQL(Server):
                  database="mysql")
 
     def sql(self, text, database=DATABASE):
-        return self.run(self.client, "--no-defaults", f"--socket={self.socket_path()}", "-u", "root", "-N", "-B", database, input=text)
+        return self.run(self.client, *self.by_hand(database), input=text)
+
+    def by_hand(self, database=DATABASE):
+        """What its client is given to be its administrator's."""
+        return ["--no-defaults", f"--socket={self.socket_path()}", "-u", "root", "-N", "-B", database]
 
 
 class PostgreSQL(Server):
@@ -272,8 +286,10 @@ class PostgreSQL(Server):
         self.sql(f"ALTER DEFAULT PRIVILEGES FOR ROLE {USER} GRANT SELECT ON TABLES TO reader")
 
     def sql(self, text, database=DATABASE):
-        return self.run(self.client, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", self.port,
-                        "-U", "postgres", "-d", database, input=text)
+        return self.run(self.client, *self.by_hand(database), input=text)
+
+    def by_hand(self, database=DATABASE):
+        return ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", str(self.port), "-U", "postgres", "-d", database]
 
 
 SERVERS = {"mysql": MySQL, "postgres": PostgreSQL}

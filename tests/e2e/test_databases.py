@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """siplane and siplanectl with the servers of Debian: what SQLite does they do, and an outage is no more than that."""
 import json
+import subprocess
 import time
 
 import databases
@@ -35,6 +36,24 @@ def server(request):
             yield s
     except databases.Missing as e:
         pytest.skip(str(e))
+
+
+def test_a_killed_server_leaves_no_process(server):
+    """What is left of it holds PostgreSQL's shared memory, and a server of the same folder does not start beside it."""
+    for _ in range(3):
+        clients = [subprocess.Popen([server.client, *server.by_hand()], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                    env=server.environment(), cwd=server.folder, text=True) for _ in range(20)]
+        for c in clients:
+            c.stdin.write("SELECT 1;\n")
+            c.stdin.flush()
+        time.sleep(0.2)
+        members = server.members()
+        server.kill()
+        assert all(server.stopped(pid, server.ENDED) for pid in members)
+        server.start()
+        for c in clients:
+            c.stdin.close()
+            c.wait()
 
 
 def url_of(server):
