@@ -157,6 +157,8 @@ enum txn_ran txn_route_failure(
 	if (!s->sender.park(s->sender.arg, ctx))
 		return TXN_RAN;
 	t->flags |= PLACE_BUSY;
+	/* A CANCEL or a late 2xx may end it first: what the block has said until now counts. */
+	txn_place_save(s, t, ctx);
 	s->entry.loaded = 0; /* what stands in `work` is not what goes on */
 	return TXN_RAN_WAITS;
 }

@@ -381,7 +381,7 @@ void txn_script_waits(struct txn_shard *s, struct route_ctx *ctx)
 
 	/* Without branches nobody answers it, and its run goes on as it would. */
 	if (t != NULL && (t->flags & PLACE_BUSY) != 0 && t->branch != MEMORY_NONE &&
-		(txn_state(ctx)->flags & (STATE_FAILOVER | STATE_FAILURE)) == 0)
+		(txn_state(ctx)->flags & STATE_FAILOVER) == 0)
 		txn_place_save(s, t, ctx);
 }
 

@@ -171,8 +171,9 @@ enum txn_verdict txn_response(struct txn_shard *s, struct route_ctx *ctx, enum t
  * transaction, its result stands in ctx->result as on a worker. */
 enum txn_verdict txn_script_ended(
 	struct txn_shard *s, struct route_ctx *ctx, enum txn_reason *reason);
-/* The run of a request waits (ROUTE_WAIT): a response that comes meanwhile finds what the script
- * has said of its transaction until now, and is accounted. */
+/* The run of a request, or of a failure_route that goes on, waits (ROUTE_WAIT): a response or a
+ * CANCEL that comes meanwhile finds what the script has said of its transaction until now, and is
+ * accounted. */
 void txn_script_waits(struct txn_shard *s, struct route_ctx *ctx);
 /* The run failed or can't go on (ROUTE_FAILED; a name that never came): its transaction, where it
  * has one, answers 500. */

@@ -192,6 +192,32 @@ void unlock_database(void)
 	run_sql("COMMIT");
 }
 
+/* ---- a function that waits, as those do that ask a database ---- */
+
+static int32_t wait_for(struct route_ctx *ctx, const struct route_args *args)
+{
+	const struct world *w = args->room;
+	const struct resolve_addresses *found;
+	struct str name = args->v[0].s;
+
+	if (resolve_find(resolver_snapshot(w->resolver), RESOLVE_ADDRESS, name, &found) ==
+		RESOLVE_MISSING)
+		return route_wait_name(ctx, name, RESOLVE_ADDRESS);
+	return ROUTE_TRUE;
+}
+
+static const struct route_module waiter = {.name = "waiter",
+	.functions =
+		(const struct route_function[]){{.name = "wait_for",
+							.args_min = 1,
+							.args_max = 1,
+							.path = ROUTE_PATH_SLOW,
+							.in = ROUTE_IN_REQUEST | ROUTE_IN_FAILURE,
+							.run = wait_for,
+							.usage = "wait_for(name)",
+							.help = "Waits until that name is known."},
+			{.name = NULL}}};
+
 /* ---- the world ---- */
 
 static void make_tables(void)
@@ -226,6 +252,7 @@ static void make_rooms(struct world *w)
 	assert_non_null(all.acc);
 	acc_tick(all.acc, w->now_ns);
 	assert_int_equal(acc_register(all.acc, &w->registry), 0);
+	assert_int_equal(route_registry_add(&w->registry, &waiter, w), 0);
 }
 
 static struct world *world_with(

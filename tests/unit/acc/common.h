@@ -2,12 +2,15 @@
 #pragma once
 /*
  * What the tests of lib/acc share: the world of lib/txn's tests with the module acc, a database in
- * a file, and the lines that would be in the log.
+ * a file, and the lines that would be in the log. wait_for("name") is a function of scripts that
+ * waits, as those do that ask a database.
  */
 #include "../txn/harness.h"
 #include "acc/acc.h"
 
-#define ACC_MODULES MODULES "loadmodule \"acc.so\"\nloadmodule \"avpops.so\"\n" RFC_TIMERS
+#define ACC_MODULES \
+	MODULES "loadmodule \"acc.so\"\nloadmodule \"avpops.so\"\n" \
+		"loadmodule \"waiter.so\"\n" RFC_TIMERS
 #define FLAGS \
 	"modparam(\"acc\", \"log_flag\", 1)\nmodparam(\"acc\", \"db_flag\", 2)\n" \
 	"modparam(\"acc\", \"log_missed_flag\", 3)\nmodparam(\"acc\", \"db_missed_flag\", 4)\n" \

@@ -323,6 +323,78 @@ static void an_answer_comes_while_the_script_waits(void **state)
 	acc_discard(w);
 }
 
+#define WAITS \
+	"request_route { t_on_failure(\"f\"); t_relay(); }\n" \
+	"failure_route[f] { setflag(1); setflag(2); $avp(who) = $T_reply_code;\n" \
+	" wait_for(\"one.test\"); setflag(5); $avp(who) = \"one\"; wait_for(\"two.test\");\n" \
+	" $avp(who) = \"two\"; }\n"
+
+/* A call whose failure_route waits for the first of two names. */
+static struct world *waiting_world(const struct sent **m)
+{
+	struct world *w = acc_world_unobserved(
+		FLAGS CDRS "modparam(\"acc\", \"log_extra\", \"who=$avp(who)\")\n"
+			   "modparam(\"acc\", \"cdr_log_enable\", 0)\n" WAITS);
+
+	add_address(w, "one.test", MAIL);
+	add_address(w, "two.test", MAIL);
+	*m = call(w, invite);
+	refuse(w, *m, "486 Busy Here");
+	assert_null(find_response(w, 486, "INVITE"));
+	return w;
+}
+
+static void waits_no_more(struct world *w)
+{
+	answer_names(w);
+	answer_names(w);
+	take_all(w);
+	acc_close(w);
+}
+
+/* What the failure_route has said until then counts, whatever ends the transaction meanwhile. */
+static void a_failure_route_that_waits(void **state)
+{
+	const struct sent *m;
+	struct world *w = waiting_world(&m);
+
+	/* A phone answers behind its failure. */
+	answer_with(w, m, "200 OK", "it", NULL);
+	line_has(next_line(), ";code=200;reason=OK;who=486");
+	assert_int_equal(acc_counted(ACC_COUNTER_CALLS), 1);
+	waits_no_more(w);
+	/* Its caller hangs up, while it waits for the other. */
+	w = waiting_world(&m);
+	answer_names(w);
+	cancel(w, invite);
+	ack(w, invite, take_response(w, 487, "INVITE"));
+	line_has(next_line(), ";code=487;reason=Request Terminated;who=one");
+	assert_string_equal(rows_of("SELECT sip_code FROM acc", 1), "487");
+	waits_no_more(w);
+	/* The name never comes. */
+	w = waiting_world(&m);
+	answer_names(w);
+	lose_names(w);
+	ack(w, invite, take_response(w, 486, "INVITE"));
+	line_has(next_line(), ";code=486;reason=Busy Here;who=one");
+	waits_no_more(w);
+	/* All is well. */
+	w = waiting_world(&m);
+	answer_names(w);
+	answer_names(w);
+	ack(w, invite, take_response(w, 486, "INVITE"));
+	line_has(next_line(), ";code=486;reason=Busy Here;who=two");
+	waits_no_more(w);
+	/* Nobody ever says so: it is given up. */
+	w = waiting_world(&m);
+	jump(w, 1000000);
+	pass_in_steps(w, 70000, 1000);
+	ack(w, invite, take_response(w, 500, "INVITE"));
+	/* Without failed_transaction_flag. */
+	no_line();
+	waits_no_more(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +416,7 @@ int main(void)
 		cmocka_unit_test(acks_are_left_alone_else),
 		cmocka_unit_test(a_copy_for_somebody_else_is_not_accounted),
 		cmocka_unit_test(by_hand),
+		cmocka_unit_test(a_failure_route_that_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
