@@ -184,11 +184,12 @@ void acc_call_again(
 		news->now_ns);
 }
 
-/* Whoever answers a BYE so has no such call any more (RFC 3261 15.1.1, 12.2.1.2). A challenge, or a
- * BYE that somebody else refuses, ends nothing. */
-static bool is_end(uint16_t status)
+/* Whoever answers a BYE so has no such call any more, or is not there (RFC 3261 15.1.1, 12.2.1.2).
+ * A challenge, or a BYE that somebody else refuses, ends nothing; nor does one that has gone
+ * nowhere, whatever we have said of it: the other side speaks on. */
+static bool is_end(const struct txn_news *news)
 {
-	return status < 300 || status == 408 || status == 481;
+	return news->sent && (news->status < 300 || news->status == 408 || news->status == 481);
 }
 
 /* Who said so, too: what a caller says who pays by the minute is worth less than the callee's word.
@@ -213,7 +214,7 @@ void acc_call_end(struct acc *a, unsigned shard, const struct acc_settings *s,
 	uint32_t n;
 
 	/* Its tags, not that of the response. */
-	if (!is_end(news->status) || to == NULL)
+	if (!is_end(news) || to == NULL)
 		return;
 	n = acc_calls_find(a, &sh->calls, r->call_id, r->from_tag,
 		acc_ascii(sh, sip_text(news->request->buf, to->tag), ACC_TAG_MAX), &v);

@@ -50,6 +50,15 @@ static void tell_status(
 	state->status = of_state;
 }
 
+static bool is_sent(struct txn_shard *s, const struct place *t)
+{
+	BRANCH_FOREACH (s, t, b) {
+		if ((b->flags & BRANCH_UNSENT) == 0)
+			return true;
+	}
+	return false;
+}
+
 void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16_t status,
 	struct str response)
 {
@@ -67,6 +76,7 @@ void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16
 	/* Without its context nothing is known of what its script wanted. */
 	if (news.request == NULL)
 		return;
+	news.sent = event == TXN_EVENT_FINAL && is_sent(s, t);
 	tell_status(s, t, news.request, &news);
 	if (l == NULL)
 		return;

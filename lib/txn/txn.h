@@ -105,6 +105,7 @@ struct txn_news {
 	struct route_ctx *request;
 	uint16_t status;
 	struct str response; /* as it goes upstream, or would; empty: there is none */
+	bool sent; /* FINAL: t_relay() has sent the request to somebody, whoever answers it now */
 	uint64_t now_ns;
 };
 

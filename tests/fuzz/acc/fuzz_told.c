@@ -108,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	news.event = data[0] % (TXN_EVENT_LATE + 1);
 	news.status = status[data[1] % 8];
+	news.sent = data[1] < 0xc0;
 	data += 2;
 	size -= 2;
 	end = memchr(data, 0, size);

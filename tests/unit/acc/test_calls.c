@@ -209,6 +209,34 @@ static void a_bye_of_somebody_else_ends_nothing(void **state)
 	finish(w);
 }
 
+/* One that goes nowhere tells nobody: the call goes on, whoever is told otherwise. */
+static void a_bye_that_is_not_forwarded_ends_nothing(void **state)
+{
+	struct world *w =
+		acc_world(FLAGS CDRS "request_route { setflag(1);\n"
+				     " if ($rU == \"ours\") t_reply(\"200\", \"OK\");\n"
+				     " else if ($rU == \"gone\") t_reply(\"481\", \"Gone\");\n"
+				     " else t_relay(); }\n");
+	static const char *const uri[] = {"sip:ours@10.2.0.1", "sip:gone@10.2.0.1"};
+	struct ask ends = bye;
+
+	begin(w, invite);
+	for (unsigned i = 0; i < 2; i++) {
+		ends.uri = uri[i];
+		ends.cseq = 2 + i;
+		ask(w, ends);
+	}
+	assert_int_equal(requests_sent(w, "BYE"), 0);
+	line_has(next_line(), "method=BYE");
+	assert_int_equal(acc_counted(ACC_COUNTER_CALLS_NOW), 1);
+	pass(w, 1000);
+	end(w, (struct ask){.method = "BYE", .from_tag = "me", .to_tag = "it", .cseq = 4},
+		"200 OK");
+	assert_string_equal(rows_of(CDR, 1), "call|me|it|bye caller|1.0");
+	skip_lines(2);
+	finish(w);
+}
+
 static void nobody_answers_the_bye(void **state)
 {
 	struct world *w = acc_world(FLAGS CDRS RELAYS);
@@ -578,6 +606,7 @@ int main(void)
 		cmocka_unit_test(a_reinvite_begins_nothing),
 		cmocka_unit_test(a_challenge_ends_nothing),
 		cmocka_unit_test(a_bye_of_somebody_else_ends_nothing),
+		cmocka_unit_test(a_bye_that_is_not_forwarded_ends_nothing),
 		cmocka_unit_test(nobody_answers_the_bye),
 		cmocka_unit_test(a_call_that_does_not_end_is_said_to_be_so),
 		cmocka_unit_test(it_is_not_billed_unless_that_is_wanted),
