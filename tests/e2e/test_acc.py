@@ -467,6 +467,69 @@ def test_a_database_that_is_killed_again_and_again_has_each_row_once(fresh, stor
     rig.check()
 
 
+# ---- tables of OpenSER and Kamailio ----
+
+OLDER = {"mysql": ("INT(10) UNSIGNED AUTO_INCREMENT PRIMARY KEY NOT NULL", "DATETIME", "FLOAT(10,3)"),
+         "postgres": ("SERIAL PRIMARY KEY NOT NULL", "TIMESTAMP WITHOUT TIME ZONE", "REAL"),
+         "sqlite": ("INTEGER PRIMARY KEY NOT NULL", "DATETIME", "FLOAT(10,3)")}
+
+
+@pytest.fixture
+def older(store):
+    """Tables beside ours, as Kamailio makes them: they have no `rid`, and CDRs have times and their own extra fields only."""
+    ident, date, real = OLDER[store.server.name if store.server is not None else "sqlite"]
+    start = f"{date} DEFAULT '2000-01-01 00:00:00' NOT NULL"
+    texts = ", ".join(f"{name} VARCHAR({size}) DEFAULT '' NOT NULL" for name, size in
+                      {"method": 16, "from_tag": 128, "to_tag": 128, "callid": 255, "sip_code": 3, "sip_reason": 128, **COLUMNS}.items())
+    for table in ("old_acc", "old_missed"):
+        store.sql(f"CREATE TABLE {table} (id {ident}, {texts}, time {date} NOT NULL)")
+    store.sql(f"CREATE TABLE old_cdrs (id {ident}, start_time {start}, end_time {start}, duration {real} DEFAULT 0 NOT NULL, "
+              "note VARCHAR(255) DEFAULT '' NOT NULL)")
+    if store.server is not None and store.server.name == "postgres":
+        store.sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {databases.USER}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {databases.USER}")
+    yield PARAMS.replace('"acc_cdrs"', '"old_cdrs"') + """
+modparam("acc", "db_table_acc", "old_acc")
+modparam("acc", "db_table_missed_calls", "old_missed")
+"""
+    for table in ("old_acc", "old_missed", "old_cdrs"):
+        store.sql(f"DROP TABLE {table}")
+
+
+def test_tables_of_kamailio_serve_as_they_are(older, store, tmp_path):
+    """Rows are written without their id, and those that a database away has waiting for it are, too."""
+    rig = make(store, tmp_path / "spool", params=older)
+    try:
+        alice, bob = two(rig)
+        calls = []
+
+        def one():
+            calls.append(call(alice, bob, headers=["X-Note: one"]))
+            hang_up(alice, bob, calls[-1][1])
+
+        one()
+        alice.invite(bob.aor)
+        bob.answer(bob.expect("INVITE"), 486, "Busy Here")
+        bob.expect("ACK")
+        busy = alice.expect(486).get("call-id")
+        store.rows("SELECT id FROM old_acc", 3)
+        with Away(store):
+            one()
+        for _, ok in calls:
+            assert of_call(store, "old_acc", "method, sip_code, sip_reason, note", ok.get("call-id"), 2) == [
+                ["INVITE", "200", "OK", "one"], ["BYE", "200", "OK", ""]]
+        assert of_call(store, "old_acc", "method, sip_code", busy, 1) == [["INVITE", "486"]]
+        assert of_call(store, "old_missed", "method, sip_code", busy, 1) == [["INVITE", "486"]]
+        rows = store.rows("SELECT start_time, end_time, duration, note FROM old_cdrs", 3)
+        assert sorted(row[3] for row in rows) == ["", "one", "one"]
+        for start, end, duration, _ in rows:
+            assert 0 <= seconds(end) - seconds(start) <= WAIT_S and 0 <= float(duration) < WAIT_S
+        got = figures(rig)
+        assert got["acc_lost"] == got["db_refused"] == got["db_spool_lost"] == 0
+        rig.check()
+    finally:
+        rig.close()
+
+
 def test_what_a_narrow_column_refuses_is_kept_aside(fresh, store, tmp_path):
     """An extra field of 200 bytes in a column of 64: MySQL and PostgreSQL refuse the row, which the spool keeps with the reason."""
     if store.path is not None:
