@@ -117,10 +117,13 @@ void db_destroy(struct db *db)
 		stopped &= stop_database(db->database[i]);
 	/* What no writer took. */
 	for (unsigned i = 0; i < db->spools; i++)
-		spool_stop(db->spool[i]);
-	/* A thread that is stuck in its driver may come back to what it works on: that stays. */
+		stopped &= spool_stop(db->spool[i]);
+	/* A thread that is stuck in its driver, or on a disk, may come back to what it works on:
+	 * that stays, lanes and spools too. */
 	if (!stopped)
 		return;
+	for (unsigned i = 0; i < db->spools; i++)
+		spool_destroy(db->spool[i]);
 	for (unsigned i = 0; i < databases; i++)
 		destroy_database(db->database[i]);
 	jobs_destroy(db);

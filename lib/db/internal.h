@@ -398,8 +398,11 @@ struct spool *lane_spool(const struct db_lane *lane);
  * thread. */
 int spool_use(struct db *db, const struct db_spool_config *config, struct spool **out, char *error,
 	size_t error_size);
-/* Once its writers have ended: it takes what lanes hold and ends. What it could not is said. */
-void spool_stop(struct spool *s);
+/* Once its writers have ended, or are waited for no more: its thread takes what lanes hold and
+ * ends. What it could not is said. Whether it has ended: a disk may not answer. */
+bool spool_stop(struct spool *s);
+/* Where no writer comes back to it, either. */
+void spool_destroy(struct spool *s);
 /* A random text that no other file has. Owned by it. */
 const char *spool_name(const struct spool *s);
 /* What lanes refused that have one, and what was refused and found no room aside. */

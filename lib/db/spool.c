@@ -245,7 +245,7 @@ static void wake(struct spool *s)
 
 /* ---- life ---- */
 
-static void destroy(struct spool *s)
+void spool_destroy(struct spool *s)
 {
 	if (s->file != NULL)
 		spool_file_close(s->file);
@@ -278,12 +278,12 @@ static int make(struct db *db, const char *path, uint64_t bytes, struct spool **
 	s->file = spool_file_open(db, path, bytes, text, sizeof(text));
 	if (s->file == NULL) {
 		err = -errno;
-		destroy(s);
+		spool_destroy(s);
 		return fail(error, error_size, path, err, text);
 	}
 	err = thread_begin(db, &s->thread, "siplane-db-s", run, s);
 	if (err != 0) {
-		destroy(s);
+		spool_destroy(s);
 		return fail(error, error_size, path, err, "no thread");
 	}
 	db->spool[db->spools] = s;
@@ -325,16 +325,16 @@ const char *spool_name(const struct spool *s)
 	return spool_file_name(s->file);
 }
 
-void spool_stop(struct spool *s)
+bool spool_stop(struct spool *s)
 {
 	uint64_t until = clock_now_ns() + 2 * DB_TIMEOUT_MS * CLOCK_NS_PER_MS;
 
 	atomic_store_explicit(&s->stop, true, memory_order_release);
 	wake(s);
 	if (thread_join(&s->thread, until))
-		destroy(s);
-	else
-		log_error("db: the spool %s: its disk does not answer", s->path);
+		return true;
+	log_error("db: the spool %s: its disk does not answer", s->path);
+	return false;
 }
 
 /* ---- the writer's side ---- */

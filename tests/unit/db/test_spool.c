@@ -3,6 +3,7 @@
 #include "common.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -554,6 +555,71 @@ static void with_a_mark_nothing_is_made_twice(void **state)
 		0);
 }
 
+/* ---- stuck ---- */
+
+static struct {
+	struct db *db;
+	_Atomic bool commits, goes_on, closed;
+} stuck;
+
+/* A driver that nobody can interrupt. */
+static enum db_result stuck_step(void *link, enum db_step step, char *error, size_t error_size)
+{
+	if (step == DB_STEP_COMMIT) {
+		stuck.commits = true;
+		while (!stuck.goes_on)
+			usleep(50);
+	}
+	return db_sqlite.step(link, step, error, error_size);
+}
+
+static void stuck_close(void *link)
+{
+	db_sqlite.close(link);
+	stuck.closed = true;
+}
+
+/* A writer whose driver comes back when all has been stopped finds the spool, which it still works
+ * on. What is freed too early is no text and no lock any more (M_PERTURB). */
+static void a_writer_that_comes_back_too_late(void **state)
+{
+	struct bench *b = *state, other = *b;
+	struct db_driver driver = db_sqlite;
+	struct db_lane *lane;
+	struct call c;
+	char error[DB_ERROR_MAX] = "", url[DB_URL_MAX];
+
+	if (!bench_is_sqlite(b))
+		skip();
+	driver.name = "stuck";
+	driver.scheme[0] = "stuck";
+	driver.step = stuck_step;
+	driver.close = stuck_close;
+	driver.interrupt = NULL;
+	stuck.db = other.db = db_create(&other.config, error, sizeof(error));
+	assert_non_null(other.db);
+	assert_int_equal(db_driver_add(other.db, &driver), 0);
+	snprintf(url, sizeof(url), "stuck://%s/test.sqlite", b->folder);
+	other.database = db_use(other.db, url, error, sizeof(error));
+	if (other.database < 0)
+		fail_msg("%s", error);
+	other.put = bench_statement(
+		&other, "INSERT INTO t (id, name, n) VALUES (?, ?, ?)", NULL, NULL, 3);
+	lane = lane_of(&other, 32768, MIB);
+	assert_true(db_lane_change(lane, pack(&other, &c, other.put, 3, I(1), T("x"), I(1))));
+	for (uint64_t end = clock_now_ns() + LONG_NS; !stuck.commits && clock_now_ns() < end;)
+		usleep(50);
+	assert_true(stuck.commits);
+	mallopt(M_PERTURB, 0xa5);
+	db_destroy(other.db);
+	stuck.goes_on = true;
+	for (uint64_t end = clock_now_ns() + LONG_NS; !stuck.closed && clock_now_ns() < end;)
+		usleep(50);
+	mallopt(M_PERTURB, 0);
+	assert_true(stuck.closed);
+	assert_int_equal(bench_count(b), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,6 +637,7 @@ int main(void)
 		AWAY(killed_in_an_outage_it_loses_nothing),
 		AWAY(killed_on_the_way_back_it_loses_nothing),
 		AWAY(with_a_mark_nothing_is_made_twice),
+		CASE(a_writer_that_comes_back_too_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
