@@ -457,32 +457,44 @@ static void user_changes(struct stage *s, const char *user)
 	}
 }
 
-/* Calls of one source to a user who has changed; true where all of them went to who comes first
- * now. */
-static bool calls_go(struct stage *s, const char *user, unsigned calls)
+/* Calls of one source to a user who has changed; returns how many went to who comes first now. */
+static unsigned calls_that_go(struct stage *s, const char *user, unsigned calls)
 {
 	char branch[64], to[64];
-	bool go = true;
+	unsigned go = 0;
 
 	snprintf(to, sizeof(to), "sip:%s@198.51.100.2", user);
 	for (unsigned i = 0; i < calls; i++) {
 		snprintf(branch, sizeof(branch), "z9hG4bK%s-%u", user, i);
-		go &= strcmp(goes_of(s, user, "INVITE", branch), to) == 0;
+		go += strcmp(goes_of(s, user, "INVITE", branch), to) == 0;
 	}
 	return go;
 }
+
+static bool calls_go(struct stage *s, const char *user, unsigned calls)
+{
+	return calls_that_go(s, user, calls) == calls;
+}
+
+/*
+ * A note has 24 bits of a key that is drawn anew in each run: of 60,000 calls beside as many notes
+ * one takes another's note for its own in one run of a hundred or two, and so many in none.
+ */
+#define MISTAKEN 16
 
 /* Who calls himself over and over, while his contacts change, has his own share of the pins. */
 static void one_user_does_not_take_the_pins_of_others(void **state)
 {
 	struct stage *s = stage_open_pins("", LOOKUP, 4096);
-	uint64_t pinned;
+	uint64_t pinned, followed;
 
 	user_changes(s, "mallory");
-	assert_true(calls_go(s, "mallory", 60000));
+	assert_in_range(calls_that_go(s, "mallory", 60000), 60000 - MISTAKEN, 60000);
 	pinned = counted(s, REGISTRAR_COUNTER_LOOKUP_PINNED);
+	followed = counted(s, REGISTRAR_COUNTER_LOOKUP_FOLLOWED);
 	assert_in_range(pinned, 4096 / REGISTRAR_PINS_AOR_PART / 2, 4096 / 2);
-	assert_int_equal(counted(s, REGISTRAR_COUNTER_LOOKUP_PIN_SHARE), 60000 - pinned);
+	assert_in_range(followed, 0, MISTAKEN);
+	assert_int_equal(counted(s, REGISTRAR_COUNTER_LOOKUP_PIN_SHARE), 60000 - pinned - followed);
 	s->source.addr.b[3]++;
 	user_changes(s, "bob");
 	assert_true(calls_go(s, "bob", 4));
@@ -501,16 +513,20 @@ static void one_source_does_not_take_the_pins_of_others(void **state)
 {
 	struct stage *s = stage_open_pins("", LOOKUP, 4096);
 	char user[16];
-	uint64_t pinned;
+	uint64_t pinned, followed;
+	unsigned go = 0;
 
 	for (unsigned i = 0; i < 1000; i++) {
 		snprintf(user, sizeof(user), "u%u", i);
 		user_changes(s, user);
-		assert_true(calls_go(s, user, 8));
+		go += calls_that_go(s, user, 8);
 	}
+	assert_in_range(go, 8000 - MISTAKEN, 8000);
 	pinned = counted(s, REGISTRAR_COUNTER_LOOKUP_PINNED);
+	followed = counted(s, REGISTRAR_COUNTER_LOOKUP_FOLLOWED);
+	assert_in_range(followed, 0, MISTAKEN);
 	assert_in_range(pinned, 4096 / 4, 4096 / 2 + 4096 / REGISTRAR_PINS_SOURCE_PART);
-	assert_int_equal(counted(s, REGISTRAR_COUNTER_LOOKUP_PIN_SHARE), 8000 - pinned);
+	assert_int_equal(counted(s, REGISTRAR_COUNTER_LOOKUP_PIN_SHARE), 8000 - pinned - followed);
 	/* A user, or a source, may share its part with one that has used it up, by the chance of
 	 * the keys: not all of these. The first eight calls are those of before, and have been
 	 * noted. */
