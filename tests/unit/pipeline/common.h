@@ -42,3 +42,6 @@ void assert_ends(unsigned id, uint64_t frames);
 void assert_crossed(uint64_t messages);
 /* Until nothing is held: what waits for a name waits for as long as that takes. */
 void await_held(void);
+/* Lets a millisecond pass, for who waits for something: of the machine's time, unless the test has
+ * a clock of its own. */
+extern void (*rest)(void);
