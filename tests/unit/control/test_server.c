@@ -22,7 +22,14 @@
 static struct room room;
 static char folder[64], path[96], said[512];
 static struct rpc *server;
-static uint64_t now_ns;
+static uint64_t now_ns, look_ns, looks;
+
+/* Takes the place of lib/base's clock: it stands, however long the machine takes, unless each look
+ * at it is to take look_ns. */
+uint64_t clock_now_ns(void)
+{
+	return now_ns + look_ns * looks++;
+}
 
 static struct rpc *open_at(const char *where, const char *group)
 {
@@ -40,6 +47,7 @@ static int setup(void **state)
 	snprintf(path, sizeof(path), "%s/control.sock", folder);
 	memset(&room, 0, sizeof(room));
 	now_ns = 1000 * CLOCK_NS_PER_S;
+	look_ns = 0;
 	server = open_at(path, NULL);
 	if (server == NULL)
 		fail_msg("%s", said);
@@ -390,6 +398,36 @@ static void many_clients_have_places_and_idle_ones_give_theirs(void **state)
 		close(fd[i]);
 	polls(10);
 	assert_int_equal(counted(RPC_COUNTER_CLIENTS), 0);
+}
+
+/* Others want the CPU, too. */
+static void a_turn_has_a_budget_and_a_rest_behind_it(void **state)
+{
+	enum { CLIENTS = 5, IN_A_TURN = 2 };
+	const uint64_t each = 60 * CLOCK_NS_PER_US, rest = RPC_REST * IN_A_TURN * each;
+	int fd[CLIENTS];
+
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		fd[i] = client();
+		polls(2);
+	}
+	for (unsigned i = 0; i < CLIENTS; i++)
+		put(fd[i], ECHO_CALL);
+	now_ns += CLOCK_NS_PER_MS;
+	look_ns = each;
+	for (unsigned served = 0; served < CLIENTS;) {
+		assert_true(rpc_poll(server, now_ns) > 0);
+		served += served + IN_A_TURN < CLIENTS ? IN_A_TURN : CLIENTS - served;
+		assert_int_equal(counted(RPC_COUNTER_REQUESTS), served);
+		/* It is in the midst of its rest. */
+		if (served < CLIENTS)
+			assert_int_equal(rpc_poll(server, now_ns + rest - 1), 0);
+		now_ns += rest;
+	}
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		assert_string_equal(got(fd[i]), ECHO_ANSWER);
+		close(fd[i]);
+	}
 }
 
 static void an_idle_server_costs_a_look_a_millisecond(void **state)
@@ -835,6 +873,7 @@ int main(void)
 		TEST(what_waits_is_asked_again),
 		TEST(what_waits_ends_though_nobody_is_there),
 		TEST(many_clients_have_places_and_idle_ones_give_theirs),
+		TEST(a_turn_has_a_budget_and_a_rest_behind_it),
 		TEST(an_idle_server_costs_a_look_a_millisecond),
 		TEST(the_file_is_its_owners),
 		TEST(a_living_server_keeps_its_socket),
