@@ -61,6 +61,8 @@ struct pin_table {
 	struct owed *owed;
 	uint64_t swept_ns;
 	uint64_t sweep_at;
+	uint32_t counting[PIN_IDS];        /* of the sweep at hand, */
+	_Atomic uint32_t counted[PIN_IDS]; /* and of the one before */
 };
 
 static void *map(size_t bytes)
@@ -287,15 +289,38 @@ void pin_drop(struct pin_table *t, struct hash128 key, uint16_t id)
 	}
 }
 
-static void sweep_bucket(struct bucket *b, uint32_t now)
+static void sweep_bucket(struct pin_table *t, struct bucket *b, uint32_t now)
 {
+	uint64_t head = 0;
+
 	for (unsigned i = 0; i < BUCKET_WORDS; i++) {
 		uint64_t word = atomic_load_explicit(&b->word[i], memory_order_relaxed);
 
-		if (word != 0 && is_over(word, now))
+		if (word == 0)
+			continue;
+		if (is_over(word, now))
 			atomic_compare_exchange_strong_explicit(
 				&b->word[i], &word, 0, memory_order_relaxed, memory_order_relaxed);
+		else if (word != head) /* whose copy stands in a slot before it leaves */
+			t->counting[word_id(word)]++;
+		if (i == 0)
+			head = word;
 	}
+}
+
+static void note_counted(struct pin_table *t)
+{
+	for (unsigned id = 0; id < PIN_IDS; id++) {
+		if (atomic_load_explicit(&t->counted[id], memory_order_relaxed) != t->counting[id])
+			atomic_store_explicit(
+				&t->counted[id], t->counting[id], memory_order_relaxed);
+		t->counting[id] = 0;
+	}
+}
+
+uint32_t pin_count_of(const struct pin_table *t, uint16_t id)
+{
+	return id < PIN_IDS ? atomic_load_explicit(&t->counted[id], memory_order_relaxed) : 0;
 }
 
 void pin_sweep(struct pin_table *t, uint64_t now_ns)
@@ -311,8 +336,10 @@ void pin_sweep(struct pin_table *t, uint64_t now_ns)
 			     : (uint64_t)((double)t->buckets * (double)past / (double)SWEEP_NS) + 1;
 	t->swept_ns = now_ns;
 	for (uint64_t i = 0; i < n; i++) {
-		sweep_bucket(&t->bucket[t->sweep_at], units(now_ns));
+		sweep_bucket(t, &t->bucket[t->sweep_at], units(now_ns));
 		t->sweep_at = (t->sweep_at + 1) & (t->buckets - 1);
+		if (t->sweep_at == 0)
+			note_counted(t);
 	}
 }
 

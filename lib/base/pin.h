@@ -65,9 +65,11 @@ uint16_t pin_put_for(struct pin_table *t, struct hash128 key, uint16_t id, uint6
 	uint64_t life_ns, const struct pin_payer *payer, unsigned payers, bool *over);
 /* Forgets a binding to `id`. Any thread. */
 void pin_drop(struct pin_table *t, struct hash128 key, uint16_t id);
-/* Control thread: clears what has expired, a part of the table in proportion to the time since the
- * last call, which is no longer than some minutes: once a second. */
+/* Control thread: clears what has expired and counts the rest, a part of the table in proportion to
+ * the time since the last call, which is no longer than some minutes: once a second. */
 void pin_sweep(struct pin_table *t, uint64_t now_ns);
 /* Pins that stand now: a walk over the table. Control thread. */
 uint64_t pin_count(const struct pin_table *t, uint64_t now_ns);
+/* Those of an id, as the sweep has found them that ended last: a minute ago at most. Any thread. */
+uint32_t pin_count_of(const struct pin_table *t, uint16_t id);
 size_t pin_bytes(const struct pin_table *t);

@@ -186,6 +186,35 @@ static void a_sweep_leaves_what_lives_and_clears_the_rest_before_time_comes_roun
 	pin_destroy(t);
 }
 
+static void a_sweep_counts_what_each_id_has(void **state)
+{
+	struct pin_table *t = pin_create(10000);
+	uint64_t now = 7 * S;
+
+	for (uint32_t i = 0; i < 5000; i++)
+		pin_put(t, key_of(i), i % 5 == 0 ? 9 : 8191, now, 5 * LIFE);
+	assert_int_equal(pin_count_of(t, 9), 0);
+	for (unsigned i = 0; i < 66; i++)
+		pin_sweep(t, now += S / 4);
+	assert_int_equal(pin_count_of(t, 9), 0); /* not all have been seen yet */
+	for (unsigned i = 0; i < 70; i++)
+		pin_sweep(t, now += S / 4);
+	assert_int_equal(pin_count_of(t, 9), 1000);
+	assert_int_equal(pin_count_of(t, 8191), 4000);
+	assert_int_equal(pin_count_of(t, 5), 0);
+	assert_int_equal(pin_count_of(t, 8192), 0);
+	for (uint32_t i = 0; i < 5000; i += 10)
+		pin_drop(t, key_of(i), 9);
+	for (unsigned i = 0; i < 270; i++)
+		pin_sweep(t, now += S / 4);
+	assert_int_equal(pin_count_of(t, 9), 500);
+	for (unsigned i = 0; i < 1200; i++)
+		pin_sweep(t, now += S / 4);
+	assert_int_equal(pin_count_of(t, 9), 0);
+	assert_int_equal(pin_count_of(t, 8191), 0);
+	pin_destroy(t);
+}
+
 /* ---- threads ---- */
 
 #define THREADS 4
@@ -300,6 +329,7 @@ int main(void)
 		cmocka_unit_test(who_pays_first_makes_no_second_binding),
 		cmocka_unit_test(
 			a_sweep_leaves_what_lives_and_clears_the_rest_before_time_comes_round),
+		cmocka_unit_test(a_sweep_counts_what_each_id_has),
 		cmocka_unit_test(workers_that_bind_one_transaction_agree),
 	};
 
