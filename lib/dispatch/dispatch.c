@@ -76,6 +76,7 @@ void dispatch_destroy(struct dispatch *d)
 	rcu_fini(d->config.rcu);
 	for (unsigned i = 1; i < DISPATCH_IDS; i++)
 		free(d->identity[i].target);
+	dispatch_specs_free(&d->listed);
 	pin_destroy(d->pins);
 	free(d->worker_memory);
 	free(d);
@@ -90,14 +91,19 @@ static uint64_t selected(const struct dispatch *d, uint16_t id)
 	return sum - d->identity[id].selected_base;
 }
 
+/* Who may be a retransmission still goes there, and is remembered for as long as an INVITE. */
+static uint64_t until(const struct dispatch_identity *identity, uint8_t state)
+{
+	uint64_t out = atomic_load_explicit(&identity->out_ns, memory_order_relaxed);
+
+	return state == DISPATCH_ENABLED || out == 0
+		       ? 0
+		       : out + PIN_RETRANSMIT_NS + PIN_INVITE_NS + PIN_SLACK_NS;
+}
+
 void dispatch_list(
 	struct dispatch *d, void (*visit)(void *arg, const struct dispatch_info *info), void *arg)
 {
-	static const char *const state[] = {
-		[DISPATCH_ENABLED] = "enabled",
-		[DISPATCH_DISABLED] = "disabled",
-		[DISPATCH_DRAIN] = "drain",
-	};
 	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
 
 	for (unsigned i = 0; i < view->chains; i++) {
@@ -105,18 +111,25 @@ void dispatch_list(
 
 		for (unsigned j = 0; j < s->members; j++) {
 			const struct dispatch_member *m = &s->member[j];
-			const struct dispatch_target *t = d->identity[m->id].target;
+			const struct dispatch_identity *identity = &d->identity[m->id];
+			const struct dispatch_target *t = identity->target;
 			struct dispatch_info info = {.set = s->set,
 				.id = m->id,
 				.uri = t->uri,
 				.ep = t->ep,
 				.weight = m->weight,
 				.priority = m->priority > 0 ? (uint32_t)m->priority : 0,
-				.state = state[m->state],
+				.state = dispatch_state_name(m->state),
+				.by_hand = atomic_load_explicit(
+					&identity->by_hand, memory_order_relaxed),
+				.since_ns = atomic_load_explicit(
+					&identity->since_ns, memory_order_relaxed),
+				.until_ns = until(identity, m->state),
+				.pins = pin_count_of(d->pins, m->id),
 				.health = dispatch_is_up(d, m->id) ? "up" : "down",
 				.selected = selected(d, m->id),
 				.unreachable = atomic_load_explicit(
-					&d->identity[m->id].unreachable, memory_order_relaxed)};
+					&identity->unreachable, memory_order_relaxed)};
 
 			visit(arg, &info);
 		}
@@ -232,7 +245,8 @@ static size_t set_bytes(const struct dispatch_set *s)
 size_t dispatch_bytes(const struct dispatch *d)
 {
 	const struct dispatch_view *view = atomic_load_explicit(&d->view, memory_order_acquire);
-	size_t n = sizeof(*d) + sizeof(*view) + pin_bytes(d->pins);
+	size_t n = sizeof(*d) + sizeof(*view) + pin_bytes(d->pins) +
+		   d->listed.count * sizeof(d->listed.spec[0]);
 
 	for (unsigned i = 0; i < view->chains; i++)
 		for (unsigned j = 0; j < view->chain[i].count; j++)
@@ -285,7 +299,7 @@ static bool address_matches(
 {
 	if (!q->any_set && a->set != q->set)
 		return false;
-	if (q->active && !dispatch_is_up(d, a->id))
+	if (q->active && (a->disabled || !dispatch_is_up(d, a->id)))
 		return false;
 	if (q->socket != NULL) {
 		const struct dispatch_target *t = dispatch_target_at(d, a->id);

@@ -37,9 +37,15 @@
  * lines. A row that is wrong is left out and named. A table that cannot be read is no reason not to
  * start: there are no destinations until it can be; and what has been read stays.
  *
+ * An operator takes destinations out of service and back by hand (dispatch_state_prepare()): the
+ * list's word (state=drain, state=disabled) without the list, and a planned change as a reload is
+ * one. It splits no transaction, and holds through reloads until the list says another thing of the
+ * destination than it did, or names it no more; a restart forgets it.
+ *
  * Files: list (file to destinations), table (of a database), maglev (tables), set (one version of a
- * set), identity (ids, health), generation (a planned change), select (algorithms), key (what is
- * hashed), dispatcher (the module), function_select, function_query, dispatch (the room).
+ * set), identity (ids, health), generation (a planned change), state (by hand), select
+ * (algorithms), key (what is hashed), dispatcher (the module), function_select, function_query,
+ * dispatch (the room).
  */
 #include "proxy/proxy.h"
 #include "resolve/resolve.h"
@@ -91,13 +97,28 @@ void dispatch_resolve_by(struct dispatch *d, struct resolver *resolver);
 
 extern const struct route_module dispatch_module; /* "dispatcher"; room: struct dispatch * */
 
+/*
+ * Whether a destination gets what is new. For the choice the two that do not are the same: nothing
+ * new is sent there, and what went there before stays there. One that is drained is on its way out,
+ * and still a peer; one that is disabled is out, and not active for ds_is_from_list() either.
+ */
+enum dispatch_state { DISPATCH_ENABLED = 0, DISPATCH_DISABLED, DISPATCH_DRAIN, DISPATCH_STATES };
+/* As lists and commands have it: "enabled", "disabled", "drain". */
+const char *dispatch_state_name(enum dispatch_state state);
+/* 0 or -EINVAL. */
+int dispatch_state_of(struct str name, enum dispatch_state *out);
+
 /* One destination as telemetry and the log show it. */
 struct dispatch_info {
 	uint32_t set, id;
 	const char *uri;
 	struct net_endpoint ep;
 	uint32_t weight, priority;
-	const char *state;    /* "enabled", "disabled", "drain" */
+	const char *state;    /* dispatch_state_name() */
+	bool by_hand;         /* the list says another state */
+	uint64_t since_ns;    /* when it got that state; 0: when the process began */
+	uint64_t until_ns;    /* until then what began before may be sent there; 0: enabled */
+	uint32_t pins;        /* transactions remembered to be there, as half a minute ago */
 	const char *health;   /* "up", "down" */
 	uint64_t selected;    /* times chosen, all threads */
 	uint64_t unreachable; /* times that ICMP said it cannot be reached */
@@ -105,6 +126,25 @@ struct dispatch_info {
 /* Visits all destinations of the current generation. Control thread. */
 void dispatch_list(
 	struct dispatch *d, void (*visit)(void *arg, const struct dispatch_info *info), void *arg);
+/*
+ * Another state for all destinations of a set that have one of these URIs, by hand. Built beside
+ * the traffic and then published, as a list is; no list is read between the two.
+ */
+struct dispatch_change {
+	uint32_t set;
+	enum dispatch_state state;
+	struct str uris; /* as the list has them, with spaces between */
+};
+struct dispatch_prepared;
+/*
+ * 0; or with a sentence -ENOENT: there is no such set or destination; -EALREADY: all are in that
+ * state; -EBUSY, -ENOMEM, -ENOSPC: not now. The thread that loads.
+ */
+int dispatch_state_prepare(struct dispatch *d, const struct dispatch_change *change,
+	struct dispatch_prepared **prepared, char *error, size_t error_size);
+/* Control thread. How many destinations have another state now. */
+unsigned dispatch_state_publish(struct dispatch *d, struct dispatch_prepared *prepared);
+void dispatch_state_discard(struct dispatch *d, struct dispatch_prepared *prepared);
 /* A verdict: one atomic store, seen by every worker at its next choice. Any thread. 0 or -ENOENT.
  */
 int dispatch_set_up(struct dispatch *d, uint32_t id, bool up);

@@ -224,6 +224,7 @@ static int32_t next_for(struct route_ctx *ctx, const struct route_args *args, en
 	struct dispatcher_state *state = dispatcher_state(ctx);
 	struct dispatch_choice choice = {.set = state->set,
 		.algorithm = state->algorithm,
+		.once = (ctx->in & (ROUTE_IN_FAILURE | ROUTE_IN_BRANCH)) != 0,
 		.hash = state->hash,
 		.thread = ctx->thread,
 		.now_ns = ctx->thread->now_ns};

@@ -15,12 +15,15 @@
 struct dispatch_prepared {
 	struct dispatch_view *view; /* room for what publish() makes */
 	struct dispatch_addresses *addresses;
+	struct dispatch_specs specs; /* what all of it was made of */
+	struct dispatch_options options;
 	unsigned sets;
 	struct dispatch_set *set[DISPATCH_CHAINS_MAX];
 	unsigned listed;
 	struct {
 		uint16_t id;
-		bool down;
+		bool down, by_hand;
+		uint8_t state;
 	} listed_as[DISPATCH_DESTINATIONS_MAX];
 };
 
@@ -196,11 +199,14 @@ static int prepare_addresses(struct dispatch *d, struct dispatch_prepared *p)
 	a->refs = 1;
 	for (unsigned i = 0; i < p->sets; i++) {
 		for (unsigned j = 0; j < p->set[i]->members; j++) {
-			const struct dispatch_target *t =
-				d->identity[p->set[i]->member[j].id].target;
+			const struct dispatch_member *m = &p->set[i]->member[j];
+			const struct dispatch_target *t = d->identity[m->id].target;
 
-			a->at[a->count++] = (struct dispatch_address){
-				t->ep.addr, t->any_port ? 0 : t->ep.port, t->id, t->set};
+			a->at[a->count++] = (struct dispatch_address){.addr = t->ep.addr,
+				.port = t->any_port ? 0 : t->ep.port,
+				.id = t->id,
+				.disabled = m->state == DISPATCH_DISABLED,
+				.set = t->set};
 		}
 	}
 	if (a->count > 1)
@@ -213,14 +219,17 @@ static void note_listed(
 	struct dispatch *d, struct dispatch_prepared *p, const struct dispatch_specs *specs)
 {
 	for (unsigned i = 0; i < specs->count; i++) {
+		const struct dispatch_spec *spec = &specs->spec[i];
 		/* Takes and gives back: the id is there, since a prepared set holds it. */
-		uint16_t id = dispatch_identity_take(d, &specs->spec[i]);
+		uint16_t id = dispatch_identity_take(d, spec);
 
 		if (id == 0)
 			continue;
 		d->identity[id].refs--;
 		p->listed_as[p->listed].id = id;
-		p->listed_as[p->listed++].down = specs->spec[i].down;
+		p->listed_as[p->listed].state = spec->state;
+		p->listed_as[p->listed].by_hand = spec->state != spec->listed;
+		p->listed_as[p->listed++].down = spec->down;
 	}
 }
 
@@ -228,6 +237,7 @@ static void discard(struct dispatch *d, struct dispatch_prepared *p)
 {
 	for (unsigned i = 0; i < p->sets; i++)
 		dispatch_set_unref(d, p->set[i], 0);
+	dispatch_specs_free(&p->specs);
 	free(p->addresses);
 	free(p->view);
 	free(p);
@@ -280,14 +290,36 @@ out:
 	return err;
 }
 
+int dispatch_generation_build(struct dispatch *d, const char *name, struct dispatch_specs *specs,
+	const struct dispatch_options *options, struct route_report *report,
+	struct dispatch_prepared **out)
+{
+	int err = prepare(d, name, specs, options, report, out);
+
+	if (err != 0) {
+		dispatch_specs_free(specs);
+		return err;
+	}
+	(*out)->specs = *specs;
+	(*out)->options = *options;
+	return 0;
+}
+
 int dispatch_generation_prepare(struct dispatch *d, const char *name,
 	const struct dispatch_specs *specs, const struct dispatch_options *options,
 	struct route_report *report, struct dispatch_prepared **out)
 {
+	struct route_place place = {name, 0, 0, 1};
+	struct dispatch_specs copy;
 	int err;
 
+	if (!dispatch_specs_copy(specs, &copy)) {
+		route_error(report, &place, "out of memory");
+		return -ENOMEM;
+	}
 	pthread_mutex_lock(&d->tables);
-	err = prepare(d, name, specs, options, report, out);
+	dispatch_state_keep(d, &copy);
+	err = dispatch_generation_build(d, name, &copy, options, report, out);
 	pthread_mutex_unlock(&d->tables);
 	return err;
 }
@@ -427,11 +459,28 @@ static void replace_view(struct dispatch *d, struct dispatch_view *view)
 	retire_waiting(d);
 }
 
-void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *p)
+/* What operators are shown of it. True where the state is another one. */
+static bool note_state(
+	struct dispatch_identity *identity, uint8_t state, bool by_hand, uint64_t now_ns)
+{
+	uint8_t was = atomic_load_explicit(&identity->state, memory_order_relaxed);
+
+	atomic_store_explicit(&identity->by_hand, by_hand, memory_order_relaxed);
+	if (state == was)
+		return false;
+	if (was == DISPATCH_ENABLED)
+		atomic_store_explicit(&identity->out_ns, now_ns, memory_order_relaxed);
+	atomic_store_explicit(&identity->since_ns, now_ns, memory_order_relaxed);
+	atomic_store_explicit(&identity->state, state, memory_order_relaxed);
+	return true;
+}
+
+unsigned dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *p)
 {
 	uint64_t now = d->now_ns();
 	struct dispatch_view *view = p->view;
 	bool changed = false;
+	unsigned states = 0;
 
 	pthread_mutex_lock(&d->tables); /* no load runs while one is published */
 	copy_chains(view, current(d), now);
@@ -446,7 +495,11 @@ void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *p
 		if (identity->listed_down != p->listed_as[i].down)
 			dispatch_set_up(d, p->listed_as[i].id, !p->listed_as[i].down);
 		identity->listed_down = p->listed_as[i].down;
+		states += note_state(identity, p->listed_as[i].state, p->listed_as[i].by_hand, now);
 	}
+	dispatch_specs_free(&d->listed);
+	d->listed = p->specs;
+	d->options = p->options;
 	/*
 	 * Pins to a former table are written within 64*T1 and live as long as an INVITE. Later ones
 	 * agree with what the new table says once it is alone.
@@ -456,6 +509,7 @@ void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *p
 	replace_view(d, view);
 	free(p);
 	pthread_mutex_unlock(&d->tables);
+	return states;
 }
 
 void dispatch_generation_tick(struct dispatch *d, uint64_t now_ns)

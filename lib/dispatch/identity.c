@@ -119,6 +119,10 @@ uint16_t dispatch_identity_take(struct dispatch *d, const struct dispatch_spec *
 	atomic_store_explicit(&d->identity[id].unreachable, 0, memory_order_relaxed);
 	d->identity[id].refs = 1;
 	d->identity[id].listed_down = false;
+	atomic_store_explicit(&d->identity[id].state, spec->state, memory_order_relaxed);
+	atomic_store_explicit(&d->identity[id].by_hand, false, memory_order_relaxed);
+	atomic_store_explicit(&d->identity[id].since_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&d->identity[id].out_ns, 0, memory_order_relaxed);
 	d->index[slot] = id;
 	/* Nobody can name the id before the set that holds it is published. */
 	atomic_store_explicit(&d->health[id], 0, memory_order_relaxed);

@@ -38,17 +38,16 @@ enum dispatch_algorithm {
 
 /* ---- list ---- */
 
-enum dispatch_state { DISPATCH_ENABLED = 0, DISPATCH_DISABLED, DISPATCH_DRAIN };
-
 /* One destination as the list names it, names resolved. */
 struct dispatch_spec {
 	uint32_t set, line;
 	int64_t priority;
 	uint32_t weight, rweight;
-	uint8_t state; /* enum dispatch_state */
-	bool down;     /* Kamailio's inactive bit: starts as down */
-	bool any_port; /* the list gave no port: requests from it match with any */
-	bool by_name;  /* the address came from DNS */
+	uint8_t state;  /* enum dispatch_state: what holds, */
+	uint8_t listed; /* ... and what the list says; another where a state is by hand */
+	bool down;      /* Kamailio's inactive bit: starts as down */
+	bool any_port;  /* the list gave no port: requests from it match with any */
+	bool by_name;   /* the address came from DNS */
 	bool has_weight;
 	struct net_endpoint ep;
 	char uri[DISPATCH_URI_MAX + 1];
@@ -221,6 +220,7 @@ struct dispatch_address {
 	struct net_addr addr;
 	uint16_t port; /* 0: any */
 	uint16_t id;
+	bool disabled;
 	uint32_t set;
 };
 
@@ -257,6 +257,16 @@ struct dispatch_identity {
 	uint64_t selected_base;         /* counts of the id's former life */
 	_Atomic uint64_t unreachable;   /* what ICMP said */
 	bool listed_down;               /* the list said so when it was last read */
+	/* enum dispatch_state, and when it became that; when it was last left enabled. As
+	 * published: the control thread's, read by telemetry too. */
+	_Atomic uint8_t state;
+	_Atomic bool by_hand;
+	_Atomic uint64_t since_ns, out_ns;
+};
+
+struct dispatch_options {
+	uint64_t salt;
+	bool use_default;
 };
 
 struct dispatch {
@@ -293,6 +303,9 @@ struct dispatch {
 	 * another turn.
 	 */
 	pthread_mutex_t tables;
+	/* What was published last, for states by hand; likewise. */
+	struct dispatch_specs listed;
+	struct dispatch_options options;
 	struct dispatch_view *dead; /* views that no reader has and that could not be freed yet */
 	uint16_t index[2 *
 		       DISPATCH_IDS]; /* ids by identity: open addressing, made anew by each load */
@@ -340,27 +353,36 @@ void dispatch_identity_release(struct dispatch *d, uint64_t now_ns);
 
 /* ---- generation ---- */
 
-struct dispatch_options {
-	uint64_t salt;
-	bool use_default;
-};
-
 struct dispatch_prepared;
 
 /*
- * Makes sets of a list, sharing with the current view what has not changed. Nothing is published.
- * 0, or -errno after route_error().
+ * Makes sets of a list, sharing with the current view what has not changed, and with the states
+ * that were given by hand. Nothing is published. 0, or -errno after route_error().
  */
 int dispatch_generation_prepare(struct dispatch *d, const char *name,
 	const struct dispatch_specs *specs, const struct dispatch_options *options,
 	struct route_report *report, struct dispatch_prepared **out);
-void dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *prepared);
+/* The same of specs as they are, which become what is prepared, or are freed; with the lock held.
+ * `name` may be NULL. */
+int dispatch_generation_build(struct dispatch *d, const char *name, struct dispatch_specs *specs,
+	const struct dispatch_options *options, struct route_report *report,
+	struct dispatch_prepared **out);
+/* How many destinations have another state than before. */
+unsigned dispatch_generation_publish(struct dispatch *d, struct dispatch_prepared *prepared);
 void dispatch_generation_discard(struct dispatch *d, struct dispatch_prepared *prepared);
 /* Drops versions whose time is over, and frees views that could not be freed when no reader had
  * them any more. With the lock held. */
 void dispatch_generation_tick(struct dispatch *d, uint64_t now_ns);
 /* Frees everything; no reader is left. */
 void dispatch_generation_fini(struct dispatch *d);
+/* ---- state ---- */
+
+/* A copy of specs; false: not enough memory. */
+bool dispatch_specs_copy(const struct dispatch_specs *from, struct dispatch_specs *to);
+/* Destinations that were given a state by hand keep it where the list says of them what it said
+ * before. With the lock held. */
+void dispatch_state_keep(const struct dispatch *d, struct dispatch_specs *specs);
+
 /* The chain of a set, or NULL. */
 const struct dispatch_chain *dispatch_chain_find(const struct dispatch_view *view, uint32_t set);
 
@@ -401,6 +423,7 @@ struct dispatch_choice {
 	uint32_t set;
 	uint8_t algorithm;
 	uint8_t klass;
+	bool once;                                /* its retransmissions choose nothing */
 	uint64_t hash;                            /* of the key: 0-3, 7 */
 	struct hash128 (*transaction)(void *arg); /* called where a pin may matter */
 	void *arg;
@@ -426,7 +449,8 @@ uint16_t dispatch_choose_calmly(struct dispatch *d, uint32_t set, unsigned algor
 /* The id of the destination, or 0 where there is none. RCU readers; nothing is locked. */
 uint16_t dispatch_choose(struct dispatch *d, const struct dispatch_choice *choice);
 /* The next destination after those in tried[0, n), or 0. Pure: by c->hash, or by the list's order
- * for serial. */
+ * for serial. `once`: by the newest table, as in a failure_route, where a transaction keeps what it
+ * has chosen. */
 uint16_t dispatch_choose_next(
 	struct dispatch *d, const struct dispatch_choice *c, const uint16_t *tried, unsigned n);
 

@@ -161,15 +161,12 @@ static int read_socket(struct reader *r, struct str name, struct str value)
 
 static int read_state(struct reader *r, struct str name, struct str value)
 {
-	if (str_ieq(value, STR("enabled")))
-		r->spec.state = DISPATCH_ENABLED;
-	else if (str_ieq(value, STR("disabled")))
-		r->spec.state = DISPATCH_DISABLED;
-	else if (str_ieq(value, STR("drain")))
-		r->spec.state = DISPATCH_DRAIN;
-	else
+	enum dispatch_state state;
+
+	if (dispatch_state_of(value, &state) != 0)
 		return fail(r, value.len > 0 ? value : name,
 			"state is enabled, drain or disabled, not '%.*s'", STR_FMT(value));
+	r->spec.state = (uint8_t)state;
 	return 0;
 }
 
@@ -300,6 +297,7 @@ static int add_spec(struct reader *r, const struct net_endpoint *ep, struct str 
 		r->room = room;
 	}
 	r->spec.ep = *ep;
+	r->spec.listed = r->spec.state;
 	r->out->spec[r->out->count++] = r->spec;
 	return 0;
 }

@@ -371,7 +371,8 @@ uint16_t dispatch_choose_next(
 
 	if (chain == NULL)
 		return 0;
-	id = walk(d, chain->version[settled(chain, c->now_ns)], c->algorithm, c->hash, tried, n);
+	id = walk(d, chain->version[c->once ? chain->count - 1 : settled(chain, c->now_ns)],
+		c->algorithm, c->hash, tried, n);
 	if (id != 0)
 		dispatch_selected(&d->worker[c->thread->index], id);
 	return id;

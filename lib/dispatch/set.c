@@ -111,8 +111,6 @@ static int by_priority(const void *a, const void *b)
 static int fill(struct dispatch *d, struct dispatch_set *s, struct ranked *ranked, unsigned n,
 	bool use_default, struct maglev_target *target, char (*name)[IDENTITY_TEXT_MAX])
 {
-	unsigned last = n;
-
 	qsort(ranked, n, sizeof(*ranked), by_priority);
 	for (unsigned i = 0; i < n; i++) {
 		const struct dispatch_spec *spec = ranked[i].spec;
@@ -122,14 +120,13 @@ static int fill(struct dispatch *d, struct dispatch_set *s, struct ranked *ranke
 		if (s->member[i].id == 0)
 			return -errno;
 		s->members = i + 1;
-		if (spec->state == DISPATCH_ENABLED)
-			last = i;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (s->member[i].state != DISPATCH_ENABLED)
 			continue;
-		/* use_default: the last one is for when nothing else is there. */
-		if (use_default && i == last && s->count > 0) {
+		/* use_default: the last one is for when nothing else is there. Where that is not
+		 * enabled nobody stands in for it. */
+		if (use_default && i == n - 1 && s->count > 0) {
 			s->fallback = s->member[i].id;
 			continue;
 		}

@@ -349,7 +349,8 @@ struct world {
 	struct transaction live[LIVE];
 	uint64_t death_ns[256]; /* by last byte of the address: last time it was down */
 	bool down[256];
-	uint64_t random, transactions, messages, split, moved_by_death, reloads, refused, failed;
+	uint64_t random, transactions, messages, split, moved_by_death, reloads, refused, failed,
+		by_hand;
 };
 
 static uint64_t dice(struct world *w, uint64_t n)
@@ -378,6 +379,22 @@ static void reload(struct world *w)
 	}
 	w->reloads++;
 	w->refused += room_load(&w->room, list) != 0;
+}
+
+/* Somebody takes one of them out, or back. */
+static void by_hand(struct world *w)
+{
+	char uri[64], why[512];
+	struct dispatch_change change = {1 + (uint32_t)dice(w, SETS),
+		(enum dispatch_state)dice(w, DISPATCH_STATES), STR_NONE};
+	struct dispatch_prepared *p;
+
+	sprintf(uri, "sip:10.0.0.%u:5060", 1 + (unsigned)dice(w, HOSTS));
+	change.uris = str_c(uri);
+	if (dispatch_state_prepare(w->room.d, &change, &p, why, sizeof(why)) != 0)
+		return;
+	w->by_hand++;
+	dispatch_state_publish(w->room.d, p);
 }
 
 static void note_health(void *arg, const struct dispatch_info *info)
@@ -475,6 +492,8 @@ static void run_world(struct world *w, uint64_t seconds, bool deaths)
 		/* From quiet minutes to several reloads in a second. */
 		if (dice(w, tick / 400 % 3 == 0 ? 40 : 400) == 0)
 			reload(w);
+		if (dice(w, tick / 400 % 4 == 1 ? 8 : 60) == 0)
+			by_hand(w);
 		if (deaths && dice(w, 60) == 0)
 			health(w);
 		if (deaths)
@@ -505,16 +524,16 @@ static void check_world(uint64_t seed, bool deaths)
 	w->random = seed;
 	reload(w);
 	run_world(w, 1200, deaths);
-	print_message("%llu transactions, %llu messages, %llu reloads (%llu refused), %llu "
-		      "nowhere, %llu moved by a death, "
+	print_message("%llu transactions, %llu messages, %llu reloads (%llu refused), %llu by "
+		      "hand, %llu nowhere, %llu moved by a death, "
 		      "%llu split; pins full %llu\n",
 		(unsigned long long)w->transactions, (unsigned long long)w->messages,
 		(unsigned long long)w->reloads, (unsigned long long)w->refused,
-		(unsigned long long)w->failed, (unsigned long long)w->moved_by_death,
-		(unsigned long long)w->split,
+		(unsigned long long)w->by_hand, (unsigned long long)w->failed,
+		(unsigned long long)w->moved_by_death, (unsigned long long)w->split,
 		(unsigned long long)dispatch_counter(w->room.d, DISPATCH_COUNTER_PIN_FULL));
 	assert_int_equal(w->split, 0);
-	assert_true(w->messages > 50000 && w->reloads - w->refused > 10);
+	assert_true(w->messages > 50000 && w->reloads - w->refused > 10 && w->by_hand > 50);
 	if (deaths)
 		assert_true(w->moved_by_death > 0);
 	else

@@ -284,6 +284,27 @@ static void ds_next_dst_goes_through_all_the_others_once(void **state)
 	}
 }
 
+static void ds_next_dst_in_a_failure_route_goes_by_the_newest_table(void **state)
+{
+	struct dispatch_change change = {2, DISPATCH_DRAIN, STR("sip:10.0.0.4:5060")};
+	struct dispatch_prepared *p;
+	struct bench *b = *state;
+	char why[256];
+
+	assert_int_equal(dispatch_state_prepare(b->d, &change, &p, why, sizeof(why)), 0);
+	assert_int_equal(dispatch_state_publish(b->d, p), 1);
+	/* Without state it may be a retransmission, whose first copy went on to that one. */
+	receive(b, "INVITE", "sip:bob@biloxi.example", "1", "one@x");
+	assert_int_equal(call(b, "ds_select_dst", "2", "8", NULL), ROUTE_TRUE);
+	expect_text(b, b->ctx.du, "sip:10.0.0.5:5060");
+	assert_int_equal(call(b, "ds_next_dst", NULL, NULL, NULL), ROUTE_TRUE);
+	expect_text(b, b->ctx.du, "sip:10.0.0.4:5060");
+	receive(b, "INVITE", "sip:bob@biloxi.example", "2", "two@x");
+	assert_int_equal(call(b, "ds_select_dst", "2", "8", NULL), ROUTE_TRUE);
+	b->ctx.in = ROUTE_IN_FAILURE;
+	assert_int_equal(call(b, "ds_next_dst", NULL, NULL, NULL), ROUTE_FALSE);
+}
+
 static void a_limit_bounds_the_tries(void **state)
 {
 	struct bench *b = *state;
@@ -610,6 +631,7 @@ int main(void)
 		TEST(a_destination_by_name_has_the_address_found_at_load),
 		TEST(ds_select_domain_keeps_user_and_parameters),
 		TEST(ds_next_dst_goes_through_all_the_others_once),
+		TEST(ds_next_dst_in_a_failure_route_goes_by_the_newest_table),
 		TEST(a_limit_bounds_the_tries),
 		TEST(ds_select_leaves_the_message_alone_until_next),
 		TEST(the_state_goes_with_a_copied_context),

@@ -96,6 +96,21 @@ static void reload(struct shared *s, uint64_t *random)
 	room_load(&s->room, list);
 }
 
+/* As an operator, while the workers choose. */
+static void by_hand(struct shared *s, uint64_t *random)
+{
+	char uri[64], why[512];
+	struct dispatch_change change = {1 + (uint32_t)(test_random(random) % 2),
+		(enum dispatch_state)(test_random(random) % DISPATCH_STATES), STR_NONE};
+	struct dispatch_prepared *p;
+
+	/* Not the first, so that a set is never empty. */
+	sprintf(uri, "sip:10.0.0.%u", 2 + (unsigned)(test_random(random) % 11));
+	change.uris = str_c(uri);
+	if (dispatch_state_prepare(s->room.d, &change, &p, why, sizeof(why)) == 0)
+		dispatch_state_publish(s->room.d, p);
+}
+
 static void verdict(struct shared *s, uint64_t *random)
 {
 	dispatch_set_up(
@@ -135,6 +150,8 @@ static void run_threads(bool deaths)
 		dispatch_tick(s->room.d, next);
 		if (test_random(&random) % 12 == 0)
 			reload(s, &random);
+		if (test_random(&random) % 15 == 0)
+			by_hand(s, &random);
 		if (deaths)
 			verdict(s, &random);
 		rcu_quiescent(&s->room.rcu, s->room.reader);
