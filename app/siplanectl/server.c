@@ -142,8 +142,8 @@ int verb_ds_reload(struct ctl *c, int argc, char **argv)
 
 /* ---- destinations ---- */
 
-static const char *const destinations[] = {"set", "id", "destination", "state", "health", "weight",
-	"priority", "selected", "unreachable", NULL};
+static const char *const destinations[] = {"set", "id", "destination", "state", "by", "since",
+	"left", "health", "weight", "priority", "selected", "pins", "unreachable", NULL};
 
 /* Visits all destinations. DONE or FAILED. */
 static int each_destination(struct ctl *c, void (*visit)(void *arg, json_t *destination), void *arg)
@@ -234,6 +234,58 @@ int verb_ds_up(struct ctl *c, int argc, char **argv)
 int verb_ds_down(struct ctl *c, int argc, char **argv)
 {
 	return set_health(c, argv[0], false);
+}
+
+#define URIS_MAX 32768 /* bytes of all destinations of one command */
+
+/* SET URI...: a state by hand. */
+static int set_state(struct ctl *c, int argc, char **argv, const char *state, const char *said)
+{
+	json_t *uris, *result;
+	char text[URIS_MAX];
+	size_t len = 0;
+	uint32_t set;
+	int n, usable, status;
+
+	if (str_to_u32(str_c(argv[0]), INT32_MAX, &set) != 0)
+		return fail("'%s' is no set: a number from 0 on", argv[0]);
+	for (int i = 1; i < argc; i++) {
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len, "%s%s", i > 1 ? " " : "", argv[i]);
+		if (len >= sizeof(text))
+			return fail("too many destinations for one command");
+	}
+	uris = json_string(text);
+	if (uris == NULL)
+		return fail("'%s': no UTF-8", text);
+	status = ask_siplane(c, "ds.set_state",
+		json_pack("{s:I, s:o, s:s}", "set", (json_int_t)set, "destination", uris, "state",
+			state),
+		&result);
+	if (status != DONE)
+		return status;
+	n = (int)json_integer_value(json_object_get(result, "destinations"));
+	usable = (int)json_integer_value(json_object_get(result, "usable"));
+	json_decref(result);
+	if (usable == 0 && !say_json)
+		warn("set %u has no destination left for new calls", set);
+	return done("%d destination%s %s", n, n == 1 ? " is" : "s are", said);
+}
+
+int verb_ds_enable(struct ctl *c, int argc, char **argv)
+{
+	return set_state(c, argc, argv, "enabled", "enabled");
+}
+
+int verb_ds_drain(struct ctl *c, int argc, char **argv)
+{
+	return set_state(c, argc, argv, "drain", "drained: new calls go elsewhere in 32 s at most");
+}
+
+int verb_ds_disable(struct ctl *c, int argc, char **argv)
+{
+	return set_state(
+		c, argc, argv, "disabled", "disabled: new calls go elsewhere in 32 s at most");
 }
 
 /* ---- any method ---- */

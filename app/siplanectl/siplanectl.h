@@ -178,9 +178,9 @@ verb_run verb_add, verb_rm, verb_passwd, verb_show, verb_online, verb_ul_show, v
 	verb_avp_list, verb_avp_add, verb_avp_rm, verb_alias_add, verb_alias_rm, verb_domain_show,
 	verb_domain_add, verb_domain_rm, verb_domain_reload, verb_address_show, verb_address_add,
 	verb_address_rm, verb_address_reload, verb_dispatcher_show, verb_dispatcher_add,
-	verb_dispatcher_rm, verb_ds_list, verb_ds_reload, verb_ds_up, verb_ds_down, verb_stats,
-	verb_uptime, verb_version, verb_reload, verb_methods, verb_call, verb_db_create,
-	verb_db_migrate, verb_db_check;
+	verb_dispatcher_rm, verb_ds_list, verb_ds_reload, verb_ds_up, verb_ds_down, verb_ds_enable,
+	verb_ds_drain, verb_ds_disable, verb_stats, verb_uptime, verb_version, verb_reload,
+	verb_methods, verb_call, verb_db_create, verb_db_migrate, verb_db_check;
 
 /* ---- manual.c ---- */
 

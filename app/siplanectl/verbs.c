@@ -11,6 +11,22 @@
 	"MD5, SHA-256 and SHA-512/256 for the user's domain as the realm (or --realm), never the " \
 	"password."
 
+#define DESTINATIONS_MAX 64 /* of one command */
+
+#define STATE_HELP \
+	"New calls are sent elsewhere, and no call is split: retransmissions, CANCEL and ACK " \
+	"follow " \
+	"their INVITE, and requests within dialogs their Route. With algorithms that remember " \
+	"nothing (hashes, priority) a new INVITE may be a retransmission, and goes there for 32 " \
+	"seconds more. 'ds list' shows for how long anything may be left. It is no verdict on " \
+	"health, and 'ds up' does not lift it. It holds through reloads, until the list says of " \
+	"the " \
+	"destination another thing than it did, and ends with siplane: what is to outlive a " \
+	"restart " \
+	"stands in the list (state=drain). Several destinations are one change; a set has room " \
+	"for " \
+	"15 changes within four minutes."
+
 const struct verb verbs[] = {
 	{"add", "USER[@DOMAIN] [PASSWORD] [EMAIL]", 1, 3, verb_add, "add a user", PASSWORD_HELP},
 	{"rm", "USER[@DOMAIN]", 1, 1, verb_rm, "remove a user, with his groups and aliases",
@@ -78,8 +94,23 @@ const struct verb verbs[] = {
 	{"ds up", "ID|URI", 1, 1, verb_ds_up, "say that a destination is up", NULL},
 	{"ds down", "ID|URI", 1, 1, verb_ds_down,
 		"say that a destination is down: new calls go elsewhere",
-		"It holds until somebody says otherwise: 'ds up', or a probe. Calls that are under "
-		"way stay."},
+		"It is a verdict on its health, for one that does not answer: new calls go "
+		"elsewhere at once, and so does an INVITE that is sent again. It holds until "
+		"somebody "
+		"says otherwise: 'ds up', or a probe. One that answers is taken out of service by "
+		"'ds drain'."},
+	{"ds drain", "SET URI...", 2, 1 + DESTINATIONS_MAX, verb_ds_drain,
+		"take destinations out of service, and let their calls end", STATE_HELP},
+	{"ds disable", "SET URI...", 2, 1 + DESTINATIONS_MAX, verb_ds_disable,
+		"take destinations out of service, as no active ones either",
+		"As 'ds drain'; and ds_is_from_list() does not count them among the active ones "
+		"any "
+		"more, as it does those that are drained and may still send requests."},
+	{"ds enable", "SET URI...", 2, 1 + DESTINATIONS_MAX, verb_ds_enable,
+		"take destinations back into service",
+		"Also those that the list itself says are drained or disabled. New calls come "
+		"within "
+		"32 seconds, and what meanwhile went elsewhere stays there."},
 	{"stats", "[GROUP|FIGURE]", 0, 1, verb_stats,
 		"show figures: those that are not zero, a group, or one", NULL},
 	{"uptime", "", 0, 0, verb_uptime, "show since when siplane runs", NULL},

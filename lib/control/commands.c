@@ -49,6 +49,15 @@ const struct rpc_command control_commands[] = {
 		"a verdict about a destination: whether it gets new calls",
 		{{"id", RPC_NUMBER, false, "as ds.list has it"},
 			{"up", RPC_TRUTH, false, "true: it does"}}},
+	{"ds.set_state", command_ds_set_state, true,
+		"a state by hand, through reloads until the list says something new of the "
+		"destination, and no restart; answers when new calls go by it",
+		{{"set", RPC_NUMBER, false, "as the list has it"},
+			{"destination", RPC_TEXT, false,
+				"its URI as the list has it, or several with spaces between"},
+			{"state", RPC_TEXT, false,
+				"enabled; drain: nothing new is sent there; disabled: nor is it "
+				"active"}}},
 	{"db.list", command_db_list, false,
 		"the databases that modules name, whether they are connected, and what was last "
 		"wrong",

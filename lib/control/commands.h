@@ -27,6 +27,7 @@ extern const struct rpc_command control_commands[];
 	COMMAND(ul_rm) \
 	COMMAND(ds_list) \
 	COMMAND(ds_set_health) \
+	COMMAND(ds_set_state) \
 	COMMAND(db_list) \
 	COMMAND(db_forget)
 

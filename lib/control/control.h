@@ -10,7 +10,7 @@
  * and its tables are built, on a thread of its own that ends with it, while the control thread goes
  * on; this one publishes what has been built, or says why not. So it is with a list (domains,
  * addresses, destinations) that is read again by itself, with the parameters of the configuration
- * that runs.
+ * that runs; and with the table of a set that gets other states by hand.
  *
  * An operator gets at it by the control socket (rpc.h; commands.c has the table of what can be
  * asked there), by signals, and by DPDK's telemetry socket.
@@ -51,13 +51,15 @@ struct control_loader {
 	pthread_t thread;
 	bool registered;
 	int reader; /* of control.rcu */
-	int list;   /* enum control_list; negative: the configuration */
+	int list;   /* enum control_list, or LOADER_ of loader.h */
 	/* the loader's, until it is done */
 	struct route_report *report;
 	struct route_script *script; /* of a list: whose parameters it has */
-	void *prepared;              /* of a list; NULL where it is refused */
-	struct resolver *resolver;   /* of the names in its lists, */
-	struct rcu rcu;              /* which nobody else reads */
+	void *prepared;              /* of a list, of states; NULL where it is refused */
+	int err;                     /* of states, and why */
+	char why[RPC_MESSAGE_MAX];
+	struct resolver *resolver; /* of the names in its lists, */
+	struct rcu rcu;            /* which nobody else reads */
 	_Atomic bool done;
 	/* the control thread's word to it: what it loads is not wanted any more */
 	_Atomic bool stop;
@@ -99,6 +101,7 @@ struct control {
 	bool reload_good;
 	char reload_text[RPC_MESSAGE_MAX]; /* its errors, or its warnings */
 	struct control_list_state list[CONTROL_LISTS];
+	struct control_states *states; /* that the loader builds, or NULL */
 };
 
 /* Loads a configuration behind `ports_path`, where that is not NULL. As route_script_load(): the
@@ -118,6 +121,18 @@ uint32_t control_reload_number(const struct control *c);
 bool control_reload_list(struct control *c, enum control_list list);
 uint32_t control_list_number(const struct control *c, enum control_list list);
 const char *control_list_module(enum control_list list);
+
+/* Destinations that get another state by hand (dispatch.h). Memory of malloc(): whoever wants it
+ * frees it when it is done, or has not begun; what is between the two goes with control_end(). */
+struct control_states {
+	struct dispatch_change change;
+	bool begun, done;
+	int err;               /* of dispatch_state_prepare(), 0: it holds, */
+	unsigned destinations; /* ... for so many */
+	char why[RPC_MESSAGE_MAX];
+};
+/* Begins it where no load is under way; asked each turn until `done`. Control thread. */
+void control_set_states(struct control *c, struct control_states *states);
 /* At the end of the process: a load that is under way waits for no more names, is waited for, and
  * changes nothing. */
 void control_end(struct control *c);

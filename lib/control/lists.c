@@ -112,6 +112,45 @@ void list_finish(struct control *c, const struct loaded *loaded)
 	route_script_unref(loaded->script);
 }
 
+void list_discard(struct control *c, const struct loaded *loaded)
+{
+	struct list_module m;
+
+	if (loaded->list == LOADER_STATES) {
+		dispatch_state_discard(c->dispatch, loaded->prepared);
+		return;
+	}
+	m = list_module_of(c, (enum control_list)loaded->list);
+	m.module->discard(m.room, loaded->prepared);
+}
+
+void list_finish_states(struct control *c, const struct loaded *loaded)
+{
+	struct control_states *s = c->states;
+
+	s->err = c->loader.err;
+	if (s->err == 0)
+		s->destinations = dispatch_state_publish(c->dispatch, loaded->prepared);
+	else
+		memcpy(s->why, c->loader.why, sizeof(s->why));
+	s->done = true;
+	c->states = NULL;
+}
+
+void control_set_states(struct control *c, struct control_states *s)
+{
+	if (s->begun || s->done || loader_runs(&c->loader))
+		return;
+	c->states = s;
+	s->begun = true;
+	s->err = loader_begin(c, LOADER_STATES);
+	if (s->err == 0)
+		return;
+	snprintf(s->why, sizeof(s->why), "no thread to build the table on");
+	s->done = true;
+	c->states = NULL;
+}
+
 void list_next(struct control *c)
 {
 	for (int list = 0; list < CONTROL_LISTS && !loader_runs(&c->loader); list++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * loader: reads, checks and compiles a configuration, and builds its tables; or builds the tables
- * of one list of the configuration that runs. At the start this is the control thread's; a reload
- * has a thread of its own, which is no lcore: the control thread's CPU may have a slow lcore as
- * well, whose ring fills while anything else runs.
+ * of one list of the configuration that runs, or those that states by hand change. At the start
+ * this is the control thread's; a reload has a thread of its own, which is no lcore: the control
+ * thread's CPU may have a slow lcore as well, whose ring fills while anything else runs.
  *
  * What a load touches of the running process: snapshots, which it reads as any reader of RCU until
  * its modules prepare; the dispatcher's identities, under that room's lock; names, by a resolver of
@@ -118,8 +118,11 @@ static void *run(void *arg)
 
 	setpriority(PRIO_PROCESS, (id_t)gettid(), LOADER_NICE);
 	rcu_init(&l->rcu);
-	if (l->list < 0)
+	if (l->list == LOADER_CONFIGURATION)
 		load_all(c);
+	else if (l->list == LOADER_STATES)
+		l->err = dispatch_state_prepare(c->dispatch, &c->states->change,
+			(struct dispatch_prepared **)&l->prepared, l->why, sizeof(l->why));
 	else
 		load_list(c);
 	dispatch_resolve_by(c->dispatch, NULL);

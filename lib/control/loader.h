@@ -6,13 +6,17 @@
 
 /* What a load has made. */
 struct loaded {
-	int list;                    /* negative: a configuration */
+	int list;                    /* as loader_begin() was told */
 	struct route_script *script; /* NULL: it has errors; of a list: that it was read for */
 	void *prepared;              /* of a list, NULL: it has errors */
 	struct route_report *report;
 };
 
-/* Control thread: begins to load c->path, or with a list that list. 0 or -errno. */
+/* What else than a list there is to load. */
+#define LOADER_CONFIGURATION (-1) /* c->path */
+#define LOADER_STATES (-2)        /* none: c->states, of what was read before */
+
+/* Control thread: begins to load a list, or one of these. 0 or -errno. */
 int loader_begin(struct control *c, int list);
 /* Whether a load is under way, or has not been taken yet. */
 bool loader_runs(const struct control_loader *l);
@@ -29,6 +33,10 @@ struct list_module {
 struct list_module list_module_of(const struct control *c, enum control_list list);
 /* A list has been read. */
 void list_finish(struct control *c, const struct loaded *loaded);
+/* The table of other states has been built, or is refused. */
+void list_finish_states(struct control *c, const struct loaded *loaded);
+/* Lets go of what was loaded and is not wanted any more. */
+void list_discard(struct control *c, const struct loaded *loaded);
 /* Begins the next one that is wanted. */
 void list_next(struct control *c);
 /* Once a second: tables that could not be read are asked for again. */

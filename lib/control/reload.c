@@ -4,6 +4,7 @@
  * does each turn.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "control/loader.h"
@@ -116,7 +117,7 @@ void control_reload(struct control *c)
 		return;
 	}
 	c->reloads_begun++;
-	if (loader_begin(c, -1) != 0) {
+	if (loader_begin(c, LOADER_CONFIGURATION) != 0) {
 		log_error("reload: no thread to read %s on; the running configuration stays",
 			c->path);
 		ended(c, false, "no thread to read it on");
@@ -134,8 +135,10 @@ static unsigned poll_loader(struct control *c)
 
 	if (!loader_take(&c->loader, &loaded))
 		return 0;
-	if (loaded.list < 0)
+	if (loaded.list == LOADER_CONFIGURATION)
 		finish(c, loaded.script, loaded.report);
+	else if (loaded.list == LOADER_STATES)
+		list_finish_states(c, &loaded);
 	else
 		list_finish(c, &loaded);
 	route_report_destroy(loaded.report);
@@ -161,11 +164,9 @@ void control_end(struct control *c)
 	loader_stop(&c->loader);
 	while (!loader_take(&c->loader, &loaded))
 		usleep(1000);
-	if (loaded.list >= 0 && loaded.prepared != NULL) {
-		struct list_module m = list_module_of(c, (enum control_list)loaded.list);
-
-		m.module->discard(m.room, loaded.prepared);
-	}
+	if (loaded.prepared != NULL)
+		list_discard(c, &loaded);
+	free(c->states);
 	if (loaded.script != NULL)
 		route_script_unref(loaded.script);
 	route_report_destroy(loaded.report);

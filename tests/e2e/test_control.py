@@ -77,6 +77,9 @@ def test_every_method_answers(labs):
         assert c.ask("ds.set_health", id=first["id"], up=False) is None
         assert c.ask("ds.list")["destinations"][0]["health"] == "down"
         assert c.ask("ds.set_health", id=first["id"], up=True) is None
+        for state, usable in (("drain", 1), ("disabled", 1), ("enabled", 2)):
+            assert c.ask("ds.set_state", set=1, destination=first["destination"], state=state) == {"destinations": 1, "usable": usable}
+            assert c.ask("ds.list")["destinations"][0]["state"] == state
         assert c.ask("ul.rm", aor="alice") == {"removed": 1}
         assert c.ask("cfg.reload") == {"generation": 2, "warnings": ""}
         assert c.ask("ds.reload") == c.ask("dispatcher.reload") == {"from_file": 2, "from_table": None, "warnings": ""}
@@ -85,10 +88,13 @@ def test_every_method_answers(labs):
         assert c.ask("db.forget") == {"rows": 0}
         assert c.ask("db.list") == []
         asked = {"rpc.list", "core.version", "core.uptime", "core.stats", "ul.lookup", "ul.dump", "ul.rm", "ds.list",
-                 "ds.set_health", "ds.reload", "dispatcher.reload", "cfg.reload", "db.forget", "db.list", *absent}
+                 "ds.set_health", "ds.set_state", "ds.reload", "dispatcher.reload", "cfg.reload", "db.forget", "db.list", *absent}
         assert methods <= asked, methods - asked
         for method, params in (("ul.lookup", {"aor": "nobody"}), ("ul.rm", {"aor": "nobody"}),
                                ("ul.rm", {"aor": "nobody", "table": "none"}), ("ds.set_health", {"id": 77, "up": True}),
+                               ("ds.set_state", {"set": 1, "destination": "sip:nobody", "state": "drain"}),
+                               ("ds.set_state", {"set": 2, "destination": first["destination"], "state": "drain"}),
+                               ("ds.set_state", {"set": -1, "destination": first["destination"], "state": "drain"}),
                                ("core.stats", {"group": "none"}), *((method, {}) for method in absent)):
             with pytest.raises(Refused) as e:
                 c.ask(method, params)
@@ -96,7 +102,8 @@ def test_every_method_answers(labs):
         for method, params in (("ul.lookup", {}), ("ul.lookup", {"aor": ""}), ("ul.dump", {"cursor": "9:0"}),
                                ("ul.dump", {"cursor": "x"}), ("ul.rm", {"aor": "a", "contact": ""}),
                                ("ul.rm", {"aor": "a", "contact": "x" * 2000}), ("ds.list", {"cursor": "-1"}),
-                               ("ds.set_health", {"id": "1", "up": True})):
+                               ("ds.set_health", {"id": "1", "up": True}), ("ds.set_state", {"set": 1, "destination": "x"}),
+                               ("ds.set_state", {"set": 1, "destination": first["destination"], "state": "off"})):
             with pytest.raises(Refused) as e:
                 c.ask(method, params)
             assert e.value.code == -32602, (method, params, e.value.message)

@@ -567,7 +567,8 @@ acl grant alice int | acl show | acl revoke alice | alias add 100 alice | alias 
 avp add alice@example.com color 0 red | avp list | avp rm -u alice@example.com | domain add one.example | domain show | domain reload
 domain rm one.example | address add 1 192.0.2.1 5060 gw | address show | address reload | address rm 1 192.0.2.1 5060
 dispatcher add 1 sip:10.20.0.11:5060 0 0 weight=1 | dispatcher show | ds reload | ds list | ds down sip:10.20.0.11:5060
-ds up sip:10.20.0.11:5060 | dispatcher rm 1 sip:10.20.0.11:5060 | online | ul show | ul show carol | ul dump | ul rm carol | stats
+ds up sip:10.20.0.11:5060 | ds drain 1 sip:10.20.0.11:5060 | ds disable 1 sip:10.20.0.11:5060
+ds enable 1 sip:10.20.0.11:5060 | dispatcher rm 1 sip:10.20.0.11:5060 | online | ul show | ul show carol | ul dump | ul rm carol | stats
 stats registrar | stats registrar_accepted | uptime | version | reload | methods | call core.uptime | rm alice
 """
 
