@@ -125,7 +125,8 @@ bool harness_pump(
 	uint64_t end = clock_now_ns() + ms * CLOCK_NS_PER_MS, now;
 	static uint8_t frame[KERNEL_HAND_MAX];
 
-	while ((now = clock_now_ns()) < end) {
+	/* Some times even where others have the CPU for all that time. */
+	for (unsigned i = 0; (now = clock_now_ns()) < end || i < 3; i++) {
 		struct pollfd p = {.fd = h->wire, .events = POLLIN};
 		ssize_t n;
 

@@ -48,7 +48,7 @@ int harness_run(struct harness *h, int ns, const char *fmt, ...)
 int harness_socket(struct harness *h, int ns, int family, int type, int protocol);
 /* For what comes at the kernel's pace: it may ask for a neighbour three times, a second apart,
  * while its own address is tentative, and begins anew after five. */
-#define PATIENCE_MS 15000
+#define PATIENCE_MS 60000
 /* Polls and carries frames for so many ms, or until done() says so; returns what it said. */
 bool harness_pump(
 	struct harness *h, unsigned ms, bool (*done)(struct harness *h, void *arg), void *arg);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "kernel/hop.h"
@@ -576,20 +577,29 @@ static void test_hop_agrees_with_a_naive_reference(void **state)
 	assert_true(ready > 1000 && unresolved > 1000);
 }
 
+/* Of this thread: what others do meanwhile is not in it. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 static void measure(
 	struct kernel_mirror *m, const char *what, const struct net_addr *to, unsigned n)
 {
 	struct kernel_hops *hops;
-	uint64_t begun = clock_now_ns(), built, took = UINT64_MAX;
+	uint64_t begun = cpu_ns(), built, took = UINT64_MAX;
 	unsigned ready = 0;
 
 	hops = kernel_hops_build(m);
-	built = clock_now_ns() - begun;
+	built = cpu_ns() - begun;
 	assert_non_null(hops);
 	for (unsigned pass = 0; pass < 5; pass++) {
 		uint64_t one;
 
-		begun = clock_now_ns();
+		begun = cpu_ns();
 		for (unsigned i = 0; i < 100000; i++) {
 			struct kernel_hop hop;
 
@@ -597,7 +607,7 @@ static void measure(
 			kernel_hop_find(hops, &to[i * 7919ULL % n], &hop);
 			ready += hop.state == KERNEL_HOP_READY;
 		}
-		one = clock_now_ns() - begun;
+		one = cpu_ns() - begun;
 		took = one < took ? one : took;
 	}
 	print_message("           %s: %.1f ns a lookup, built in %.2f ms\n", what,

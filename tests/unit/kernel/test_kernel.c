@@ -133,6 +133,12 @@ static void test_next_hop_is_resolved_on_demand(void **state)
 	harness_teardown(&h);
 }
 
+/* ARP requests of ours. */
+static void count_questions(struct harness *h, const uint8_t *frame, uint32_t len)
+{
+	h->seen += len >= 42 && frame[12] == 0x08 && frame[13] == 0x06 && frame[21] == 1;
+}
+
 static void test_announced_change_of_mac_holds_at_once(void **state)
 {
 	static const uint8_t mac[6] = {0x02, 0, 0, 0, 0, 0x77};
@@ -151,8 +157,11 @@ static void test_announced_change_of_mac_holds_at_once(void **state)
 				 "ip link set net0 address 02:00:00:00:00:77"),
 		0);
 	begun = clock_now_ns();
-	assert_true(harness_pump(&h, 2000, is_ready, &ready));
-	assert_true(clock_now_ns() - begun < 500 * CLOCK_NS_PER_MS);
+	h.watch = count_questions;
+	h.seen = 0;
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
+	/* Whoever has the CPU meanwhile: before the kernel came to ask for itself. */
+	assert_true(h.seen == 0 || clock_now_ns() - begun < 500 * CLOCK_NS_PER_MS);
 	harness_teardown(&h);
 }
 
@@ -172,7 +181,7 @@ static void test_silent_change_of_mac_is_found_again(void **state)
 		0);
 	begun = clock_now_ns();
 	/* Nothing is sent to it, and nothing comes from it: only the kernel's own care finds it. */
-	assert_true(harness_pump(&h, 25000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	print_message("           found after %.1f s\n", (double)(clock_now_ns() - begun) / 1e9);
 	harness_teardown(&h);
 }
@@ -186,14 +195,14 @@ static void test_neighbour_that_goes_is_unresolved_and_comes_back(void **state)
 	resolve(&h, "10.1.0.2");
 	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	h.cut = true;
-	assert_true(harness_pump(&h, 25000, is_unready, "10.1.0.2"));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_unready, "10.1.0.2"));
 	h.cut = false;
-	assert_true(harness_pump(&h, 5000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	/* Swept away by hand: it is in use, so it is asked for again without a message needing it.
 	 */
 	assert_int_equal(harness_run(&h, h.here, "ip neigh del 10.1.0.2 dev ct0"), 0);
 	harness_pump(&h, 20, NULL, NULL);
-	assert_true(harness_pump(&h, 5000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	harness_teardown(&h);
 }
 
@@ -222,7 +231,7 @@ static void expect(struct harness *h, const char *to, enum kernel_hop_state stat
 {
 	struct expected e = {to, via, state};
 
-	if (!harness_pump(h, 1000, is_expected, &e))
+	if (!harness_pump(h, PATIENCE_MS, is_expected, &e))
 		fail_msg("%s: state %d", to, harness_hop(h, to).state);
 }
 
@@ -307,14 +316,19 @@ static void test_addresses_follow_the_interface(void **state)
 	assert_int_equal(kernel_addresses(h.k, 1, addr, 8), 0);
 	assert_int_equal(kernel_addresses(h.k, 0, addr, 1), 1);
 	assert_int_equal(harness_run(&h, h.here, "ip addr add 10.1.7.7/24 dev ct0"), 0);
-	assert_true(harness_pump(&h, 1000, is_expected, &local));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_expected, &local));
 	assert_int_equal(kernel_addresses(h.k, 0, addr, 8), 3);
 	assert_int_equal(harness_hop(&h, "10.1.0.1").state, KERNEL_HOP_LOCAL);
 	assert_int_equal(harness_run(&h, h.here, "ip addr del 10.1.7.7/24 dev ct0"), 0);
 	local.state = KERNEL_HOP_NO_ROUTE;
-	assert_true(harness_pump(&h, 1000, is_expected, &local));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_expected, &local));
 	assert_int_equal(kernel_addresses(h.k, 0, addr, 8), 2);
 	harness_teardown(&h);
+}
+
+static bool has_forgotten_all(struct harness *h, void *arg)
+{
+	return h->k->mirror.neighbours.count == 0;
 }
 
 static void test_netlink_overrun_loses_nothing(void **state)
@@ -340,7 +354,7 @@ static void test_netlink_overrun_loses_nothing(void **state)
 	/* We do not listen meanwhile: far more events than the socket holds. */
 	assert_int_equal(harness_run(&h, h.here, "ip -batch %s", path), 0);
 	unlink(path);
-	assert_true(harness_pump(&h, 5000, is_ready, &last));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &last));
 	assert_true(h.k->overruns > 0);
 	/* Old events that still waited did not undo what the dump said. */
 	harness_pump(&h, 200, NULL, NULL);
@@ -349,10 +363,10 @@ static void test_netlink_overrun_loses_nothing(void **state)
 	assert_int_equal(harness_hop(&h, "10.2.0.8").state, KERNEL_HOP_READY);
 	/* What went away in an overrun goes away here. */
 	assert_int_equal(harness_run(&h, h.here, "ip neigh flush dev ct0 nud permanent"), 0);
-	assert_true(harness_pump(&h, 5000, is_unready, "10.2.117.47"));
-	harness_pump(&h, 100, NULL, NULL);
+	assert_true(harness_pump(&h, PATIENCE_MS, is_unready, "10.2.117.47"));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_unready, "10.2.0.8"));
+	assert_true(harness_pump(&h, PATIENCE_MS, has_forgotten_all, NULL));
 	assert_int_equal(harness_hop(&h, "10.2.0.8").state, KERNEL_HOP_UNRESOLVED);
-	assert_int_equal(h.k->mirror.neighbours.count, 0);
 	harness_teardown(&h);
 }
 
@@ -395,7 +409,7 @@ static void test_carrier_follows_the_port(void **state)
 	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	kernel_set_carrier(h.k, 0, false);
 	assert_false(is_running(&h, "ct0"));
-	assert_true(harness_pump(&h, 2000, is_unready, "10.1.0.2"));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_unready, "10.1.0.2"));
 	h.watch = count_announcements;
 	h.seen = 0;
 	kernel_set_carrier(h.k, 0, true);
@@ -403,7 +417,7 @@ static void test_carrier_follows_the_port(void **state)
 	kernel_poll(h.k, clock_now_ns());
 	assert_int_equal(h.seen, both);
 	assert_true(is_running(&h, "ct0"));
-	assert_true(harness_pump(&h, 5000, is_ready, &ready));
+	assert_true(harness_pump(&h, PATIENCE_MS, is_ready, &ready));
 	harness_teardown(&h);
 }
 
@@ -475,6 +489,26 @@ static void test_placeholder_shows_and_takes_nothing(void **state)
 
 /* ---- path MTU ---- */
 
+struct path {
+	const char *to;
+	unsigned mtu;
+};
+
+static bool has_mtu(struct harness *h, void *arg)
+{
+	const struct path *p = arg;
+
+	return harness_hop(h, p->to).mtu == p->mtu;
+}
+
+static void expect_mtu(struct harness *h, const char *to, unsigned mtu)
+{
+	struct path p = {to, mtu};
+
+	if (!harness_pump(h, PATIENCE_MS, has_mtu, &p))
+		fail_msg("%s: MTU %u, not %u", to, harness_hop(h, to).mtu, mtu);
+}
+
 static void test_path_mtu_is_kept_bounded_and_forgotten(void **state)
 {
 	struct net_addr far = harness_addr("203.0.113.9"), v6 = harness_addr("2001:db8:1::77"),
@@ -485,8 +519,7 @@ static void test_path_mtu_is_kept_bounded_and_forgotten(void **state)
 	h.gateway = "10.1.0.2";
 	CREATE(h);
 	kernel_pmtu(h.k, &far, 1400, now);
-	harness_pump(&h, 20, NULL, NULL);
-	assert_int_equal(harness_hop(&h, "203.0.113.9").mtu, 1400);
+	expect_mtu(&h, "203.0.113.9", 1400);
 	assert_int_equal(harness_hop(&h, "203.0.113.10").mtu, 1500);
 	/* It does not grow by what a router says, nor shrink to nothing. */
 	kernel_pmtu(h.k, &far, 9000, now);
@@ -495,9 +528,8 @@ static void test_path_mtu_is_kept_bounded_and_forgotten(void **state)
 	assert_int_equal(harness_hop(&h, "203.0.113.9").mtu, 1400);
 	kernel_pmtu(h.k, &far, 68, now);
 	kernel_pmtu(h.k, &v6, 68, now);
-	harness_pump(&h, 20, NULL, NULL);
-	assert_int_equal(harness_hop(&h, "203.0.113.9").mtu, KERNEL_PMTU_MIN_V4);
-	assert_int_equal(harness_hop(&h, "2001:db8:1::77").mtu, 1280);
+	expect_mtu(&h, "203.0.113.9", KERNEL_PMTU_MIN_V4);
+	expect_mtu(&h, "2001:db8:1::77", 1280);
 	assert_int_equal(harness_hop(&h, "2001:db8:1::77").state, KERNEL_HOP_UNRESOLVED);
 	/* A stranger's flood of them pushes out old ones, and takes no more room. */
 	for (unsigned i = 0; i < KERNEL_PMTU_MAX + 100; i++) {
@@ -506,13 +538,14 @@ static void test_path_mtu_is_kept_bounded_and_forgotten(void **state)
 		kernel_pmtu(h.k, &many, 1300, now + 1 + i);
 	}
 	assert_int_equal(h.k->mirror.pmtus.count, KERNEL_PMTU_MAX);
-	harness_pump(&h, 100, NULL, NULL);
-	assert_int_equal(harness_hop(&h, "10.3.16.99").mtu, 1300);
+	expect_mtu(&h, "10.3.16.99", 1300);
 	assert_int_equal(harness_hop(&h, "203.0.113.9").mtu, 1500);
 	now += KERNEL_PMTU_NS + KERNEL_PMTU_MAX + 1000;
-	kernel_poll(h.k, now);
-	usleep(100000);
-	kernel_poll(h.k, now);
+	/* What is forgotten is published after a rest. */
+	for (unsigned i = 0; i < PATIENCE_MS && harness_hop(&h, "10.3.16.99").mtu != 1500; i++) {
+		kernel_poll(h.k, now);
+		usleep(1000);
+	}
 	assert_int_equal(h.k->mirror.pmtus.count, 0);
 	assert_int_equal(harness_hop(&h, "10.3.16.99").mtu, 1500);
 	harness_teardown(&h);
@@ -572,7 +605,7 @@ static void test_vlan_tag_is_taken_off_and_put_on(void **state)
 	assert_int_equal(h.seen, 0);
 	len = arp_request(300);
 	assert_true(kernel_hand(h.k, 0, 0, KERNEL_REASON_ARP, request, len, clock_now_ns()));
-	assert_true(harness_pump(&h, 2000, has_seen, &one));
+	assert_true(harness_pump(&h, PATIENCE_MS, has_seen, &one));
 	harness_pump(&h, 100, NULL, NULL);
 	assert_int_equal(h.seen, 1);
 	harness_teardown(&h);
@@ -587,7 +620,7 @@ static void test_priority_tag_is_no_network(void **state)
 	h.watch = count_plain_replies;
 	CREATE(h);
 	assert_true(kernel_hand(h.k, 0, 0, KERNEL_REASON_ARP, request, len, clock_now_ns()));
-	assert_true(harness_pump(&h, 2000, has_seen, &one));
+	assert_true(harness_pump(&h, PATIENCE_MS, has_seen, &one));
 	harness_teardown(&h);
 }
 
@@ -657,7 +690,8 @@ static void test_unfinished_checksum_is_finished_only_where_the_port_says_so(voi
 		memcpy(frame + len - 2, &sum, 2);
 		assert_true(
 			kernel_hand(h.k, 0, 0, KERNEL_REASON_UDP, frame, len + 5, clock_now_ns()));
-		assert_int_equal(harness_pump(&h, complete ? 2000 : 100, received, &fd), complete);
+		assert_int_equal(
+			harness_pump(&h, complete ? PATIENCE_MS : 100, received, &fd), complete);
 		close(fd);
 		harness_teardown(&h);
 	}
