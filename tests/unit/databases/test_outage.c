@@ -21,9 +21,10 @@
 
 /* Until all goes again: the longest pause between two tries, a connection, a machine with others.
  */
-#define BACK_MS (DB_RETRY_MAX_MS + 5000)
+#define BACK_MS (DB_RETRY_MAX_MS + 60000)
 /* Of one call, whatever happens: db_ask()'s word, and a machine with others. */
-#define CALL_MS (DB_TIMEOUT_MS + 3000)
+#define CALL_MS (DB_TIMEOUT_MS + 26000)
+#define PATIENCE_NS (120 * CLOCK_NS_PER_S) /* a test that fails waits so long */
 
 static const char *engine;
 static struct server *server;
@@ -62,7 +63,7 @@ static void hear(void *arg, enum db_result result, const struct db_rows *rows)
 
 static void wait_for(const struct heard *h)
 {
-	uint64_t end = clock_now_ns() + 30 * CLOCK_NS_PER_S;
+	uint64_t end = clock_now_ns() + PATIENCE_NS;
 
 	while (!h->done && clock_now_ns() < end) {
 		if (db_poll(db, clock_now_ns()) == 0)
@@ -262,7 +263,7 @@ static void test_killed_it_is_gone_at_once_and_comes_back(void **state)
 	begun = clock_now_ns();
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(ask(find, "a"), DB_DOWN);
-	assert_true(clock_now_ns() - begun < 3 * CLOCK_NS_PER_S);
+	assert_true(clock_now_ns() - begun < 100 * DB_TIMEOUT_MS / 8 * CLOCK_NS_PER_MS);
 	assert_state(false, "");
 	server_do(server, "start");
 	assert_int_equal(acknowledged, 10);
@@ -408,7 +409,7 @@ static void spool_of(struct db_lane *lane)
 
 static void wait_for_number(unsigned statement_of_it, int64_t n)
 {
-	uint64_t end = clock_now_ns() + 30 * CLOCK_NS_PER_S;
+	uint64_t end = clock_now_ns() + PATIENCE_NS;
 	struct heard h;
 	char call[DB_CALL_MAX];
 
@@ -447,7 +448,7 @@ static void test_what_a_spool_holds_is_made_when_it_is_back(void **state)
 		spool_of(lane);
 		for (unsigned i = 0; i < EACH; i++, n++) {
 			struct db_value param = db_int(n);
-			uint64_t end = clock_now_ns() + 30 * CLOCK_NS_PER_S;
+			uint64_t end = clock_now_ns() + PATIENCE_NS;
 			char bytes[DB_CALL_MAX];
 
 			if (i == EACH / 10) {
@@ -613,9 +614,10 @@ static void *hold_the_row(void *arg)
 {
 	server_sql(server,
 		is("mysql")
-			? "START TRANSACTION; UPDATE t SET n = n WHERE k = 'a'; SELECT SLEEP(6); "
-			  "COMMIT"
-			: "BEGIN; UPDATE t SET n = n WHERE k = 'a'; SELECT pg_sleep(6); COMMIT");
+			? "START TRANSACTION; UPDATE t SET n = n WHERE k = 'a'; "
+			  "SELECT GET_LOCK('held', 0); SELECT SLEEP(10); COMMIT"
+			: "BEGIN; UPDATE t SET n = n WHERE k = 'a'; SELECT pg_advisory_lock(1); "
+			  "SELECT pg_sleep(10); COMMIT");
 	return NULL;
 }
 
@@ -625,11 +627,15 @@ static void test_a_row_that_somebody_keeps_locked(void **state)
 	struct heard h, other[OTHERS];
 	struct db_state state_now;
 	pthread_t thread;
+	unsigned held;
 	char k[16];
 
 	need_server();
+	held = statement(is("mysql") ? "SELECT IS_USED_LOCK('held') IS NOT NULL"
+				     : "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory'",
+		NULL, "i", 0);
 	pthread_create(&thread, NULL, hold_the_row, NULL);
-	usleep(500000);
+	wait_for_number(held, 1);
 	/* Others in front of it and behind it, as one batch or several, are made: they wait once.
 	 */
 	for (int i = 0; i < OTHERS; i++) {
