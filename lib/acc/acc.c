@@ -78,9 +78,9 @@ void acc_destroy(struct acc *a)
 {
 	const struct acc_settings *s;
 
-	if (a == NULL)
+	/* A thread that is stuck in syslog() may come back to its ring: all of it stays. */
+	if (a == NULL || !acc_log_stop(a))
 		return;
-	acc_log_stop(a);
 	for (unsigned i = 0; a->shard != NULL && i < a->config.shards; i++)
 		shard_destroy(&a->shard[i]);
 	s = atomic_load_explicit(&a->settings, memory_order_relaxed);

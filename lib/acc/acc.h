@@ -73,7 +73,8 @@ struct acc_config {
 
 /* Watches the transactions of config->txn. NULL and errno. Control thread. */
 struct acc *acc_create(const struct acc_config *config);
-/* Writes what stands in the rings. Before the database and after the last slow lcore. */
+/* Writes what stands in the rings; where syslog does not take that within five seconds, the rest is
+ * lost, and the memory stays. Before the database and after the last slow lcore. */
 void acc_destroy(struct acc *a);
 /* Adds the module. 0 or -errno. */
 int acc_register(struct acc *a, struct route_registry *registry);

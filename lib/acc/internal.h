@@ -244,8 +244,9 @@ void acc_cdr_line(struct acc *a, unsigned shard, const struct acc_settings *s, s
 
 /* The rings and their thread, where they are not there. 0 or -errno. Control thread. */
 int acc_log_start(struct acc *a);
-/* Writes what is there, and ends it. */
-void acc_log_stop(struct acc *a);
+/* Writes what is there, and ends it; some seconds at most. False: it does not come back from
+ * syslog, and all that it uses has to stay. */
+bool acc_log_stop(struct acc *a);
 /* The shard's thread: a line on its way. */
 void acc_log_put(struct acc *a, unsigned shard, int facility, int level, struct str line);
 

@@ -14,6 +14,7 @@
 
 #define RING_BYTES (1u << 20)
 #define REST_MS 20
+#define STOP_MS 5000 /* at the end: how long syslog may take for what is there */
 #define ALIGN 8u
 
 struct head {
@@ -24,7 +25,7 @@ struct head {
 struct acc_log {
 	struct acc *acc;
 	pthread_t thread;
-	sem_t stop;
+	sem_t stop, ended;
 };
 
 static void ring_write(struct acc_ring *ring, uint64_t at, const void *data, uint32_t len)
@@ -110,14 +111,14 @@ static void drain_all(struct acc *a)
 	}
 }
 
-/* Whether it is to end; REST_MS later. */
-static bool rest(struct acc_log *log)
+/* Whether it was posted within `ms`. */
+static bool wait_for(sem_t *sem, unsigned ms)
 {
-	uint64_t until = clock_now_ns() + REST_MS * CLOCK_NS_PER_MS;
+	uint64_t until = clock_now_ns() + ms * CLOCK_NS_PER_MS;
 	struct timespec ts = {(time_t)(until / CLOCK_NS_PER_S), (long)(until % CLOCK_NS_PER_S)};
 	int err;
 
-	while ((err = sem_clockwait(&log->stop, CLOCK_MONOTONIC, &ts)) != 0 && errno == EINTR)
+	while ((err = sem_clockwait(sem, CLOCK_MONOTONIC, &ts)) != 0 && errno == EINTR)
 		;
 	return err == 0;
 }
@@ -126,9 +127,10 @@ static void *run(void *arg)
 {
 	struct acc_log *log = arg;
 
-	while (!rest(log))
+	while (!wait_for(&log->stop, REST_MS))
 		drain_all(log->acc);
 	drain_all(log->acc);
+	sem_post(&log->ended);
 	return NULL;
 }
 
@@ -179,6 +181,13 @@ static int thread_start(struct acc *a, struct acc_log *log)
 	return err > 0 ? -err : err;
 }
 
+static void destroy(struct acc_log *log)
+{
+	sem_destroy(&log->stop);
+	sem_destroy(&log->ended);
+	free(log);
+}
+
 int acc_log_start(struct acc *a)
 {
 	struct acc_log *log;
@@ -191,27 +200,34 @@ int acc_log_start(struct acc *a)
 		return -ENOMEM;
 	log->acc = a;
 	sem_init(&log->stop, 0, 0);
+	sem_init(&log->ended, 0, 0);
 	err = rings_make(a);
 	if (err == 0)
 		err = thread_start(a, log);
 	if (err != 0) {
 		rings_free(a);
-		sem_destroy(&log->stop);
-		free(log);
+		destroy(log);
 		return err;
 	}
 	a->log = log;
 	return 0;
 }
 
-void acc_log_stop(struct acc *a)
+bool acc_log_stop(struct acc *a)
 {
 	if (a->log == NULL)
-		return;
+		return true;
 	sem_post(&a->log->stop);
+	if (!wait_for(&a->log->ended, STOP_MS)) {
+		/* It is within syslog(), which nobody else can call any more. */
+		if (a->config.write == NULL)
+			log_give_up("siplane: acc: syslog does not take lines: what was on its way "
+				    "is lost");
+		return false;
+	}
 	pthread_join(a->log->thread, NULL);
 	rings_free(a);
-	sem_destroy(&a->log->stop);
-	free(a->log);
+	destroy(a->log);
 	a->log = NULL;
+	return true;
 }

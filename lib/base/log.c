@@ -3,12 +3,18 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
 #include <syslog.h>
+#include <unistd.h>
 
 static _Atomic int level_max = LOG_LEVEL_NOTICE;
 static bool to_syslog;
+static _Atomic bool given_up;
 
 void log_set_level(enum log_level level)
 {
@@ -31,7 +37,8 @@ static const int priority[] = {
 
 static bool is_written(enum log_level level)
 {
-	return (int)level <= atomic_load_explicit(&level_max, memory_order_relaxed);
+	return !atomic_load_explicit(&given_up, memory_order_relaxed) &&
+	       (int)level <= atomic_load_explicit(&level_max, memory_order_relaxed);
 }
 
 void log_line(int facility, enum log_level level, const char *text, unsigned len)
@@ -65,4 +72,15 @@ void log_message(enum log_level level, const char *fmt, ...)
 		syslog(priority[level], "%s", line);
 	else
 		fprintf(stderr, "%s%s\n", prefix[level], line);
+}
+
+void log_give_up(const char *last)
+{
+	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
+	const struct iovec part[] = {{(void *)(uintptr_t)last, strlen(last)}, {(char[]){'\n'}, 1}};
+
+	atomic_store_explicit(&given_up, true, memory_order_relaxed);
+	/* Not by stdio, whose lock who is stuck may have. */
+	if (poll(&err, 1, 0) == 1 && (err.revents & POLLOUT) != 0)
+		(void)!writev(STDERR_FILENO, part, 2);
 }

@@ -2,6 +2,11 @@
 /* On the way to the database and to the log: what is away, full, older, or another's. */
 #include "common.h"
 
+#include <malloc.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#define END_NS (60 * CLOCK_NS_PER_S)
 #define KAMAILIO \
 	"CREATE TABLE acc (id INTEGER PRIMARY KEY, method VARCHAR(16) DEFAULT '' NOT NULL, " \
 	"from_tag VARCHAR(128) DEFAULT '' NOT NULL, to_tag VARCHAR(128) DEFAULT '' NOT NULL, " \
@@ -165,15 +170,54 @@ static void a_log_that_stands_still(void **state)
 	acc_close(w);
 }
 
+static struct {
+	struct acc *acc;
+	_Atomic bool over;
+	bool too_late;
+} ending;
+
+/* Whoever waits for the log for ever is helped, so that the test ends. */
+static void *watch(void *arg)
+{
+	for (uint64_t end = clock_now_ns() + END_NS; !ending.over && clock_now_ns() < end;)
+		usleep(50);
+	ending.too_late = !ending.over;
+	if (ending.too_late)
+		let_lines();
+	return NULL;
+}
+
+/* A syslog that hangs keeps nobody from ending, and finds what it needs when it comes back: what is
+ * freed too early is no ring any more (M_PERTURB). */
+static void a_log_that_hangs_at_the_end(void **state)
+{
+	struct world *w = acc_world(FLAGS "request_route { acc_log_request(\"404 x\"); exit; }\n");
+	pthread_t watcher;
+
+	hold_lines();
+	ask(w, (struct ask){.method = "OPTIONS", .call = "one"});
+	ask(w, (struct ask){.method = "OPTIONS", .call = "two"});
+	ending.acc = the_acc();
+	assert_int_equal(pthread_create(&watcher, NULL, watch, NULL), 0);
+	mallopt(M_PERTURB, 0xa5);
+	acc_discard(w);
+	ending.over = true;
+	pthread_join(watcher, NULL);
+	assert_false(ending.too_late);
+	let_lines();
+	line_has(next_line(), "call_id=one");
+	line_has(next_line(), "call_id=two");
+	mallopt(M_PERTURB, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables_of_kamailio_serve),
-		cmocka_unit_test(each_row_has_an_id),
+		cmocka_unit_test(tables_of_kamailio_serve), cmocka_unit_test(each_row_has_an_id),
 		cmocka_unit_test(a_database_that_is_away),
 		cmocka_unit_test(a_row_that_is_refused_takes_no_other_with_it),
-		cmocka_unit_test(a_lane_that_is_full),
-		cmocka_unit_test(a_log_that_stands_still),
+		cmocka_unit_test(a_lane_that_is_full), cmocka_unit_test(a_log_that_stands_still),
+		cmocka_unit_test(a_log_that_hangs_at_the_end), /* the last: its thread goes on */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/log.h"
 
 static void test_str_compare(void **state)
 {
@@ -270,6 +274,59 @@ static void utf8_is_what_rfc_3629_says(void **state)
 	assert_int_equal(str_utf8_len(STR("")), 0);
 }
 
+/* What somebody does not take keeps nobody waiting: nothing comes behind the last line. */
+static void test_a_log_that_is_given_up(void **state)
+{
+	char got[256] = "";
+	size_t len = 0;
+	int fd[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(fd), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fd[1], STDERR_FILENO);
+		log_error("one");
+		log_give_up("two");
+		log_error("three");
+		log_line(0, LOG_LEVEL_ERROR, "four", 4);
+		_exit(0);
+	}
+	close(fd[1]);
+	while ((n = read(fd[0], got + len, sizeof(got) - 1 - len)) > 0)
+		len += (size_t)n;
+	close(fd[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_string_equal(got, "siplane: one\ntwo\n");
+}
+
+/* Not even for that: a pipe that is full, and whose reader does not read. */
+static void test_a_log_is_given_up_at_once(void **state)
+{
+	char full[4096] = "";
+	int fd[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(fd), 0);
+	assert_int_equal(fcntl(fd[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(fd[1], full, sizeof(full)) > 0)
+		;
+	assert_int_equal(fcntl(fd[1], F_SETFL, 0), 0);
+	pid = fork();
+	if (pid == 0) {
+		alarm(60); /* whoever waits for the reader ends so */
+		dup2(fd[1], STDERR_FILENO);
+		log_give_up("one");
+		log_error("two");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +338,8 @@ int main(void)
 		cmocka_unit_test(test_base32_of_80_and_60_bits),
 		cmocka_unit_test(test_hash_is_incremental_and_framed),
 		cmocka_unit_test(test_base32),
+		cmocka_unit_test(test_a_log_that_is_given_up),
+		cmocka_unit_test(test_a_log_is_given_up_at_once),
 		cmocka_unit_test(test_rcu),
 	};
 
