@@ -58,15 +58,19 @@ int auth_statement(struct auth *a, const struct auth_asks *asks, const char *tex
 }
 
 int32_t auth_ask(struct auth *a, struct route_ctx *ctx, unsigned statement, const struct str *param,
-	unsigned params, struct db_set *out)
+	unsigned params, unsigned domain, struct db_set *out)
 {
 	struct db_value value[DB_PARAMS_MAX];
-	char call[AUTH_CALL_MAX];
+	char call[AUTH_CALL_MAX], lower[AUTH_CALL_MAX];
 	int32_t ret;
 	int len;
 
 	for (unsigned i = 0; i < params; i++)
 		value[i] = db_text(param[i]);
+	if (domain < params && param[domain].len <= sizeof(lower)) {
+		str_lower(lower, param[domain]);
+		value[domain].s.s = lower;
+	}
 	len = db_pack(a->config.db, call, sizeof(call), 0, statement, value, params);
 	if (len < 0)
 		return ROUTE_FALSE;

@@ -10,7 +10,8 @@
 
 #define NC_DIGITS 8
 
-struct str auth_realm_of(const struct auth_settings *s, struct route_ctx *ctx, struct str realm)
+struct str auth_realm_of(const struct auth_settings *s, struct route_ctx *ctx, struct str realm,
+	char room[AUTH_REALM_MAX])
 {
 	const struct str prefix = auth_text_str(&s->realm_prefix);
 	const struct sip_address *address;
@@ -23,6 +24,10 @@ struct str auth_realm_of(const struct auth_settings *s, struct route_ctx *ctx, s
 		if (address == NULL ||
 			!auth_uri_read(sip_text(ctx->buf, address->uri), &user, &realm))
 			return STR_NONE;
+		if (realm.len > AUTH_REALM_MAX)
+			return STR_NONE;
+		str_lower(room, realm);
+		realm.s = room;
 	}
 	if (prefix.len != 0 && realm.len > prefix.len &&
 		str_eq(str_of(realm.s, prefix.len), prefix))
@@ -198,7 +203,7 @@ int32_t auth_attempt_begin(struct auth_attempt *t, struct auth *a, struct route_
 	if (ctx->msg.method == SIP_METHOD_ACK || ctx->msg.method == SIP_METHOD_CANCEL ||
 		ctx->msg.method == SIP_METHOD_PRACK)
 		return AUTH_OK;
-	t->realm = auth_realm_of(t->settings, ctx, realm);
+	t->realm = auth_realm_of(t->settings, ctx, realm, t->realm_room);
 	if (t->realm.len == 0)
 		return AUTH_ERROR;
 	switch (sip_digest_find(&ctx->msg, ctx->buf, id, t->realm, &t->digest)) {

@@ -103,8 +103,9 @@ int32_t auth_challenge(struct auth *a, struct route_ctx *ctx, struct str realm, 
 {
 	const struct auth_settings *s = auth_settings(a);
 	struct auth_offer offer = {s->algorithms, s->sessions, s->qop};
+	char room[AUTH_REALM_MAX];
 	struct challenge c = {.name = auth_text_str(www ? &s->www_header : &s->proxy_header),
-		.realm = auth_realm_of(s, ctx, realm),
+		.realm = auth_realm_of(s, ctx, realm, room),
 		.stale = ctx->stale_nonce || (flags & AUTH_CHALLENGE_STALE) != 0};
 
 	if (ctx->result.forward || ctx->msg.is_response || ctx->msg.method == SIP_METHOD_ACK)

@@ -252,6 +252,7 @@ struct auth_attempt {
 	struct auth_response response;
 	uint32_t count; /* nc */
 	char user_room[AUTH_USER_MAX], uri_room[AUTH_URI_MAX], cnonce_room[AUTH_CNONCE_MAX];
+	char realm_room[AUTH_REALM_MAX];
 };
 
 /* What is known of a user's password. */
@@ -277,9 +278,13 @@ int32_t auth_attempt_begin(struct auth_attempt *t, struct auth *a, struct route_
 int32_t auth_attempt_end(
 	struct auth_attempt *t, const struct auth_secret *secret, struct str method);
 
-/* The realm that is meant: without realm_prefix; of an empty one, the domain of To (REGISTER) or
- * From. Empty: there is none. */
-struct str auth_realm_of(const struct auth_settings *s, struct route_ctx *ctx, struct str realm);
+/*
+ * The realm that is meant: without realm_prefix; of an empty one, the domain of To (REGISTER) or
+ * From. Empty: there is none. A realm is a text as it is written (RFC 7616 3.3); where it is made
+ * of a domain, of that in lower case, so that a domain has one realm, and stored digests are of it.
+ */
+struct str auth_realm_of(const struct auth_settings *s, struct route_ctx *ctx, struct str realm,
+	char room[AUTH_REALM_MAX]);
 
 /* The credentials that were verified, and their user and realm. False: there are none. */
 struct auth_verified {
@@ -372,10 +377,13 @@ int auth_statement(struct auth *a, const struct auth_asks *asks, const char *tex
 
 #define AUTH_CALL_MAX 1024 /* bytes of a packed call: what is longer is no row of anybody's */
 
-/* Asks with texts as parameters: ROUTE_TRUE, ROUTE_FALSE, ROUTE_PENDING, ROUTE_NO_ROWS. What does
- * not fit into a call is in no row: ROUTE_FALSE. */
+/*
+ * Asks with texts as parameters: ROUTE_TRUE, ROUTE_FALSE, ROUTE_PENDING, ROUTE_NO_ROWS. What does
+ * not fit into a call is in no row: ROUTE_FALSE. param[domain], where there are as many, is asked
+ * for in lower case, as rows have it: hosts compare without case (RFC 3261 19.1.4), users with it.
+ */
 int32_t auth_ask(struct auth *a, struct route_ctx *ctx, unsigned statement, const struct str *param,
-	unsigned params, struct db_set *out);
+	unsigned params, unsigned domain, struct db_set *out);
 
 #define AUTH_TTL_PARAMS(config) \
 	{.name = "cache_ttl", \

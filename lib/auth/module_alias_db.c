@@ -170,7 +170,7 @@ static int32_t find_rows(
 	if (call->prefix.len != 0 && call->prefix.len < param[1].len &&
 		str_istarts(param[1], call->prefix))
 		param[1] = str_of(param[1].s + call->prefix.len, param[1].len - call->prefix.len);
-	ret = auth_ask(args->room, ctx, call->statement, param, call->params, set);
+	ret = auth_ask(args->room, ctx, call->statement, param, call->params, 1, set);
 	return ret == ROUTE_TRUE && set->rows.columns == 2 ? ROUTE_TRUE
 	       : ret == ROUTE_PENDING                      ? ret
 							   : ROUTE_FALSE;

@@ -78,7 +78,8 @@ static AUTH_RUN(run_consume_credentials)
 static AUTH_RUN(run_has_credentials)
 {
 	struct auth *a = args->room;
-	struct str realm = auth_realm_of(auth_settings(a), ctx, auth_arg_text(&args->v[0]));
+	char room[AUTH_REALM_MAX];
+	struct str realm = auth_realm_of(auth_settings(a), ctx, auth_arg_text(&args->v[0]), room);
 	struct sip_digest digest;
 
 	return realm.len != 0 &&
@@ -337,8 +338,7 @@ static const struct route_function functions[] = {
 		"qop=auth-int, 4 no 500 or 503 where that cannot be, 16 stale=true, which is there "
 		"by itself where the last nonce was no good. Where the database did not answer "
 		"who was to be verified, it answers 503 instead: -2. An empty realm is the domain "
-		"of To "
-		"(REGISTER) or From.",
+		"of To (REGISTER) or From, in lower case.",
 		.rfc = "3261 22.2, 8760 2.3"),
 	FUNCTION("proxy_challenge", 2, 3, CHALLENGE_IN, run_proxy_challenge, check_challenge,
 		"proxy_challenge(realm, flags [, algorithms])",

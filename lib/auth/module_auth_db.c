@@ -256,7 +256,7 @@ static int32_t find_row(
 {
 	struct str param[] = {t->name, t->domain.len != 0 ? t->domain : t->realm};
 
-	return auth_ask(t->auth, t->ctx, call->statement, param, call->params, row);
+	return auth_ask(t->auth, t->ctx, call->statement, param, call->params, 1, row);
 }
 
 /* Of a user that there is not: a row like others', so that he takes the steps of others. */
@@ -409,7 +409,7 @@ static AUTH_RUN(run_is_subscriber)
 
 	if (!auth_uri_read(auth_arg_text(&args->v[0]), &param[0], &param[1]))
 		return AUTH_ERROR;
-	ret = auth_ask(args->room, ctx, call->statement, param, call->params, &row);
+	ret = auth_ask(args->room, ctx, call->statement, param, call->params, 1, &row);
 	if (ret == ROUTE_FALSE)
 		return -2;
 	if (ret != ROUTE_TRUE)

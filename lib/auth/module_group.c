@@ -127,7 +127,7 @@ static AUTH_RUN(run_is_user_in)
 		return ROUTE_FALSE;
 	struct str param[] = {user, group, host};
 
-	ret = auth_ask(args->room, ctx, call->statement, param, call->params, &row);
+	ret = auth_ask(args->room, ctx, call->statement, param, call->params, 2, &row);
 	if (ret == ROUTE_FALSE)
 		return -6;
 	return ret == ROUTE_NO_ROWS ? -5 : ret;

@@ -129,7 +129,7 @@ static int32_t check_user(struct route_ctx *ctx, const struct route_args *args, 
 		return str_ieq(user, name) && auth_domain_fits(domain, host) ? ROUTE_TRUE : -10;
 	struct str param[] = {name, domain.len != 0 ? domain : realm, user};
 
-	ret = auth_ask(args->room, ctx, call->statement, param, call->params, &row);
+	ret = auth_ask(args->room, ctx, call->statement, param, call->params, 1, &row);
 	if (ret == ROUTE_FALSE)
 		return -9;
 	return ret == ROUTE_NO_ROWS ? -8 : ret;
@@ -182,7 +182,7 @@ static AUTH_RUN(run_does_uri_exist)
 		return ROUTE_FALSE;
 	if (param[0].len == 0)
 		return -5;
-	ret = auth_ask(args->room, ctx, call->statement, param, call->params, &row);
+	ret = auth_ask(args->room, ctx, call->statement, param, call->params, 1, &row);
 	if (ret == ROUTE_FALSE)
 		return -5;
 	return ret == ROUTE_NO_ROWS ? -4 : ret;

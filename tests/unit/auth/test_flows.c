@@ -222,6 +222,72 @@ static void names_come_with_their_domain_too(void **state)
 	stage_close(s);
 }
 
+/*
+ * RFC 3261 19.1.4 of the domain, RFC 7616 3.4.2 of the text that is hashed: the user's row is
+ * found, and what the client has hashed is the name as he wrote it. A password in clear is good for
+ * both; ha1b was made of the name in lower case.
+ */
+static void a_domain_behind_a_name_is_one_however_it_is_written(void **state)
+{
+	static const char *const params[] = {AUTH_DB("use_domain", "1"),
+		AUTH_DB("use_domain", "1") AUTH_DB("calculate_ha1", "1")
+			AUTH_DB("password_column", "\"password\"")};
+	struct stage *s = stage_open("", REGISTERS);
+
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(stage_load(s, params[i], REGISTERS));
+		struct client c = {.user = "alice@EXAMPLE.com",
+			.qop = "auth",
+			.nc = 1,
+			.nonce = fresh_nonce(s)};
+
+		assert_status(stage_send(s, registration_of(&c)), i == 1 ? 200 : 401);
+		assert_int_equal(stage_rc(s), i == 1 ? AUTH_OK : AUTH_WRONG_PASSWORD);
+		c.user = "ALICE@example.com";
+		c.nc++;
+		assert_status(stage_send(s, registration_of(&c)), 401);
+		assert_int_equal(stage_rc(s), AUTH_USER_UNKNOWN);
+	}
+	stage_close(s);
+}
+
+#define ANY_REALM \
+	"\tif (!www_authorize(\"\", \"subscriber\")) {\n" \
+	"\t\t$var(rc) = $rc;\n\t\twww_challenge(\"\", \"1\");\n\t\texit;\n\t}\n" \
+	"\t$var(rc) = $rc;\n\tsl_send_reply(\"200\", \"OK\");"
+
+/* A realm that is left to the domain of To is that domain's one name, which stored digests are of:
+ * the client hashes what he is challenged with. */
+static void a_realm_that_is_the_domain_is_in_lower_case(void **state)
+{
+	struct stage *s = stage_open(AUTH_DB("use_domain", "1"), ANY_REALM);
+	struct client c = {.qop = "auth", .nc = 1};
+	char line[8400], *text;
+	const char *challenge;
+
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(line, sizeof(line), i == 0 ? "" : "Authorization: %s\n", credentials(&c));
+		text = strdup(registration(line));
+		assert_non_null(strstr(text, "alice@example.com>\nCall-ID"));
+		memcpy(strstr(text, "alice@example.com>\nCall-ID"), "alice@EXAMPLE.com", 17);
+		challenge = stage_send(s, text);
+		assert_status(challenge, i == 0 ? 401 : 200);
+		free(text);
+		if (i > 0)
+			continue;
+		challenge = line_at(challenge, "WWW-Authenticate", 0);
+		c.nonce = strdup(challenge_param(challenge, "nonce"));
+		assert_string_equal(challenge_param(challenge, "realm"), "example.com");
+	}
+	free((char *)c.nonce);
+	stage_close(s);
+	/* One that the script names is what the script says. */
+	s = stage_open("", "\twww_challenge(\"Example\", \"1\");");
+	challenge = line_at(stage_send(s, registration("")), "WWW-Authenticate", 0);
+	assert_string_equal(challenge_param(challenge, "realm"), "Example");
+	stage_close(s);
+}
+
 static void escapes_in_a_name_are_its_characters(void **state)
 {
 	struct stage *s = stage_open("", REGISTERS);
@@ -569,6 +635,8 @@ int main(void)
 		cmocka_unit_test(what_a_reply_proves_keeps_to_its_quotes),
 		cmocka_unit_test(a_one_time_nonce_brings_the_next_one),
 		cmocka_unit_test(a_proxy_has_a_line_of_its_own),
+		cmocka_unit_test(a_domain_behind_a_name_is_one_however_it_is_written),
+		cmocka_unit_test(a_realm_that_is_the_domain_is_in_lower_case),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,6 +291,46 @@ static void users_are_rows_of_subscriber(void **state)
 	stage_close(s);
 }
 
+/* RFC 3261 19.1.4: hosts compare without case, users with it. Rows have their domains in lower
+ * case. */
+static void a_domain_is_one_however_its_letters_are_written(void **state)
+{
+	static const char load[] = AUTH_DB("use_domain", "1");
+	struct stage *s = stage_open("", "\texit;");
+
+	assert_int_equal(
+		rc_of(s, URI_DB("use_domain", "1"), "does_uri_exist()", "sip:bob@EXAMPLE.com"), 1);
+	assert_int_equal(
+		rc_of(s, URI_DB("use_domain", "1"), "does_uri_exist()", "sip:Bob@example.com"), -5);
+	assert_int_equal(
+		rc_of(s, URI_DB("use_uri_table", "1"), "does_uri_exist()", "sip:sales@Example.Com"),
+		1);
+	assert_int_equal(
+		rc_of(s, load, "is_subscriber(\"sip:bob@EXAMPLE.COM\", \"subscriber\", 1)", BOB),
+		1);
+	assert_int_equal(
+		rc_of(s, load, "is_subscriber(\"sip:BOB@example.com\", \"subscriber\", 1)", BOB),
+		-2);
+	assert_int_equal(rc_of(s, GROUP("use_domain", "1"),
+				 "is_user_in(\"sip:alice@EXAMPLE.com\", \"local\")", BOB),
+		1);
+	assert_int_equal(rc_of(s, GROUP("use_domain", "1"),
+				 "is_user_in(\"sip:alice@example.com\", \"LOCAL\")", BOB),
+		-6);
+	assert_int_equal(
+		rc_of(s, URI_DB("use_uri_table", "1"),
+			"check_uri(\"sip:sales@x.example\", \"alice\", \"EXAMPLE.com\")", BOB),
+		1);
+	assert_int_equal(rc_of(s, ALIAS("use_domain", "1"), "alias_db_lookup(\"dbaliases\")",
+				 "sip:100@EXAMPLE.com"),
+		1);
+	assert_true(str_eq(route_ctx_uri(s->ctx), STR("sip:alice@example.com")));
+	assert_int_equal(rc_of(s, ALIAS("use_domain", "1") ALIAS("domain_prefix", "\"sip.\""),
+				 "alias_db_lookup(\"dbaliases\")", "sip:100@SIP.Example.com"),
+		1);
+	stage_close(s);
+}
+
 static void columns_become_avps(void **state)
 {
 	static const char load[] = AUTH_DB("load_credentials", "\"rpid;$avp(mine)=password\"");
@@ -422,6 +462,7 @@ int main(void)
 		cmocka_unit_test(aliases_stand_for_users),
 		cmocka_unit_test(what_cannot_work_is_said_when_it_is_loaded),
 		cmocka_unit_test(what_has_no_effect_is_said),
+		cmocka_unit_test(a_domain_is_one_however_its_letters_are_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
