@@ -26,8 +26,8 @@ void log_message(enum log_level level, const char *fmt, ...) __attribute__((form
  * where syslog does. */
 void log_line(int facility, enum log_level level, const char *text, unsigned len);
 
-/* Whoever takes lines does not come back: from here on they go nowhere, so that the process can end.
- * `last` is written to standard error, if that takes it at once. Any thread. */
+/* Whoever takes lines does not come back: from here on they go nowhere, so that the process can
+ * end. `last` is written to standard error, if that takes it at once. Any thread. */
 void log_give_up(const char *last);
 
 #define log_error(...) log_message(LOG_LEVEL_ERROR, __VA_ARGS__)
