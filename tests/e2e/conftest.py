@@ -37,6 +37,16 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "alone: looks at rates or times, so that nothing else may run beside it")
 
 
+# Where several run at once, each takes a file at a time (pytest-xdist's loadfile). None of these is to be what the others wait for at the end.
+LONGEST = ("lists", "search", "sipp", "stateful", "databases", "siplanectl", "network", "acc", "gen", "proxy", "control", "reload", "examples_forwarding",
+           "register", "contacts_kept", "names_flood", "names", "examples_users", "slow", "calls", "group", "language")
+
+
+def pytest_collection_modifyitems(items):
+    rank = {f"test_{name}": n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()

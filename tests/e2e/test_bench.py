@@ -9,8 +9,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.alone
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A process of its own: what the case leaves behind in one ends with it.
@@ -50,6 +48,7 @@ def build():
     return path
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("system", ["forwarder", "siplane_af_packet", "siplane_af_xdp", "kamailio"])
 def test_what_is_sent_arrives_and_its_cost_is_found(build, tmp_path, system):
     if system == "kamailio" and not shutil.which("kamailio"):
@@ -82,6 +81,7 @@ finally:
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("system", ["siplane_af_packet", "kamailio"])
 @pytest.mark.parametrize("work", ["save", "t_relay"])
 def test_phones_register_and_call_around_each_system(build, system, work):

@@ -18,8 +18,6 @@ import pytest
 from conftest import DISPATCH, MODULES
 from lab.lab import CORE4, EDGE4, inside, run
 
-pytestmark = pytest.mark.alone
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GEN = os.environ.get("SIPLANE_GEN", str(ROOT / "build/app/siplane-gen/siplane-gen"))
 SIPLANE = os.environ.get("SIPLANE", str(ROOT / "build/app/siplane/siplane"))
@@ -162,6 +160,7 @@ def test_nobody_is_there(nets):
     assert status == 1 and r["lost"] == 20 and r["retransmissions"] == 0
 
 
+@pytest.mark.alone
 def test_a_rate_is_kept(nets):
     for more in ([], ["--poisson", "--seed", "3"]):
         r = good(nets.gen("--address", ONE, "--reflect-address", TWO, "-r", "1000", "-n", "2000", *more, *PATIENT,
@@ -169,6 +168,7 @@ def test_a_rate_is_kept(nets):
         assert 1.8 < r["sending_s"] < 2.4, r["sending_s"]
 
 
+@pytest.mark.alone
 def test_what_was_too_much_is_said(nets):
     """More than any machine makes with one thread: the slots are missed, and the run ends in its time."""
     begun = time.monotonic()

@@ -8,8 +8,6 @@ import pytest
 
 from test_gen import CONF, GEN, ONE, PATIENT, TWO, Nets, end, good
 
-pytestmark = pytest.mark.alone
-
 CALLS = 40
 VIA = "Via: SIP/2.0/UDP {local_ip}:{local_port};branch={branch};rport\nMax-Forwards: 70\n"
 ENDS = ("From: <sip:c{user}@{domain}>;tag={tag}\nTo: <sip:u{user}@{domain}>{to_tag}\nCall-ID: {call_id}\nCSeq: {cseq} %s\n"

@@ -11,8 +11,6 @@ import pytest
 
 from lab.lab import run
 
-pytestmark = pytest.mark.alone
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/measuring.md").read_text()
 GEN = os.environ.get("SIPLANE_GEN", ROOT / "build/app/siplane-gen/siplane-gen")

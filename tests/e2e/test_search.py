@@ -19,8 +19,6 @@ import pytest
 
 from lab.lab import Lab, inside, run
 
-pytestmark = pytest.mark.alone
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GEN = pathlib.Path(os.environ.get("SIPLANE_GEN", ROOT / "build/app/siplane-gen/siplane-gen"))
 CONF = ROOT / "conf/gen"
