@@ -107,8 +107,9 @@ def report_of(err):
 
 
 def run_cmocka(directory, tally, wrap=(), only=None, env=None, label=""):
-    tests = json.loads(sh("meson", "introspect", "--tests", directory, capture_output=True, text=True).stdout)
-    tests = [t for t in tests if only is None or only(t)]
+    tests = introspect(directory, "tests")
+    # Those that take longest first (meson's `priority`), so that none of them is left over at the end.
+    tests = sorted((t for t in tests if only is None or only(t)), key=lambda t: -t["priority"])
 
     def one(t):
         begun = time.monotonic()
@@ -119,8 +120,8 @@ def run_cmocka(directory, tally, wrap=(), only=None, env=None, label=""):
         except subprocess.TimeoutExpired:
             return t, -1, "", "took longer than 600 s", 600
 
-    # One more than there are CPUs: some wait for the kernel's timers most of their time.
-    with ThreadPoolExecutor(JOBS + 1) as pool:
+    # The longest wait for servers and the kernel's timers most of their time; under a tool they compute as well.
+    with ThreadPoolExecutor(JOBS + 1 if wrap else 2 * JOBS) as pool:
         for t, status, out, err, seconds in pool.map(one, tests):
             passed, failures, skipped, why = read_tap(out)
             failed = len(failures)
@@ -171,11 +172,16 @@ SANITIZERS = {
 }
 
 
+def introspect(path, what):
+    return json.loads(sh("meson", "introspect", f"--{what}", path, capture_output=True, text=True).stdout)
+
+
 def sanitize(args, tally):
     path = build("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", targets=("all",))
     run_cmocka(path, tally, env=SANITIZERS, label="asan ", only=lambda t: not runs_once(t))
     pytest_run(args, tally, "asan", {**SANITIZERS, "SIPLANE": str(path / "app/siplane/siplane"),
-                                     "SIPLANE_GEN": str(path / "app/siplane-gen/siplane-gen")}, marker="sanitize")
+                                     "SIPLANE_GEN": str(path / "app/siplane-gen/siplane-gen")},
+               marker="sanitize", workers=JOBS + 1)
 
 
 NO_EAL = ("base", "sip", "net", "resolve", "db", "route", "proxy", "access", "location", "dispatch", "txn", "registrar", "auth")
@@ -188,7 +194,7 @@ def valgrind(args, tally):
                only=lambda t: pathlib.Path(t["cmd"][0]).parent.name in NO_EAL and not runs_once(t) and not is_timed(t))
 
 
-def pytest_run(args, tally, name, env, marker=None):
+def pytest_run(args, tally, name, env, marker=None, workers=2 * JOBS):
     if os.geteuid() != 0:
         print(f"  {name}: skipped, network namespaces need root")
         tally.add(skipped=1)
@@ -199,8 +205,8 @@ def pytest_run(args, tally, name, env, marker=None):
     if args.keep:
         options += ["--keep"]
     both = f"{marker} and " if marker else ""
-    # Most of them wait most of the time, and each has namespaces of its own.
-    run_pytest("tests/e2e", name, tally, *options, "-m", f"{both}not alone", "-n", str(JOBS + 1), "--dist", "loadfile", env=env)
+    # Most of them wait most of the time (four take two thirds of two CPUs), and each has namespaces of its own.
+    run_pytest("tests/e2e", name, tally, *options, "-m", f"{both}not alone", "-n", str(workers), "--dist", "loadfile", env=env)
     run_pytest("tests/e2e", f"{name}-alone", tally, *options, "-m", f"{both}alone", env=env)
 
 
@@ -245,7 +251,7 @@ def reason_of(said):
 
 
 def e2e(args, tally):
-    build("build", targets=("app/siplane/siplane", "app/siplane-gen/siplane-gen"))
+    build("build", targets=("app/siplane/siplane", "app/siplane-gen/siplane-gen", "app/siplanectl/siplanectl"))
     pytest_run(args, tally, "e2e", {})
 
 
@@ -256,8 +262,7 @@ LONG_RUNS = {"fuzz_txn"}
 def fuzz(args, tally):
     path = configure("build-fuzz", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false",
                      "-Doptimization=1", cc="clang")
-    known = json.loads(sh("meson", "introspect", "--targets", path, capture_output=True, text=True).stdout)
-    build("build-fuzz", targets=[pathlib.Path(f).relative_to(path) for t in known if t["name"].startswith("fuzz_")
+    build("build-fuzz", targets=[pathlib.Path(f).relative_to(path) for t in introspect(path, "targets") if t["name"].startswith("fuzz_")
                                  for f in t["filename"]])
     seconds = args.fuzz_seconds or (10 if os.environ.get("CI") else 60)
     targets = sorted(p for p in path.glob("tests/fuzz/*/fuzz_*") if p.is_file() and os.access(p, os.X_OK))
