@@ -176,8 +176,16 @@ def introspect(path, what):
     return json.loads(sh("meson", "introspect", f"--{what}", path, capture_output=True, text=True).stdout)
 
 
+def programs_of_tests(path):
+    """What meson's tests run, for ninja: not what measures, nor what is run by hand."""
+    wanted = {target for test in introspect(path, "tests") for target in test["depends"]}
+    return [pathlib.Path(f).relative_to(path) for t in introspect(path, "targets") if t["id"] in wanted for f in t["filename"]]
+
+
 def sanitize(args, tally):
-    path = build("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", targets=("all",))
+    # -O1 keeps every check, leaves the optimizer less to take away, and compiles in two thirds of the time.
+    path = configure("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1")
+    build("build-asan", targets=("app/siplane/siplane", "app/siplane-gen/siplane-gen", "app/siplanectl/siplanectl", *programs_of_tests(path)))
     run_cmocka(path, tally, env=SANITIZERS, label="asan ", only=lambda t: not runs_once(t))
     pytest_run(args, tally, "asan", {**SANITIZERS, "SIPLANE": str(path / "app/siplane/siplane"),
                                      "SIPLANE_GEN": str(path / "app/siplane-gen/siplane-gen")},

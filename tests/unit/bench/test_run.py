@@ -60,7 +60,9 @@ def tests_run(tmp_path):
 
     def run(*suites, pytest="def test_good(): pass\n", ninja="exit 0", **programs):
         (tmp_path / "tests/unit/bench/test_some.py").write_text(pytest)
-        known = [{"name": n, "suite": ["unit"], "priority": 0, "env": {}, "cmd": [script(f"build/{n}", text)]} for n, text in programs.items()]
+        # Tests and targets at once, of which each has what is asked for.
+        known = [{"name": n, "id": n, "suite": ["unit"], "priority": 0, "env": {}, "cmd": [script(f"build/{n}", text)], "depends": [n],
+                  "filename": []} for n, text in programs.items()]
         script("bin/meson", f"#!/bin/sh\ncat <<'END'\n{json.dumps(known)}\nEND\n")
         script("bin/ninja", f"#!/bin/sh\n{ninja}\n")
         r = subprocess.run(["/usr/bin/python3", tmp_path / "tests/run.py", "--suite", "unit", *suites], capture_output=True, text=True, timeout=120,
