@@ -30,6 +30,9 @@ struct result {
 	enum resolve_answer answer;
 };
 
+/* The machine's clock; clock_now_ns() is that of patient.c. */
+uint64_t machine_ns(void);
+
 int setup(void **state);
 int teardown(void **state);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -39,14 +42,15 @@ void done(void *arg, enum resolve_answer answer);
 unsigned step(struct bench *b);
 /* Polls until nothing is under way and what is known is published. */
 void settle(struct bench *b);
-/* Polls for so long of the real clock, whatever is under way. */
+/* Polls for so long of the real clock, and some times at least, whatever is under way. */
 void poll_for(struct bench *b, uint64_t ns);
 /* Lets so much of the clock pass and what is due happen. */
 void pass(struct bench *b, uint64_t ns);
-/* Polls until it holds; a test that fails waits some seconds for it. */
+/* Polls until it holds; a test that fails waits a minute for it. */
+#define PATIENCE_MS 60000
 #define UNTIL(b, condition) \
 	do { \
-		for (unsigned i_ = 0; i_ < 5000 && !(condition); i_++) \
+		for (unsigned i_ = 0; i_ < PATIENCE_MS && !(condition); i_++) \
 			poll_for(b, MS); \
 		assert_true(condition); \
 	} while (0)

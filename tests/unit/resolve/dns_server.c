@@ -431,15 +431,28 @@ void dns_server_add(struct dns_server *s, struct dns_record record)
 	pthread_mutex_unlock(&s->lock);
 }
 
-void dns_server_remove(struct dns_server *s, const char *name)
+static void forget(struct dns_server *s, const char *name)
 {
 	unsigned kept = 0;
 
-	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < s->records; i++)
 		if (strcasecmp(s->record[i].name, name) != 0)
 			s->record[kept++] = s->record[i];
 	s->records = kept;
+}
+
+void dns_server_remove(struct dns_server *s, const char *name)
+{
+	pthread_mutex_lock(&s->lock);
+	forget(s, name);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void dns_server_replace(struct dns_server *s, struct dns_record record)
+{
+	pthread_mutex_lock(&s->lock);
+	forget(s, record.name);
+	s->record[s->records++] = record;
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -44,6 +44,9 @@ const char *dns_server_address(const struct dns_server *s);
 void dns_server_add(struct dns_server *s, struct dns_record record);
 /* Forgets all records of a name. */
 void dns_server_remove(struct dns_server *s, const char *name);
+/* Of all records of the name this one is left: nobody finds it without any. There is at least one.
+ */
+void dns_server_replace(struct dns_server *s, struct dns_record record);
 /* What happens to questions for this name and type (0: all types), what was said last first. Few
  * names can have a mode. */
 void dns_server_mode(struct dns_server *s, const char *name, int type, enum dns_mode mode);

@@ -48,7 +48,7 @@ static void test_more_silent_servers_take_no_longer(void **state)
 	while (result.calls == 0) {
 		b->ahead = clock_now_ns() - b->began;
 		poll_for(b, MS);
-		assert_true(clock_now_ns() - began < (RESOLVE_QUESTION_MS + 3000) * MS);
+		assert_true(clock_now_ns() - began < (RESOLVE_QUESTION_MS + PATIENCE_MS) * MS);
 	}
 }
 
@@ -73,7 +73,7 @@ static void test_srv_does_not_wait_for_naptr(void **state)
 	expect_found(b, RESOLVE_SIP, "n.test", "192.0.2.1:5066");
 	/* It holds for a short time; asking again disturbs nobody. */
 	pass(b, RESOLVE_TTL_MIN_S * S);
-	assert_true(dns_server_questions(b->server, "n.test", TYPE_NAPTR) >= 2);
+	UNTIL(b, dns_server_questions(b->server, "n.test", TYPE_NAPTR) >= 2);
 	expect_found(b, RESOLVE_SIP, "n.test", "192.0.2.1:5066");
 }
 
@@ -151,8 +151,8 @@ static void test_a_part_does_not_replace_a_whole_answer(void **state)
 	expect(b, RESOLVE_ADDRESS, "both.test", "192.0.2.1:0 [2001:db8::1]:0");
 	dns_server_mode(b->server, "both.test", TYPE_AAAA, DNS_SERVFAIL);
 	pass(b, 61 * S);
+	UNTIL(b, counter(b, RESOLVE_COUNTER_STALE) == 1);
 	expect_found(b, RESOLVE_ADDRESS, "both.test", "192.0.2.1:0 [2001:db8::1]:0");
-	assert_int_equal(counter(b, RESOLVE_COUNTER_STALE), 1);
 	dns_server_remove(b->server, "both.test");
 	add(b, "both.test", TYPE_A, 60, "192.0.2.2");
 	pass(b, 61 * S);
@@ -177,7 +177,7 @@ static void test_names_in_use_are_asked_for_ahead(void **state)
 		pass(b, 4 * S);
 		expect_found(b, RESOLVE_ADDRESS, "use.test", "192.0.2.2:0");
 	}
-	assert_true(counter(b, RESOLVE_COUNTER_STALE) >= 2);
+	UNTIL(b, counter(b, RESOLVE_COUNTER_STALE) >= 2);
 }
 
 /* RFC 8767: a name that was forgotten for want of use, whose servers fail when it is wanted again.
