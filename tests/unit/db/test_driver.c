@@ -313,38 +313,41 @@ static bool has(int64_t id)
 
 /* ---- down, and back ---- */
 
+#define PATIENCE 6000 /* times 10 ms */
+
 static void down_fails_at_once_and_comes_back(void **state)
 {
 	struct bench *b = *state;
-	uint64_t before, most = 0;
+	uint64_t before;
 	struct db_state is;
 	struct heard h;
 	struct call c;
-	unsigned down_times = 0;
+	unsigned times = 0, slow = 0;
 
 	engine.no_connection = true;
 	before = clock_now_ns();
-	while (clock_now_ns() - before < 600 * CLOCK_NS_PER_MS) {
+	while (times < 100 || clock_now_ns() - before < 600 * CLOCK_NS_PER_MS ||
+		db_counter(b->db, DB_COUNTER_LOST) < 2) {
 		uint64_t asked = clock_now_ns();
 
-		down_times += ask(b, pack(b, &c, b->find, 0), &h) == DB_DOWN;
+		assert_int_equal(ask(b, pack(b, &c, b->find, 0), &h), DB_DOWN);
 		assert_int_equal(change(b, pack(b, &c, b->put, 1, I(1)), &h), DB_DOWN);
-		if (clock_now_ns() - asked > most)
-			most = clock_now_ns() - asked;
+		slow += clock_now_ns() - asked > 3 * CLOCK_NS_PER_S;
+		times++;
 	}
-	assert_true(down_times > 20);
-	assert_true(most < 3 * CLOCK_NS_PER_S);
+	/* A machine may be busy now and then. */
+	assert_true(slow < times / 10);
 	/* Tried after 100, 200, 400 ms: a few times, not each time. */
-	assert_in_range(db_counter(b->db, DB_COUNTER_LOST), 2, 8);
+	assert_true(db_counter(b->db, DB_COUNTER_LOST) < times / 4);
 	assert_true(db_state(b->db, b->database, &is));
 	assert_false(is.connected);
 	assert_string_equal(is.error, "nobody is there");
 	assert_int_equal(db_counter(b->db, DB_COUNTER_QUESTIONS), 0);
 	engine.no_connection = false;
-	for (int i = 0; i < 200 && ask(b, pack(b, &c, b->find, 0), &h) != DB_DONE; i++)
+	for (int i = 0; i < PATIENCE && ask(b, pack(b, &c, b->find, 0), &h) != DB_DONE; i++)
 		pause_ms(10);
 	assert_int_equal(h.result, DB_DONE);
-	for (int i = 0; i < 200 && change(b, pack(b, &c, b->put, 1, I(2)), &h) != DB_DONE; i++)
+	for (int i = 0; i < PATIENCE && change(b, pack(b, &c, b->put, 1, I(2)), &h) != DB_DONE; i++)
 		pause_ms(10);
 	assert_int_equal(h.result, DB_DONE);
 	assert_true(db_state(b->db, b->database, &is));
@@ -421,13 +424,13 @@ static void who_hangs_is_given_up(void **state)
 		poll_until(b, &h[i].times, 1);
 		assert_int_equal(h[i].result, DB_DOWN);
 	}
-	assert_in_range(clock_now_ns() - before, 3500 * CLOCK_NS_PER_MS, 20000 * CLOCK_NS_PER_MS);
+	assert_in_range(clock_now_ns() - before, 3500 * CLOCK_NS_PER_MS, 60000 * CLOCK_NS_PER_MS);
 	/* Who asks next is told at once. */
 	before = clock_now_ns();
 	assert_int_equal(ask(b, pack(b, &c, b->find, 0), &h[0]), DB_DOWN);
 	assert_true(clock_now_ns() - before < 3 * CLOCK_NS_PER_S);
 	engine.hang = false;
-	for (int i = 0; i < 300 && ask(b, pack(b, &c, b->find, 0), &h[0]) != DB_DONE; i++)
+	for (int i = 0; i < PATIENCE && ask(b, pack(b, &c, b->find, 0), &h[0]) != DB_DONE; i++)
 		pause_ms(10);
 	assert_int_equal(h[0].result, DB_DONE);
 }

@@ -432,7 +432,7 @@ static int socket_there(void)
 /* Sends messages from the network's side and counts what comes back. */
 static unsigned exchange(struct echo *e, int fd, unsigned messages)
 {
-	uint64_t end = clock_now_ns() + 5 * CLOCK_NS_PER_S;
+	uint64_t end = clock_now_ns() + 60 * CLOCK_NS_PER_S;
 	unsigned sent = 0, back = 0;
 	char text[64];
 
@@ -584,7 +584,7 @@ static void test_af_packet_port_carries_and_gets_datagrams_whole(void **state)
 	/* The driver's fan-out has the kernel put fragments together: 60,000 bytes come as one
 	 * frame, uncut. */
 	assert_int_equal(send(fd, text, sizeof(text), 0), sizeof(text));
-	end = clock_now_ns() + 3 * CLOCK_NS_PER_S;
+	end = clock_now_ns() + 60 * CLOCK_NS_PER_S;
 	while (echo.longest < sizeof(text) && clock_now_ns() < end)
 		echo_burst(&echo);
 	assert_int_equal(echo.longest, sizeof(text) + 42);
