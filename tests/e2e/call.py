@@ -2,7 +2,7 @@
 """A caller and two backends by hand, and the steps of a call that most tests begin with."""
 import select
 
-from ua import UA
+from ua import PATIENCE_S, UA
 
 EDGE = ("10.10.0.1", 5060)
 ALICE = "sip:alice@10.10.0.1"
@@ -16,7 +16,7 @@ class Call:
         self.caller = UA(lab, "caller", "10.10.0.2")
         self.backend = [UA(lab, f"b{i + 1}", f"10.20.0.{11 + i}", 5060) for i in range(backends)]
 
-    def at_a_backend(self, timeout=4):
+    def at_a_backend(self, timeout=PATIENCE_S):
         """(backend, message): the next message that reaches any backend."""
         ready, _, _ = select.select([b.sock for b in self.backend], [], [], timeout)
         assert ready, "nothing reached a backend\n" + self.lab.log()[-2000:]

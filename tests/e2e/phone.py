@@ -3,7 +3,7 @@
 import select
 import time
 
-from ua import UA, Message
+from ua import PATIENCE_S, UA, Message
 
 EDGE, CORE = ("10.10.0.1", 5060), ("10.20.0.1", 5060)
 DOMAIN = "10.10.0.1"
@@ -60,7 +60,7 @@ class Phone(UA):
 
     ADDRESSES = {"caller": "10.10.0.2", "b1": "10.20.0.11", "b2": "10.20.0.12", "b3": "10.20.0.13"}
 
-    def __init__(self, lab, user, who="caller", port=0, timeout=4, proxy=None, address=None):
+    def __init__(self, lab, user, who="caller", port=0, timeout=PATIENCE_S, proxy=None, address=None):
         super().__init__(lab, who, address or self.ADDRESSES[who], port, timeout)
         self.user = user
         self.proxy = proxy or (EDGE if who == "caller" else CORE)
@@ -126,7 +126,7 @@ class Phone(UA):
 
     def next(self, timeout=None):
         """The next message that is no retransmission, which on a busy machine comes at any time."""
-        end = time.monotonic() + (4 if timeout is None else timeout)
+        end = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
             got = self.receive(max(0.001, end - time.monotonic()))
             if got.data not in self.seen:
@@ -157,7 +157,7 @@ def quiet(*phones, seconds=0.2):
             assert data in phone.seen, f"{phone.user} got\n{Message(data)}"
 
 
-def any_of(phones, timeout=4):
+def any_of(phones, timeout=PATIENCE_S):
     """(phone, message): what comes next to any of them, no retransmission."""
     end = time.monotonic() + timeout
     while True:

@@ -8,6 +8,7 @@ import socket
 from lab.lab import inside
 
 _count = itertools.count(1)
+PATIENCE_S = 30  # for what has to come: a test that fails waits so long, a busy machine may need it
 
 
 class Message:
@@ -58,14 +59,14 @@ class Message:
 class UA:
     """A UDP socket in a namespace that speaks SIP."""
 
-    def __init__(self, lab, who, address, port=0, timeout=4):
-        self.lab, self.who, self.address = lab, who, address
+    def __init__(self, lab, who, address, port=0, timeout=PATIENCE_S):
+        self.lab, self.timeout, self.who, self.address = lab, timeout, who, address
         with inside(lab.ns(who)):
             self.sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.sock.bind((address, port))
         self.port = self.sock.getsockname()[1]
-        self.sock.settimeout(timeout)
+        self.sock.settimeout(timeout)  # for who reads it by himself
 
     @property
     def host(self):
@@ -76,10 +77,18 @@ class UA:
 
     def receive(self, timeout=None):
         """The next message; a keep-alive's answer is a Message too."""
-        if timeout is not None:
-            self.sock.settimeout(timeout)
+        # Each time: a short look for what is not to come says nothing about the next message.
+        self.sock.settimeout(self.timeout if timeout is None else timeout)
         data, source = self.sock.recvfrom(70000)
         return Message(data, source)
+
+    def receive_of(self, request):
+        """The next message of a request's call: what is sent again of others, timers being what they are, is passed over."""
+        wanted = Message(request).get("call-id")
+        while True:
+            got = self.receive()
+            if got.get("call-id") == wanted:
+                return got
 
     def silent(self, seconds=0.6):
         """Whether nothing comes for a while."""
