@@ -339,10 +339,10 @@ static void test_segments(void **state)
 	struct rte_mbuf *m = rig_datagram(rig, 0, "10.10.0.2", 5080, "10.10.0.1", 5060, t);
 	struct rte_mbuf *tail = rte_pktmbuf_alloc(rig->pool);
 	uint16_t half = (uint16_t)(rte_pktmbuf_data_len(m) / 2),
-		 rest = (uint16_t)(rte_pktmbuf_data_len(m) - half);
+		 left = (uint16_t)(rte_pktmbuf_data_len(m) - half);
 
-	memcpy(rte_pktmbuf_append(tail, rest), rte_pktmbuf_mtod_offset(m, char *, half), rest);
-	rte_pktmbuf_trim(m, rest);
+	memcpy(rte_pktmbuf_append(tail, left), rte_pktmbuf_mtod_offset(m, char *, half), left);
+	rte_pktmbuf_trim(m, left);
 	assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
 	rig_receive(rig, 0, 0, m);
 	assert_frames_end(COUNTER_FORWARDED, 1);
