@@ -266,7 +266,9 @@ static void a_realm_that_is_the_domain_is_in_lower_case(void **state)
 	const char *challenge;
 
 	for (unsigned i = 0; i < 2; i++) {
-		snprintf(line, sizeof(line), i == 0 ? "" : "Authorization: %s\n", credentials(&c));
+		line[0] = '\0';
+		if (i > 0)
+			snprintf(line, sizeof(line), "Authorization: %s\n", credentials(&c));
 		text = strdup(registration(line));
 		assert_non_null(strstr(text, "alice@example.com>\nCall-ID"));
 		memcpy(strstr(text, "alice@example.com>\nCall-ID"), "alice@EXAMPLE.com", 17);
