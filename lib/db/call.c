@@ -138,7 +138,7 @@ struct db_value db_value_turn(char wanted, const struct db_value *value, char *t
 
 /* ---- packing ---- */
 
-static uint32_t value_bytes(const struct db_value *v)
+uint32_t db_value_bytes(const struct db_value *v)
 {
 	switch (v->type) {
 	case DB_INT:
@@ -151,7 +151,7 @@ static uint32_t value_bytes(const struct db_value *v)
 	}
 }
 
-static char *put_value(char *out, const struct db_value *v)
+char *db_value_put(char *out, const struct db_value *v)
 {
 	uint16_t len = (uint16_t)v->s.len;
 
@@ -187,7 +187,7 @@ int db_pack(const struct db *db, char *out, uint32_t size, uint32_t len, unsigne
 			return -EINVAL;
 		if (param[i].type == DB_TEXT && param[i].s.len > DB_VALUE_MAX)
 			return -E2BIG;
-		head.bytes += value_bytes(&param[i]);
+		head.bytes += db_value_bytes(&param[i]);
 	}
 	if (len > size || head.bytes > size - len)
 		return -E2BIG;
@@ -195,11 +195,11 @@ int db_pack(const struct db *db, char *out, uint32_t size, uint32_t len, unsigne
 	memcpy(out, &head, HEAD);
 	out += HEAD;
 	for (unsigned i = 0; i < params; i++)
-		out = put_value(out, &param[i]);
+		out = db_value_put(out, &param[i]);
 	return (int)(len + head.bytes);
 }
 
-static bool get_value(struct str *in, struct db_value *v)
+bool db_value_get(struct str *in, struct db_value *v)
 {
 	uint16_t len;
 
@@ -252,7 +252,7 @@ int db_unpack(struct str *calls, struct db_call *out)
 	out->statement = head.statement;
 	out->params = head.params;
 	for (unsigned i = 0; i < head.params; i++) {
-		if (!get_value(&in, &out->param[i]))
+		if (!db_value_get(&in, &out->param[i]))
 			return -EINVAL;
 	}
 	if (in.len != 0)

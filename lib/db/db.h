@@ -37,11 +37,11 @@
  *
  * Threads: "control" is the one thread that calls db_poll(). db_find() is for any RCU reader.
  *
- * Files: db (databases, statements), url, call (packing), job (what control waits for), asker (db
- * threads), writer, transact and mark, lane, spool and spool_file, now, row and fetch (the cache),
- * table, sql (what rooms write into statements), link (connections), sqlite, mysql, postgres
- * (drivers), schema (makes tables), schema_look, schema_check (what is there, and what it is good
- * for); ring, thread.
+ * Files: db (databases, statements), url, call (packing), packed (rows likewise), job (what control
+ * waits for), asker (db threads), writer, transact and mark, lane, spool and spool_file, now, row
+ * and fetch (the cache), table, sql (what rooms write into statements), link (connections), sqlite,
+ * mysql, postgres (drivers), schema (makes tables), schema_look, schema_check (what is there, and
+ * what it is good for); ring, thread.
  */
 #include <pthread.h>
 
@@ -166,6 +166,15 @@ int db_statement(struct db *db, int database, const struct db_statement *stateme
  * than the statement has). */
 int db_pack(const struct db *db, char *out, uint32_t size, uint32_t len, unsigned statement,
 	const struct db_value *param, unsigned params);
+
+/*
+ * Rows as bytes without pointers, for who is on another thread: the values row by row, as in a
+ * call. The length, or -E2BIG. Any thread.
+ */
+int db_rows_pack(const struct db_rows *rows, char *out, uint32_t size);
+/* The next row of `*packed`, which it is taken off: `columns` values, whose texts stand there.
+ * False: there is none, or it is not whole. */
+bool db_rows_next(struct str *packed, struct db_value *value, unsigned columns);
 
 /* ---- control thread ---- */
 

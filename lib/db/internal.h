@@ -161,6 +161,12 @@ struct db_value db_value_as(char wanted, struct str text);
 /* Any value likewise. A number's text is written to text[32]. */
 struct db_value db_value_turn(char wanted, const struct db_value *value, char *text);
 
+/* A value as it is packed: how many bytes; written, the place behind it; read and taken off `*in`,
+ * false where it is not whole. */
+uint32_t db_value_bytes(const struct db_value *value);
+char *db_value_put(char *out, const struct db_value *value);
+bool db_value_get(struct str *in, struct db_value *out);
+
 /* One call of those in `*calls`, which it shortens by it: its parameters point into it. Believes no
  * length beyond its end. 0, -ENOENT (no more) or -EINVAL. */
 struct db_call {

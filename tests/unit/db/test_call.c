@@ -404,6 +404,44 @@ static int setup(void **state)
 	return 0;
 }
 
+/* Rows as bytes: what goes in comes out; of what is cut, what is whole. */
+static void packed_rows_come_out(void **state)
+{
+	const struct db_value value[] = {db_text(STR("a\0b")), db_int(-5), {.type = DB_NULL},
+		{.type = DB_REAL, .r = 0.5}, db_text(STR("")), db_int(INT64_MAX)};
+	const struct db_rows rows = {.count = 2, .columns = 3, .value = value};
+	struct db_value v[3];
+	char out[128], text[DB_VALUE_MAX + 1] = "";
+	int len = db_rows_pack(&rows, out, sizeof(out));
+	struct str s = str_of(out, (size_t)len);
+
+	assert_int_equal(len, (1 + 2 + 3) + 9 + 1 + 9 + 3 + 9);
+	assert_true(db_rows_next(&s, v, 3));
+	assert_true(v[0].type == DB_TEXT && str_eq(v[0].s, STR("a\0b")));
+	assert_true(v[1].type == DB_INT && v[1].i == -5);
+	assert_int_equal(v[2].type, DB_NULL);
+	assert_true(db_rows_next(&s, v, 3));
+	assert_true(v[0].type == DB_REAL && v[0].r == 0.5);
+	assert_true(v[1].type == DB_TEXT && v[1].s.len == 0);
+	assert_true(v[2].i == INT64_MAX);
+	assert_false(db_rows_next(&s, v, 3));
+	assert_int_equal(db_rows_pack(&rows, out, (uint32_t)len), len);
+	for (int cut = 0; cut < len; cut++) {
+		unsigned n = 0;
+
+		assert_int_equal(db_rows_pack(&rows, text, (uint32_t)cut), -E2BIG);
+		for (s = str_of(out, (size_t)cut); db_rows_next(&s, v, 3);)
+			n++;
+		assert_int_equal(n, cut >= 16 ? 1 : 0);
+	}
+	assert_int_equal(db_rows_pack(&(struct db_rows){.value = value}, out, 0), 0);
+	/* A text that no call may have. */
+	v[0] = db_text(str_of(text, sizeof(text)));
+	assert_int_equal(db_rows_pack(&(struct db_rows){.count = 1, .columns = 1, .value = v}, text,
+				 sizeof(text)),
+		-E2BIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +450,7 @@ int main(void)
 		cmocka_unit_test(texts_are_turned),
 		cmocka_unit_test(values_are_turned),
 		CASE(what_is_packed_comes_out),
+		cmocka_unit_test(packed_rows_come_out),
 		CASE(equal_calls_are_equal_bytes),
 		CASE(bounds_hold),
 		CASE(hostile_bytes_are_not_believed),
