@@ -170,6 +170,7 @@ int32_t avpops_change(struct route_ctx *ctx, const void *data, struct str calls)
 	case ROUTE_ANSWER_REFUSED:
 		return ROUTE_FALSE;
 	case ROUTE_ANSWER_FAILED:
+	case ROUTE_ANSWER_TOO_LONG: /* no change is */
 		break;
 	}
 	return ROUTE_NO_ROWS;

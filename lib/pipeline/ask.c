@@ -63,6 +63,26 @@ static void database_done(void *arg, enum db_result result, const struct db_rows
 	}
 }
 
+/* Rows that no cache keeps go to the message itself. */
+static void rows_done(void *arg, enum db_result result, const struct db_rows *rows)
+{
+	struct held *h = arg;
+	uint32_t size;
+	char *room;
+
+	if (result == DB_TOO_LONG) {
+		answer(h, ROUTE_ANSWER_TOO_LONG);
+		return;
+	}
+	if (result != DB_DONE) {
+		database_done(h, result, rows);
+		return;
+	}
+	room = route_answer_room(&h->ctx, &size);
+	route_answer_rows(&h->ctx, db_rows_pack(rows, room, size));
+	held_go_on(h->p, h);
+}
+
 /* -EAGAIN: the databases have no room. */
 static int ask_database(struct pipeline *p, struct held *h, struct str calls)
 {
@@ -71,7 +91,9 @@ static int ask_database(struct pipeline *p, struct held *h, struct str calls)
 	/* An empty call would forget all. */
 	if (p->config.db != NULL && h->ctx.wait_for == ROUTE_WAIT_ANEW && calls.len != 0)
 		db_forget(p->config.db, calls);
-	if (p->config.db != NULL)
+	if (p->config.db != NULL && h->ctx.wait_for == ROUTE_WAIT_ASK)
+		err = db_ask(p->config.db, calls, rows_done, h);
+	else if (p->config.db != NULL)
 		err = h->ctx.wait_for == ROUTE_WAIT_CHANGE
 			      ? db_change(p->config.db, calls, database_done, h)
 			      : db_fetch(p->config.db, calls, database_done, h);
@@ -82,6 +104,30 @@ static int ask_database(struct pipeline *p, struct held *h, struct str calls)
 	return 0;
 }
 
+/* ---- turns ---- */
+
+static void put_turn(struct pipeline *p, struct held *h, uint64_t now)
+{
+	h->turn_at = now + PIPELINE_TURN_NS;
+	h->next = NULL;
+	if (p->turns == NULL)
+		p->turns_end = &p->turns;
+	*p->turns_end = h;
+	p->turns_end = &h->next;
+}
+
+unsigned turns_poll(struct pipeline *p, uint64_t now)
+{
+	unsigned n = 0;
+	struct held *h;
+
+	for (; (h = p->turns) != NULL && now >= h->turn_at; n++) {
+		p->turns = h->next;
+		answer(h, ROUTE_ANSWER_DONE);
+	}
+	return n;
+}
+
 void ask_begin(struct pipeline *p, struct held *h, uint64_t now)
 {
 	bool name = h->ctx.wait_for == ROUTE_WAIT_NAME;
@@ -90,6 +136,10 @@ void ask_begin(struct pipeline *p, struct held *h, uint64_t now)
 	h->p = p;
 	if (now >= h->deadline) {
 		lose(p, h, name ? COUNTER_DROP_NAME_TIMEOUT : COUNTER_DROP_DATABASE_TIMEOUT);
+		return;
+	}
+	if (h->ctx.wait_for == ROUTE_WAIT_TURN) {
+		put_turn(p, h, now);
 		return;
 	}
 	route_ctx_bind(&h->ctx, h->script, NULL, held_text(h));

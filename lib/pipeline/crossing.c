@@ -457,6 +457,7 @@ unsigned pipeline_control_poll(struct pipeline *p, uint64_t now)
 	}
 	if (p->neighbours != NULL)
 		n += neighbours_poll(p, now);
+	n += turns_poll(p, now);
 	if (p->config.db != NULL)
 		n += db_poll(p->config.db, now);
 	n += notes_poll(p, now);

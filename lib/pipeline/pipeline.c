@@ -267,6 +267,8 @@ void pipeline_destroy(struct pipeline *p)
 	while (p->passing != NULL)
 		let_go(&p->passing);
 	lose_scripts(p->to_control);
+	for (const struct held *h = p->turns; h != NULL; h = h->next)
+		route_script_unref(h->script);
 	rte_ring_free(p->to_control);
 	rte_ring_free(p->notes);
 	slab_destroy(p->slab);

@@ -65,6 +65,8 @@ enum pipeline_stage {
 #define PIPELINE_WORKERS_MAX 64
 #define PIPELINE_SLOW_MAX 32
 #define PIPELINE_NEIGHBOUR_WAIT_NS (3 * CLOCK_NS_PER_S)
+/* Who wants what somebody else is at looks again after so long. */
+#define PIPELINE_TURN_NS (10 * CLOCK_NS_PER_MS)
 #define PIPELINE_NAME_WAIT_NS (5 * CLOCK_NS_PER_S) /* for rows and changes, too */
 /* Half of the places for messages that wait are for those that wait for databases: who hangs leaves
  * the other half to names and neighbours. Half of these are there for whoever comes first; when

@@ -205,6 +205,7 @@ struct held {
 	uint32_t wait_site; /* likewise, of IPv6 its /48's */
 	uint32_t frames;
 	uint64_t deadline;
+	uint64_t turn_at; /* ROUTE_WAIT_TURN: when it goes on */
 	/* HELD_NEIGHBOUR: what transmit needs */
 	struct proxy_out to;
 	enum tx_kind kind;
@@ -271,10 +272,11 @@ struct pipeline {
 	struct hash_key fragment_key, spread_key;
 	struct access_rate *reply_rate;
 	struct slab *slab;
-	struct rte_ring *to_control; /* struct held */
-	struct rte_ring *notes;      /* struct note */
-	struct held *neighbours;     /* waiting, control thread's */
-	struct waits *waits;         /* who waits for databases */
+	struct rte_ring *to_control;     /* struct held */
+	struct rte_ring *notes;          /* struct note */
+	struct held *neighbours;         /* waiting, control thread's */
+	struct held *turns, **turns_end; /* likewise, in the order in which they go on */
+	struct waits *waits;             /* who waits for databases */
 	uint64_t ask_at;
 	struct route_xlog **xlog;
 	/* old scripts, the control thread's */
@@ -435,3 +437,5 @@ static inline void held_go_on(struct pipeline *p, struct held *h)
 
 /* Asks for what a message's script waits for; it goes on when that is there, or does not come. */
 void ask_begin(struct pipeline *p, struct held *h, uint64_t now);
+/* Those whose turn it may be by now go on; how many. */
+unsigned turns_poll(struct pipeline *p, uint64_t now);

@@ -45,6 +45,7 @@ void route_ctx_reset(struct route_ctx *ctx)
 	ctx->wait = ROUTE_TEXT_NONE;
 	ctx->wait_for = ROUTE_WAIT_NAME;
 	ctx->wait_note = 0;
+	ctx->asked = 0;
 	ctx->answer = ROUTE_ANSWER_NONE;
 	ctx->var_set = 0;
 	ctx->text_len = 0;

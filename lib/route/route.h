@@ -112,6 +112,8 @@ enum route_wait {
 	ROUTE_WAIT_ROWS,     /* db_fetch() of a packed call */
 	ROUTE_WAIT_CHANGE,   /* db_change() of packed calls */
 	ROUTE_WAIT_ANEW,     /* as ROWS, of what the cache has to forget before */
+	ROUTE_WAIT_ASK,      /* db_ask() of a packed call: rows of now, which no cache keeps */
+	ROUTE_WAIT_TURN,     /* nothing but a moment: somebody else is at what it wants */
 };
 
 /* What became of rows or of a change that were waited for. */
@@ -120,6 +122,7 @@ enum route_answer {
 	ROUTE_ANSWER_DONE,     /* db_find() has something to say; the change is committed */
 	ROUTE_ANSWER_REFUSED,  /* the database says no */
 	ROUTE_ANSWER_FAILED,   /* it does not answer: a change may or may not have been made */
+	ROUTE_ANSWER_TOO_LONG, /* of ASK: rows that are more than a message has room for */
 };
 
 /* ---- the context of one message ---- */
@@ -234,6 +237,7 @@ struct route_ctx {
 	uint8_t wait_kind;      /* of a name: how it is looked up, enum resolve_kind */
 	uint8_t answer;         /* enum route_answer: to the calls in `wait` */
 	uint64_t wait_note;     /* of rows and changes: what who waits wants to know afterwards */
+	uint32_t asked; /* answers of ASK in the arena, the last one's place plus one; 0: none */
 	uint32_t call_pc[ROUTE_CALLS_MAX];
 	uint64_t var_set; /* bit n: var[n] has been written in this run */
 	struct route_cell var[ROUTE_VARS_MAX];
@@ -435,6 +439,21 @@ enum route_answer route_answer(struct route_ctx *ctx, struct str calls);
 /* The same for whatever calls of that kind they were: for a function that would not make the same
  * ones again, as they say what time it is. */
 enum route_answer route_answer_any(struct route_ctx *ctx, enum route_wait what);
+
+/*
+ * Rows as they are now: they wait in the arena, below the key that the function gave, until it
+ * forgets them. So one that wants those of several keys asks for one after the other, and finds all
+ * of them when it is called for the last time.
+ */
+#define ROUTE_ASK_BYTES 32 /* of the arena, beside the call or its rows */
+int32_t route_wait_ask(struct route_ctx *ctx, struct hash128 key, struct str call);
+/* What became of a key's question: NONE, it was not asked. `*rows`: those of DONE, for
+ * db_rows_next(); good until something is forgotten. */
+enum route_answer route_asked(struct route_ctx *ctx, struct hash128 key, struct str *rows);
+/* Forgets all answers; what of them is the last text of the arena is given back. */
+void route_asked_forget(struct route_ctx *ctx);
+/* Comes back in a moment. What for says who called it. */
+int32_t route_wait_turn(struct route_ctx *ctx);
 
 /* What route_rows() returns beside ROUTE_TRUE (found), ROUTE_FALSE (there is no such row) and
  * ROUTE_PENDING. */
@@ -757,6 +776,10 @@ enum route_verdict route_resume(struct route_ctx *ctx);
 /* Who got rows or a change for a run that stopped says so, and resumes it. The thread that has the
  * context. */
 void route_answer_set(struct route_ctx *ctx, enum route_answer answer);
+/* The same of ASK: where its rows go (db_rows_pack()), and how many bytes they were there;
+ * negative: they had no room. */
+char *route_answer_room(struct route_ctx *ctx, uint32_t *size);
+void route_answer_rows(struct route_ctx *ctx, int len);
 /* `verdict` of a run that nobody can wait for: rows and changes are as if the database had failed,
  * and it goes on. WAIT: it is a name that it wants. */
 enum route_verdict route_resume_without(struct route_ctx *ctx, enum route_verdict verdict);

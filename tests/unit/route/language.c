@@ -92,6 +92,7 @@ static int32_t asked(struct route_ctx *ctx, const char *name, const struct route
 	case ROUTE_ANSWER_REFUSED:
 		return -2;
 	case ROUTE_ANSWER_FAILED:
+	case ROUTE_ANSWER_TOO_LONG:
 		break;
 	}
 	return -3;

@@ -182,6 +182,119 @@ static void test_a_run_that_nobody_waits_for(void **state)
 	language_free(l);
 }
 
+/* ---- rows of no cache ---- */
+
+static void ask(struct language *l, uint64_t key)
+{
+	assert_int_equal(
+		route_wait_ask(l->ctx, (struct hash128){key, 0}, STR("the call")), ROUTE_PENDING);
+	assert_waits(l, ROUTE_WAIT_ASK, "the call");
+}
+
+static void answer_rows(struct language *l, const char *rows)
+{
+	uint32_t size;
+	char *room = route_answer_room(l->ctx, &size);
+
+	assert_true(strlen(rows) <= size);
+	memcpy(room, rows, strlen(rows));
+	route_answer_rows(l->ctx, (int)strlen(rows));
+}
+
+static void assert_asked(struct language *l, uint64_t key, enum route_answer wanted, const char *is)
+{
+	struct str rows = STR("");
+
+	assert_int_equal(route_asked(l->ctx, (struct hash128){key, 0}, &rows), wanted);
+	assert_true(str_eq(rows, str_c(is)));
+}
+
+/* Those of several keys stay, also beside what else a run makes; then the room is there again. */
+static void test_rows_stay_until_they_are_forgotten(void **state)
+{
+	struct language *l = load("request_route { note(1); }");
+	uint32_t before = l->ctx->text_len;
+
+	assert_asked(l, 1, ROUTE_ANSWER_NONE, "");
+	ask(l, 1);
+	assert_asked(l, 1, ROUTE_ANSWER_NONE, "");
+	answer_rows(l, "longer than the call that they take the place of");
+	ask(l, 2);
+	/* Nobody has looked at the first one before the second was asked for: it was not kept. */
+	answer_rows(l, "b");
+	assert_asked(l, 1, ROUTE_ANSWER_NONE, "");
+	assert_asked(l, 2, ROUTE_ANSWER_DONE, "b");
+	route_asked_forget(l->ctx);
+	l->ctx->text_len = before;
+	ask(l, 1);
+	answer_rows(l, "a");
+	assert_asked(l, 1, ROUTE_ANSWER_DONE, "a");
+	ask(l, 2);
+	route_answer_set(l->ctx, ROUTE_ANSWER_FAILED);
+	assert_asked(l, 2, ROUTE_ANSWER_FAILED, "");
+	ask(l, 3);
+	answer_rows(l, "");
+	assert_asked(l, 3, ROUTE_ANSWER_DONE, "");
+	assert_asked(l, 2, ROUTE_ANSWER_FAILED, "");
+	assert_asked(l, 1, ROUTE_ANSWER_DONE, "a");
+	assert_asked(l, 4, ROUTE_ANSWER_NONE, "");
+	route_asked_forget(l->ctx);
+	assert_int_equal(l->ctx->text_len, before);
+	assert_asked(l, 1, ROUTE_ANSWER_NONE, "");
+	/* What stands behind them stays. */
+	ask(l, 1);
+	answer_rows(l, "a");
+	assert_asked(l, 1, ROUTE_ANSWER_DONE, "a");
+	assert_int_not_equal(route_text_make(l->ctx, STR("text")).space, ROUTE_SPACE_NONE);
+	before = l->ctx->text_len;
+	route_asked_forget(l->ctx);
+	assert_int_equal(l->ctx->text_len, before);
+	language_free(l);
+}
+
+static void test_rows_without_room_are_said(void **state)
+{
+	struct language *l = load("request_route { note(1); }");
+	uint32_t size;
+
+	ask(l, 1);
+	(void)route_answer_room(l->ctx, &size);
+	assert_int_equal(size, ROUTE_TEXT_MAX - ROUTE_ASK_BYTES);
+	route_answer_rows(l->ctx, -7);
+	assert_asked(l, 1, ROUTE_ANSWER_TOO_LONG, "");
+	route_asked_forget(l->ctx);
+	assert_int_equal(l->ctx->text_len, 0);
+	/* As many as there is room for. */
+	ask(l, 1);
+	route_answer_rows(l->ctx, (int)size);
+	assert_int_equal(
+		route_asked(l->ctx, (struct hash128){1, 0}, &(struct str){0}), ROUTE_ANSWER_DONE);
+	assert_int_equal(l->ctx->text_len, ROUTE_TEXT_MAX);
+	route_asked_forget(l->ctx);
+	ask(l, 1);
+	answer_rows(l, "a");
+	assert_asked(l, 1, ROUTE_ANSWER_DONE, "a");
+	/* The next message knows nothing of it. */
+	language_message(l, language_invite);
+	assert_asked(l, 1, ROUTE_ANSWER_NONE, "");
+	l->ctx->text_len = ROUTE_TEXT_MAX - ROUTE_ASK_BYTES;
+	assert_int_equal(route_wait_ask(l->ctx, (struct hash128){1, 0}, STR("a")), ROUTE_FALSE);
+	language_free(l);
+}
+
+static void test_a_turn_comes(void **state)
+{
+	struct language *l = load("request_route { note(1); }");
+
+	assert_int_equal(route_wait_turn(l->ctx), ROUTE_PENDING);
+	assert_waits(l, ROUTE_WAIT_TURN, "");
+	assert_int_equal(route_answer_any(l->ctx, ROUTE_WAIT_TURN), ROUTE_ANSWER_NONE);
+	route_answer_set(l->ctx, ROUTE_ANSWER_DONE);
+	assert_int_equal(route_answer_any(l->ctx, ROUTE_WAIT_TURN), ROUTE_ANSWER_DONE);
+	assert_int_equal(route_answer_any(l->ctx, ROUTE_WAIT_TURN), ROUTE_ANSWER_NONE);
+	language_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +306,9 @@ int main(void)
 		cmocka_unit_test(test_what_was_waited_for_leaves_the_arena),
 		cmocka_unit_test(test_without_room_in_the_arena_nothing_waits),
 		cmocka_unit_test(test_a_run_that_nobody_waits_for),
+		cmocka_unit_test(test_rows_stay_until_they_are_forgotten),
+		cmocka_unit_test(test_rows_without_room_are_said),
+		cmocka_unit_test(test_a_turn_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
