@@ -122,6 +122,13 @@ void command_ul_dump(struct rpc_call *call)
 	uint64_t at;
 	char cursor[40];
 
+	if (registrar_asks(c->registrar)) {
+		rpc_fail(call, RPC_ERROR_FAILED,
+			"contacts stand in the database alone (usrloc's db_mode 3): ask for one "
+			"user, or "
+			"the table itself");
+		return;
+	}
 	if (!read_cursor(c, rpc_text(call, 0), &shard, &at)) {
 		rpc_fail(call, RPC_ERROR_PARAMS, "ul.dump: the cursor is of no page of it");
 		return;
@@ -171,14 +178,91 @@ static void not_registered(struct rpc_call *call, const struct registrar_aor *ao
 	rpc_fail(call, RPC_ERROR_NOT_FOUND, "%.*s is not registered", (int)aor->len, aor->text);
 }
 
+/* ---- where the database alone knows (db_mode 3) ---- */
+
+static struct registrar_hand *new_hand(struct rpc_call *call, int table, bool removes)
+{
+	struct registrar_hand *h = calloc(1, sizeof(*h));
+
+	if (h == NULL) {
+		rpc_fail(call, RPC_ERROR_BUSY, "not enough memory");
+		return NULL;
+	}
+	h->table = (uint8_t)table;
+	h->removes = removes;
+	if (find_aor(call, &h->aor))
+		return h;
+	free(h);
+	return NULL;
+}
+
+/* False where it failed, and that has been said. */
+static bool hand_done(struct rpc_call *call, const struct registrar_hand *h)
+{
+	if (h->result > 0)
+		return true;
+	if (h->result == -E2BIG)
+		rpc_fail(call, RPC_ERROR_FAILED, "its contacts are too many or too long");
+	else if (h->result < 0)
+		rpc_fail(call, RPC_ERROR_FAILED, "the database does not answer, or says no");
+	else if (h->uri_len != 0)
+		rpc_fail(call, RPC_ERROR_NOT_FOUND, "%.*s has no contact %.*s", (int)h->aor.len,
+			h->aor.text, (int)h->uri_len, h->uri);
+	else
+		not_registered(call, &h->aor);
+	return false;
+}
+
+static bool hand_is_over(struct rpc_call *call)
+{
+	struct registrar_hand *h = call->state;
+
+	if (!h->over)
+		return false;
+	if (hand_done(call, h))
+		call->result = h->removes ? json_pack("{s:i}", "removed", h->result)
+					  : aor_object(command_control(call), h->table,
+						    registrar_aor_str(&h->aor), &h->set, h->now);
+	registrar_hand_drop(h);
+	return true;
+}
+
+static void drop_hand(struct rpc_call *call)
+{
+	registrar_hand_drop(call->state);
+}
+
+static void begin_hand(struct rpc_call *call, struct registrar_hand *h)
+{
+	if (registrar_hand_begin(command_control(call)->registrar, h, now_s()) != 0) {
+		rpc_fail(call, RPC_ERROR_BUSY, "the database has too much to do");
+		free(h);
+		return;
+	}
+	call->state = h;
+	call->again = hand_is_over;
+	call->drop = drop_hand;
+}
+
+/* ---- of one address-of-record ---- */
+
 void command_ul_lookup(struct rpc_call *call)
 {
 	const struct control *c = command_control(call);
 	struct registrar_aor aor;
 	struct location_set set;
 	int table = find_table(call, 1), n = -EAGAIN;
+	struct registrar_hand *h;
 
-	if (table < 0 || !find_aor(call, &aor))
+	if (table < 0)
+		return;
+	if (registrar_asks(c->registrar)) {
+		h = new_hand(call, table, false);
+		if (h != NULL)
+			begin_hand(call, h);
+		return;
+	}
+	if (!find_aor(call, &aor))
 		return;
 	for (unsigned i = 0; n == -EAGAIN && i < READ_TRIES; i++)
 		n = location_read(c->location,
@@ -250,6 +334,16 @@ void command_ul_rm(struct rpc_call *call)
 	if (uri.len > LOCATION_URI_MAX || (call->arg[1] != NULL && uri.len == 0)) {
 		rpc_fail(call, RPC_ERROR_PARAMS, "ul.rm: a contact has 1 to %d bytes",
 			LOCATION_URI_MAX);
+		return;
+	}
+	if (registrar_asks(c->registrar)) {
+		struct registrar_hand *h = new_hand(call, table, true);
+
+		if (h == NULL)
+			return;
+		h->uri_len = uri.len;
+		str_copy(h->uri, uri);
+		begin_hand(call, h);
 		return;
 	}
 	m = calloc(1, sizeof(*m));

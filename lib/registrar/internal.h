@@ -50,7 +50,7 @@ enum registrar_db_mode {
 	REGISTRAR_DB_NONE = 0,
 	REGISTRAR_DB_WRITE_THROUGH = 1,
 	REGISTRAR_DB_WRITE_BACK = 2,
-	REGISTRAR_DB_ONLY = 3, /* not there */
+	REGISTRAR_DB_ONLY = 3,
 	REGISTRAR_DB_READ_ONLY = 4
 };
 
@@ -60,7 +60,8 @@ struct registrar_usrloc {
 	const char *db_url; /* good while it is prepared; NULL: the configuration's */
 };
 
-/* Statements of one table. */
+/* Statements of one table. With db_mode 3 `remove` and `others` are of one binding, and `read` is
+ * of one user, at most LOCATION_CONTACTS_MAX + 1 rows. */
 struct registrar_rows {
 	int remove, remove_all, insert, oldest, clean, read;
 	/* One row that stays where it is, or else is inserted: registrar_pack_put(). */
@@ -115,6 +116,9 @@ struct registrar_calls {
 	_Atomic uint32_t of[REGISTRAR_TABLES_MAX];
 };
 
+/* Who is at an address-of-record (turn.c). */
+struct registrar_turn;
+
 /* A shard's way to the database (persist.c): its slow lcore's. */
 struct registrar_shard {
 	_Alignas(64) _Atomic(struct db_lane *) lane; /* control makes it */
@@ -124,6 +128,9 @@ struct registrar_shard {
 	/* How often rows of the addresses-of-record of a place have been sent by the lane: what
 	 * waits for its own commit may have been overtaken. REGISTRAR_SENT_PLACES of them. */
 	uint32_t *sent;
+	/* REGISTRAR_TURN_PLACES of them, and the number of the last one. */
+	struct registrar_turn *turn;
+	uint32_t turns;
 };
 
 struct registrar {
@@ -164,6 +171,12 @@ static inline const struct registrar_usrloc *registrar_usrloc(const struct regis
 static inline bool registrar_persists(const struct registrar_usrloc *p)
 {
 	return p->db_mode == REGISTRAR_DB_WRITE_THROUGH || p->db_mode == REGISTRAR_DB_WRITE_BACK;
+}
+
+/* Whether the database alone says what is registered. */
+static inline bool registrar_only(const struct registrar_usrloc *p)
+{
+	return p->db_mode == REGISTRAR_DB_ONLY;
 }
 
 static inline void registrar_count(
@@ -270,7 +283,8 @@ enum registrar_aor_error registrar_aor_of_text(
 	REGISTRAR_REFUSAL(FULL, 503, "", "The location table is full") \
 	REGISTRAR_REFUSAL(STORE, 500, "", "The location table cannot be read") \
 	REGISTRAR_REFUSAL(DATABASE, 503, "", "The database does not answer") \
-	REGISTRAR_REFUSAL(NOT_TAKEN, 503, "", "The database does not take it")
+	REGISTRAR_REFUSAL(NOT_TAKEN, 503, "", "The database does not take it") \
+	REGISTRAR_REFUSAL(BUSY, 500, "", "Another REGISTER of this user is under way")
 
 enum registrar_refusal {
 	REGISTRAR_REFUSAL_NONE = 0,
@@ -410,6 +424,13 @@ void registrar_pack_insert(struct registrar_packing *k, const struct location_co
 void registrar_pack_put(struct registrar_packing *k, const struct location_contact *c);
 
 enum registrar_row { REGISTRAR_ROW_GOOD, REGISTRAR_ROW_ENDED, REGISTRAR_ROW_BAD };
+/* With db_mode 3: the row of one binding, whoever has written it. */
+void registrar_pack_remove_binding(struct registrar_packing *k, const struct location_contact *c);
+/* Likewise: the question for the user's rows. */
+void registrar_pack_read(struct registrar_packing *k, uint32_t now);
+
+#define REGISTRAR_READ_COUNT (sizeof(REGISTRAR_READ_TYPES) - 1)
+
 /* A row as a contact; the spans are the row's. */
 enum registrar_row registrar_row_read(const struct registrar *r, const struct db_value *v,
 	uint32_t now, struct location_contact *c);
@@ -417,11 +438,14 @@ enum registrar_row registrar_row_read(const struct registrar *r, const struct db
 bool registrar_row_aor(
 	const struct registrar *r, const struct db_value *v, struct registrar_aor *aor);
 
+/* Rows of one REGISTER at most that are looked for where they stand. */
+#define REGISTRAR_PUT_MAX 4
+
 /* ---- persist.c: contacts in a database ---- */
 
 /* What the monotonic clock's seconds are of the day. Control thread. */
 void registrar_persist_clock(struct registrar *r, uint64_t now_ns);
-/* Statements for all tables. 0, or -errno and a sentence. Control thread or loader. */
+/* statement.c: statements for all tables. 0, or -errno and a sentence. Control thread or loader. */
 int registrar_persist_prepare(struct registrar *r, const struct registrar_usrloc *p,
 	struct registrar_usrloc_settings *s, char *error, size_t error_size);
 /* A way to the database for each slow lcore. 0 or -errno. Control thread. */
@@ -449,6 +473,98 @@ void registrar_persist_repair(struct registrar *r, unsigned shard, uint8_t table
 	struct hash128 digest, const struct location_set *set, bool always);
 /* How often that or another sending has happened. The same thread. */
 uint32_t registrar_persist_sent(const struct registrar *r, unsigned shard, struct hash128 digest);
+
+/* ---- save.c, for only.c ---- */
+
+/* The calls of a change, as far as there is a database to keep it. */
+struct registrar_change {
+	int len;
+	char calls[DB_CALL_MAX];
+};
+
+/* Counts it and answers, as far as the call is to; what save() returns. */
+int32_t registrar_save_refuse(struct registrar_request *q, enum registrar_refusal refusal);
+/* Whether a 200 with these contacts has room, where there is one. */
+bool registrar_save_fits(
+	const struct registrar_request *q, const struct location_contact *contact, unsigned count);
+int32_t registrar_save_accept(struct registrar_request *q, const struct location_contact *contact,
+	unsigned count, int32_t result);
+/* What is wanted, of what is registered: bindings, what stands then, and its rows. */
+enum registrar_refusal registrar_save_prepare(struct registrar_request *q,
+	struct registrar_bindings *b, struct location_contact *standing, unsigned *count,
+	struct registrar_change *change);
+
+#define REGISTRAR_SAVE_FETCHED 4 /* what save() returns of a REGISTER that only asks */
+
+/* ---- turn.c: with db_mode 3, one at a time is at an address-of-record ---- */
+
+#define REGISTRAR_TURN_PLACES (1u << 14)
+#define REGISTRAR_TURN_LOOKS 16
+/* How long one has its turn at most: longer than a message waits and a database then takes. */
+#define REGISTRAR_TURN_NS (12 * CLOCK_NS_PER_S)
+/* How often a message looks whether it has its turn, PIPELINE_TURN_NS apart. */
+#define REGISTRAR_TURN_TRIES 300
+
+/* Those of a shard; pages come with their first use. NULL: not enough memory; free() ends it. */
+struct registrar_turn *registrar_turns_create(void);
+
+enum registrar_turn_is {
+	REGISTRAR_TURN_MINE,  /* ctx->wait_note has its number and the second, as below */
+	REGISTRAR_TURN_WAITS, /* ROUTE_PENDING, to be called again */
+	REGISTRAR_TURN_COPY,  /* the very same request is at it, and answers */
+	REGISTRAR_TURN_BUSY   /* it has waited long enough */
+};
+/*
+ * Takes the turn, for a request whose transaction is `copy` (0: it has none). Who has it gives it
+ * back; who is dropped meanwhile had it for REGISTRAR_TURN_NS. The slow lcore of the shard, whose
+ * thread ctx has.
+ */
+enum registrar_turn_is registrar_turn_take(
+	struct registrar *r, struct route_ctx *ctx, struct hash128 digest, struct hash128 copy);
+void registrar_turn_give(struct registrar *r, const struct route_ctx *ctx, struct hash128 digest);
+/* The second that is noted with a turn. */
+static inline uint32_t registrar_turn_second(const struct route_ctx *ctx)
+{
+	return (uint32_t)ctx->wait_note;
+}
+
+/* ---- fetch.c: with db_mode 3, what is registered ---- */
+
+enum registrar_fetched {
+	REGISTRAR_FETCHED,
+	REGISTRAR_FETCHING,       /* ROUTE_PENDING, to be called again */
+	REGISTRAR_FETCH_FAILED,   /* the database does not answer, or says no */
+	REGISTRAR_FETCH_TOO_MANY, /* rows */
+	REGISTRAR_FETCH_TOO_LONG
+};
+/*
+ * Asks the database for the contacts of an address-of-record, as they are now, and waits. The set
+ * is as location_read() makes it; `changing` is set, since nobody knows who came first before. The
+ * answer is kept until route_asked_forget(). Counted. Any thread.
+ */
+enum registrar_fetched registrar_fetch(struct registrar *r, struct route_ctx *ctx,
+	struct hash128 digest, uint8_t table, struct str aor, uint32_t now,
+	struct location_set *set);
+/* The set without contacts, and one more row of those of an address-of-record. */
+void registrar_fetch_begin(struct location_set *set);
+enum registrar_fetched registrar_fetch_row(const struct registrar *r, const struct db_value *v,
+	struct str aor, uint32_t now, struct location_set *set, bool *malformed);
+/* Whether it has been asked for, whatever came of it. */
+bool registrar_has_fetched(struct route_ctx *ctx, struct hash128 digest);
+
+/* ---- manage.c ---- */
+
+/* Whether a contact is the one that is meant: to the letter, or as a URI. */
+bool registrar_is_meant(const struct location_contact *c, struct str uri);
+
+/* ---- only.c: save() and unregister() with db_mode 3 ---- */
+
+int32_t registrar_only_save(struct registrar_request *q);
+int32_t registrar_only_unregister(struct registrar *r, struct route_ctx *ctx, uint8_t table,
+	struct str aor, struct hash128 digest);
+/* What a REGISTER changes, as registrar_persist_pack(). */
+int registrar_only_pack(const struct registrar_request *q, const struct registrar_bindings *b,
+	char *out, uint32_t size);
 
 /* ---- reply.c ---- */
 

@@ -140,9 +140,9 @@ int registrar_load(struct registrar *r, uint64_t now_ns, struct registrar_loaded
 
 	*out = (struct registrar_loaded){0};
 	r->runs = true;
-	if (s->p.db_mode == REGISTRAR_DB_NONE)
-		return 0;
 	registrar_persist_clock(r, now_ns);
+	if (s->p.db_mode == REGISTRAR_DB_NONE || registrar_only(&s->p))
+		return 0;
 	watch.from = db_url_text(r->config.db, s->database);
 	watch_begin(&watch);
 	for (unsigned i = 0; i < s->tables && err == 0; i++) {

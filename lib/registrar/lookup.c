@@ -46,22 +46,47 @@ static const struct registrar_brought *asked_for(const struct registrar *r, stru
 	return own;
 }
 
-/* False where there is no address-of-record, or its contacts cannot be read. */
-static bool read_contacts(struct registrar *r, struct route_ctx *ctx, uint8_t table,
-	struct str given, struct location_set *set, struct hash128 *digest)
+/* Whether an answer of the database is given back when it has been read: a block of a branch runs
+ * again from its start, and would ask anew. */
+static bool gives_back(const struct route_ctx *ctx)
+{
+	return ctx->in != ROUTE_IN_BRANCH;
+}
+
+/* With db_mode 3. ROUTE_TRUE, ROUTE_PENDING, or the database does not say. */
+static __attribute__((noinline)) int32_t fetch_contacts(struct registrar *r, struct route_ctx *ctx,
+	uint8_t table, const struct registrar_brought *b, bool keep, struct location_set *set)
+{
+	enum registrar_fetched fetched = registrar_fetch(
+		r, ctx, b->digest, table, registrar_aor_str(&b->aor), registrar_now(ctx), set);
+
+	if (fetched == REGISTRAR_FETCHING)
+		return ROUTE_PENDING;
+	if (!keep && gives_back(ctx))
+		route_asked_forget(ctx);
+	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUPS);
+	return fetched == REGISTRAR_FETCHED ? ROUTE_TRUE : LOOKUP_ERROR;
+}
+
+/* ROUTE_TRUE, ROUTE_PENDING, or LOOKUP_ERROR where there is no address-of-record, or its contacts
+ * cannot be read. `keep`: more is asked for, and all of it again. */
+static int32_t read_contacts(struct registrar *r, struct route_ctx *ctx, uint8_t table,
+	struct str given, bool keep, struct location_set *set, struct hash128 *digest)
 {
 	struct registrar_brought own;
 	const struct registrar_brought *b = asked_for(r, ctx, table, given, &own);
 	int n = -EAGAIN;
 
 	if (b == NULL)
-		return false;
-	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUPS);
+		return LOOKUP_ERROR;
 	*digest = b->digest;
+	if (registrar_only(registrar_usrloc(r)))
+		return fetch_contacts(r, ctx, table, b, keep, set);
+	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUPS);
 	for (unsigned i = 0; n == -EAGAIN && i < REGISTRAR_READ_TRIES; i++)
 		n = location_read(r->config.location, b->digest, table, registrar_aor_str(&b->aor),
 			registrar_now(ctx), set);
-	return n >= 0;
+	return n >= 0 ? ROUTE_TRUE : LOOKUP_ERROR;
 }
 
 /* ---- one contact as a branch ---- */
@@ -274,15 +299,15 @@ __attribute__((noinline)) static int32_t distribute_changing(
 	return distribute(r, ctx, set, PLACE_URI, lead);
 }
 
-static int32_t lookup(
-	struct registrar *r, struct route_ctx *ctx, uint8_t table, struct str given, int place)
+static int32_t lookup(struct registrar *r, struct route_ctx *ctx, uint8_t table, struct str given,
+	int place, bool keep)
 {
 	struct location_set set;
 	struct hash128 digest;
-	int32_t result;
+	int32_t result = read_contacts(r, ctx, table, given, keep, &set, &digest);
 
-	if (!read_contacts(r, ctx, table, given, &set, &digest))
-		return LOOKUP_ERROR;
+	if (result != ROUTE_TRUE)
+		return result;
 	if (set.changing && may_be_stateless(r, ctx, place)) {
 		result = distribute_changing(r, ctx, digest, &set);
 	} else {
@@ -303,12 +328,12 @@ static uint8_t table_of(const struct route_args *args)
 
 REGISTRAR_RUN(registrar_run_lookup)
 {
-	return lookup(args->room, ctx, table_of(args), text_of(args, 1), PLACE_URI);
+	return lookup(args->room, ctx, table_of(args), text_of(args, 1), PLACE_URI, false);
 }
 
 REGISTRAR_RUN(registrar_run_lookup_to_dset)
 {
-	return lookup(args->room, ctx, table_of(args), text_of(args, 1), PLACE_NONE);
+	return lookup(args->room, ctx, table_of(args), text_of(args, 1), PLACE_NONE, false);
 }
 
 /* A branch that nothing but its URI is known of. */
@@ -318,19 +343,47 @@ static bool is_plain(const struct route_branch *b)
 	       !b->du_target.valid && b->socket < 0 && b->flags == 0;
 }
 
+/* With db_mode 3: all that is looked up is asked for before anything is changed, as this is called
+ * again from its start. False: it waits. */
+static bool have_fetched(struct registrar *r, struct route_ctx *ctx, uint8_t table)
+{
+	const struct registrar_brought *b;
+	struct registrar_brought own;
+	struct location_set set;
+
+	for (int i = -1; i < ctx->branches; i++) {
+		if (i >= 0 && !is_plain(&ctx->branch[i]))
+			continue;
+		b = asked_for(r, ctx, table,
+			i >= 0 ? route_text_str(ctx, ctx->branch[i].uri) : STR_NONE, &own);
+		if (b != NULL && !registrar_has_fetched(ctx, b->digest) &&
+			registrar_fetch(r, ctx, b->digest, table, registrar_aor_str(&b->aor),
+				registrar_now(ctx), &set) == REGISTRAR_FETCHING)
+			return false;
+	}
+	return true;
+}
+
 REGISTRAR_RUN(registrar_run_lookup_branches)
 {
 	unsigned branches = ctx->branches;
-	int32_t result = lookup(args->room, ctx, table_of(args), STR_NONE, PLACE_URI);
-	bool found = result > 0;
+	bool only = registrar_only(registrar_usrloc(args->room)), found;
+	int32_t result;
+
+	if (only && !have_fetched(args->room, ctx, table_of(args)))
+		return ROUTE_PENDING;
+	result = lookup(args->room, ctx, table_of(args), STR_NONE, PLACE_URI, true);
+	found = result > 0;
 
 	for (unsigned i = 0; i < branches; i++) {
 		if (!is_plain(&ctx->branch[i]))
 			continue;
 		result = lookup(args->room, ctx, table_of(args),
-			route_text_str(ctx, ctx->branch[i].uri), (int)i);
+			route_text_str(ctx, ctx->branch[i].uri), (int)i, true);
 		found |= result > 0;
 	}
+	if (only)
+		route_asked_forget(ctx);
 	return found ? ROUTE_TRUE : result;
 }
 
@@ -348,6 +401,21 @@ static bool was_registered(struct registrar *r, struct route_ctx *ctx, uint8_t t
 	       set.former != 0;
 }
 
+/* With db_mode 3. */
+static int32_t has_rows(struct registrar *r, struct route_ctx *ctx, uint8_t table,
+	const struct registrar_brought *b)
+{
+	struct location_set set;
+	int32_t result = fetch_contacts(r, ctx, table, b, false, &set);
+
+	if (result != ROUTE_TRUE)
+		return result;
+	if (set.count == 0)
+		return ROUTE_FALSE;
+	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUP_HITS);
+	return ROUTE_TRUE;
+}
+
 /* A CANCEL or ACK follows an INVITE that found somebody. */
 static int32_t registered(
 	struct registrar *r, struct route_ctx *ctx, uint8_t table, struct str given)
@@ -357,6 +425,8 @@ static int32_t registered(
 
 	if (b == NULL)
 		return ROUTE_FALSE;
+	if (registrar_only(registrar_usrloc(r)))
+		return has_rows(r, ctx, table, b);
 	registrar_count(r, ctx, REGISTRAR_COUNTER_LOOKUPS);
 	if (!location_has(r->config.location, b->digest, table, registrar_aor_str(&b->aor),
 		    registrar_now(ctx)) &&

@@ -36,8 +36,7 @@ const char *registrar_table_name(const struct registrar *r, unsigned table)
 									      : NULL;
 }
 
-/* Whether a contact is the one that is meant: to the letter, or as a URI. */
-static bool is_meant(const struct location_contact *c, struct str uri)
+bool registrar_is_meant(const struct location_contact *c, struct str uri)
 {
 	struct sip_uri a, b;
 
@@ -67,7 +66,7 @@ static void remove_rows(struct registrar *r, unsigned shard, uint8_t table, stru
 	if (uri.len == 0)
 		remove_row(r, shard, table, aor, uri);
 	for (unsigned i = 0; i < set->count && uri.len != 0; i++)
-		if (is_meant(&set->contact[i], uri))
+		if (registrar_is_meant(&set->contact[i], uri))
 			remove_row(r, shard, table, aor, set->contact[i].uri);
 }
 
@@ -85,7 +84,7 @@ int registrar_remove(struct registrar *r, unsigned shard, uint8_t table,
 	if (have <= 0)
 		return have;
 	for (int i = 0; i < have; i++)
-		if (uri.len != 0 && !is_meant(&set.contact[i], uri))
+		if (uri.len != 0 && !registrar_is_meant(&set.contact[i], uri))
 			left[n++] = set.contact[i];
 	if (n == (unsigned)have)
 		return 0;

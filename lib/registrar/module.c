@@ -292,7 +292,8 @@ static const struct route_function functions[] = {
 		"lookup(table [, uri])",
 		"Replaces the Request-URI by the best contact of its user, or of another one, and "
 		"adds the others as branches. -1: none, -2: none that allows the "
-		"method, -3: not a URI of a user, or no room. OpenSIPS' flags may stand in front "
+		"method, -3: not a URI of a user, or no room, or (db_mode 3) the database does not "
+		"answer. OpenSIPS' flags may stand in front "
 		"of the URI: b (no-branches), m (method-filtering: nothing by itself, the "
 		"parameter "
 		"method_filtering filters for each call).",
@@ -309,7 +310,8 @@ static const struct route_function functions[] = {
 		check_reads, "registered(table [, uri [, match [, action]]])",
 		"Whether the user of the Request-URI (of To in a response), or of another URI, has "
 		"a "
-		"contact; match and action are for XAVPs, of which there are none."),
+		"contact; match and action are for XAVPs, of which there are none. -3: with "
+		"usrloc's db_mode 3 the database does not answer."),
 	FUNCTION("is_registered", 1, 2, ROUTE_PATH_FAST, ROUTE_IN_ANY, registrar_run_is_registered,
 		check_reads, "is_registered(table [, uri])",
 		"Whether who sends the request has a contact, as OpenSIPS asks it: the user of "
@@ -318,7 +320,8 @@ static const struct route_function functions[] = {
 		check_unregister, "unregister(table, uri)",
 		"Removes all contacts of a user. -1: the URI is not a user's; -2: in a "
 		"failure_route "
-		"or branch_route, they are kept by another slow lcore.",
+		"or branch_route, they are kept by another slow lcore, or the database does not "
+		"take it.",
 		.rfc = "3261 10.2.2"),
 	FUNCTION("add_sock_hdr", 1, 1, ROUTE_PATH_FAST, ROUTE_IN_REQUEST,
 		registrar_run_add_sock_hdr, check_header, "add_sock_hdr(name)",
@@ -422,12 +425,14 @@ static const struct route_param registrar_param[] = {
 static const struct route_param usrloc_param[] = {
 	USRLOC(db_mode, 0, 4, "0",
 		"0: contacts are kept in memory only; 1: a REGISTER is answered when its contacts "
-		"are on disk; 2: they are on their way to it when it is answered; 4: read at the "
-		"start, never written. 1 and 2 read them at the start, too. 3 is not there."),
+		"are on disk; 2: they are on their way to it when it is answered; 3: they are in "
+		"the database alone, which each save() and each look-up asks, so that several "
+		"processes share it; 4: read at the start, never written. 1 and 2 read them at the "
+		"start, too."),
 	{.name = "db_url",
 		.type = ROUTE_PARAM_STR,
 		.offset = offsetof(struct registrar_usrloc, db_url),
-		.help = "The database of db_mode 1, 2 and 4; left out: the configuration's "
+		.help = "The database of db_mode 1 to 4; left out: the configuration's "
 			"db_url."},
 	USRLOC(timer_interval, 1, 86400, "60",
 		"Seconds between two looks for rows that have ended, which are deleted."),
@@ -507,6 +512,7 @@ static int usrloc_prepare(
 	void *room, const void *config, struct route_report *report, void **prepared)
 {
 	const struct registrar_usrloc *p = config;
+	const struct registrar *r = room;
 	struct registrar_usrloc_settings *s;
 	char error[512];
 	int err = 0;
@@ -516,10 +522,10 @@ static int usrloc_prepare(
 		return -ENOMEM;
 	s->p = *p;
 	s->p.db_url = NULL;
-	if (p->db_mode == REGISTRAR_DB_ONLY) {
+	if (r->runs && registrar_only(p) != registrar_only(registrar_usrloc(r))) {
+		/* What stands in memory and what stands in the table would part. */
 		snprintf(error, sizeof(error),
-			"contacts are always kept in memory: db_mode 1 has each on disk before its "
-			"200, 2 shortly after");
+			"db_mode changes to 3, or from it, with a start and not with a reload");
 		err = -EINVAL;
 	} else if (p->db_mode != REGISTRAR_DB_NONE) {
 		err = registrar_persist_prepare(room, p, s, error, sizeof(error));

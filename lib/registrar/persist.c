@@ -5,6 +5,7 @@
  *   1  its rows are committed, then it is done in memory and answered: what was acknowledged is
  *      there after any end of the process, and what was refused is nowhere
  *   2  it is done in memory and answered, and its rows are on their way; nobody waits
+ *   3  nothing is in memory: only.c
  *   4  the database is read at the start only
  *
  * A row is found by user, domain and Contact URI, and by its ruid where the table has one. That of
@@ -20,14 +21,11 @@
  * gone meanwhile stay until they end.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "registrar/internal.h"
 
 #define LANE_BYTES (16u << 20)
-#define PUT_MAX 4 /* rows of one REGISTER that are looked for where they stand */
 /* Of a walk that makes good what found no room: places a pass, and how long it rests where there is
  * none yet. */
 #define WALK_PLACES 8
@@ -46,141 +44,6 @@ void registrar_persist_clock(struct registrar *r, uint64_t now_ns)
 	/* The two clocks' seconds begin at other moments. */
 	if (day < before - 1 || day > before + 1)
 		atomic_store_explicit(&r->day, day, memory_order_relaxed);
-}
-
-/* ---- statements ---- */
-
-static int statement(struct registrar *r, int database, const struct db_statement *st, int *out,
-	char *error, size_t error_size)
-{
-	*out = db_statement(r->config.db, database, st, error, error_size);
-	return *out < 0 ? *out : 0;
-}
-
-static int insert_make(struct registrar *r, int database, const char *table, bool unless_changed,
-	int *out, char *error, size_t error_size)
-{
-	char sql[512], older[512];
-	const struct db_statement st = {.text = sql,
-		.otherwise = older,
-		.params = REGISTRAR_WRITE_PARAMS,
-		.unless_changed = unless_changed};
-
-	snprintf(sql, sizeof(sql),
-		"INSERT INTO %s (" REGISTRAR_COLUMNS ",user_agent,ruid,instance,reg_id) VALUES "
-		"(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		table);
-	/* OpenSER 1.3 has none of the last three; a user agent is never NULL. */
-	snprintf(older, sizeof(older),
-		"INSERT INTO %s (" REGISTRAR_COLUMNS ",user_agent) VALUES "
-		"(?,?,?,?,?,?,?,?,?,?,?,?,?,?,COALESCE(?,?,?,?))",
-		table);
-	return statement(r, database, &st, out, error, error_size);
-}
-
-/* Of a table without ruid, OpenSER's, a URI has one row, and there are no others. */
-static int refresh_make(struct registrar *r, int database, const char *table, const char *of_domain,
-	struct registrar_rows *out, char *error, size_t error_size)
-{
-	uint8_t keys = of_domain[0] != '\0' ? 4 : 3;
-	char sql[512], older[512];
-	struct db_statement st = {.text = sql,
-		.otherwise = older,
-		.params = (uint8_t)(REGISTRAR_REFRESH_PARAMS + keys)};
-	int err;
-
-	snprintf(sql, sizeof(sql),
-		"UPDATE %s SET " REGISTRAR_REFRESH " WHERE username=?%s AND contact=? AND ruid=?",
-		table, of_domain);
-	snprintf(older, sizeof(older),
-		"UPDATE %s SET " REGISTRAR_REFRESH " WHERE username=?%s AND contact=? AND ''<>?",
-		table, of_domain);
-	err = statement(r, database, &st, &out->refresh, error, error_size);
-	if (err != 0)
-		return err;
-	snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE username=?%s AND contact=? AND ruid<>?",
-		table, of_domain);
-	snprintf(older, sizeof(older), "DELETE FROM %s WHERE username=?%s AND contact=? AND ''=?",
-		table, of_domain);
-	st.params = keys;
-	st.unless_changed = true;
-	return statement(r, database, &st, &out->others, error, error_size);
-}
-
-/* Those of one table. 0 or -errno and a sentence. */
-static int statements_make(struct registrar *r, int database, const char *table, bool use_domain,
-	struct registrar_rows *out, char *error, size_t error_size)
-{
-	/* Where domains do not count, others have written NULL or '' there. */
-	const char *of_domain = use_domain ? " AND domain=?" : "";
-	char sql[512], older[512];
-	struct db_statement st = {.text = sql};
-	int err;
-
-	snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE username=?%s AND contact=?", table,
-		of_domain);
-	st.params = use_domain ? 3 : 2;
-	err = statement(r, database, &st, &out->remove, error, error_size);
-	snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE username=?%s", table, of_domain);
-	st.params = use_domain ? 2 : 1;
-	if (err == 0)
-		err = statement(r, database, &st, &out->remove_all, error, error_size);
-	snprintf(sql, sizeof(sql), "SELECT MIN(expires) FROM %s", table);
-	st = (struct db_statement){.text = sql, .columns = "s"};
-	if (err == 0)
-		err = statement(r, database, &st, &out->oldest, error, error_size);
-	st = (struct db_statement){.text = sql};
-	snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE expires<?", table);
-	st.params = 1;
-	if (err == 0)
-		err = statement(r, database, &st, &out->clean, error, error_size);
-	if (err == 0)
-		err = insert_make(r, database, table, false, &out->insert, error, error_size);
-	if (err == 0)
-		err = insert_make(r, database, table, true, &out->add, error, error_size);
-	if (err == 0)
-		err = refresh_make(r, database, table, of_domain, out, error, error_size);
-	snprintf(sql, sizeof(sql),
-		"SELECT " REGISTRAR_COLUMNS ",user_agent,instance,reg_id FROM %s", table);
-	snprintf(older, sizeof(older), "SELECT " REGISTRAR_COLUMNS ",user_agent,NULL,0 FROM %s",
-		table);
-	st = (struct db_statement){
-		.text = sql, .otherwise = older, .columns = REGISTRAR_READ_TYPES};
-	if (err == 0)
-		err = statement(r, database, &st, &out->read, error, error_size);
-	return err;
-}
-
-/* Of a name that a refused configuration has left. */
-static const struct registrar_rows no_rows = {-1, -1, -1, -1, -1, -1, -1, -1, -1};
-
-int registrar_persist_prepare(struct registrar *r, const struct registrar_usrloc *p,
-	struct registrar_usrloc_settings *s, char *error, size_t error_size)
-{
-	int database, err = 0;
-
-	if (r->config.db == NULL) {
-		snprintf(error, error_size, "there is no database here");
-		return -EINVAL;
-	}
-	database = db_use(r->config.db, p->db_url, error, error_size);
-	if (database < 0)
-		return database;
-	s->database = database;
-	s->tables = atomic_load_explicit(&r->tables, memory_order_acquire);
-	for (unsigned i = 0; i < s->tables && err == 0; i++) {
-		s->rows[i] = no_rows;
-		if (!registrar_table_there(r, i))
-			continue;
-		if (!db_is_name(str_c(r->table[i])) || strchr(r->table[i], '.') != NULL) {
-			snprintf(error, error_size, "'%s' cannot be the name of a database's table",
-				r->table[i]);
-			return -EINVAL;
-		}
-		err = statements_make(r, database, r->table[i], p->use_domain != 0, &s->rows[i],
-			error, error_size);
-	}
-	return err;
 }
 
 /* Whether its row is one that stays: as it is, or refreshed. */
@@ -245,7 +108,7 @@ static bool writes_few(const struct registrar_request *q, const struct registrar
 
 	for (unsigned i = 0; i < b->count; i++)
 		n += is_written(q, b, i);
-	return n <= PUT_MAX;
+	return n <= REGISTRAR_PUT_MAX;
 }
 
 int registrar_persist_pack(const struct registrar_request *q, const struct registrar_bindings *b,
@@ -438,8 +301,9 @@ static const struct registrar_rows *clean_rows(const struct registrar *r)
 	const struct registrar_usrloc_settings *s =
 		atomic_load_explicit(&r->usrloc, memory_order_acquire);
 
-	return registrar_persists(&s->p) && r->clean_table < s->tables ? &s->rows[r->clean_table]
-								       : NULL;
+	return (registrar_persists(&s->p) || registrar_only(&s->p)) && r->clean_table < s->tables
+		       ? &s->rows[r->clean_table]
+		       : NULL;
 }
 
 /* Until the next time; a database that fails is left alone as long. */

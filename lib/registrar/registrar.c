@@ -16,8 +16,10 @@ static const struct registrar_settings initial = {.p = {.default_expires = 3600,
 
 static void free_tables(struct registrar *r)
 {
-	for (unsigned i = 0; i < LOCATION_SHARDS_MAX; i++)
+	for (unsigned i = 0; i < LOCATION_SHARDS_MAX; i++) {
 		free(r->shard[i].sent);
+		free(r->shard[i].turn);
+	}
 	pin_destroy(r->pins);
 	registrar_seen_destroy(r->seen);
 	if (r->calls != NULL)
@@ -31,7 +33,8 @@ static bool make_shards(struct registrar *r)
 {
 	for (unsigned i = 0; i < location_shards(r->config.location); i++) {
 		r->shard[i].sent = calloc(REGISTRAR_SENT_PLACES, sizeof(*r->shard[i].sent));
-		if (r->shard[i].sent == NULL)
+		r->shard[i].turn = registrar_turns_create();
+		if (r->shard[i].sent == NULL || r->shard[i].turn == NULL)
 			return false;
 	}
 	return true;

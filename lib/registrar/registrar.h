@@ -28,6 +28,9 @@
  *   - where the user agent is (`received`) is stored when the script says so (received_avp), a Path
  *     or a neighbour's Contact parameter does, or outbound makes the flow count. NAT is not
  * guessed;
+ *   - with usrloc's db_mode 3 nobody knows who came first before, and each INVITE of a stateless
+ *     lookup() is pinned; what is registered is what the rows say, and REGISTERs of one user that
+ *     come at once take their turns (turn.c);
  *   - there are no GRUUs, no ids of contacts (ruid), no XAVPs; reg_fetch_contacts() is not there.
  *
  * lookup() of a stateless proxy. A CANCEL, the ACK of a failure and a retransmission go to the
@@ -48,10 +51,14 @@
  * instructions with its script, lookup() of one contact 1,700, with the transaction key that
  * forward() would have to compute.
  *
+ * Costs of db_mode 3: a question to the database for each look-up, a question and a commit for each
+ * save() that changes something.
+ *
  * Files: aor, request (what a REGISTER wants), contact (its Contacts), bind (what becomes of the
  * bindings), save, reply (the 200's lines, refusals), lookup, follow (which contact a transaction
  * goes to), bring (into the caches), socket (add_sock_hdr), module (tables), manage (by
- * hand), persist (a database), load (from it), row (its rows), registrar (the room).
+ * hand), persist (a database), statement (its SQL), load (from it), row (its rows), only, fetch,
+ * turn, hand (db_mode 3: the database alone), registrar (the room).
  */
 #include "db/db.h"
 #include "location/location.h"
@@ -141,6 +148,34 @@ const char *registrar_table_name(const struct registrar *r, unsigned table);
 int registrar_remove(struct registrar *r, unsigned shard, uint8_t table,
 	const struct registrar_aor *aor, struct str uri, uint32_t now);
 
+/*
+ * With usrloc's db_mode 3 nothing of that is in memory, and what an operator wants is asked of the
+ * database. All of it the control thread's.
+ */
+bool registrar_asks(const struct registrar *r);
+/* The contacts of an address-of-record, or their removal. calloc()ed by who asks, who fills it in.
+ */
+struct registrar_hand {
+	uint8_t table;
+	bool removes;
+	struct registrar_aor aor;
+	uint32_t uri_len; /* of the one contact that is removed; 0: all are */
+	char uri[LOCATION_URI_MAX];
+	/* from here on the room's */
+	struct registrar *registrar;
+	bool over, dropped;
+	uint32_t now;
+	int result; /* contacts (that were removed); -EIO: the database does not answer or says no;
+		       -E2BIG: they are too many or too long */
+	struct location_set set;
+};
+/* 0, or -EAGAIN: the database has no room for it. Then it is `over` in DB_TIMEOUT_MS twice, at
+ * most.
+ */
+int registrar_hand_begin(struct registrar *r, struct registrar_hand *h, uint32_t now);
+/* It is of no more interest: freed now, or when it is over. */
+void registrar_hand_drop(struct registrar_hand *h);
+
 /* What is counted, by thread (route_thread.index), without a shared line.
  * REGISTRAR_COUNTER(enum suffix, counter name) */
 #define REGISTRAR_COUNTERS(REGISTRAR_COUNTER) \
@@ -155,6 +190,17 @@ int registrar_remove(struct registrar *r, unsigned shard, uint8_t table,
 		"registrar_behind") /* changes that found no room on their way to the database */ \
 	REGISTRAR_COUNTER(OUT_OF_ORDER, \
 		"registrar_out_of_order") /* ... for a CSeq that is not above the one before */ \
+	REGISTRAR_COUNTER(TURNS, "registrar_turns")   /* db_mode 3: REGISTERs that waited for \
+							 another one of   their user */ \
+	REGISTRAR_COUNTER(BUSY, "registrar_busy")     /* ... for too long: a 500 */ \
+	REGISTRAR_COUNTER(COPIES, "registrar_copies") /* ... copies of one that was under way, \
+							 which are dropped */ \
+	REGISTRAR_COUNTER(FETCH_FAILED, "registrar_rows_failed") /* db_mode 3: looks for rows that \
+								    the database did not answer */ \
+	REGISTRAR_COUNTER(FETCH_TOO_MUCH, \
+		"registrar_rows_too_many") /* ... that found too many rows, or too long ones */ \
+	REGISTRAR_COUNTER(ROWS_MALFORMED, \
+		"registrar_rows_malformed") /* ... rows that are no contacts, passed over */ \
 	REGISTRAR_COUNTER(LOOKUPS, "registrar_lookups")         /* lookup() and its kin */ \
 	REGISTRAR_COUNTER(LOOKUP_HITS, "registrar_lookup_hits") /* ... that found a contact */ \
 	REGISTRAR_COUNTER( \

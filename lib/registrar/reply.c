@@ -221,8 +221,10 @@ static char *put_why(char *at, const struct registrar_request *q, enum registrar
 	default:
 		break;
 	}
-	if (refusals[refusal].status >= 500 && q->s->p.retry_after != 0) {
-		at = put_number(put_lit(at, "Retry-After: "), (uint64_t)q->s->p.retry_after);
+	if (refusals[refusal].status >= 500 &&
+		(q->s->p.retry_after != 0 || refusal == REGISTRAR_REFUSAL_BUSY)) {
+		at = put_number(put_lit(at, "Retry-After: "),
+			q->s->p.retry_after != 0 ? (uint64_t)q->s->p.retry_after : 1);
 		at = put_lit(at, "\r\n");
 	}
 	at = put_str(put_lit(at, "P-Registrar-Error: "), refusals[refusal].text);

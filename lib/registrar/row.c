@@ -13,6 +13,7 @@
 #include "registrar/internal.h"
 
 #define SOCKET_MAX 80
+#define CLOCKS_DIFFER_S 2
 #define RUID_BYTES 33 /* 128 bits as hexadecimal, and its NUL */
 
 /* ---- times ---- */
@@ -69,7 +70,7 @@ enum { READ_INSTANCE = USER_AGENT + 1, READ_REG_ID, READ_COUNT };
 enum { WRITE_RUID = USER_AGENT + 1, WRITE_INSTANCE, WRITE_REG_ID, WRITE_COUNT };
 _Static_assert(WRITE_COUNT == REGISTRAR_WRITE_PARAMS, "a parameter for each column");
 _Static_assert(USER_AGENT - RECEIVED + 1 == REGISTRAR_REFRESH_PARAMS, "each but the key");
-_Static_assert(sizeof(REGISTRAR_READ_TYPES) - 1 == READ_COUNT, "a type for each column");
+_Static_assert(REGISTRAR_READ_COUNT == READ_COUNT, "a type for each column");
 
 /* ---- rows ---- */
 
@@ -106,13 +107,22 @@ static void pack(struct registrar_packing *k, int statement_number, const struct
 			(unsigned)statement_number, value, values);
 }
 
+/* Whose rows: user, and domain where it counts. */
+static unsigned user_values(const struct registrar_packing *k, struct db_value *out)
+{
+	unsigned n = 0;
+
+	out[n++] = db_text(k->user);
+	if (registrar_usrloc(k->r)->use_domain != 0)
+		out[n++] = db_text(k->domain);
+	return n;
+}
+
 void registrar_pack_remove(struct registrar_packing *k, struct str uri)
 {
-	struct db_value value[3] = {db_text(k->user)};
-	unsigned n = 1;
+	struct db_value value[3];
+	unsigned n = user_values(k, value);
 
-	if (registrar_usrloc(k->r)->use_domain != 0)
-		value[n++] = db_text(k->domain);
 	if (uri.len != 0)
 		value[n++] = db_text(uri);
 	pack(k, uri.len != 0 ? k->rows->remove : k->rows->remove_all, value, n);
@@ -252,19 +262,47 @@ void registrar_pack_insert(struct registrar_packing *k, const struct location_co
 static unsigned key_values(
 	const struct registrar_packing *k, const struct written *w, struct db_value *out)
 {
-	unsigned n = 0;
+	unsigned n = user_values(k, out);
 
-	out[n++] = w->v[USERNAME];
-	if (registrar_usrloc(k->r)->use_domain != 0)
-		out[n++] = w->v[DOMAIN];
 	out[n++] = w->v[CONTACT];
 	out[n++] = w->v[WRITE_RUID];
 	return n;
 }
 
+/* Behind them, what makes it one binding. */
+#define KEYS_MAX 6
+
+static unsigned binding_values(const struct location_contact *c, struct db_value *out, unsigned n)
+{
+	out[n++] = db_text(c->instance);
+	out[n++] = db_int(c->reg_id);
+	return n;
+}
+
+void registrar_pack_remove_binding(struct registrar_packing *k, const struct location_contact *c)
+{
+	struct db_value v[KEYS_MAX];
+	unsigned n = user_values(k, v);
+
+	v[n++] = db_text(c->uri);
+	pack(k, k->rows->remove, v, binding_values(c, v, n));
+}
+
+void registrar_pack_read(struct registrar_packing *k, uint32_t now)
+{
+	struct db_value v[KEYS_MAX];
+	unsigned n = user_values(k, v);
+	char text[DB_TIME_TEXT];
+
+	/* The two clocks' seconds begin at other moments: what has ended is seen as a row. */
+	registrar_row_time(k->r, now > CLOCKS_DIFFER_S ? now - CLOCKS_DIFFER_S : 0, text);
+	v[n++] = db_text(str_of(text, DB_TIME_TEXT - 1));
+	pack(k, k->rows->read, v, n);
+}
+
 void registrar_pack_put(struct registrar_packing *k, const struct location_contact *c)
 {
-	struct db_value v[REGISTRAR_REFRESH_PARAMS + 4];
+	struct db_value v[REGISTRAR_REFRESH_PARAMS + KEYS_MAX];
 	struct written w;
 	unsigned n = 0;
 
@@ -275,6 +313,8 @@ void registrar_pack_put(struct registrar_packing *k, const struct location_conta
 	pack(k, k->rows->refresh, v, n);
 	/* One that somebody else has written. */
 	n = key_values(k, &w, v);
+	if (registrar_only(registrar_usrloc(k->r)))
+		n = binding_values(c, v, n);
 	pack(k, k->rows->others, v, n);
 	pack(k, k->rows->add, w.v, WRITE_COUNT);
 }

@@ -5,7 +5,6 @@
 
 #define SAVE_REFUSED (-1)
 #define SAVE_TOO_MANY (-2)
-#define SAVE_FETCHED 4
 
 /* The text of an argument; a number is none here. */
 static struct str text_of(const struct route_args *args, unsigned n)
@@ -138,7 +137,13 @@ static bool answers(const struct registrar_request *q)
 	return !q->ctx->msg.is_response && (q->call->flags & REGISTRAR_SAVE_NO_REPLY) == 0;
 }
 
-static int32_t refuse(struct registrar_request *q, enum registrar_refusal refusal)
+bool registrar_save_fits(
+	const struct registrar_request *q, const struct location_contact *contact, unsigned count)
+{
+	return !answers(q) || registrar_accept_fits(q, contact, count);
+}
+
+int32_t registrar_save_refuse(struct registrar_request *q, enum registrar_refusal refusal)
 {
 	registrar_count(q->r, q->ctx, REGISTRAR_COUNTER_REJECTED);
 	switch (refusal) {
@@ -157,6 +162,9 @@ static int32_t refuse(struct registrar_request *q, enum registrar_refusal refusa
 	case REGISTRAR_REFUSAL_NOT_TAKEN:
 		registrar_count(q->r, q->ctx, REGISTRAR_COUNTER_NOT_KEPT);
 		break;
+	case REGISTRAR_REFUSAL_BUSY:
+		registrar_count(q->r, q->ctx, REGISTRAR_COUNTER_BUSY);
+		break;
 	default:
 		break;
 	}
@@ -165,7 +173,7 @@ static int32_t refuse(struct registrar_request *q, enum registrar_refusal refusa
 	return refusal == REGISTRAR_REFUSAL_TOO_MANY ? SAVE_TOO_MANY : SAVE_REFUSED;
 }
 
-static int32_t accept(struct registrar_request *q, const struct location_contact *contact,
+int32_t registrar_save_accept(struct registrar_request *q, const struct location_contact *contact,
 	unsigned count, int32_t result)
 {
 	registrar_count(q->r, q->ctx, REGISTRAR_COUNTER_ACCEPTED);
@@ -196,12 +204,6 @@ static enum registrar_refusal store(
 }
 
 /* ---- what a database keeps ---- */
-
-/* The calls of a change, as far as there is a database to keep it. */
-struct change {
-	int len;
-	char calls[DB_CALL_MAX];
-};
 
 static bool is_kept(const struct registrar_request *q)
 {
@@ -250,22 +252,25 @@ static int32_t wait_for(struct registrar_request *q, struct str calls)
 	q->ctx->wait_note = note_of(q);
 	return route_wait_change(q->ctx, calls) == ROUTE_PENDING
 		       ? ROUTE_PENDING
-		       : refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
+		       : registrar_save_refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
 }
 
-/* What is wanted, of what is registered: bindings, what stands then, and its rows. */
-static enum registrar_refusal prepare(struct registrar_request *q, struct registrar_bindings *b,
-	struct location_contact *standing, unsigned *count, struct change *change)
+enum registrar_refusal registrar_save_prepare(struct registrar_request *q,
+	struct registrar_bindings *b, struct location_contact *standing, unsigned *count,
+	struct registrar_change *change)
 {
 	enum registrar_refusal refusal = registrar_bind(b, q);
 
 	if (refusal != REGISTRAR_REFUSAL_NONE)
 		return refusal;
 	*count = registrar_bound(b, standing);
-	if (answers(q) && !registrar_accept_fits(q, standing, *count))
+	if (!registrar_save_fits(q, standing, *count))
 		return REGISTRAR_REFUSAL_TOO_LONG;
-	change->len =
-		is_kept(q) ? registrar_persist_pack(q, b, change->calls, sizeof(change->calls)) : 0;
+	change->len = 0;
+	if (registrar_only(q->u))
+		change->len = registrar_only_pack(q, b, change->calls, sizeof(change->calls));
+	else if (is_kept(q))
+		change->len = registrar_persist_pack(q, b, change->calls, sizeof(change->calls));
 	return change->len < 0 ? REGISTRAR_REFUSAL_TOO_LONG : REGISTRAR_REFUSAL_NONE;
 }
 
@@ -275,9 +280,9 @@ static enum registrar_refusal apply(
 {
 	struct location_contact standing[LOCATION_CONTACTS_MAX];
 	struct registrar_bindings b;
-	struct change change;
+	struct registrar_change change;
 	unsigned count;
-	enum registrar_refusal refusal = prepare(q, &b, standing, &count, &change);
+	enum registrar_refusal refusal = registrar_save_prepare(q, &b, standing, &count, &change);
 
 	*same = false;
 	if (refusal == REGISTRAR_REFUSAL_NONE && b.changed)
@@ -296,10 +301,10 @@ static int32_t answer_now(struct registrar_request *q, int32_t result)
 	struct location_set set;
 
 	if (!read_set(q, &set))
-		return refuse(q, REGISTRAR_REFUSAL_STORE);
-	if (answers(q) && !registrar_accept_fits(q, set.contact, set.count))
-		return refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
-	return accept(q, set.contact, set.count, result);
+		return registrar_save_refuse(q, REGISTRAR_REFUSAL_STORE);
+	if (!registrar_save_fits(q, set.contact, set.count))
+		return registrar_save_refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
+	return registrar_save_accept(q, set.contact, set.count, result);
 }
 
 /* It has waited for `calls`. */
@@ -313,13 +318,15 @@ static int32_t kept(struct registrar_request *q, enum route_answer answer, struc
 	if (answer == ROUTE_ANSWER_FAILED)
 		repair(q, false);
 	if (answer != ROUTE_ANSWER_DONE)
-		return refuse(q, answer == ROUTE_ANSWER_REFUSED ? REGISTRAR_REFUSAL_NOT_TAKEN
-								: REGISTRAR_REFUSAL_DATABASE);
+		return registrar_save_refuse(q, answer == ROUTE_ANSWER_REFUSED
+							? REGISTRAR_REFUSAL_NOT_TAKEN
+							: REGISTRAR_REFUSAL_DATABASE);
 	refusal = apply(q, calls, &result, &same);
 	q->now = registrar_now(q->ctx);
 	if (overtaken || !same)
 		repair(q, true);
-	return refusal != REGISTRAR_REFUSAL_NONE ? refuse(q, refusal) : answer_now(q, result);
+	return refusal != REGISTRAR_REFUSAL_NONE ? registrar_save_refuse(q, refusal)
+						 : answer_now(q, result);
 }
 
 /* With what is wanted and what is registered at hand: all of it or nothing. */
@@ -327,23 +334,23 @@ static int32_t update(struct registrar_request *q)
 {
 	struct location_contact standing[LOCATION_CONTACTS_MAX];
 	struct registrar_bindings b;
-	struct change change;
+	struct registrar_change change;
 	struct str calls;
 	unsigned count;
-	enum registrar_refusal refusal = prepare(q, &b, standing, &count, &change);
+	enum registrar_refusal refusal = registrar_save_prepare(q, &b, standing, &count, &change);
 
 	if (refusal != REGISTRAR_REFUSAL_NONE)
-		return refuse(q, refusal);
+		return registrar_save_refuse(q, refusal);
 	calls = str_of(change.calls, (size_t)change.len);
 	if (calls.len != 0 && waits(q))
 		return wait_for(q, calls);
 	if (b.changed)
 		refusal = store(q, standing, count);
 	if (refusal != REGISTRAR_REFUSAL_NONE)
-		return refuse(q, refusal);
+		return registrar_save_refuse(q, refusal);
 	if (calls.len != 0)
 		send(q, calls);
-	return accept(q, standing, count, b.result);
+	return registrar_save_accept(q, standing, count, b.result);
 }
 
 static int32_t save(struct registrar_request *q)
@@ -358,18 +365,18 @@ static int32_t save(struct registrar_request *q)
 	if (answer != ROUTE_ANSWER_NONE)
 		q->now = (uint32_t)q->ctx->wait_note;
 	if (!read_set(q, &set))
-		return refuse(q, REGISTRAR_REFUSAL_STORE);
+		return registrar_save_refuse(q, REGISTRAR_REFUSAL_STORE);
 	q->set = &set;
 	refusal = registrar_request_read(q);
 	if (refusal != REGISTRAR_REFUSAL_NONE)
-		return refuse(q, refusal);
+		return registrar_save_refuse(q, refusal);
 	if (answer != ROUTE_ANSWER_NONE)
 		return kept(q, answer, calls);
 	if (q->count != 0 || q->star)
 		return update(q);
-	if (answers(q) && !registrar_accept_fits(q, set.contact, set.count))
-		return refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
-	return accept(q, set.contact, set.count, SAVE_FETCHED);
+	if (!registrar_save_fits(q, set.contact, set.count))
+		return registrar_save_refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
+	return registrar_save_accept(q, set.contact, set.count, REGISTRAR_SAVE_FETCHED);
 }
 
 REGISTRAR_RUN(registrar_run_save)
@@ -390,10 +397,10 @@ REGISTRAR_RUN(registrar_run_save)
 	q.now = registrar_now(ctx);
 	refusal = find_aor(&q, text_of(args, 2), &own);
 	if (refusal != REGISTRAR_REFUSAL_NONE)
-		return refuse(&q, refusal);
+		return registrar_save_refuse(&q, refusal);
 	if (!is_here(r, ctx, q.digest))
 		return elsewhere(ctx, SAVE_REFUSED);
-	return save(&q);
+	return registrar_only(q.u) ? registrar_only_save(&q) : save(&q);
 }
 
 /* ---- unregister() ---- */
@@ -432,7 +439,7 @@ static int32_t forget(struct registrar *r, struct route_ctx *ctx, uint8_t table,
 	struct hash128 digest)
 {
 	const struct registrar_usrloc *u = registrar_usrloc(r);
-	struct change change = {.len = 0};
+	struct registrar_change change = {.len = 0};
 	struct str calls;
 
 	if (registrar_persists(u))
@@ -466,6 +473,9 @@ REGISTRAR_RUN(registrar_run_unregister)
 	digest = location_digest(r->config.location, call->table, registrar_aor_str(&aor));
 	if (!is_here(r, ctx, digest))
 		return elsewhere(ctx, -2);
+	if (registrar_only(registrar_usrloc(r)))
+		return registrar_only_unregister(
+			r, ctx, call->table, registrar_aor_str(&aor), digest);
 	answer = route_answer_any(ctx, ROUTE_WAIT_CHANGE);
 	if (answer != ROUTE_ANSWER_NONE)
 		return forgotten(r, ctx, call->table, registrar_aor_str(&aor), digest, answer);

@@ -10,7 +10,7 @@ import time
 import databases
 import pytest
 
-from ctl import SIPLANECTL
+from ctl import SIPLANECTL, Client, Refused, socket_of
 from phone import call, hang_up, script
 from test_register import Rig
 
@@ -177,3 +177,211 @@ def test_a_database_that_hangs_keeps_nobody_from_starting(server):
         server.kill()
         holder.join()
         rig.close()
+
+
+# ---- db_mode 3: the database alone says who is registered, to all processes that share it ----
+
+# Who asks a database that is down is told so, and not that nobody is registered.
+TELLS = """
+	if (is_method("INVITE")) {{
+		record_route();
+		if (!lookup("location")) {{
+			if ($rc == -3) sl_send_reply("503", "Database");
+			else sl_send_reply("404", "Not Found");
+			exit;
+		}}
+		{}
+		if (!t_relay()) sl_reply_error();
+		exit;
+	}}
+"""
+
+
+@pytest.fixture(params=["sqlite", "mysql", "postgres"])
+def shared(request, tmp_path):
+    """A maker of rigs that run side by side on one database."""
+    made, server = [], None
+    if request.param == "sqlite":
+        url = f"sqlite://{tmp_path}/siplane.sqlite"
+    else:
+        try:
+            server = databases.start(request.param)
+        except databases.Missing as e:
+            pytest.skip(str(e))
+        url = server.url(over_socket=True)
+    try:
+        schema(url)
+
+        def start(before_relay="", blocks=""):
+            made.append(Rig(script(params=DB_MODE.format(3), initial=TELLS.format(before_relay), blocks=blocks),
+                            head=f'db_url = "{url}"\n'))
+            return made[-1]
+
+        start.server, start.path = server, tmp_path / "siplane.sqlite"
+        yield start
+    finally:
+        for rig in made:
+            rig.close()
+        if server is not None:
+            server.close()
+
+
+def test_who_registers_at_one_is_called_through_the_other(shared):
+    a, b = shared(), shared()
+    bob = a.phone("b1")
+    # Each rig is a world of its own: this is the same phone, as the other process reaches it.
+    twin = b.phone("b1", user=bob.user, port=bob.port)
+    alice = b.phone()
+    alice.invite(bob.aor)
+    assert alice.expect(404)
+    bob.registered()
+    _, ok = call(alice, twin)
+    hang_up(alice, twin, ok)
+    # A refresh by the other one is one of the same binding; its removal is seen by the first.
+    twin.cseq, twin.call_id = bob.cseq, bob.call_id
+    assert set(twin.registered()) == {bob.uri}
+    assert twin.registered(expires=0) == {}
+    assert bob.register([]).all("contact") == []
+    caller = a.phone()
+    caller.invite(bob.aor)
+    assert caller.expect(404)
+    a.check()
+    b.check()
+
+
+def test_contacts_by_hand(shared):
+    """ul show and ul rm of one user ask the database; what lists all says that it would have to."""
+    rig = shared()
+    bob = rig.phone("b1")
+    second = f"sip:{bob.user}@10.20.0.12:5070"
+    bob.registered([f"<{bob.uri}>;q=0.5", f"<{second}>"])
+    with Client(socket_of(rig.lab)) as c:
+        got = c.ask("ul.lookup", aor=bob.user)
+        assert [x["contact"] for x in got["contacts"]] == [bob.uri, second] and got["contacts"][0]["q"] == 0.5
+        with pytest.raises(Refused, match="has no contact"):
+            c.ask("ul.rm", aor=bob.user, contact="sip:nobody@10.20.0.12")
+        assert c.ask("ul.rm", aor=bob.user, contact=second) == {"removed": 1}
+        assert set(bob.registered([])) == {bob.uri}
+        assert c.ask("ul.rm", aor=bob.user) == {"removed": 1}
+        for method in ("ul.lookup", "ul.rm"):
+            with pytest.raises(Refused, match="is not registered"):
+                c.ask(method, aor=bob.user)
+        with pytest.raises(Refused, match="in the database alone"):
+            c.ask("ul.dump")
+    assert bob.registered([]) == {}
+    rig.check()
+
+
+BRANCH = """
+branch_route[B] {
+	if (registered("location", "$tu")) append_hf("X-Callee: there\\r\\n");
+	if (!registered("location", "$fu")) append_hf("X-Caller: not there\\r\\n");
+}
+"""
+
+
+def test_a_branch_route_asks(shared):
+    """It stops in its midst, once for each user that it asks for, and runs again from its start."""
+    rig = shared(before_relay='t_on_branch("B");', blocks=BRANCH)
+    alice, one, two = rig.phone(), rig.phone("b1"), rig.phone("b2")
+    two.user, two.aor = one.user, one.aor
+    one.registered()
+    two.registered()
+    alice.invite(one.aor)
+    for p in (one, two):
+        got = p.expect("INVITE")
+        assert got.all("x-callee") == ["there"] and got.all("x-caller") == ["not there"]
+        p.answer(got, 486, "Busy Here")
+    assert alice.expect(486)
+    rig.check()
+
+
+def test_a_start_finds_what_is_there(shared):
+    a = shared()
+    bob = a.phone("b1")
+    bob.registered()
+    kill(a)
+    b = shared()
+    assert "contacts read" not in b.lab.log()
+    twin, alice = b.phone("b1", user=bob.user, port=bob.port), b.phone()
+    _, ok = call(alice, twin)
+    hang_up(alice, twin, ok)
+    b.check()
+    a.labs.all[0].siplane = None
+
+
+def test_phones_of_one_user_at_once(shared):
+    """At both processes, several of one user under way: whoever was told so is there."""
+    rigs = [shared(), shared()]
+    acknowledged = {}
+    for round_ in range(3):
+        phones = [rigs[n % 2].phone("b1", user=f"shared{round_}") for n in range(8)]
+        for p in phones:
+            p.to_proxy(p.registration())
+        for p in phones:
+            got = p.expect(None)
+            assert got.status == 200, got
+            acknowledged.setdefault(p.user, set()).add(p.uri)
+    for user, uris in acknowledged.items():
+        for rig in rigs:
+            assert set(rig.phone("b1", user=user).registered([])) == uris
+    for rig in rigs:
+        rig.check()
+
+
+def test_the_second_of_a_user_waits_for_the_first(shared):
+    """While the first one's change is held up the second one is not judged by the rows before it."""
+    if shared.server is not None:
+        pytest.skip("who writes to SQLite holds all others up, as this needs")
+    rig = shared()
+    one, two, other = rig.phone("b1"), rig.phone("b2"), rig.phone()
+    two.user, two.aor = one.user, one.aor
+    holder = sqlite3.connect(shared.path, timeout=10, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    one.to_proxy(one.registration())
+    one.to_proxy(one.registration(cseq=one.cseq))
+    two.to_proxy(two.registration())
+    deadline = time.monotonic() + 30
+    while rig.lab.telemetry("/siplane/registrar")["registrar_turns"] == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # Who asks only is not held up.
+    assert other.registered([]) == {}
+    holder.execute("ROLLBACK")
+    holder.close()
+    for p in (one, two):
+        # Where that took long, the database has been given up, and they register again.
+        status = p.expect(None).status
+        while status != 200:
+            assert status == 503 and time.monotonic() < deadline
+            status = p.register().status
+    assert set(other.registered([], to=f"<{one.aor}>")) == {one.uri, two.uri}
+    rig.check()
+
+
+def test_a_database_that_does_not_answer_is_told(shared):
+    if shared.server is None:
+        pytest.skip("a file is there")
+    rig = shared()
+    alice, bob = rig.phone(), rig.phone("b1")
+    bob.registered()
+    shared.server.sql("ALTER TABLE location RENAME TO elsewhere")
+    with Client(socket_of(rig.lab)) as c, pytest.raises(Refused, match="does not answer, or says no"):
+        c.ask("ul.lookup", aor=bob.user)
+    shared.server.sql("ALTER TABLE elsewhere RENAME TO location")
+    for fail, again in ((shared.server.pause, shared.server.resume), (shared.server.kill, None)):
+        fail()
+        try:
+            alice.invite(bob.aor, call_id=f"{fail.__name__}@test")
+            assert alice.expect(None).status == 503
+            bob.to_proxy(bob.registration())
+            assert bob.expect(None).status == 503
+        finally:
+            if again is not None:
+                again()
+        if again is not None:
+            deadline = time.monotonic() + 30
+            while bob.register().status != 200:
+                assert time.monotonic() < deadline, rig.lab.log()[-2000:]
+                time.sleep(0.2)
+    rig.check()

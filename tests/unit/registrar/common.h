@@ -25,10 +25,13 @@ struct stage {
 	struct proxy *proxy;
 	struct proxy_listener listener[3];
 	struct location *location;
-	struct db *db;     /* where stage_open_db() was asked for it */
-	unsigned waits;    /* for changes, of the message that was sent last */
-	bool nobody_waits; /* a run that waits for a change stays where it is */
-	bool deaf;         /* the change is made, and nobody hears of it */
+	struct db *db;      /* where stage_open_db() was asked for it */
+	unsigned waits;     /* for changes, of the message that was sent last */
+	unsigned asks;      /* likewise, for rows of no cache */
+	unsigned turns;     /* likewise, for its turn */
+	bool nobody_waits;  /* a run that waits stays where it is */
+	bool holds_changes; /* one that waits for a change does */
+	bool deaf;          /* the change is made, and nobody hears of it */
 	struct registrar *registrar;
 	struct route_registry registry;
 	struct route_thread thread;

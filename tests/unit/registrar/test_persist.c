@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
-#include "common.h"
+#include "table.h"
 
 #define SAVE "if (is_method(\"REGISTER\")) { save(\"location\"); $var(rc) = $rc; exit; }\n"
 #define LOOKUP \
@@ -16,148 +16,18 @@
 #define MODE(n) "modparam(\"usrloc\", \"db_mode\", " #n ")\n"
 #define PHONE "<sip:alice@192.0.2.7:5062>"
 
-static char path[64], url[DB_URL_MAX];
-
-static void change(const char *text);
-
-static int begin(void **state)
-{
-	char error[256];
-	struct db *db = db_create(&(struct db_config){.threads = 1}, error, sizeof(error));
-	int n, fd;
-
-	path[0] = '\0';
-	if (getenv("TEST_DB_URL") != NULL) {
-		snprintf(url, sizeof(url), "%s", getenv("TEST_DB_URL"));
-		change("DROP TABLE IF EXISTS location");
-	} else {
-		strcpy(path, "/tmp/siplane-test-XXXXXX");
-		fd = mkstemp(path);
-		assert_true(fd >= 0);
-		close(fd);
-		unlink(path);
-		snprintf(url, sizeof(url), "sqlite://%s", path);
-	}
-	n = db_use(db, url, error, sizeof(error));
-	assert_true(n >= 0);
-	if (db_schema_create(db, n, error, sizeof(error)) < 0)
-		fail_msg("%s", error);
-	db_destroy(db);
-	return 0;
-}
-
-static int end(void **state)
-{
-	char name[80];
-
-	for (unsigned i = 0; i < 3 && path[0] != '\0'; i++) {
-		static const char *const suffix[] = {"", "-wal", "-shm"};
-
-		snprintf(name, sizeof(name), "%s%s", path, suffix[i]);
-		unlink(name);
-	}
-	return 0;
-}
-
-/* ---- what stands in the table, as another process would see it ---- */
-
-struct seen {
-	char *out;
-	size_t len, size;
-};
-
-static bool see(void *arg, const struct db_value *v, unsigned columns)
-{
-	struct seen *seen = arg;
-
-	for (unsigned i = 0; i < columns; i++) {
-		struct str s = v[i].type == DB_NULL ? STR("NULL") : v[i].s;
-
-		seen->len += (size_t)snprintf(seen->out + seen->len, seen->size - seen->len,
-			"%s%.*s", i == 0 ? "" : "|", STR_FMT(s));
-	}
-	seen->len += (size_t)snprintf(seen->out + seen->len, seen->size - seen->len, "\n");
-	return true;
-}
-
-static void sql(const char *text, const char *columns, struct seen *seen)
-{
-	char error[256], call[64];
-	struct db *db = db_create(&(struct db_config){.threads = 1}, error, sizeof(error));
-	int database = db_use(db, url, error, sizeof(error)), statement, len;
-	const struct db_statement st = {.text = text, .columns = columns};
-
-	statement = db_statement(db, database, &st, error, sizeof(error));
-	if (statement < 0)
-		fail_msg("%s", error);
-	len = db_pack(db, call, sizeof(call), 0, (unsigned)statement, NULL, 0);
-	if (db_now(db, str_of(call, (size_t)len), see, seen, &(uint64_t){0}, error,
-		    sizeof(error)) != DB_DONE)
-		fail_msg("%s", error);
-	db_destroy(db);
-}
-
-/* Rows as text, in order. One static buffer. */
-static const char *rows(const char *columns)
-{
-	static char out[65536];
-	struct seen seen = {.out = out, .size = sizeof(out)};
-	char text[512], types[40] = "";
-	unsigned n = 1;
-
-	for (const char *p = columns; *p != '\0'; p++)
-		n += *p == ',';
-	memset(types, 's', n);
-	snprintf(text, sizeof(text), "SELECT %s FROM location ORDER BY username, contact", columns);
-	out[0] = '\0';
-	sql(text, types, &seen);
-	return out;
-}
-
-static void change(const char *text)
-{
-	char out[8];
-
-	sql(text, NULL, &(struct seen){.out = out, .size = sizeof(out)});
-}
-
-static uint64_t loads(struct stage *s)
-{
-	struct registrar_loaded loaded;
-	char error[256];
-
-	if (registrar_load(s->registrar, s->thread.now_ns, &loaded, error, sizeof(error)) != 0)
-		fail_msg("%s", error);
-	return loaded.contacts;
-}
-
-static uint64_t counted(struct stage *s, enum registrar_counter counter)
-{
-	return registrar_counter(s->registrar, counter);
-}
-
-/* Until what is on its way has come. */
-static void wait_rows(struct stage *s, const char *columns, const char *wanted)
-{
-	for (unsigned i = 0; i < 12000 && strcmp(rows(columns), wanted) != 0; i++) {
-		db_poll(s->db, clock_now_ns());
-		usleep(5000);
-	}
-	assert_string_equal(rows(columns), wanted);
-}
-
 /* ---- db_mode 1 ---- */
 
 static void a_200_says_that_it_is_on_disk(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	const char *reply;
 
-	loads(s);
+	table_loads(s);
 	s->nobody_waits = true;
 	assert_null(send_registration(s, "c1", 1, "Contact: " PHONE "\n"));
 	assert_int_equal(s->verdict, ROUTE_WAIT);
-	assert_string_equal(rows("username"), "");
+	assert_string_equal(table_rows("username"), "");
 	/* Its copy is no sooner answered. */
 	assert_null(send_registration(s, "c1", 1, "Contact: " PHONE "\n"));
 	assert_int_equal(s->verdict, ROUTE_WAIT);
@@ -165,103 +35,105 @@ static void a_200_says_that_it_is_on_disk(void **state)
 	reply = send_registration(s, "c1", 1, "Contact: " PHONE "\n");
 	assert_status(reply, 200);
 	assert_int_equal(s->waits, 1);
-	assert_string_equal(rows("username,contact,callid,cseq,q,flags,methods,socket,path"),
+	assert_string_equal(table_rows("username,contact,callid,cseq,q,flags,methods,socket,path"),
 		"alice|sip:alice@192.0.2.7:5062|c1|1|-1|0|NULL|udp:192.0.2.1:5060|NULL\n");
 	stage_close(s);
 }
 
 static void what_save_says_is_as_without_a_database(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
 	assert_int_equal(stage_rc(s), 1);
 	assert_status(send_registration(s, "c1", 2, "Contact: " PHONE ";q=0.5\n"), 200);
 	assert_int_equal(stage_rc(s), 2);
-	assert_string_equal(rows("contact,cseq,q"), "sip:alice@192.0.2.7:5062|2|0.5\n");
+	assert_string_equal(table_rows("contact,cseq,q"), "sip:alice@192.0.2.7:5062|2|0.5\n");
 	assert_status(send_registration(s, "c1", 3, ""), 200);
 	assert_int_equal(stage_rc(s), 4);
 	assert_int_equal(s->waits, 0);
 	assert_status(send_registration(s, "c1", 4, "Contact: " PHONE ";expires=0\n"), 200);
 	assert_int_equal(stage_rc(s), 3);
-	assert_string_equal(rows("contact"), "");
+	assert_string_equal(table_rows("contact"), "");
 	stage_close(s);
 }
 
 static void rows_follow_what_becomes_of_bindings(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(
 			      s, "c1", 1, "Contact: <sip:a@192.0.2.1>, <sip:b@192.0.2.1>;q=0.7\n"),
 		200);
 	assert_status(send_registration(s, "c2", 1,
 			      "Contact: <sip:c@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\"\n"),
 		200);
-	assert_string_equal(rows("contact"), "sip:a@192.0.2.1\nsip:b@192.0.2.1\nsip:c@192.0.2.1\n");
+	assert_string_equal(
+		table_rows("contact"), "sip:a@192.0.2.1\nsip:b@192.0.2.1\nsip:c@192.0.2.1\n");
 	/* The same instance at another address: its row, and no other. */
 	assert_status(send_registration(s, "c2", 2,
 			      "Contact: <sip:d@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\"\n"),
 		200);
-	assert_string_equal(rows("contact,instance"),
+	assert_string_equal(table_rows("contact,instance"),
 		"sip:a@192.0.2.1|NULL\nsip:b@192.0.2.1|NULL\nsip:d@192.0.2.1|\"<urn:uuid:1>\"\n");
 	assert_status(send_registration(s, "c1", 2, "Contact: *\nExpires: 0\n"), 200);
-	assert_string_equal(rows("contact"), "");
+	assert_string_equal(table_rows("contact"), "");
 	stage_close(s);
 }
 
 /* A refresh changes what has changed, and nothing is inserted anew. */
 static void a_row_that_is_refreshed_stays_where_it_is(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	char before[64];
 
-	loads(s);
+	table_loads(s);
 	assert_status(
 		send_registration(s, "c1", 1, "Contact: " PHONE ", <sip:b@192.0.2.1>\n"), 200);
 	/* A row behind them, whose number cannot be had again. */
-	change("INSERT INTO location (ruid,username,contact,expires,q,callid,cseq) VALUES "
-	       "('1','zoe','sip:zoe@192.0.2.7','2090-01-01 00:00:00',1,'c',1)");
-	snprintf(before, sizeof(before), "%s", rows("id"));
+	table_change("INSERT INTO location (ruid,username,contact,expires,q,callid,cseq) VALUES "
+		     "('1','zoe','sip:zoe@192.0.2.7','2090-01-01 00:00:00',1,'c',1)");
+	snprintf(before, sizeof(before), "%s", table_rows("id"));
 	assert_status(
 		send_registration(s, "c1", 2, "Contact: " PHONE ", <sip:b@192.0.2.1>;q=0.5\n"),
 		200);
-	assert_string_equal(rows("id"), before);
-	assert_string_equal(rows("contact,cseq"),
+	assert_string_equal(table_rows("id"), before);
+	assert_string_equal(table_rows("contact,cseq"),
 		"sip:alice@192.0.2.7:5062|2\nsip:b@192.0.2.1|2\nsip:zoe@192.0.2.7|1\n");
 	/* One that somebody has deleted is there again. */
-	change("DELETE FROM location WHERE cseq=2");
+	table_change("DELETE FROM location WHERE cseq=2");
 	assert_status(send_registration(s, "c1", 3, "Contact: " PHONE "\n"), 200);
 	assert_string_equal(
-		rows("contact,cseq"), "sip:alice@192.0.2.7:5062|3\nsip:zoe@192.0.2.7|1\n");
+		table_rows("contact,cseq"), "sip:alice@192.0.2.7:5062|3\nsip:zoe@192.0.2.7|1\n");
 	stage_close(s);
 }
 
 /* Kamailio has written it, under another key; or a URI's row is there twice. */
 static void rows_of_others_become_ours(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
-	change("INSERT INTO location (ruid,username,contact,expires,q,callid,cseq) VALUES "
-	       "('uloc-1','alice','sip:alice@192.0.2.7:5062','2090-01-01 00:00:00',-1,'c1',1),"
-	       "('uloc-2','alice','sip:alice@192.0.2.7:5062','2090-01-01 00:00:00',-1,'c1',1)");
-	loads(s);
+	table_change(
+		"INSERT INTO location (ruid,username,contact,expires,q,callid,cseq) VALUES "
+		"('uloc-1','alice','sip:alice@192.0.2.7:5062','2090-01-01 00:00:00',-1,'c1',1),"
+		"('uloc-2','alice','sip:alice@192.0.2.7:5062','2090-01-01 00:00:00',-1,'c1',1)");
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 2, "Contact: " PHONE "\n"), 200);
-	assert_string_equal(rows("contact,cseq"), "sip:alice@192.0.2.7:5062|2\n");
-	assert_null(strstr(rows("ruid"), "uloc"));
+	assert_string_equal(table_rows("contact,cseq"), "sip:alice@192.0.2.7:5062|2\n");
+	assert_null(strstr(table_rows("ruid"), "uloc"));
 	stage_close(s);
 }
 
 /* As many rows as one REGISTER may bring, at once, and again. */
 static void many_contacts_have_many_rows(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	char lines[1024] = "Contact: ", wanted[1024] = "";
 	unsigned n = 8;
 
-	loads(s);
+	table_loads(s);
 	for (unsigned i = 0; i < n; i++) {
 		sprintf(lines + strlen(lines), "%s<sip:p%u@192.0.2.1>", i == 0 ? "" : ", ", i);
 		sprintf(wanted + strlen(wanted), "sip:p%u@192.0.2.1|2\n", i);
@@ -269,54 +141,54 @@ static void many_contacts_have_many_rows(void **state)
 	strcat(lines, "\n");
 	for (unsigned cseq = 1; cseq <= 2; cseq++)
 		assert_status(send_registration(s, "c1", cseq, lines), 200);
-	assert_string_equal(rows("contact,cseq"), wanted);
+	assert_string_equal(table_rows("contact,cseq"), wanted);
 	stage_close(s);
 }
 
 /* Two phones behind two NATs, or two flows of one: one URI, two bindings, two rows. */
 static void bindings_of_one_uri_have_rows_of_their_own(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1,
 			      "Contact: <sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\"\n"),
 		200);
 	assert_status(send_registration(s, "c2", 1,
 			      "Contact: <sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:2>\"\n"),
 		200);
-	assert_string_equal(rows("contact,instance"),
+	assert_string_equal(table_rows("contact,instance"),
 		"sip:a@192.0.2.1|\"<urn:uuid:1>\"\nsip:a@192.0.2.1|\"<urn:uuid:2>\"\n");
 	stage_close(s);
-	s = stage_open_db(MODE(1), SAVE, url);
-	assert_int_equal(loads(s), 2);
+	s = stage_open_db(MODE(1), SAVE, table_url);
+	assert_int_equal(table_loads(s), 2);
 	assert_status(
 		send_registration(s, "c1", 2,
 			"Contact: <sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\";expires=0\n"),
 		200);
-	assert_string_equal(rows("contact,instance"), "sip:a@192.0.2.1|\"<urn:uuid:2>\"\n");
+	assert_string_equal(table_rows("contact,instance"), "sip:a@192.0.2.1|\"<urn:uuid:2>\"\n");
 	stage_close(s);
 }
 
 /* What people's texts hold is no reason to keep a phone out. */
 static void a_user_agent_may_be_any_bytes(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(
 			      s, "c1", 1, "Contact: " PHONE "\nUser-Agent: Gr\xc3\xbc\xdf Gott\n"),
 		200);
-	assert_string_equal(rows("user_agent"), "Gr\xc3\xbc\n");
+	assert_string_equal(table_rows("user_agent"), "Gr\xc3\xbc\n");
 	stage_close(s);
 }
 
 static void what_is_on_disk_is_there_after_a_start(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE LOOKUP, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE LOOKUP, table_url);
 	const char *before, *after;
 
-	loads(s);
+	table_loads(s);
 	s->at = OTHER;
 	assert_status(
 		send_registration(s, "c1", 7,
@@ -329,8 +201,8 @@ static void what_is_on_disk_is_there_after_a_start(void **state)
 		200);
 	before = registered_contacts(s);
 	stage_close(s);
-	s = stage_open_db(MODE(1), SAVE LOOKUP, url);
-	assert_int_equal(loads(s), 2);
+	s = stage_open_db(MODE(1), SAVE LOOKUP, table_url);
+	assert_int_equal(table_loads(s), 2);
 	after = registered_contacts(s);
 	/* Seconds have passed at most. */
 	assert_int_equal(strlen(before), strlen(after));
@@ -359,18 +231,19 @@ static void a_dead_database_is_a_503(void **state)
 	assert_non_null(strstr(error, "/nowhere"));
 	assert_refused(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 503,
 		"The database does not answer");
-	assert_int_equal(counted(s, REGISTRAR_COUNTER_NOT_KEPT), 1);
+	assert_int_equal(table_counted(s, REGISTRAR_COUNTER_NOT_KEPT), 1);
 	stage_close(s);
 }
 
 static void what_the_database_does_not_take_is_a_503(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
-	change("CREATE TRIGGER no BEFORE INSERT ON location BEGIN SELECT RAISE(ABORT, 'no'); END");
+	table_change(
+		"CREATE TRIGGER no BEFORE INSERT ON location BEGIN SELECT RAISE(ABORT, 'no'); END");
 	assert_refused(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 503,
 		"The database does not take it");
-	change("DROP TRIGGER no");
+	table_change("DROP TRIGGER no");
 	assert_status(send_registration(s, "c1", 2, "Contact: " PHONE "\n"), 200);
 	stage_close(s);
 }
@@ -385,11 +258,11 @@ static void what_the_database_does_not_take_is_a_503(void **state)
 /* Who is told that it was not taken is as he was: in memory, in the table, and for calls. */
 static void after_a_503_all_is_as_before(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE LOOKUP, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE LOOKUP, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
-	change(REFUSE);
+	table_change(REFUSE);
 	/* A contact more, another place of the only one, and one that goes beside one that comes.
 	 */
 	assert_refused(send_registration(s, "c2", 1, FOR_B), 503, "The database does not take it");
@@ -398,12 +271,12 @@ static void after_a_503_all_is_as_before(void **state)
 		503, "The database does not take it");
 	assert_null(strstr(registered_contacts(s), "sip:b@"));
 	assert_non_null(strstr(registered_contacts(s), PHONE));
-	assert_string_equal(rows("contact,cseq"), "sip:alice@192.0.2.7:5062|1\n");
-	change("DROP TRIGGER no");
+	assert_string_equal(table_rows("contact,cseq"), "sip:alice@192.0.2.7:5062|1\n");
+	table_change("DROP TRIGGER no");
 	/* It counts as not sent: the same CSeq is no copy. */
 	assert_status(send_registration(s, "c1", 2, FOR_B), 200);
 	assert_string_equal(
-		rows("contact,cseq"), "sip:alice@192.0.2.7:5062|1\nsip:b@192.0.2.1|2\n");
+		table_rows("contact,cseq"), "sip:alice@192.0.2.7:5062|1\nsip:b@192.0.2.1|2\n");
 	stage_close(s);
 }
 
@@ -411,19 +284,19 @@ static void after_a_503_all_is_as_before(void **state)
 static void what_nobody_knows_of_is_undone(void **state)
 {
 	struct stage *s = stage_open_db(
-		MODE(1), SAVE "unregister(\"location\", \"$ru\"); $var(rc) = $rc;\n", url);
+		MODE(1), SAVE "unregister(\"location\", \"$ru\"); $var(rc) = $rc;\n", table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
 	s->deaf = true;
 	assert_refused(send_registration(s, "c2", 1, FOR_B), 503, "The database does not answer");
-	wait_rows(s, "contact,cseq", "sip:alice@192.0.2.7:5062|1\n");
+	table_wait(s, "contact,cseq", "sip:alice@192.0.2.7:5062|1\n");
 	assert_refused(send_registration(s, "c1", 2, "Contact: " PHONE ";expires=0\n"), 503,
 		"The database does not answer");
-	wait_rows(s, "contact,cseq", "sip:alice@192.0.2.7:5062|1\n");
+	table_wait(s, "contact,cseq", "sip:alice@192.0.2.7:5062|1\n");
 	stage_send(s, request("MESSAGE", "sip:alice@example.com"));
 	assert_int_equal(stage_rc(s), -2);
-	wait_rows(s, "contact,cseq", "sip:alice@192.0.2.7:5062|1\n");
+	table_wait(s, "contact,cseq", "sip:alice@192.0.2.7:5062|1\n");
 	s->deaf = false;
 	assert_non_null(strstr(registered_contacts(s), PHONE));
 	stage_close(s);
@@ -433,14 +306,14 @@ static void what_nobody_knows_of_is_undone(void **state)
  * also where they are sent one by one behind what the script has gathered. */
 static void what_has_no_room_in_one_change_is_refused(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	char lines[4096], first[4096] = "";
 	const char *reply;
 	unsigned n = 0;
 
-	loads(s);
+	table_loads(s);
 	do {
-		snprintf(first, sizeof(first), "%s", rows("contact"));
+		snprintf(first, sizeof(first), "%s", table_rows("contact"));
 		assert_status(
 			send_registration(s, "c1", 2 * n + 1, "Contact: *\nExpires: 0\n"), 200);
 		strcpy(lines, "Contact: ");
@@ -453,8 +326,8 @@ static void what_has_no_room_in_one_change_is_refused(void **state)
 	print_message("%u contacts have room\n", n - 1);
 	assert_refused(reply, 503, "Too long contacts");
 	assert_in_range(n, 16, LOCATION_CONTACTS_MAX - 1);
-	assert_int_equal(counted(s, REGISTRAR_COUNTER_TOO_MANY), 1);
-	assert_string_equal(rows("contact"), "");
+	assert_int_equal(table_counted(s, REGISTRAR_COUNTER_TOO_MANY), 1);
+	assert_string_equal(table_rows("contact"), "");
 	assert_string_equal(registered_contacts(s), "");
 	/* One by one there may be more of them. */
 	for (unsigned i = 0; i < n; i++) {
@@ -478,15 +351,15 @@ static void suspend(struct stage *s, struct stage_waiting *w, const char *call_i
 /* An older one is committed behind a newer one: it is refused, and its row goes back. */
 static void an_older_one_that_comes_late_changes_nothing(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	struct stage_waiting old;
 
-	loads(s);
+	table_loads(s);
 	suspend(s, &old, "c1", 5, "Contact: " PHONE ";q=0.5\n");
 	assert_string_equal(registered_contacts(s), "");
 	assert_status(send_registration(s, "c1", 6, "Contact: " PHONE "\n"), 200);
 	assert_refused(stage_resume(s, &old), 400, "CSeq is not above that of the binding");
-	wait_rows(s, "contact,cseq", "sip:alice@192.0.2.7:5062|6\n");
+	table_wait(s, "contact,cseq", "sip:alice@192.0.2.7:5062|6\n");
 	assert_null(strstr(registered_contacts(s), "q=0.5"));
 	stage_close(s);
 }
@@ -494,25 +367,25 @@ static void an_older_one_that_comes_late_changes_nothing(void **state)
 /* Two phones at once, where there may be one contact: the second one to be committed is refused. */
 static void the_bound_holds_for_what_is_under_way(void **state)
 {
-	struct stage *s =
-		stage_open_db(MODE(1) "modparam(\"registrar\", \"max_contacts\", 1)\n", SAVE, url);
+	struct stage *s = stage_open_db(
+		MODE(1) "modparam(\"registrar\", \"max_contacts\", 1)\n", SAVE, table_url);
 	struct stage_waiting one;
 
-	loads(s);
+	table_loads(s);
 	suspend(s, &one, "c1", 1, "Contact: " PHONE "\n");
 	assert_status(send_registration(s, "c2", 1, FOR_B), 200);
 	assert_refused(stage_resume(s, &one), 503, "Too many contacts");
-	wait_rows(s, "contact", "sip:b@192.0.2.1\n");
+	table_wait(s, "contact", "sip:b@192.0.2.1\n");
 	stage_close(s);
 }
 
 /* Phones of one user, none in the way of another; and a copy of one. */
 static void several_phones_at_once(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	struct stage_waiting one, copy, two;
 
-	loads(s);
+	table_loads(s);
 	suspend(s, &one, "c1", 1, "Contact: " PHONE "\n");
 	suspend(s, &copy, "c1", 1, "Contact: " PHONE "\n");
 	suspend(s, &two, "c2", 1, FOR_B);
@@ -520,7 +393,7 @@ static void several_phones_at_once(void **state)
 	assert_status(stage_resume(s, &copy), 200);
 	assert_status(stage_resume(s, &two), 200);
 	assert_string_equal(
-		rows("contact,cseq"), "sip:alice@192.0.2.7:5062|1\nsip:b@192.0.2.1|1\n");
+		table_rows("contact,cseq"), "sip:alice@192.0.2.7:5062|1\nsip:b@192.0.2.1|1\n");
 	assert_int_equal(strlen(registered_contacts(s)),
 		strlen("<" PHONE ">;expires=3600, <sip:b@192.0.2.1>;expires=3600") - 2);
 	stage_close(s);
@@ -529,11 +402,11 @@ static void several_phones_at_once(void **state)
 /* By hand all of a user goes while a REGISTER of his is under way: that one is there, it alone. */
 static void one_under_way_is_not_lost_beside_others(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	struct registrar_aor aor;
 	struct stage_waiting one;
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c2", 1, FOR_B), 200);
 	suspend(s, &one, "c1", 1, "Contact: " PHONE "\n");
 	assert_int_equal(registrar_aor_read(s->registrar, STR("alice"), &aor), 0);
@@ -542,14 +415,14 @@ static void one_under_way_is_not_lost_beside_others(void **state)
 		1);
 	assert_status(stage_resume(s, &one), 200);
 	/* Whichever of the two came first to the table. */
-	wait_rows(s, "contact", "sip:alice@192.0.2.7:5062\n");
+	table_wait(s, "contact", "sip:alice@192.0.2.7:5062\n");
 	stage_close(s);
 }
 
 static void unregister_takes_the_rows(void **state)
 {
 	struct stage *s = stage_open_db(
-		MODE(1), SAVE "unregister(\"location\", \"$ru\"); $var(rc) = $rc;\n", url);
+		MODE(1), SAVE "unregister(\"location\", \"$ru\"); $var(rc) = $rc;\n", table_url);
 	struct registrar_aor aor;
 
 	assert_status(
@@ -557,7 +430,7 @@ static void unregister_takes_the_rows(void **state)
 	stage_send(s, request("MESSAGE", "sip:alice@example.com"));
 	assert_int_equal(stage_rc(s), 1);
 	assert_int_equal(s->waits, 1);
-	assert_string_equal(rows("contact"), "");
+	assert_string_equal(table_rows("contact"), "");
 	/* By hand nobody waits. */
 	assert_status(
 		send_registration(s, "c1", 2, "Contact: " PHONE ", <sip:b@192.0.2.1>\n"), 200);
@@ -565,18 +438,19 @@ static void unregister_takes_the_rows(void **state)
 	assert_int_equal(registrar_remove(s->registrar, 0, 0, &aor, STR("sip:b@192.0.2.1"),
 				 (uint32_t)(s->thread.now_ns / CLOCK_NS_PER_S)),
 		1);
-	wait_rows(s, "contact", "sip:alice@192.0.2.7:5062\n");
+	table_wait(s, "contact", "sip:alice@192.0.2.7:5062\n");
 	stage_close(s);
 }
 
 static void memory_only_is_a_flag(void **state)
 {
 	struct stage *s = stage_open_db(MODE(1),
-		"if (is_method(\"REGISTER\")) { save(\"location\", \"0x01\"); exit; }\n", url);
+		"if (is_method(\"REGISTER\")) { save(\"location\", \"0x01\"); exit; }\n",
+		table_url);
 
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
 	assert_int_equal(s->waits, 0);
-	assert_string_equal(rows("contact"), "");
+	assert_string_equal(table_rows("contact"), "");
 	stage_close(s);
 }
 
@@ -585,28 +459,28 @@ static void memory_only_is_a_flag(void **state)
 static void domains_have_their_column(void **state)
 {
 	const char *params = MODE(1) "modparam(\"usrloc\", \"use_domain\", 1)\n";
-	struct stage *s = stage_open_db(params, SAVE LOOKUP, url);
+	struct stage *s = stage_open_db(params, SAVE LOOKUP, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
-	assert_string_equal(
-		rows("username,domain,contact"), "alice|example.com|sip:alice@192.0.2.7:5062\n");
+	assert_string_equal(table_rows("username,domain,contact"),
+		"alice|example.com|sip:alice@192.0.2.7:5062\n");
 	stage_close(s);
-	s = stage_open_db(params, SAVE LOOKUP, url);
-	assert_int_equal(loads(s), 1);
+	s = stage_open_db(params, SAVE LOOKUP, table_url);
+	assert_int_equal(table_loads(s), 1);
 	assert_status(stage_send(s, request("INVITE", "sip:alice@example.com")), 200);
 	stage_close(s);
 }
 
 static void text_is_never_sql(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
 	assert_status(send_registration(s, "c'--%", 1,
 			      "Contact: <sip:x'%22;--@192.0.2.1;p=');DELETE>\n"
 			      "User-Agent: '; DROP TABLE location; --\n"),
 		200);
-	assert_string_equal(rows("contact,user_agent,callid"),
+	assert_string_equal(table_rows("contact,user_agent,callid"),
 		"sip:x'%22;--@192.0.2.1;p=');DELETE|'; DROP TABLE location; --|"
 		"c'--%\n");
 	stage_close(s);
@@ -615,17 +489,17 @@ static void text_is_never_sql(void **state)
 /* Rows of another hand: what is none is passed over, the rest is there. */
 static void rows_that_are_none_are_passed_over(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE LOOKUP, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE LOOKUP, table_url);
 	struct registrar_loaded loaded;
 	char error[256];
 
-	change("INSERT INTO location (ruid,username,contact,expires,q,callid,cseq) VALUES "
-	       "('1','alice','sip:alice@192.0.2.7','2090-01-01 00:00:00',2.5,'c',1),"
-	       "('2','bob','sip:bob@192.0.2.7','never',1,'c',1),"
-	       "('3','','sip:x@192.0.2.7','2090-01-01 00:00:00',1,'c',1),"
-	       "('4','carol','','2090-01-01 00:00:00',1,'c',1),"
-	       "('5','dave','sip:d@192.0.2.7','2020-01-01 00:00:00',1,'c',1),"
-	       "('6','eve','sip:'||hex(zeroblob(1500)),'2090-01-01 00:00:00',1,'c',1)");
+	table_change("INSERT INTO location (ruid,username,contact,expires,q,callid,cseq) VALUES "
+		     "('1','alice','sip:alice@192.0.2.7','2090-01-01 00:00:00',2.5,'c',1),"
+		     "('2','bob','sip:bob@192.0.2.7','never',1,'c',1),"
+		     "('3','','sip:x@192.0.2.7','2090-01-01 00:00:00',1,'c',1),"
+		     "('4','carol','','2090-01-01 00:00:00',1,'c',1),"
+		     "('5','dave','sip:d@192.0.2.7','2020-01-01 00:00:00',1,'c',1),"
+		     "('6','eve','sip:'||hex(zeroblob(1500)),'2090-01-01 00:00:00',1,'c',1)");
 	assert_int_equal(
 		registrar_load(s->registrar, s->thread.now_ns, &loaded, error, sizeof(error)), 0);
 	assert_int_equal(loaded.contacts, 1);
@@ -640,28 +514,31 @@ static void a_table_of_openser_serves(void **state)
 {
 	struct stage *s;
 
-	change("DROP TABLE location");
-	change("CREATE TABLE location (id INTEGER PRIMARY KEY, username VARCHAR(64) NOT NULL "
-	       "DEFAULT '', domain VARCHAR(64) NOT NULL DEFAULT '', contact VARCHAR(255) NOT NULL, "
-	       "received VARCHAR(128), path VARCHAR(128), expires DATETIME NOT NULL, q FLOAT NOT "
-	       "NULL, callid VARCHAR(255) NOT NULL, cseq INTEGER NOT NULL, last_modified DATETIME "
-	       "NOT NULL, flags INTEGER NOT NULL, cflags INTEGER NOT NULL, user_agent VARCHAR(255) "
-	       "NOT NULL, socket VARCHAR(64), methods INTEGER)");
-	s = stage_open_db(MODE(1), SAVE LOOKUP, url);
-	loads(s);
+	table_change("DROP TABLE location");
+	table_change(
+		"CREATE TABLE location (id INTEGER PRIMARY KEY, username VARCHAR(64) NOT NULL "
+		"DEFAULT '', domain VARCHAR(64) NOT NULL DEFAULT '', contact VARCHAR(255) NOT "
+		"NULL, "
+		"received VARCHAR(128), path VARCHAR(128), expires DATETIME NOT NULL, q FLOAT NOT "
+		"NULL, callid VARCHAR(255) NOT NULL, cseq INTEGER NOT NULL, last_modified DATETIME "
+		"NOT NULL, flags INTEGER NOT NULL, cflags INTEGER NOT NULL, user_agent "
+		"VARCHAR(255) "
+		"NOT NULL, socket VARCHAR(64), methods INTEGER)");
+	s = stage_open_db(MODE(1), SAVE LOOKUP, table_url);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1,
 			      "Contact: " PHONE ";+sip.instance=\"<urn:uuid:1>\"\n"
 			      "User-Agent: Phone 1\n"),
 		200);
-	assert_string_equal(rows("contact,user_agent"), "sip:alice@192.0.2.7:5062|Phone 1\n");
+	assert_string_equal(table_rows("contact,user_agent"), "sip:alice@192.0.2.7:5062|Phone 1\n");
 	/* Refreshed, its row stays one. */
 	assert_status(send_registration(
 			      s, "c1", 2, "Contact: " PHONE ";+sip.instance=\"<urn:uuid:1>\"\n"),
 		200);
-	assert_string_equal(rows("contact,cseq"), "sip:alice@192.0.2.7:5062|2\n");
+	assert_string_equal(table_rows("contact,cseq"), "sip:alice@192.0.2.7:5062|2\n");
 	stage_close(s);
-	s = stage_open_db(MODE(1), SAVE LOOKUP, url);
-	assert_int_equal(loads(s), 1);
+	s = stage_open_db(MODE(1), SAVE LOOKUP, table_url);
+	assert_int_equal(table_loads(s), 1);
 	stage_close(s);
 }
 
@@ -669,21 +546,21 @@ static void a_table_of_openser_serves(void **state)
 
 static void nobody_waits_with_mode_2(void **state)
 {
-	struct stage *s = stage_open_db(MODE(2), SAVE, url);
+	struct stage *s = stage_open_db(MODE(2), SAVE, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
 	assert_int_equal(s->waits, 0);
-	wait_rows(s, "contact", "sip:alice@192.0.2.7:5062\n");
+	table_wait(s, "contact", "sip:alice@192.0.2.7:5062\n");
 	assert_status(send_registration(s, "c1", 2, "Contact: " PHONE ";expires=0\n"), 200);
-	wait_rows(s, "contact", "");
+	table_wait(s, "contact", "");
 	stage_close(s);
 }
 
 /* Changes that found no room are made good from memory. */
 static void who_is_behind_catches_up(void **state)
 {
-	struct stage *s = stage_open_db(MODE(2), SAVE, url);
+	struct stage *s = stage_open_db(MODE(2), SAVE, table_url);
 	char lines[96], wanted[4096] = "";
 
 	for (unsigned i = 10; i < 30; i++) {
@@ -692,12 +569,12 @@ static void who_is_behind_catches_up(void **state)
 		snprintf(wanted + strlen(wanted), sizeof(wanted) - strlen(wanted),
 			"sip:p%u@192.0.2.1\n", i);
 	}
-	wait_rows(s, "contact", wanted);
-	change("DELETE FROM location");
+	table_wait(s, "contact", wanted);
+	table_change("DELETE FROM location");
 	registrar_persist_all(s->registrar);
 	while (registrar_persist_poll(s->registrar, 0, s->thread.now_ns) > 0)
 		;
-	wait_rows(s, "contact", wanted);
+	table_wait(s, "contact", wanted);
 	stage_close(s);
 }
 
@@ -705,22 +582,22 @@ static void who_is_behind_catches_up(void **state)
  * what stands in the table, however old the rows are that were on the lane. */
 static void what_found_no_room_is_sent_when_there_is(void **state)
 {
-	struct stage *s = stage_open_db(MODE(2), SAVE, url);
+	struct stage *s = stage_open_db(MODE(2), SAVE, table_url);
 	char lines[96], wanted[96], calls[256];
 	unsigned n = 0;
 	sqlite3 *other;
 	int len;
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c0", 1, "Contact: <sip:b@192.0.2.1>\n"), 200);
-	wait_rows(s, "contact", "sip:b@192.0.2.1\n");
-	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	table_wait(s, "contact", "sip:b@192.0.2.1\n");
+	assert_int_equal(sqlite3_open(table_path, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
-	while (counted(s, REGISTRAR_COUNTER_BEHIND) == 0 && n < 200000) {
+	while (table_counted(s, REGISTRAR_COUNTER_BEHIND) == 0 && n < 200000) {
 		snprintf(lines, sizeof(lines), "Contact: " PHONE ";q=0.%u\n", 100 + ++n % 900);
 		assert_status(send_registration(s, "c1", n, lines), 200);
 	}
-	assert_int_equal(counted(s, REGISTRAR_COUNTER_BEHIND), 1);
+	assert_int_equal(table_counted(s, REGISTRAR_COUNTER_BEHIND), 1);
 	/* What is shorter has its last bytes. */
 	len = registrar_persist_pack_none(
 		s->registrar, 0, STR("nobody"), STR("sip:n@192.0.2.1"), calls, sizeof(calls));
@@ -732,40 +609,41 @@ static void what_found_no_room_is_sent_when_there_is(void **state)
 	assert_int_equal(registrar_persist_poll(s->registrar, 0, s->thread.now_ns), 0);
 	sqlite3_close(other);
 	snprintf(wanted, sizeof(wanted), "sip:alice@192.0.2.7:5062|%u\nsip:b@192.0.2.1|1\n", n);
-	for (unsigned i = 0; i < 12000 && strcmp(rows("contact,cseq"), wanted) != 0; i++) {
+	for (unsigned i = 0; i < 12000 && strcmp(table_rows("contact,cseq"), wanted) != 0; i++) {
 		stage_pass(s, 1);
 		(void)registrar_persist_poll(s->registrar, 0, s->thread.now_ns);
 		usleep(5000);
 	}
-	assert_string_equal(rows("contact,cseq"), wanted);
+	assert_string_equal(table_rows("contact,cseq"), wanted);
 	stage_close(s);
 }
 
 /* Who turns it on while phones are registered keeps those, too. */
 static void a_reload_that_turns_it_on_keeps_what_stands(void **state)
 {
-	struct stage *s = stage_open_db("", SAVE, url);
+	struct stage *s = stage_open_db("", SAVE, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
 	assert_true(stage_load(s, MODE(2), SAVE));
 	registrar_tick(s->registrar, s->thread.now_ns);
 	while (registrar_persist_poll(s->registrar, 0, s->thread.now_ns) > 0)
 		;
-	wait_rows(s, "contact", "sip:alice@192.0.2.7:5062\n");
+	table_wait(s, "contact", "sip:alice@192.0.2.7:5062\n");
 	stage_close(s);
 }
 
 /* A deletion that the database refuses is not tried again before its time. */
 static void a_database_that_fails_is_left_alone(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	uint64_t asked;
 
-	loads(s);
-	change("INSERT INTO location (ruid,username,contact,expires) VALUES "
-	       "('1','alice','sip:a@192.0.2.1','2020-01-01 00:00:00')");
-	change("CREATE TRIGGER no BEFORE DELETE ON location BEGIN SELECT RAISE(ABORT, 'no'); END");
+	table_loads(s);
+	table_change("INSERT INTO location (ruid,username,contact,expires) VALUES "
+		     "('1','alice','sip:a@192.0.2.1','2020-01-01 00:00:00')");
+	table_change(
+		"CREATE TRIGGER no BEFORE DELETE ON location BEGIN SELECT RAISE(ABORT, 'no'); END");
 	registrar_tick(s->registrar, s->thread.now_ns);
 	while (s->registrar->cleaning)
 		if (db_poll(s->db, clock_now_ns()) == 0)
@@ -782,48 +660,48 @@ static void a_database_that_fails_is_left_alone(void **state)
 
 static void rows_that_have_ended_go(void **state)
 {
-	struct stage *s = stage_open_db(MODE(2), SAVE, url);
+	struct stage *s = stage_open_db(MODE(2), SAVE, table_url);
 
 	registrar_tick(s->registrar, s->thread.now_ns);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE ";expires=70\n"), 200);
 	assert_status(
 		send_registration(s, "c1", 2, "Contact: <sip:b@192.0.2.1>;expires=500\n"), 200);
-	wait_rows(s, "contact", "sip:alice@192.0.2.7:5062\nsip:b@192.0.2.1\n");
+	table_wait(s, "contact", "sip:alice@192.0.2.7:5062\nsip:b@192.0.2.1\n");
 	/* The clock of the day does not go with the one that is turned here: rows are made older.
 	 */
-	change("UPDATE location SET expires='2020-01-01 00:00:00' WHERE contact LIKE '%alice%'");
+	table_change(
+		"UPDATE location SET expires='2020-01-01 00:00:00' WHERE contact LIKE '%alice%'");
 	/* A look that is under way is waited for, and the next one comes in its time. */
-	for (unsigned i = 0; i < 30000 && strcmp(rows("contact"), "sip:b@192.0.2.1\n") != 0; i++) {
+	for (unsigned i = 0; i < 30000 && strcmp(table_rows("contact"), "sip:b@192.0.2.1\n") != 0;
+		i++) {
 		stage_pass(s, 1);
 		registrar_tick(s->registrar, s->thread.now_ns);
 		db_poll(s->db, clock_now_ns());
 		usleep(2000);
 	}
-	assert_string_equal(rows("contact"), "sip:b@192.0.2.1\n");
+	assert_string_equal(table_rows("contact"), "sip:b@192.0.2.1\n");
 	stage_close(s);
 }
 
 static void mode_4_reads_only(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 
-	loads(s);
+	table_loads(s);
 	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
 	stage_close(s);
-	s = stage_open_db(MODE(4), SAVE, url);
-	assert_int_equal(loads(s), 1);
+	s = stage_open_db(MODE(4), SAVE, table_url);
+	assert_int_equal(table_loads(s), 1);
 	assert_status(send_registration(s, "c1", 2, "Contact: " PHONE ";expires=0\n"), 200);
 	assert_string_equal(registered_contacts(s), "");
-	assert_string_equal(rows("contact"), "sip:alice@192.0.2.7:5062\n");
+	assert_string_equal(table_rows("contact"), "sip:alice@192.0.2.7:5062\n");
 	stage_close(s);
 }
 
 static void what_cannot_be_is_said_at_load(void **state)
 {
-	struct stage *s = stage_open_db("", SAVE, url);
+	struct stage *s = stage_open_db("", SAVE, table_url);
 
-	assert_false(stage_load(s, MODE(3), SAVE));
-	assert_non_null(strstr(s->said, "db_mode 3: contacts are always kept in memory"));
 	assert_false(stage_load(
 		s, MODE(1) "modparam(\"usrloc\", \"db_url\", \"oracle://x/y\")\n", SAVE));
 	assert_non_null(strstr(s->said, "usrloc: db_mode 1: "));
@@ -839,10 +717,10 @@ static void what_cannot_be_is_said_at_load(void **state)
 /* Names of refused configurations leave their places, and are in nobody's way. */
 static void what_was_refused_leaves_no_tables(void **state)
 {
-	struct stage *s = stage_open_db(MODE(1), SAVE, url);
+	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
 	char body[64];
 
-	loads(s);
+	table_loads(s);
 	assert_false(stage_load(s, MODE(1), "save(\"location;drop\");\n"));
 	for (unsigned i = 0; i < 3 * REGISTRAR_TABLES_MAX; i++) {
 		snprintf(body, sizeof(body), "save(\"bad%u\"); no_such_function();\n", i);
@@ -863,7 +741,7 @@ static void what_was_refused_leaves_no_tables(void **state)
 	stage_close(s);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define T(f) cmocka_unit_test_setup_teardown(f, table_begin, table_end)
 
 int main(void)
 {

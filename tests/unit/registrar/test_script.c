@@ -302,8 +302,7 @@ static void what_cannot_work_is_said_when_it_is_loaded(void **state)
 	struct stage *s = stage_open("", SAVE_WITH("0"));
 
 	refused(s, USRLOC("db_mode", "1"), "\texit;", "there is no database here");
-	refused(s, USRLOC("db_mode", "3"), "\texit;",
-		"db_mode 3: contacts are always kept in memory");
+	refused(s, USRLOC("db_mode", "3"), "\texit;", "db_mode 3: there is no database here");
 	refused(s, USRLOC("matching_mode", "4"), "\texit;", "matching_mode");
 	assert_true(strncmp(s->said, "test.cfg:", 9) == 0);
 	refused(s, REG("max_contacts", "65"), "\texit;", "max_contacts");
