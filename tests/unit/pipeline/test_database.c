@@ -134,6 +134,7 @@ static int32_t run_put_row(struct route_ctx *ctx, const struct route_args *args)
 	case ROUTE_ANSWER_REFUSED:
 		return -2;
 	case ROUTE_ANSWER_FAILED:
+	case ROUTE_ANSWER_TOO_LONG: /* no change is */
 		break;
 	}
 	return -3;
