@@ -17,9 +17,8 @@
  * for everybody, and when that is used each payer still has a part of his own. So whoever makes as
  * many pins as he can leaves half of the room to others, but for his part.
  *
- * Costs (figures() in tests/unit/dispatch): a look 30 ns, a pin in fresh memory 160 ns; 32 bytes
- * for each of the pins that there is room for, and half a megabyte for who pays, which take memory
- * when they are first used.
+ * Costs: a look 30 ns, a pin in fresh memory 160 ns; 32 bytes for each of the pins that there is
+ * room for, and half a megabyte for who pays, which take memory when they are first used.
  */
 
 /* A pin's number; 0 is none. */
