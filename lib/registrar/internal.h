@@ -500,7 +500,8 @@ enum registrar_refusal registrar_save_prepare(struct registrar_request *q,
 
 #define REGISTRAR_TURN_PLACES (1u << 14)
 #define REGISTRAR_TURN_LOOKS 16
-/* How long one has its turn at most: longer than a message waits and a database then takes. */
+/* How long one has its turn at most: longer than a message waits and is answered then. What it has
+ * sent to the database may be committed later still; of that registrar_only_pack(). */
 #define REGISTRAR_TURN_NS (12 * CLOCK_NS_PER_S)
 /* How often a message looks whether it has its turn, PIPELINE_TURN_NS apart. */
 #define REGISTRAR_TURN_TRIES 300

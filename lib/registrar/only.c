@@ -28,7 +28,19 @@ static unsigned fresh(const struct registrar_bindings *b)
 	return n;
 }
 
-/* A copy of what was done finds it done, and writes nothing: its 200 says what stands there. */
+static bool was_there(const struct registrar_request *q, const struct location_contact *c)
+{
+	for (unsigned i = 0; i < q->set->count; i++)
+		if (registrar_same_binding(&q->set->contact[i], c))
+			return true;
+	return false;
+}
+
+/*
+ * A copy of what was done finds it done, and writes nothing: its 200 says what stands there. Only
+ * what is to go is removed where it is not there, too: the row of an earlier REGISTER, of which
+ * nobody heard in time, may still come, and then this goes behind it.
+ */
 int registrar_only_pack(const struct registrar_request *q, const struct registrar_bindings *b,
 	char *out, uint32_t size)
 {
@@ -41,6 +53,10 @@ int registrar_only_pack(const struct registrar_request *q, const struct registra
 	for (unsigned i = 0; i < q->set->count && !q->star; i++)
 		if (!stands(b, &q->set->contact[i]))
 			registrar_pack_remove_binding(&k, &q->set->contact[i]);
+	for (unsigned i = 0; i < q->count; i++)
+		if (q->contact[i].expires == 0 && !was_there(q, &q->contact[i]) &&
+			!stands(b, &q->contact[i]))
+			registrar_pack_remove_binding(&k, &q->contact[i]);
 	for (unsigned i = 0; i < b->count; i++) {
 		if (b->at[i] == NULL || !b->fresh[i])
 			continue;

@@ -6,7 +6,8 @@
  * whose these places are; another process is no part of this.
  *
  * What has its turn and is dropped on its way (there was no room for it to wait) gives nothing
- * back: a turn ends by itself, later than any change that was begun in it.
+ * back: a turn ends by itself. A change that was begun in it may come later than its end; what is
+ * sent behind it is made behind it.
  */
 #include <stdlib.h>
 
