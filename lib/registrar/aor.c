@@ -145,7 +145,8 @@ static bool put_plain(char *out, struct str user, bool lower)
 	return bad == 0;
 }
 
-static enum registrar_aor_error put(
+/* Behind it: the host is a realm already. */
+static enum registrar_aor_error put_realm(
 	const struct registrar *r, struct str user, struct str host, struct registrar_aor *out)
 {
 	const struct registrar_settings *s = registrar_settings(r);
@@ -165,7 +166,6 @@ static enum registrar_aor_error put(
 			str_lower(out->text, str_of(out->text, len));
 	}
 	if (with_domain) {
-		host = realm_of(s, host);
 		if (len != 0 && host.len != 0)
 			out->text[len++] = '@';
 		str_lower(out->text + len, host);
@@ -173,6 +173,35 @@ static enum registrar_aor_error put(
 	}
 	out->len = len;
 	return REGISTRAR_AOR_OK;
+}
+
+static enum registrar_aor_error put(
+	const struct registrar *r, struct str user, struct str host, struct registrar_aor *out)
+{
+	return put_realm(r, user, realm_of(registrar_settings(r), host), out);
+}
+
+/* Whether it may stand in an address-of-record, on either side of its '@'. */
+static bool is_side(struct str text)
+{
+	for (uint32_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.s[i];
+
+		if (c <= ' ' || c == 0x7f || c == '"' || c == '<' || c == '>' || c == '@')
+			return false;
+	}
+	return true;
+}
+
+bool registrar_aor_of_columns(
+	const struct registrar *r, struct str user, struct str domain, struct registrar_aor *out)
+{
+	if (user.len == 0 || !is_side(user) || !is_side(domain))
+		return false;
+	/* As others write IPv6. */
+	if (domain.len > 2 && domain.s[0] == '[' && domain.s[domain.len - 1] == ']')
+		domain = str_of(domain.s + 1, domain.len - 2);
+	return put_realm(r, user, domain, out) == REGISTRAR_AOR_OK;
 }
 
 enum registrar_aor_error registrar_aor_of(const struct registrar *r, const char *buf,

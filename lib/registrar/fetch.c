@@ -50,14 +50,6 @@ static void add(struct location_set *set, const struct location_contact *c)
 	set->contact[at] = *c;
 }
 
-/* Whether a row is one of the address-of-record: some engines compare without letter case. */
-static bool is_of(const struct registrar *r, const struct db_value *v, struct str aor)
-{
-	struct registrar_aor of;
-
-	return registrar_row_aor(r, v, &of) && str_eq(registrar_aor_str(&of), aor);
-}
-
 void registrar_fetch_begin(struct location_set *set)
 {
 	set->count = set->former = 0;
@@ -73,7 +65,7 @@ enum registrar_fetched registrar_fetch_row(const struct registrar *r, const stru
 	enum registrar_row row = registrar_row_read(r, v, now, &c);
 
 	*malformed = false;
-	if (row == REGISTRAR_ROW_ENDED || !is_of(r, v, aor))
+	if (row == REGISTRAR_ROW_ENDED || !registrar_row_is_of(r, v, aor))
 		return REGISTRAR_FETCHED;
 	if (row != REGISTRAR_ROW_GOOD || !is_within_bounds(&c)) {
 		*malformed = true;

@@ -248,6 +248,11 @@ bool registrar_unescape(struct str user, char *out, uint32_t *len);
 /* The same of text; BAD also where it is no URI. `*host`, unless NULL, is its host. */
 enum registrar_aor_error registrar_aor_of_text(
 	const struct registrar *r, struct str text, struct registrar_aor *out, struct str *host);
+/* The same of a row's columns, whose domain is the realm already. Of those that an
+ * address-of-record was written to it is that one again: one without an '@', a host alone or a
+ * number, is all in the first. False where nobody can have that name. */
+bool registrar_aor_of_columns(
+	const struct registrar *r, struct str user, struct str domain, struct registrar_aor *out);
 
 /* ---- why a REGISTER is refused ---- */
 
@@ -437,6 +442,8 @@ enum registrar_row registrar_row_read(const struct registrar *r, const struct db
 /* Its address-of-record, in the form in which it is looked up. */
 bool registrar_row_aor(
 	const struct registrar *r, const struct db_value *v, struct registrar_aor *aor);
+/* Whether it is one of those that were asked for by an address-of-record. */
+bool registrar_row_is_of(const struct registrar *r, const struct db_value *v, struct str aor);
 
 /* Rows of one REGISTER at most that are looked for where they stand. */
 #define REGISTRAR_PUT_MAX 4

@@ -362,15 +362,19 @@ enum registrar_row registrar_row_read(const struct registrar *r, const struct db
 bool registrar_row_aor(
 	const struct registrar *r, const struct db_value *v, struct registrar_aor *aor)
 {
-	char text[LOCATION_AOR_MAX];
-	struct str user = v[USERNAME].s, domain = v[DOMAIN].s;
+	bool with_domain = registrar_usrloc(r)->use_domain != 0;
 
-	if (registrar_usrloc(r)->use_domain == 0)
-		return registrar_aor_read(r, user, aor) == 0;
-	if (user.len + 1 + domain.len > sizeof(text))
+	return registrar_aor_of_columns(r, v[USERNAME].s, with_domain ? v[DOMAIN].s : STR(""), aor);
+}
+
+/* Some engines find more than was asked for: other letters' case, spaces at the end, accents. */
+bool registrar_row_is_of(const struct registrar *r, const struct db_value *v, struct str aor)
+{
+	struct str user, domain;
+
+	key_of(r, aor, &user, &domain);
+	if (registrar_usrloc(r)->use_domain != 0 && !str_ieq(v[DOMAIN].s, domain))
 		return false;
-	str_copy(text, user);
-	text[user.len] = '@';
-	str_copy(text + user.len + 1, domain);
-	return registrar_aor_read(r, str_of(text, user.len + 1 + domain.len), aor) == 0;
+	return registrar_settings(r)->p.case_sensitive != 0 ? str_eq(v[USERNAME].s, user)
+							    : str_ieq(v[USERNAME].s, user);
 }

@@ -343,7 +343,28 @@ const char *stage_send(struct stage *s, const char *text)
 	return reply;
 }
 
-const char *registration(const char *call_id, unsigned cseq, const char *lines)
+const char *const users_of_all_kinds[] = {
+	"sip:Alice@Example.COM",
+	"sip:sip.example.com",
+	"sip:sip.sip.example.com",
+	"sip:bob@sip.sip.example.com",
+	"sips:[2001:DB8::1]",
+	"sip:alice@[2001:db8::1]",
+	"sip:alice@192.0.2.1:5070",
+	"sip:192.0.2.1",
+	"tel:+49-30-1234567",
+	"tel:7042;phone-context=example.com",
+	"tel:a:b",
+	"sip:a%40b@example.com",
+	"sip:a%3Ab:secret@example.com",
+	"sip:%2541%2F@example.com",
+	"sip:;x=1?y&z$@example.com",
+	"sip:gr%C3%BC%C3%9F@example.com",
+	NULL,
+};
+
+static const char *registration_of(
+	const char *uri, const char *call_id, unsigned cseq, const char *lines)
 {
 	static char ring[8][70000];
 	static unsigned at;
@@ -354,13 +375,18 @@ const char *registration(const char *call_id, unsigned cseq, const char *lines)
 		"Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK%s-%u\n"
 		"Max-Forwards: 70\n"
 		"From: <sip:alice@example.com>;tag=f1\n"
-		"To: <sip:alice@example.com>\n"
+		"To: <%s>\n"
 		"Call-ID: %s\n"
 		"CSeq: %u REGISTER\n"
 		"%s"
 		"Content-Length: 0\n\n",
-		call_id, cseq, call_id, cseq, lines);
+		call_id, cseq, uri, call_id, cseq, lines);
 	return out;
+}
+
+const char *registration(const char *call_id, unsigned cseq, const char *lines)
+{
+	return registration_of("sip:alice@example.com", call_id, cseq, lines);
 }
 
 const char *request(const char *method, const char *uri)
@@ -385,6 +411,12 @@ const char *send_registration(
 	struct stage *s, const char *call_id, unsigned cseq, const char *lines)
 {
 	return stage_send(s, registration(call_id, cseq, lines));
+}
+
+const char *send_registration_of(
+	struct stage *s, const char *uri, const char *call_id, unsigned cseq, const char *lines)
+{
+	return stage_send(s, registration_of(uri, call_id, cseq, lines));
 }
 
 const char *line(const char *text, const char *name)

@@ -86,12 +86,19 @@ const char *request(const char *method, const char *uri);
 /* Sends a REGISTER; its reply. */
 const char *send_registration(
 	struct stage *s, const char *call_id, unsigned cseq, const char *lines);
+/* Likewise, of another user than alice. */
+const char *send_registration_of(
+	struct stage *s, const char *uri, const char *call_id, unsigned cseq, const char *lines);
 
 /* Value of the first line of that name, NULL where there is none. One of sixteen static buffers. */
 const char *line(const char *text, const char *name);
 int status(const char *reply);
 /* The Contact of a REGISTER without one: what is registered; "" for nothing. */
 const char *registered_contacts(struct stage *s);
+
+/* URIs of users, of all kinds that have a form of their own in a table's columns. NULL ends them.
+ */
+extern const char *const users_of_all_kinds[];
 
 #define assert_status(reply, code) assert_int_equal(status(reply), code)
 /* Fails where the reply is none of this status, or says another reason. */

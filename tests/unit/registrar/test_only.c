@@ -9,6 +9,9 @@
 #include "table.h"
 
 #define SAVE "if (is_method(\"REGISTER\")) { save(\"location\"); $var(rc) = $rc; exit; }\n"
+/* Whatever the Request-URI is. */
+#define SAVE_TO \
+	"if (is_method(\"REGISTER\")) { save(\"location\", 0, \"$tu\"); $var(rc) = $rc; exit; }\n"
 #define LOOKUP \
 	"lookup(\"location\"); $var(rc) = $rc;\n" \
 	"if ($var(rc) < 0) { sl_send_reply(\"480\", \"No\"); exit; }\n" \
@@ -739,6 +742,46 @@ static void domains_have_their_column(void **state)
 	stage_close(s);
 }
 
+static bool has_no_user(const char *uri)
+{
+	return strncmp(uri, "tel:", 4) != 0 && strchr(uri, '@') == NULL;
+}
+
+/* Whatever name it is: what was answered with a 200 is found by each that asks, and goes. */
+static void each_kind_of_user(const char *params, bool with_domain)
+{
+	struct stage *s = open_only(params, SAVE_TO LOOKUP);
+
+	for (const char *const *uri = users_of_all_kinds; *uri != NULL; uri++) {
+		if (has_no_user(*uri) && !with_domain)
+			continue;
+		assert_status(send_registration_of(s, *uri, "c1", 7, "Contact: " PHONE "\n"), 200);
+		assert_int_equal(stage_rc(s), 1);
+		assert_contact(send_registration_of(s, *uri, "c2", 1, ""), PHONE ";expires=3600");
+		assert_status(stage_send(s, request("INVITE", *uri)), 200);
+		assert_int_equal(stage_rc(s), 1);
+		assert_refused(send_registration_of(s, *uri, "c1", 6, "Contact: " PHONE "\n"), 400,
+			"CSeq is not above that of the binding");
+		assert_status(
+			send_registration_of(s, *uri, "c1", 8, "Contact: " PHONE ";expires=0\n"),
+			200);
+		assert_string_equal(table_rows("contact"), "");
+	}
+	stage_close(s);
+}
+
+#define PREFIX "modparam(\"registrar\", \"realm_prefix\", \"sip.\")\n"
+#define CASE "modparam(\"registrar\", \"case_sensitive\", 1)\n"
+#define DOMAIN "modparam(\"usrloc\", \"use_domain\", 1)\n"
+
+static void each_kind_of_user_is_found(void **state)
+{
+	each_kind_of_user("", false);
+	each_kind_of_user(CASE, false);
+	each_kind_of_user(DOMAIN, true);
+	each_kind_of_user(DOMAIN PREFIX CASE, true);
+}
+
 /* More than are looked for one by one. */
 static void many_contacts_have_many_rows(void **state)
 {
@@ -826,7 +869,8 @@ static void a_reload_cannot_change_to_it(void **state)
 		T(too_long_rows_are_refused), T(max_contacts_counts_what_is_in_the_table), \
 		T(the_second_one_builds_on_the_first), T(branches_are_looked_up_too), \
 		T(unregister_takes_the_rows), T(domains_have_their_column), \
-		T(many_contacts_have_many_rows), T(text_is_never_sql)
+		T(each_kind_of_user_is_found), T(many_contacts_have_many_rows), \
+		T(text_is_never_sql)
 
 int main(void)
 {

@@ -10,6 +10,9 @@
 #include "table.h"
 
 #define SAVE "if (is_method(\"REGISTER\")) { save(\"location\"); $var(rc) = $rc; exit; }\n"
+/* Whatever the Request-URI is. */
+#define SAVE_TO \
+	"if (is_method(\"REGISTER\")) { save(\"location\", 0, \"$tu\"); $var(rc) = $rc; exit; }\n"
 #define LOOKUP \
 	"if (!lookup(\"location\")) { sl_send_reply(\"404\", \"Not Found\"); exit; }\n" \
 	"sl_send_reply(\"200\", \"$ru $du $fs\");\n"
@@ -472,6 +475,75 @@ static void domains_have_their_column(void **state)
 	stage_close(s);
 }
 
+/* Whatever name it is: a start finds it, and what is written then is about the same row. */
+static void each_kind_of_user(const char *params, bool with_domain)
+{
+	for (const char *const *uri = users_of_all_kinds; *uri != NULL; uri++) {
+		struct stage *s;
+
+		if (strncmp(*uri, "tel:", 4) != 0 && strchr(*uri, '@') == NULL && !with_domain)
+			continue;
+		s = stage_open_db(params, SAVE_TO LOOKUP, table_url);
+		assert_int_equal(table_loads(s), 0);
+		assert_status(send_registration_of(s, *uri, "c1", 1, "Contact: " PHONE "\n"), 200);
+		stage_close(s);
+		s = stage_open_db(params, SAVE_TO LOOKUP, table_url);
+		assert_int_equal(table_loads(s), 1);
+		assert_status(stage_send(s, request("INVITE", *uri)), 200);
+		assert_status(
+			send_registration_of(s, *uri, "c1", 2, "Contact: " PHONE ";expires=0\n"),
+			200);
+		assert_string_equal(table_rows("contact"), "");
+		stage_close(s);
+	}
+}
+
+#define PREFIX "modparam(\"registrar\", \"realm_prefix\", \"sip.\")\n"
+#define CASE "modparam(\"registrar\", \"case_sensitive\", 1)\n"
+#define DOMAIN "modparam(\"usrloc\", \"use_domain\", 1)\n"
+
+static void each_kind_of_user_is_there_after_a_start(void **state)
+{
+	each_kind_of_user(MODE(1), false);
+	each_kind_of_user(MODE(1) CASE, false);
+	each_kind_of_user(MODE(1) DOMAIN, true);
+	each_kind_of_user(MODE(1) DOMAIN PREFIX CASE, true);
+}
+
+#define OF_KAMAILIO(ruid, user, domain) \
+	"INSERT INTO location (ruid,username,domain,contact,expires,last_modified,q,callid,cseq) " \
+	"VALUES ('" ruid "','" user "','" domain "','sip:x@192.0.2.7','2037-01-01 00:00:00'," \
+	"'2020-01-01 00:00:00',-1,'c',1)"
+
+/* What others write: IPv6 in brackets, letters as they came, a domain without its prefix. */
+static void names_of_others_are_read(void **state)
+{
+	const char *found[] = {"sip:alice@[2001:db8::1]", "sip:Bob@Example.com",
+		"sip:carol@sip.sip.example.com", "sip:a%20b@example.com"};
+	struct stage *s = stage_open_db(MODE(1) DOMAIN PREFIX, SAVE LOOKUP, table_url);
+	struct registrar_loaded loaded;
+	char error[256];
+
+	table_change(OF_KAMAILIO("1", "alice", "[2001:db8::1]"));
+	table_change(OF_KAMAILIO("2", "Bob", "EXAMPLE.com"));
+	table_change(OF_KAMAILIO("3", "carol", "sip.example.com"));
+	table_change(OF_KAMAILIO("4", "a%20b", "example.com"));
+	/* Nobody's. */
+	table_change(OF_KAMAILIO("5", "a b", "example.com"));
+	table_change(OF_KAMAILIO("6", "a@b", "example.com"));
+	table_change(OF_KAMAILIO("7", "a", "b@example.com"));
+	table_change(OF_KAMAILIO("8", "a%4", "example.com"));
+	table_change(OF_KAMAILIO("9", "a", "b\nexample.com"));
+	table_change(OF_KAMAILIO("10", "", "example.com"));
+	assert_int_equal(
+		registrar_load(s->registrar, s->thread.now_ns, &loaded, error, sizeof(error)), 0);
+	assert_int_equal(loaded.contacts, 4);
+	assert_int_equal(loaded.malformed, 6);
+	for (unsigned i = 0; i < sizeof(found) / sizeof(found[0]); i++)
+		assert_status(stage_send(s, request("INVITE", found[i])), 200);
+	stage_close(s);
+}
+
 static void text_is_never_sql(void **state)
 {
 	struct stage *s = stage_open_db(MODE(1), SAVE, table_url);
@@ -767,6 +839,8 @@ int main(void)
 		T(unregister_takes_the_rows),
 		T(memory_only_is_a_flag),
 		T(domains_have_their_column),
+		T(each_kind_of_user_is_there_after_a_start),
+		T(names_of_others_are_read),
 		T(text_is_never_sql),
 		T(rows_that_are_none_are_passed_over),
 		T(a_table_of_openser_serves),
