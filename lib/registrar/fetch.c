@@ -33,8 +33,9 @@ static unsigned rank(const struct location_contact *c)
 }
 
 /* By falling q, among equals in the order of the rows. Of two rows of one binding (another process
- * has written one below another key) the one that was changed last counts. */
-static void add(struct location_set *set, const struct location_contact *c)
+ * has written one below another key) the one that was changed last counts. False: it is one more
+ * than there may be. */
+static bool add(struct location_set *set, const struct location_contact *c)
 {
 	unsigned at = 0;
 
@@ -42,12 +43,15 @@ static void add(struct location_set *set, const struct location_contact *c)
 		at++;
 	if (at < set->count) {
 		if (set->contact[at].modified > c->modified)
-			return;
+			return true;
 		memmove(&set->contact[at], &set->contact[at + 1], (--set->count - at) * sizeof(*c));
 	}
+	if (set->count == LOCATION_CONTACTS_MAX)
+		return false;
 	for (at = set->count++; at > 0 && rank(&set->contact[at - 1]) < rank(c); at--)
 		set->contact[at] = set->contact[at - 1];
 	set->contact[at] = *c;
+	return true;
 }
 
 void registrar_fetch_begin(struct location_set *set)
@@ -73,8 +77,7 @@ enum registrar_fetched registrar_fetch_row(const struct registrar *r, const stru
 	}
 	if (!keep_texts(set, &c))
 		return REGISTRAR_FETCH_TOO_LONG;
-	add(set, &c);
-	return REGISTRAR_FETCHED;
+	return add(set, &c) ? REGISTRAR_FETCHED : REGISTRAR_FETCH_TOO_MANY;
 }
 
 static enum registrar_fetched take_rows(struct registrar *r, const struct route_ctx *ctx,
@@ -86,7 +89,7 @@ static enum registrar_fetched take_rows(struct registrar *r, const struct route_
 	unsigned n = 0;
 
 	while (fetched == REGISTRAR_FETCHED && db_rows_next(&rows, v, REGISTRAR_READ_COUNT)) {
-		if (n++ == LOCATION_CONTACTS_MAX)
+		if (++n == REGISTRAR_READ_ROWS)
 			return REGISTRAR_FETCH_TOO_MANY;
 		fetched = registrar_fetch_row(r, v, aor, now, set, &malformed);
 		if (malformed)

@@ -63,7 +63,7 @@ static void asked(void *arg, enum db_result result, const struct db_rows *rows)
 	bool malformed;
 
 	registrar_fetch_begin(&h->set);
-	if (result == DB_TOO_LONG || (result == DB_DONE && rows->count > LOCATION_CONTACTS_MAX)) {
+	if (result == DB_TOO_LONG || (result == DB_DONE && rows->count >= REGISTRAR_READ_ROWS)) {
 		end(h, -E2BIG);
 		return;
 	}

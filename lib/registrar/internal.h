@@ -435,6 +435,9 @@ void registrar_pack_remove_binding(struct registrar_packing *k, const struct loc
 void registrar_pack_read(struct registrar_packing *k, uint32_t now);
 
 #define REGISTRAR_READ_COUNT (sizeof(REGISTRAR_READ_TYPES) - 1)
+/* Rows of an answer to it; of one that has so many some may be missing. More than an
+ * address-of-record may have: an engine that compares without case finds others', too. */
+#define REGISTRAR_READ_ROWS DB_ROWS_MAX
 
 /* A row as a contact; the spans are the row's. */
 enum registrar_row registrar_row_read(const struct registrar *r, const struct db_value *v,
@@ -542,7 +545,7 @@ enum registrar_fetched {
 	REGISTRAR_FETCHED,
 	REGISTRAR_FETCHING,       /* ROUTE_PENDING, to be called again */
 	REGISTRAR_FETCH_FAILED,   /* the database does not answer, or says no */
-	REGISTRAR_FETCH_TOO_MANY, /* rows */
+	REGISTRAR_FETCH_TOO_MANY, /* contacts, or rows at all */
 	REGISTRAR_FETCH_TOO_LONG
 };
 /*

@@ -112,7 +112,7 @@ static int statements_make(struct registrar *r, int database, const char *table,
 	if (only)
 		snprintf(of_user, sizeof(of_user),
 			" WHERE username=?%s AND expires>? ORDER BY id LIMIT %d", of_domain,
-			LOCATION_CONTACTS_MAX + 1);
+			REGISTRAR_READ_ROWS);
 	snprintf(sql, sizeof(sql),
 		"SELECT " REGISTRAR_COLUMNS ",user_agent,instance,reg_id FROM %s%s", table,
 		of_user);

@@ -327,18 +327,25 @@ static void what_stands_twice_is_one(void **state)
 
 /* ---- bounds ---- */
 
-static void insert_many(unsigned n, unsigned pad)
+static void insert_many_of(const char *user, unsigned n, unsigned pad)
 {
 	for (unsigned i = 0; i < n; i++) {
 		char text[1024], uri[512];
 
 		snprintf(uri, sizeof(uri), "sip:%0*u@192.0.2.1", (int)pad, i);
 		snprintf(text, sizeof(text),
-			"INSERT INTO location (ruid,username,contact,expires,q,callid,cseq) VALUES "
-			"('r%u','alice','%s','2037-01-01 00:00:00',-1,'c',1)",
-			i, uri);
+			"INSERT INTO location "
+			"(ruid,username,contact,expires,last_modified,q,callid,"
+			"cseq) VALUES ('%c%u','%s','%s','2037-01-01 00:00:00',"
+			"'2020-01-01 00:00:00',-1,'c',1)",
+			user[0], i, user, uri);
 		table_change(text);
 	}
+}
+
+static void insert_many(unsigned n, unsigned pad)
+{
+	insert_many_of("alice", n, pad);
 }
 
 static void too_many_rows_are_refused(void **state)
@@ -387,6 +394,42 @@ static void too_long_rows_are_refused(void **state)
 		assert_non_null(strstr(invite(s), "200 sip:good@192.0.2.1"));
 		assert_int_equal(table_counted(s, REGISTRAR_COUNTER_ROWS_MALFORMED), 1);
 	}
+	stage_close(s);
+}
+
+/* Where an engine takes Alice for alice, and the registrar does not. */
+static void rows_of_others_do_not_count(void **state)
+{
+	struct stage *s;
+
+	table_change("DROP TABLE location");
+	table_change(
+		"CREATE TABLE location (id INTEGER PRIMARY KEY, ruid VARCHAR(64), username "
+		"VARCHAR(64) COLLATE NOCASE, domain VARCHAR(64), contact VARCHAR(512), received "
+		"VARCHAR(128), path VARCHAR(512), expires DATETIME, q FLOAT, callid VARCHAR(255), "
+		"cseq INTEGER, last_modified DATETIME, flags INTEGER, cflags INTEGER, user_agent "
+		"VARCHAR(255), socket VARCHAR(64), methods INTEGER, instance VARCHAR(255), reg_id "
+		"INTEGER)");
+	insert_many_of("ALICE", LOCATION_CONTACTS_MAX, 2);
+	s = open_only("modparam(\"registrar\", \"case_sensitive\", 1)\n"
+		      "modparam(\"registrar\", \"max_contacts\", 1)\n",
+		SAVE LOOKUP);
+	assert_status(send_registration(s, "c1", 1, "Contact: " PHONE "\n"), 200);
+	assert_non_null(strstr(invite(s), "200 sip:alice@192.0.2.7:5062 "));
+	assert_contact(send_registration(s, "c2", 1, ""), PHONE ";expires=3600");
+	/* Of an answer that has been cut nobody knows whose rows are missing. */
+	table_change("DELETE FROM location");
+	insert_many_of("ALICE", REGISTRAR_READ_ROWS, 1);
+	assert_non_null(strstr(invite(s), "480"));
+	assert_int_equal(stage_rc(s), -3);
+	stage_close(s);
+	/* Letters' case is nothing: the rows are one user's. */
+	table_change("DELETE FROM location");
+	insert_many_of("ALICE", LOCATION_CONTACTS_MAX, 1);
+	insert_many_of("alice", 1, 3);
+	s = open_only("", SAVE LOOKUP);
+	assert_non_null(strstr(invite(s), "480"));
+	assert_int_equal(stage_rc(s), -3);
 	stage_close(s);
 }
 
@@ -879,6 +922,7 @@ int main(void)
 		EVERYWHERE,
 		T(what_is_refused_asks_nothing),
 		T(rows_that_have_ended_are_deleted),
+		T(rows_of_others_do_not_count),
 		T(what_has_no_room_changes_nothing),
 		T(a_dead_database_is_said),
 		T(what_the_database_does_not_take_is_a_503),
