@@ -250,13 +250,16 @@ static void load_avps(
 }
 
 /* The attempt's user's row, or why there is none: ROUTE_TRUE, ROUTE_FALSE, ROUTE_PENDING,
- * ROUTE_NO_ROWS. */
+ * ROUTE_NO_ROWS. What the user writes behind his name is a domain; a realm is a text, which
+ * auth_realm_of() has put in lower case where the script names none. */
 static int32_t find_row(
 	const struct auth_attempt *t, const struct subscriber_call *call, struct db_set *row)
 {
-	struct str param[] = {t->name, t->domain.len != 0 ? t->domain : t->realm};
+	bool has_domain = t->domain.len != 0;
+	struct str param[] = {t->name, has_domain ? t->domain : t->realm};
 
-	return auth_ask(t->auth, t->ctx, call->statement, param, call->params, 1, row);
+	return auth_ask(t->auth, t->ctx, call->statement, param, call->params,
+		has_domain ? 1 : call->params, row);
 }
 
 /* Of a user that there is not: a row like others', so that he takes the steps of others. */

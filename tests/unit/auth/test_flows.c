@@ -290,6 +290,38 @@ static void a_realm_that_is_the_domain_is_in_lower_case(void **state)
 	stage_close(s);
 }
 
+/* RFC 7616 3.3: a realm is a text, and with use_domain one that the script names is asked for as it
+ * stands there. A domain behind the user's name is asked for in lower case all the same. */
+static void a_realm_that_the_script_names_is_found_as_it_names_it(void **state)
+{
+	static const char body[] =
+		"\tif (!www_authorize(\"Example.COM\", \"subscriber\")) {\n"
+		"\t\t$var(rc) = $rc;\n\t\twww_challenge(\"Example.COM\", \"1\");\n\t\texit;\n\t}\n"
+		"\t$var(rc) = $rc;\n\tsl_send_reply(\"200\", \"OK\");";
+	struct stage *s = stage_open(AUTH_DB("use_domain", "1") AUTH_DB("calculate_ha1", "1")
+					     AUTH_DB("password_column", "\"password\""),
+		body);
+	struct client c = {.user = "carol",
+		.password = "song",
+		.realm = "Example.COM",
+		.qop = "auth",
+		.nc = 1,
+		.nonce = fresh_nonce(s)};
+
+	stage_sql(s, "INSERT INTO subscriber (username, domain, password) VALUES "
+		     "('carol', 'Example.COM', 'song'), ('dave', 'example.com', 'deed')");
+	assert_status(stage_send(s, registration_of(&c)), 200);
+	c.user = "dave";
+	c.password = "deed";
+	c.nc++;
+	assert_status(stage_send(s, registration_of(&c)), 401);
+	assert_int_equal(stage_rc(s), AUTH_USER_UNKNOWN);
+	c.user = "dave@EXAMPLE.com";
+	c.nc++;
+	assert_status(stage_send(s, registration_of(&c)), 200);
+	stage_close(s);
+}
+
 static void escapes_in_a_name_are_its_characters(void **state)
 {
 	struct stage *s = stage_open("", REGISTERS);
@@ -639,6 +671,7 @@ int main(void)
 		cmocka_unit_test(a_proxy_has_a_line_of_its_own),
 		cmocka_unit_test(a_domain_behind_a_name_is_one_however_it_is_written),
 		cmocka_unit_test(a_realm_that_is_the_domain_is_in_lower_case),
+		cmocka_unit_test(a_realm_that_the_script_names_is_found_as_it_names_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
