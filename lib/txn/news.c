@@ -81,8 +81,9 @@ void txn_tell(struct txn_shard *s, struct place *t, enum txn_event event, uint16
 	if (l == NULL)
 		return;
 	l->flags = news.request->flags;
-	/* Once its client has heard, the request goes unless it is needed. */
-	l->late = event == TXN_EVENT_FINAL && status >= 300 && t->method == SIP_METHOD_INVITE &&
+	/* Once its client has heard, the request goes unless it is needed: where nobody has seen
+	 * it, no 2xx comes. */
+	l->late = news.sent && status >= 300 && t->method == SIP_METHOD_INVITE &&
 		  w->wants(w->arg, TXN_EVENT_LATE, t->method, l->flags);
 }
 

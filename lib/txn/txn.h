@@ -94,8 +94,9 @@ enum txn_event {
 	TXN_EVENT_CANCELLED, /* the client's first CANCEL has come */
 	TXN_EVENT_ACK,       /* t_relay() has sent an ACK on: each copy of it */
 	TXN_EVENT_LATE       /* the first 2xx to an INVITE goes upstream whose client has had a
-				failure (16.7 step 5). A transaction whose FINAL was a failure, and
-				told, keeps its request for this one where it is wanted then */
+				failure (16.7 step 5). A transaction that was sent, whose FINAL was
+				a failure, and told, keeps its request for this one where it is
+				wanted then */
 };
 
 struct txn_news {

@@ -147,6 +147,46 @@ static void a_cancelled_invite_is_small_after_its_ack(void **state)
 	world_close(w);
 }
 
+static void count_told(void *arg, unsigned shard, const struct txn_news *news)
+{
+	++*(unsigned *)arg;
+}
+
+static bool wants_all(void *arg, enum txn_event event, uint8_t method, uint32_t flags)
+{
+	return true;
+}
+
+/* Who keeps account of all wants a 2xx behind a failure, too: none can come of a request that went
+ * nowhere, which is not kept for it. Of one that was sent it is, until its timers have run out. */
+static void a_request_that_went_nowhere_waits_for_no_2xx(void **state)
+{
+	static const char *const scripts[] = {MODULES RFC_TIMERS
+		"request_route {\n	t_newtran();\n"
+		"	t_reply(\"404\", \"Not Here\");\n}\n",
+		MODULES RFC_TIMERS "request_route {\n	t_relay();\n	exit;\n}\n"};
+
+	for (unsigned sent = 0; sent < 2; sent++) {
+		struct world *w = world_new((struct world_config){.script = scripts[sent]});
+		unsigned told = 0;
+		const struct txn_watcher watcher = {
+			.wants = wants_all, .told = count_told, .arg = &told};
+
+		txn_watch(w->txn, &watcher);
+		ask(w, invite);
+		if (sent != 0)
+			refuse(w, take_request(w, "INVITE", BOB), "404 Not Found");
+		ack(w, invite, take_response(w, 404, "INVITE"));
+		assert_true(told >= 1);
+		if (sent == 0)
+			assert_in_range(bytes(w), 1, ABSORBING_USUAL);
+		else
+			assert_true(bytes(w) > ABSORBING_MAX);
+		take_all(w);
+		world_close(w);
+	}
+}
+
 /* A proxy of the client's may write other Vias the second time: the answer has to have those. */
 static void an_answer_has_the_vias_of_what_came_again(void **state)
 {
@@ -305,6 +345,7 @@ int main(void)
 		cmocka_unit_test(an_answer_is_kept_in_little_memory),
 		cmocka_unit_test(a_failed_invite_is_small_after_its_ack),
 		cmocka_unit_test(a_cancelled_invite_is_small_after_its_ack),
+		cmocka_unit_test(a_request_that_went_nowhere_waits_for_no_2xx),
 		cmocka_unit_test(an_answer_has_the_vias_of_what_came_again),
 		cmocka_unit_test(a_ringing_is_said_again),
 		cmocka_unit_test(a_late_2xx_sees_what_the_script_said),
