@@ -43,6 +43,8 @@ struct spool {
 	_Atomic uint64_t refused_lost; /* what was refused and found no room aside */
 	/* The thread's: */
 	unsigned group; /* as many as found room at once */
+	/* Of a group: the lanes that it has looked into, and up to where it has what they held. */
+	bool seen[DB_LANES_MAX][DB_DATABASES_MAX];
 	uint64_t at[DB_LANES_MAX][DB_DATABASES_MAX];
 	uint64_t lost;       /* that the log knows of */
 	uint64_t complained; /* when */
@@ -105,6 +107,7 @@ static void put_lane(struct spool *s, struct moved *m, unsigned lane, unsigned d
 	uint64_t *at = &s->at[lane][database], next;
 	struct str calls;
 
+	s->seen[lane][database] = true;
 	*at = next = lane_begin(l, database);
 	while (m->rows < s->group && m->result == SPOOL_DONE &&
 		lane_next(l, database, &next, &calls)) {
@@ -135,8 +138,11 @@ static void for_lanes(struct spool *s, struct moved *m, bool all,
 	}
 }
 
+/* One that has become the spool's since then stays where its writer has left it. */
 static void give_back(struct spool *s, struct moved *m, unsigned lane, unsigned database)
 {
+	if (!s->seen[lane][database])
+		return;
 	lane_give_back(s->db->lane[lane], database, s->at[lane][database]);
 }
 
@@ -161,6 +167,7 @@ static unsigned move_group(struct spool *s, bool all, enum spool_result *result)
 	*result = spool_file_begin(s->file, s->error, sizeof(s->error));
 	if (*result != SPOOL_DONE)
 		return 0;
+	memset(s->seen, 0, sizeof(s->seen));
 	for_lanes(s, &m, all, put_lane);
 	*result = m.result;
 	if (m.rows == 0 || !spool_file_goes_on(s->file)) {

@@ -620,6 +620,171 @@ static void a_writer_that_comes_back_too_late(void **state)
 	assert_int_equal(bench_count(b), 1);
 }
 
+/* ---- a slow disk ---- */
+
+/* A spool's thread stands in the middle of a group: in the fsync of its file's log. */
+static struct {
+	sqlite3_vfs shim, *real;
+	sqlite3_io_methods log; /* as the real ones, but for this: */
+	int (*sync)(sqlite3_file *file, int flags);
+	_Atomic bool on, stands, goes_on;
+} disk;
+
+static int slow_sync(sqlite3_file *file, int flags)
+{
+	if (disk.on)
+		disk.stands = true;
+	while (disk.on && !disk.goes_on)
+		usleep(50);
+	return disk.sync(file, flags);
+}
+
+static int slow_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
+{
+	int status = disk.real->xOpen(disk.real, name, file, flags, out);
+	size_t len = name != NULL ? strlen(name) : 0;
+
+	if (status != SQLITE_OK || len < 10 || strcmp(name + len - 10, "/spool-wal") != 0)
+		return status;
+	disk.log = *file->pMethods;
+	disk.sync = disk.log.xSync;
+	disk.log.xSync = slow_sync;
+	file->pMethods = &disk.log;
+	return status;
+}
+
+static void disk_begins(void)
+{
+	disk.on = disk.stands = disk.goes_on = false;
+	disk.real = sqlite3_vfs_find(NULL);
+	disk.shim = *disk.real;
+	disk.shim.zName = "slow";
+	disk.shim.xOpen = slow_open;
+	assert_int_equal(sqlite3_vfs_register(&disk.shim, 1), SQLITE_OK);
+}
+
+static void disk_ends(void)
+{
+	assert_int_equal(sqlite3_vfs_unregister(&disk.shim), SQLITE_OK);
+	assert_ptr_equal(sqlite3_vfs_find(NULL), disk.real);
+}
+
+/* A driver whose transactions stand at their beginning, and fail then. */
+static struct {
+	_Atomic bool on, stands, goes_on;
+} broken;
+
+static enum db_result broken_step(void *link, enum db_step step, char *error, size_t error_size)
+{
+	if (!broken.on || step != DB_STEP_BEGIN)
+		return db_sqlite.step(link, step, error, error_size);
+	broken.stands = true;
+	while (!broken.goes_on)
+		usleep(50);
+	snprintf(error, error_size, "broken");
+	return DB_DOWN;
+}
+
+static int use(struct bench *b, const char *url)
+{
+	char error[DB_ERROR_MAX] = "";
+	int database = db_use(b->db, url, error, sizeof(error));
+
+	if (database < 0)
+		fail_msg("%s: %s", url, error);
+	return database;
+}
+
+static bool holds_nothing(const struct db_lane *lane, int database)
+{
+	uint64_t at = lane_begin(lane, (unsigned)database);
+	struct str calls;
+
+	return !lane_next(lane, (unsigned)database, &at, &calls);
+}
+
+#define WAIT_UNTIL(condition) \
+	do { \
+		uint64_t end_ = clock_now_ns() + LONG_NS; \
+\
+		while (!(condition) && clock_now_ns() < end_) \
+			usleep(50); \
+		assert_true(condition); \
+	} while (0)
+
+/*
+ * The spool takes what a lane has for a database that is away. While its file is written, another
+ * one fails, to which the lane has given `before` changes by then, and becomes the spool's as well:
+ * what that database has made already is not made again, and the lane goes on.
+ */
+static void what_was_made_stays_so(struct bench *b, unsigned before)
+{
+	enum { AT_ONCE = 100, DURING = 20 };
+	const char *const insert = "INSERT INTO t (id, name, n) VALUES (?, ?, ?)";
+	struct bench other = *b;
+	struct db_driver driver = db_sqlite;
+	struct db_lane *lane;
+	char error[DB_ERROR_MAX] = "", url[DB_URL_MAX];
+	unsigned put_away;
+	struct call c;
+
+	driver.name = "broken";
+	driver.scheme[0] = "broken";
+	driver.step = broken_step;
+	broken.on = broken.stands = broken.goes_on = false;
+	disk_begins();
+	other.db = db_create(&other.config, error, sizeof(error));
+	assert_non_null(other.db);
+	assert_int_equal(db_driver_add(other.db, &driver), 0);
+	snprintf(url, sizeof(url), "sqlite://%s/away/test.sqlite", b->folder);
+	other.database = use(&other, url);
+	put_away = bench_statement(&other, insert, NULL, NULL, 3);
+	snprintf(url, sizeof(url), "broken://%s/test.sqlite", b->folder);
+	other.database = use(&other, url);
+	other.put = bench_statement(&other, insert, NULL, NULL, 3);
+	lane = lane_of(&other, 32768, 16 * MIB);
+	/* Not so many at once that the spool helps its writer. */
+	for (unsigned n = 0; n < before; n += AT_ONCE) {
+		give(&other, lane, n, n + AT_ONCE);
+		WAIT_UNTIL(holds_nothing(lane, other.database));
+	}
+	assert_int_equal(db_counter(other.db, DB_COUNTER_SPOOLED), 0);
+	/* One writer stands, then the spool behind the other one's change. */
+	broken.on = true;
+	give(&other, lane, before, before + DURING);
+	WAIT_UNTIL(broken.stands);
+	disk.on = true;
+	assert_true(db_lane_change(lane, pack(&other, &c, put_away, 3, I(0), T("x"), I(0))));
+	WAIT_UNTIL(disk.stands);
+	assert_false(lane_is_spooled(lane, (unsigned)other.database));
+	broken.goes_on = true;
+	WAIT_UNTIL(lane_is_spooled(lane, (unsigned)other.database));
+	broken.on = false;
+	disk.goes_on = true;
+	give(&other, lane, before + DURING, before + 2 * DURING);
+	wait_for_count(b, before + 2 * DURING);
+	db_destroy(other.db);
+	disk_ends();
+	assert_int_equal(in_file(b, "SELECT COUNT(*) FROM refused"), 0);
+	assert_int_equal(in_file(b, "SELECT COUNT(*) FROM change"), 1);
+	assert_int_equal(bench_count(b), before + 2 * DURING);
+}
+
+static void a_lane_that_becomes_spooled_in_a_group_keeps_its_place(void **state)
+{
+	if (!bench_is_sqlite(*state))
+		skip();
+	what_was_made_stays_so(*state, 100);
+}
+
+/* What was there at the beginning of its memory stands there no more. */
+static void a_lane_that_went_round_and_becomes_spooled_goes_on(void **state)
+{
+	if (!bench_is_sqlite(*state))
+		skip();
+	what_was_made_stays_so(*state, 3000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -638,6 +803,8 @@ int main(void)
 		AWAY(killed_on_the_way_back_it_loses_nothing),
 		AWAY(with_a_mark_nothing_is_made_twice),
 		CASE(a_writer_that_comes_back_too_late),
+		CASE(a_lane_that_becomes_spooled_in_a_group_keeps_its_place),
+		CASE(a_lane_that_went_round_and_becomes_spooled_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
