@@ -104,7 +104,6 @@ void db_destroy(struct db *db)
 		return;
 	databases = atomic_load_explicit(&db->databases, memory_order_acquire);
 	lanes = atomic_load_explicit(&db->lanes, memory_order_acquire);
-	statements = atomic_load_explicit(&db->statements, memory_order_acquire);
 	db->end_by = clock_now_ns() + DB_TIMEOUT_MS * CLOCK_NS_PER_MS;
 	for (unsigned i = 0; i < databases; i++) {
 		struct writer *w =
@@ -129,6 +128,8 @@ void db_destroy(struct db *db)
 	jobs_destroy(db);
 	for (unsigned i = 0; i < lanes; i++)
 		lane_destroy(db->lane[i]);
+	/* Writers make some of their own (mark.c), until they end. */
+	statements = atomic_load_explicit(&db->statements, memory_order_acquire);
 	for (unsigned i = 0; i < statements; i++)
 		destroy_statement(db->statement[i]);
 	rows_destroy(db->rows);
