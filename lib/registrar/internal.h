@@ -314,6 +314,7 @@ struct registrar_request {
 	struct hash128 digest;
 	const struct location_set *set; /* what is registered */
 	uint32_t now;
+	uint32_t spare; /* bytes of the arena that are given back before the answer is written */
 
 	struct str call_id, path;
 	uint32_t cseq;

@@ -70,6 +70,41 @@ int registrar_only_pack(const struct registrar_request *q, const struct registra
 	return k.len;
 }
 
+/* What calls of a contact would take. */
+static uint32_t packed(const struct registrar_request *q, const struct location_contact *c,
+	void (*pack)(struct registrar_packing *, const struct location_contact *))
+{
+	char calls[DB_CALL_MAX];
+	struct registrar_packing k;
+
+	registrar_pack_begin(
+		&k, q->r, q->call->table, registrar_aor_str(q->aor), calls, sizeof(calls));
+	pack(&k, c);
+	return k.len >= 0 ? (uint32_t)k.len : ROUTE_TEXT_MAX;
+}
+
+/*
+ * Whether one more binding leaves room for what comes later: each that stands is to be refreshed
+ * then, the longest of them, too, and those of this request once more by one like it, with all rows
+ * at hand. Else the last one that is acknowledged would keep all others from coming again.
+ */
+static bool leaves_room(const struct registrar_request *q, const struct registrar_bindings *b,
+	const struct location_contact *standing, unsigned count, uint32_t calls)
+{
+	uint64_t rows = q->ctx->text_len;
+
+	for (unsigned i = 0; i < b->count; i++)
+		if (b->at[i] != NULL && !was_there(q, b->at[i]))
+			/* A row that is read has no more than what is inserted. */
+			rows += packed(q, b->at[i], registrar_pack_insert);
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t one = packed(q, &standing[i], registrar_pack_put);
+
+		calls = one > calls ? one : calls;
+	}
+	return rows + calls <= ROUTE_TEXT_MAX;
+}
+
 /* ---- save() ---- */
 
 /* Its turn and its rows are given back, the answer may need the room. */
@@ -176,7 +211,11 @@ static int32_t update(struct registrar_request *q, enum route_answer changed)
 	/* Nobody knows: it may have been made. */
 	if (changed != ROUTE_ANSWER_NONE && changed != ROUTE_ANSWER_DONE)
 		return refuse(q, REGISTRAR_REFUSAL_DATABASE);
+	q->spare = route_asked_bytes(q->ctx);
 	refusal = registrar_save_prepare(q, &b, standing, &count, &change);
+	if (refusal == REGISTRAR_REFUSAL_NONE && changed == ROUTE_ANSWER_NONE &&
+		count > q->set->count && !leaves_room(q, &b, standing, count, (uint32_t)change.len))
+		refusal = REGISTRAR_REFUSAL_TOO_LONG;
 	if (refusal != REGISTRAR_REFUSAL_NONE)
 		return refuse(q, refusal);
 	if (changed == ROUTE_ANSWER_NONE && change.len > 0)
@@ -212,6 +251,7 @@ int32_t registrar_only_save(struct registrar_request *q)
 		return refuse(q, refusal_of(fetched));
 	if (!only_asks(q))
 		return update(q, changed);
+	q->spare = route_asked_bytes(q->ctx);
 	if (!registrar_save_fits(q, set.contact, set.count))
 		return refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
 	return accept(q, set.contact, set.count, REGISTRAR_SAVE_FETCHED);

@@ -146,9 +146,9 @@ static void end_lines(struct route_ctx *ctx, uint32_t off, const char *end)
 	ctx->result.headers = (struct route_text){off, ctx->text_len - off, ROUTE_SPACE_ARENA};
 }
 
-static bool has_room(const struct route_ctx *ctx, uint64_t bytes)
+static bool has_room(const struct route_ctx *ctx, uint64_t bytes, uint32_t spare)
 {
-	return bytes + ctx->result.headers.len <= ROUTE_TEXT_MAX - ctx->text_len;
+	return bytes + ctx->result.headers.len <= ROUTE_TEXT_MAX - ctx->text_len + spare;
 }
 
 bool registrar_accept_fits(
@@ -162,7 +162,7 @@ bool registrar_accept_fits(
 					 ? NET_ENDPOINT_TEXT_MAX + RECEIVED_FIXED +
 						   q->s->received_param.len
 					 : 0);
-	return has_room(q->ctx, bytes);
+	return has_room(q->ctx, bytes, q->spare);
 }
 
 void registrar_accept(
@@ -236,7 +236,7 @@ void registrar_refuse(const struct registrar_request *q, enum registrar_refusal 
 	struct route_ctx *ctx = q->ctx;
 
 	/* Where there is no room, the status alone says it. */
-	if (has_room(ctx, 2 * LINES_FIXED)) {
+	if (has_room(ctx, 2 * LINES_FIXED, 0)) {
 		uint32_t off;
 		char *at = begin_lines(ctx, &off);
 

@@ -395,6 +395,7 @@ REGISTRAR_RUN(registrar_run_save)
 	q.call = args->data;
 	q.ctx = ctx;
 	q.now = registrar_now(ctx);
+	q.spare = 0;
 	refusal = find_aor(&q, text_of(args, 2), &own);
 	if (refusal != REGISTRAR_REFUSAL_NONE)
 		return registrar_save_refuse(&q, refusal);

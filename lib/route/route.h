@@ -452,6 +452,8 @@ int32_t route_wait_ask(struct route_ctx *ctx, struct hash128 key, struct str cal
 enum route_answer route_asked(struct route_ctx *ctx, struct hash128 key, struct str *rows);
 /* Forgets all answers; what of them is the last text of the arena is given back. */
 void route_asked_forget(struct route_ctx *ctx);
+/* How many bytes that would be. */
+uint32_t route_asked_bytes(const struct route_ctx *ctx);
 /* Comes back in a moment. What for says who called it. */
 int32_t route_wait_turn(struct route_ctx *ctx);
 

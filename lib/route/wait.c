@@ -115,16 +115,25 @@ enum route_answer route_asked(struct route_ctx *ctx, struct hash128 key, struct 
 	return ROUTE_ANSWER_NONE;
 }
 
-void route_asked_forget(struct route_ctx *ctx)
+uint32_t route_asked_bytes(const struct route_ctx *ctx)
 {
-	while (ctx->asked != 0) {
-		uint32_t at = ctx->asked - 1;
+	uint32_t end = ctx->text_len;
+
+	for (uint32_t next = ctx->asked; next != 0;) {
+		uint32_t at = next - 1;
 		struct asked a = asked_at(ctx, at);
 
-		if (at + sizeof(a) + a.len == ctx->text_len)
-			ctx->text_len = at;
-		ctx->asked = a.before;
+		if (at + sizeof(a) + a.len == end)
+			end = at;
+		next = a.before;
 	}
+	return ctx->text_len - end;
+}
+
+void route_asked_forget(struct route_ctx *ctx)
+{
+	ctx->text_len -= route_asked_bytes(ctx);
+	ctx->asked = 0;
 }
 
 /* ---- what became of it ---- */

@@ -451,6 +451,43 @@ static void what_has_no_room_changes_nothing(void **state)
 	stage_close(s);
 }
 
+/* One more contact of alice, of a phone of its own. */
+static const char *send_contact(
+	struct stage *s, unsigned i, unsigned cseq, unsigned pad, const char *more)
+{
+	char call_id[16], contact[1024];
+
+	snprintf(call_id, sizeof(call_id), "c%u", i);
+	snprintf(contact, sizeof(contact), "Contact: <sip:%0*u@192.0.2.7>%s\n", (int)pad, i, more);
+	return send_registration(s, call_id, cseq, contact);
+}
+
+/* Whoever has got a 200 can refresh his binding and remove it, with as many beside it as have. */
+static void what_is_acknowledged_can_be_refreshed(void **state)
+{
+	enum { SHORT = 10, USUAL = 60, LONG = 480 };
+	static const unsigned pad[][2] = {{USUAL, USUAL}, {LONG, SHORT}, {SHORT, LONG}};
+	struct stage *s = open_only("", SAVE LOOKUP);
+
+	for (unsigned round = 0; round < 3; round++) {
+		const char *reply;
+		unsigned n = 0;
+
+		while (status(reply = send_contact(s, n, 1, pad[round][n != 0], "")) == 200)
+			n++;
+		assert_refused(reply, 503, "Too long contacts");
+		assert_in_range(n, 6, LOCATION_CONTACTS_MAX - 1);
+		for (unsigned i = 0; i < n; i++)
+			assert_status(send_contact(s, i, 2, pad[round][i != 0], ""), 200);
+		assert_non_null(strstr(registered_contacts(s), "@192.0.2.7>;expires="));
+		for (unsigned i = n; i-- > 0;)
+			assert_status(send_contact(s, i, 3, pad[round][i != 0], ";expires=0"), 200);
+		assert_string_equal(table_rows("contact"), "");
+	}
+	assert_int_equal(s->turns, 0);
+	stage_close(s);
+}
+
 static void max_contacts_counts_what_is_in_the_table(void **state)
 {
 	struct stage *s = open_only("modparam(\"registrar\", \"max_contacts\", 2)\n", SAVE);
@@ -924,6 +961,7 @@ int main(void)
 		T(rows_that_have_ended_are_deleted),
 		T(rows_of_others_do_not_count),
 		T(what_has_no_room_changes_nothing),
+		T(what_is_acknowledged_can_be_refreshed),
 		T(a_dead_database_is_said),
 		T(what_the_database_does_not_take_is_a_503),
 		T(what_nobody_knows_of_is_a_503),

@@ -238,15 +238,18 @@ static void test_rows_stay_until_they_are_forgotten(void **state)
 	assert_asked(l, 2, ROUTE_ANSWER_FAILED, "");
 	assert_asked(l, 1, ROUTE_ANSWER_DONE, "a");
 	assert_asked(l, 4, ROUTE_ANSWER_NONE, "");
+	assert_int_equal(route_asked_bytes(l->ctx), l->ctx->text_len - before);
 	route_asked_forget(l->ctx);
 	assert_int_equal(l->ctx->text_len, before);
 	assert_asked(l, 1, ROUTE_ANSWER_NONE, "");
+	assert_int_equal(route_asked_bytes(l->ctx), 0);
 	/* What stands behind them stays. */
 	ask(l, 1);
 	answer_rows(l, "a");
 	assert_asked(l, 1, ROUTE_ANSWER_DONE, "a");
 	assert_int_not_equal(route_text_make(l->ctx, STR("text")).space, ROUTE_SPACE_NONE);
 	before = l->ctx->text_len;
+	assert_int_equal(route_asked_bytes(l->ctx), 0);
 	route_asked_forget(l->ctx);
 	assert_int_equal(l->ctx->text_len, before);
 	language_free(l);
