@@ -109,6 +109,16 @@ struct registrar_thread {
 	uint64_t unpinned_until; /* follow.c's: what has no pin may be under way until then */
 };
 
+/* The clock of the day and its zone, as published; immutable. */
+#define REGISTRAR_ZONE_SPANS 16
+struct registrar_zone {
+	int64_t epoch; /* Unix seconds less those of clock_now_ns() */
+	unsigned count;
+	struct registrar_zone_span {
+		int64_t from, offset; /* Unix seconds; seconds east of UTC from then on */
+	} span[REGISTRAR_ZONE_SPANS]; /* rising; the first one is from ever */
+};
+
 /* Calls of scripts by the table that they name. A script may end behind its rooms: who is last
  * frees it. */
 struct registrar_calls {
@@ -149,8 +159,9 @@ struct registrar {
 	bool table_published[REGISTRAR_TABLES_MAX];
 	/* persist.c */
 	const struct route_registry *registry;
-	_Atomic int64_t day; /* seconds of the day count less those of clock_now_ns() */
-	bool runs;           /* registrar_load() has been called: slow lcores may run */
+	_Atomic(const struct registrar_zone *) zone; /* never NULL */
+	int64_t zone_until;                          /* when it is read anew: Unix seconds */
+	bool runs; /* registrar_load() has been called: slow lcores may run */
 	uint64_t now_ns, clean_at;
 	unsigned clean_table;
 	bool cleaning; /* a look for rows that have ended is under way */
@@ -165,6 +176,11 @@ static inline const struct registrar_settings *registrar_settings(const struct r
 static inline const struct registrar_usrloc *registrar_usrloc(const struct registrar *r)
 {
 	return &atomic_load_explicit(&r->usrloc, memory_order_acquire)->p;
+}
+
+static inline const struct registrar_zone *registrar_zone(const struct registrar *r)
+{
+	return atomic_load_explicit(&r->zone, memory_order_acquire);
 }
 
 /* Whether changes go to a database. */
@@ -227,7 +243,7 @@ static inline uint64_t registrar_mix(uint64_t h, struct str s)
 	return h ^ h >> 32;
 }
 
-/* Frees settings that were published, once nobody can read them. Control thread. */
+/* Frees settings, or a zone, that were published, once nobody can read them. Control thread. */
 void registrar_retire(struct registrar *r, const void *settings);
 
 /* ---- aor.c ---- */
@@ -404,7 +420,7 @@ unsigned registrar_bound(
 	"socket=?,methods=?,user_agent=?"
 #define REGISTRAR_REFRESH_PARAMS 12
 
-/* What a second of the monotonic clock is of the day. Any thread: no lock, no time zone. */
+/* What a second of the monotonic clock is of the day. Any thread: no lock. */
 void registrar_row_time(const struct registrar *r, uint32_t second, char out[DB_TIME_TEXT]);
 
 /* Seconds of the day count that a database's text stands for. False: it is no time. */
@@ -452,9 +468,23 @@ bool registrar_row_is_of(const struct registrar *r, const struct db_value *v, st
 /* Rows of one REGISTER at most that are looked for where they stand. */
 #define REGISTRAR_PUT_MAX 4
 
+/* ---- zone.c: moments in Unix seconds, and what clocks on the wall show, both as seconds of the
+ * day count ---- */
+
+/* What the monotonic clock's seconds are of the day from `now` on, Unix seconds, and what the
+ * process's time zone makes of it. Control thread. */
+void registrar_zone_publish(struct registrar *r, int64_t now, uint64_t now_ns);
+/* The others are for any thread: no lock. */
+int64_t registrar_zone_local(const struct registrar_zone *z, int64_t moment);
+/* The moment of a local time: of two that have it (summer time ends) the later, and of one that no
+ * moment has (it begins) as if it had not begun. So nothing ends early. */
+int64_t registrar_zone_moment(const struct registrar_zone *z, int64_t local);
+/* The least local time whose moment is not before this one. */
+int64_t registrar_zone_least(const struct registrar_zone *z, int64_t moment);
+
 /* ---- persist.c: contacts in a database ---- */
 
-/* What the monotonic clock's seconds are of the day. Control thread. */
+/* As registrar_zone_publish(), now. Control thread. */
 void registrar_persist_clock(struct registrar *r, uint64_t now_ns);
 /* statement.c: statements for all tables. 0, or -errno and a sentence. Control thread or loader. */
 int registrar_persist_prepare(struct registrar *r, const struct registrar_usrloc *p,

@@ -33,17 +33,7 @@
 
 void registrar_persist_clock(struct registrar *r, uint64_t now_ns)
 {
-	time_t now = time(NULL);
-	struct tm local;
-
-	int64_t day, before = atomic_load_explicit(&r->day, memory_order_relaxed);
-
-	if (localtime_r(&now, &local) == NULL)
-		return;
-	day = (int64_t)now + local.tm_gmtoff - (int64_t)(now_ns / CLOCK_NS_PER_S);
-	/* The two clocks' seconds begin at other moments. */
-	if (day < before - 1 || day > before + 1)
-		atomic_store_explicit(&r->day, day, memory_order_relaxed);
+	registrar_zone_publish(r, (int64_t)time(NULL), now_ns);
 }
 
 /* Whether its row is one that stays: as it is, or refreshed. */
@@ -328,8 +318,9 @@ static void cleaned(void *arg, enum db_result result, const struct db_rows *rows
 static int pack_clean(struct registrar *r, const struct registrar_rows *rows, int64_t oldest,
 	char *call, uint32_t size)
 {
-	int64_t until = atomic_load_explicit(&r->day, memory_order_relaxed) +
-			(int64_t)(r->now_ns / CLOCK_NS_PER_S) - CLEAN_AFTER_S;
+	const struct registrar_zone *z = registrar_zone(r);
+	int64_t until = registrar_zone_least(
+		z, z->epoch + (int64_t)(r->now_ns / CLOCK_NS_PER_S) - CLEAN_AFTER_S);
 	char text[DB_TIME_TEXT];
 	struct db_value before;
 

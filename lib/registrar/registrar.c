@@ -13,6 +13,8 @@ static const struct registrar_settings initial = {.p = {.default_expires = 3600,
 							  .append_branches = 1,
 							  .path_mode = REGISTRAR_PATH_STRICT,
 							  .sock_flag = -1}};
+/* Until the first registrar_zone_publish(). */
+static const struct registrar_zone zone_initial = {.count = 1, .span = {{.from = INT64_MIN}}};
 
 static void free_tables(struct registrar *r)
 {
@@ -65,21 +67,25 @@ struct registrar *registrar_create(const struct registrar_config *config)
 	}
 	atomic_init(&r->usrloc, &usrloc_initial);
 	atomic_init(&r->settings, &initial);
+	atomic_init(&r->zone, &zone_initial);
 	return r;
 }
 
 void registrar_destroy(struct registrar *r)
 {
-	const void *usrloc, *settings;
+	const void *usrloc, *settings, *zone;
 
 	if (r == NULL)
 		return;
 	usrloc = atomic_load_explicit(&r->usrloc, memory_order_relaxed);
 	settings = atomic_load_explicit(&r->settings, memory_order_relaxed);
+	zone = atomic_load_explicit(&r->zone, memory_order_relaxed);
 	if (usrloc != &usrloc_initial)
 		free((void *)(uintptr_t)usrloc);
 	if (settings != &initial)
 		free((void *)(uintptr_t)settings);
+	if (zone != &zone_initial)
+		free((void *)(uintptr_t)zone);
 	free_tables(r);
 }
 
@@ -103,7 +109,7 @@ void registrar_retire(struct registrar *r, const void *settings)
 {
 	void *old = (void *)(uintptr_t)settings;
 
-	if (settings == &usrloc_initial || settings == &initial)
+	if (settings == &usrloc_initial || settings == &initial || settings == &zone_initial)
 		return;
 	if (r->config.rcu == NULL) {
 		free(old);

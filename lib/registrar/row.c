@@ -3,7 +3,7 @@
  * row: a contact as a row of OpenSER's table `location`, and a row as a contact.
  *
  * Times in the table are of the day, in the server's zone, as Kamailio has them; here they are the
- * monotonic clock's, and what lies between the two is noted once a second.
+ * monotonic clock's, and what lies between the two is published (zone.c).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -46,7 +46,9 @@ bool registrar_time_read(struct str s, int64_t *out)
 
 void registrar_row_time(const struct registrar *r, uint32_t second, char out[DB_TIME_TEXT])
 {
-	db_time_write(second + atomic_load_explicit(&r->day, memory_order_relaxed), out);
+	const struct registrar_zone *z = registrar_zone(r);
+
+	db_time_write(registrar_zone_local(z, second + z->epoch), out);
 }
 
 enum column {
@@ -290,12 +292,14 @@ void registrar_pack_remove_binding(struct registrar_packing *k, const struct loc
 
 void registrar_pack_read(struct registrar_packing *k, uint32_t now)
 {
+	const struct registrar_zone *z = registrar_zone(k->r);
 	struct db_value v[KEYS_MAX];
 	unsigned n = user_values(k, v);
 	char text[DB_TIME_TEXT];
 
-	/* The two clocks' seconds begin at other moments: what has ended is seen as a row. */
-	registrar_row_time(k->r, now > CLOCKS_DIFFER_S ? now - CLOCKS_DIFFER_S : 0, text);
+	/* The two clocks' seconds begin at other moments: what has ended is seen as a row. Texts
+	 * are compared: around a change of the zone a later moment may have a lesser one. */
+	db_time_write(registrar_zone_least(z, z->epoch + now - CLOCKS_DIFFER_S), text);
 	v[n++] = db_text(str_of(text, DB_TIME_TEXT - 1));
 	pack(k, k->rows->read, v, n);
 }
@@ -325,11 +329,13 @@ enum registrar_row registrar_row_read(const struct registrar *r, const struct db
 	uint32_t now, struct location_contact *c)
 {
 	const struct route_hooks *hooks = &r->registry->hooks;
-	int64_t expires, modified, day = atomic_load_explicit(&r->day, memory_order_relaxed);
+	const struct registrar_zone *z = registrar_zone(r);
+	int64_t expires, modified;
 
 	if (v[CONTACT].s.len == 0 || !registrar_time_read(v[EXPIRES].s, &expires))
 		return REGISTRAR_ROW_BAD;
-	if (expires - day <= now)
+	expires = registrar_zone_moment(z, expires) - z->epoch;
+	if (expires <= now)
 		return REGISTRAR_ROW_ENDED;
 	*c = (struct location_contact){
 		.uri = v[CONTACT].s,
@@ -345,11 +351,14 @@ enum registrar_row registrar_row_read(const struct registrar *r, const struct db
 		.flags = (uint32_t)v[CFLAGS].i,
 		.methods = methods_read(&v[METHODS]),
 		.cseq = (uint32_t)v[CSEQ].i,
-		.expires = expires - day < UINT32_MAX ? (uint32_t)(expires - day) : UINT32_MAX,
+		.expires = expires < UINT32_MAX ? (uint32_t)expires : UINT32_MAX,
 		.modified = now,
 	};
-	if (registrar_time_read(v[LAST_MODIFIED].s, &modified) && modified - day < now)
-		c->modified = modified > day ? (uint32_t)(modified - day) : 0;
+	if (registrar_time_read(v[LAST_MODIFIED].s, &modified)) {
+		modified = registrar_zone_moment(z, modified) - z->epoch;
+		if (modified < now)
+			c->modified = modified > 0 ? (uint32_t)modified : 0;
+	}
 	if (v[RECEIVED].s.len != 0)
 		(void)registrar_received_read(v[RECEIVED].s, &c->received);
 	if (v[SOCKET].s.len != 0 && hooks->find_listener != NULL)
