@@ -160,7 +160,9 @@ static enum registrar_aor_error put_realm(
 		return REGISTRAR_AOR_LONG;
 	if (user.len + 16 > LOCATION_AOR_MAX ||
 		!put_plain(out->text, user, s->p.case_sensitive == 0)) {
-		if (!registrar_unescape(user, out->text, &len))
+		/* A "tel" URI's may have an '@', and then it would be another's. */
+		if (memchr(user.s, '@', user.len) != NULL ||
+			!registrar_unescape(user, out->text, &len))
 			return REGISTRAR_AOR_BAD;
 		if (s->p.case_sensitive == 0)
 			str_lower(out->text, str_of(out->text, len));

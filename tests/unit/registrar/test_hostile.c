@@ -92,6 +92,8 @@ static void the_domain_counts_where_the_script_says_so(void **state)
 	assert_int_equal(contacts(register_as(s, "sip:example.com")), 1);
 	assert_int_equal(contacts(register_as(s, "sip:example.com@example.com")), 1);
 	assert_int_equal(contacts(register_as(s, "sip:a%40example.net@example.com")), 1);
+	/* Nor is a number (RFC 3966 has none) with what would be one. */
+	assert_refused(register_as(s, "tel:alice@example.com"), 400, "To is no address-of-record");
 	stage_close(s);
 }
 
