@@ -8,10 +8,14 @@
  */
 #include "pipeline/worker.h"
 
-/* Who was to go on with it hears of it: there is somebody to answer, and a transaction may wait. */
+/* Who was to go on with it hears of it: there is somebody to answer, and a transaction may wait.
+ * Where its function holds something, the script goes on, too. */
 static void lose(struct pipeline *p, struct held *h, unsigned drop)
 {
-	h->no_answer = (uint16_t)drop;
+	if (h->ctx.wait_holds)
+		route_answer_set(&h->ctx, ROUTE_ANSWER_FAILED);
+	else
+		h->no_answer = (uint16_t)drop;
 	held_go_on(p, h);
 }
 

@@ -42,7 +42,10 @@ void crossing_ask(struct worker *w, struct held *h)
 	}
 	/* As if there had been no answer, in the next pass. */
 	counter_add(w->count, COUNTER_DATABASE_REFUSED, 1);
-	h->no_answer = COUNTER_DROP_HELD_FULL;
+	if (h->ctx.wait_holds)
+		route_answer_set(&h->ctx, ROUTE_ANSWER_FAILED);
+	else
+		h->no_answer = COUNTER_DROP_HELD_FULL;
 	held_go_on(w->p, h);
 }
 

@@ -94,7 +94,11 @@ void route_judge(struct worker *w, struct message *msg, enum route_verdict verdi
 		go_slow(w, msg);
 		break;
 	case ROUTE_WAIT:
-		if (!crossing_wait(w, msg))
+		if (crossing_wait(w, msg))
+			break;
+		if (msg->ctx->wait_holds)
+			route_judge(w, msg, route_resume_without(msg->ctx, verdict));
+		else
 			route_no_answer(w, msg, COUNTER_DROP_HELD_FULL);
 		break;
 	case ROUTE_FAILED:

@@ -202,12 +202,17 @@ static void no_answer(struct worker *w, struct message *msg, unsigned counter)
 		route_no_answer(w, msg, counter);
 }
 
-static void wait_for_answer(struct worker *w, struct message *msg)
+/* False: it cannot wait, and its function is to hear so. */
+static bool wait_for_answer(struct worker *w, struct message *msg)
 {
 	if (concerns_txn(w, msg))
 		txn_script_waits(w->shard, msg->ctx);
-	if (!crossing_wait(w, msg))
-		no_answer(w, msg, COUNTER_DROP_HELD_FULL);
+	if (crossing_wait(w, msg))
+		return true;
+	if (msg->ctx->wait_holds)
+		return false;
+	no_answer(w, msg, COUNTER_DROP_HELD_FULL);
+	return true;
 }
 
 /* To the shard that a function asked for. A transaction cannot follow: one that was made before
@@ -256,7 +261,9 @@ static void judge(struct worker *w, struct message *msg, enum route_verdict verd
 		hop(w, msg);
 		break;
 	case ROUTE_WAIT:
-		wait_for_answer(w, msg);
+		/* What it waits for next is a name, of which nobody holds anything. */
+		if (!wait_for_answer(w, msg))
+			judge(w, msg, route_resume_without(msg->ctx, verdict));
 		break;
 	case ROUTE_FAILED:
 		counter_add(w->count, COUNTER_SCRIPT_FAILED, 1);

@@ -558,8 +558,8 @@ enum registrar_turn_is {
 };
 /*
  * Takes the turn, for a request whose transaction is `copy` (0: it has none). Who has it gives it
- * back; who is dropped meanwhile had it for REGISTRAR_TURN_NS. The slow lcore of the shard, whose
- * thread ctx has.
+ * back: all waits within it are route_wait_holds(). It ends after REGISTRAR_TURN_NS at most. The
+ * slow lcore of the shard, whose thread ctx has.
  */
 enum registrar_turn_is registrar_turn_take(
 	struct registrar *r, struct route_ctx *ctx, struct hash128 digest, struct hash128 copy);

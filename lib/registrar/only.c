@@ -192,7 +192,7 @@ static int32_t wait_for(struct registrar_request *q, struct str calls)
 {
 	if (calls.len > ROUTE_TEXT_MAX - q->ctx->text_len)
 		return refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
-	return route_wait_change(q->ctx, calls) == ROUTE_PENDING
+	return route_wait_holds(q->ctx, route_wait_change(q->ctx, calls)) == ROUTE_PENDING
 		       ? ROUTE_PENDING
 		       : refuse(q, REGISTRAR_REFUSAL_TOO_LONG);
 }
@@ -246,7 +246,7 @@ int32_t registrar_only_save(struct registrar_request *q)
 	fetched = registrar_fetch(
 		q->r, q->ctx, q->digest, q->call->table, registrar_aor_str(q->aor), q->now, &set);
 	if (fetched == REGISTRAR_FETCHING)
-		return ROUTE_PENDING;
+		return only_asks(q) ? ROUTE_PENDING : route_wait_holds(q->ctx, ROUTE_PENDING);
 	if (fetched != REGISTRAR_FETCHED)
 		return refuse(q, refusal_of(fetched));
 	if (!only_asks(q))
@@ -278,7 +278,7 @@ int32_t registrar_only_unregister(struct registrar *r, struct route_ctx *ctx, ui
 		return -2;
 	switch (registrar_turn_take(r, ctx, digest, (struct hash128){0})) {
 	case REGISTRAR_TURN_MINE:
-		return route_wait_change(ctx, str_of(calls, (size_t)len));
+		return route_wait_holds(ctx, route_wait_change(ctx, str_of(calls, (size_t)len)));
 	case REGISTRAR_TURN_WAITS:
 		return ROUTE_PENDING;
 	case REGISTRAR_TURN_COPY:

@@ -5,8 +5,8 @@
  * until the first has been committed. All that changes an address-of-record runs on one slow lcore,
  * whose these places are; another process is no part of this.
  *
- * What has its turn and is dropped on its way (there was no room for it to wait) gives nothing
- * back: a turn ends by itself. A change that was begun in it may come later than its end; what is
+ * Who has it gives it back, also where he cannot wait (route_wait_holds()); and a turn ends by
+ * itself. A change that was begun in it may come later than its end; what is
  * sent behind it is made behind it.
  */
 #include <stdlib.h>

@@ -236,6 +236,7 @@ struct route_ctx {
 	uint8_t wait_for;       /* enum route_wait */
 	uint8_t wait_kind;      /* of a name: how it is looked up, enum resolve_kind */
 	uint8_t answer;         /* enum route_answer: to the calls in `wait` */
+	bool wait_holds;        /* route_wait_holds() */
 	uint64_t wait_note;     /* of rows and changes: what who waits wants to know afterwards */
 	uint32_t asked; /* answers of ASK in the arena, the last one's place plus one; 0: none */
 	uint32_t call_pc[ROUTE_CALLS_MAX];
@@ -456,6 +457,16 @@ void route_asked_forget(struct route_ctx *ctx);
 uint32_t route_asked_bytes(const struct route_ctx *ctx);
 /* Comes back in a moment. What for says who called it. */
 int32_t route_wait_turn(struct route_ctx *ctx);
+/*
+ * Of what one of these (but for a name) has returned: who waits holds something that others want,
+ * and gives it back when it is called again. So it is called again in any case, with FAILED where
+ * there was no room to wait or no time; any other run that cannot wait ends there. Returns `rc`.
+ */
+static inline int32_t route_wait_holds(struct route_ctx *ctx, int32_t rc)
+{
+	ctx->wait_holds = rc == ROUTE_PENDING;
+	return rc;
+}
 
 /* What route_rows() returns beside ROUTE_TRUE (found), ROUTE_FALSE (there is no such row) and
  * ROUTE_PENDING. */

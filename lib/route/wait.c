@@ -8,6 +8,7 @@ static int32_t wait_for(struct route_ctx *ctx, enum route_wait what, struct rout
 		return ROUTE_FALSE;
 	ctx->wait = text;
 	ctx->wait_for = (uint8_t)what;
+	ctx->wait_holds = false;
 	ctx->answer = ROUTE_ANSWER_NONE;
 	return ROUTE_PENDING;
 }
@@ -149,6 +150,7 @@ int32_t route_wait_turn(struct route_ctx *ctx)
 {
 	ctx->wait = ROUTE_TEXT_NONE;
 	ctx->wait_for = ROUTE_WAIT_TURN;
+	ctx->wait_holds = false;
 	ctx->answer = ROUTE_ANSWER_NONE;
 	return ROUTE_PENDING;
 }

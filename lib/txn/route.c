@@ -154,8 +154,11 @@ enum txn_ran txn_route_failure(
 	if (route_run_block(ctx, block, ROUTE_IN_FAILURE) != ROUTE_WAIT)
 		return TXN_RAN;
 	/* It carries no frames: the response that led here is kept, and counted so. */
-	if (!s->sender.park(s->sender.arg, ctx))
+	if (!s->sender.park(s->sender.arg, ctx)) {
+		if (ctx->wait_holds)
+			route_resume_without(ctx, ROUTE_WAIT);
 		return TXN_RAN;
+	}
 	t->flags |= PLACE_BUSY;
 	/* A CANCEL or a late 2xx may end it first: what the block has said until now counts. */
 	txn_place_save(s, t, ctx);

@@ -22,6 +22,23 @@ static const char script[] =
 	"		else sl_send_reply(\"500\", \"Not Known\");\n"
 	"		exit;\n"
 	"	}\n"
+	"	if ($rU =~ \"^hold\") {\n"
+	"		hold_row(\"$rU\");\n"
+	"		if ($rc == 1) sl_send_reply(\"200\", \"Held\");\n"
+	"		else sl_send_reply(\"480\", \"Given Back\");\n"
+	"		exit;\n"
+	"	}\n"
+	"	if ($rU =~ \"^keep\") {\n"
+	"		t_newtran();\n"
+	"		hold_row(\"$rU\");\n"
+	"		if ($rc == 1) t_reply(\"200\", \"Held\");\n"
+	"		else t_reply(\"480\", \"Given Back\");\n"
+	"		exit;\n"
+	"	}\n"
+	"	if ($rU =~ \"^again\") {\n"
+	"		while ($var(n) < 1000000) { $var(n) = $var(n) + 1; hold_row(\"$rU\"); }\n"
+	"		exit;\n"
+	"	}\n"
 	"	if ($rU =~ \"^anew\") {\n"
 	"		$var(n) = 0;\n"
 	"		if (get_row(\"$rU\")) $var(n) = 1;\n"
@@ -140,6 +157,23 @@ static int32_t run_put_row(struct route_ctx *ctx, const struct route_args *args)
 	return -3;
 }
 
+/* As put_row(), of a function that has something until it is called again. */
+static unsigned holding;
+
+static int32_t run_hold_row(struct route_ctx *ctx, const struct route_args *args)
+{
+	struct db_value row[] = {db_text(args->v[0].s), db_text(STR("x"))};
+	struct str call = pack(put, row, 2);
+	enum route_answer became = route_answer(ctx, call);
+
+	if (became == ROUTE_ANSWER_NONE) {
+		holding++;
+		return route_wait_holds(ctx, route_wait_change(ctx, call));
+	}
+	holding--;
+	return became == ROUTE_ANSWER_DONE ? 1 : -3;
+}
+
 static const struct route_function functions[] = {{.name = "get_row",
 							  .args_min = 1,
 							  .args_max = 1,
@@ -158,6 +192,12 @@ static const struct route_function functions[] = {{.name = "get_row",
 		.in = ROUTE_IN_REQUEST,
 		.run = run_put_row,
 		.usage = "put_row(name, text)"},
+	{.name = "hold_row",
+		.args_min = 1,
+		.args_max = 1,
+		.in = ROUTE_IN_REQUEST,
+		.run = run_hold_row,
+		.usage = "hold_row(name)"},
 	{.name = NULL}};
 static const struct route_module module = {.name = "test", .functions = functions};
 
@@ -745,6 +785,81 @@ static void test_five_seconds_without_an_answer(void **state)
 	assert_ends(COUNTER_DROP_DATABASE_TIMEOUT, 1);
 }
 
+/* Who holds something hears that he cannot wait, and gives it back; his script answers. */
+static void test_who_holds_something_goes_on_in_any_case(void **state)
+{
+	static const char *const users[] = {"hold", "keep"};
+	enum { PLACES = 64 };
+	unsigned good = find, good_put = put;
+	int was = database;
+
+	ask("OPTIONS", "hold1", 1200, "SIP/2.0 200 Held", 1);
+	ask("OPTIONS", "keep1", 1201, "SIP/2.0 200 Held", 1);
+	assert_int_equal(holding, 0);
+
+	/* As many wait as may. */
+	use("gate:///nowhere");
+	atomic_store(&shut, true);
+	begin(state);
+	for (unsigned i = 0; i < MAY_WAIT; i++)
+		ask_from(2 + i);
+	assert_waits(MAY_WAIT, MAY_WAIT);
+	for (unsigned i = 0; i < 2; i++) {
+		send_to(0, request("OPTIONS", users[i], 1210 + i));
+		rig_settle(rig);
+		took(0, "SIP/2.0 480 Given Back");
+		assert_int_equal(holding, 0);
+	}
+	/* One who tries again and again comes to an end, too. */
+	send_to(0, request("OPTIONS", "again", 1212));
+	for (unsigned i = 0; i < ROUTE_STEPS_MAX && delta(COUNTER_SCRIPT_FAILED) == 0; i++)
+		rig_poll(rig);
+	rig_settle(rig);
+	took(0, "SIP/2.0 500 Script Limit Reached");
+	assert_int_equal(holding, 0);
+	let_go();
+	database = was;
+	find = good;
+	put = good_put;
+
+	/* The control thread slept too long. */
+	for (unsigned i = 0; i < 2; i++) {
+		begin(state);
+		send_to(0, request("OPTIONS", users[i], 1220 + i));
+		pipeline_worker_poll(rig->pipeline, 0);
+		pipeline_slow_poll(rig->pipeline, 0);
+		assert_waits(1, 1);
+		for (unsigned n = 0; n < 3; n++)
+			pipeline_control_poll(
+				rig->pipeline, clock_now_ns() + PIPELINE_NAME_WAIT_NS);
+		rig_settle(rig);
+		took(0, "SIP/2.0 480 Given Back");
+		assert_int_equal(holding, 0);
+		assert_waits(0, 1);
+	}
+
+	/* There is no place. */
+	begin(state);
+	for (unsigned i = 0; i < PLACES; i++) {
+		send_to(0, request("OPTIONS", "name", 1300 + i));
+		pipeline_worker_poll(rig->pipeline, 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		send_to(0, request("OPTIONS", users[i], 1230 + i));
+		pipeline_worker_poll(rig->pipeline, 0);
+		pipeline_slow_poll(rig->pipeline, 0);
+		pipeline_worker_poll(rig->pipeline, 0);
+		took(0, "SIP/2.0 480 Given Back");
+		assert_int_equal(holding, 0);
+	}
+	assert_int_equal(delta(COUNTER_HELD_DATABASE_ENTER), 0);
+	for (unsigned i = 0; i < 3; i++)
+		pipeline_control_poll(rig->pipeline, clock_now_ns() + PIPELINE_NAME_WAIT_NS);
+	rig_settle(rig);
+	clear_sent();
+	assert_all_ended();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(int argc, char **argv)
@@ -765,6 +880,7 @@ int main(int argc, char **argv)
 		TEST(test_a_database_that_hangs),
 		TEST(test_no_place_to_wait),
 		TEST(test_five_seconds_without_an_answer),
+		TEST(test_who_holds_something_goes_on_in_any_case),
 	};
 
 	if (rig_eal(argv[0], 256) != 0)

@@ -615,6 +615,34 @@ static void a_removal_goes_behind_what_is_late(void **state)
 	stage_close(s);
 }
 
+/* Who finds no room to wait, for the rows or for his change, is told so, and nobody waits for him.
+ */
+static void who_cannot_wait_gives_his_turn_back(void **state)
+{
+	struct stage *s =
+		open_only("", SAVE "unregister(\"location\", \"$ru\"); $var(rc) = $rc;\n");
+
+	for (unsigned i = 0; i < 3; i++) {
+		s->nobody_waits = i == 0;
+		s->holds_changes = i != 0;
+		assert_null(i < 2 ? send_registration(s, "c1", i + 1, "Contact: " PHONE "\n")
+				  : stage_send(s, request("MESSAGE", ALICE)));
+		assert_int_equal(s->ctx->wait_for, i == 0 ? ROUTE_WAIT_ASK : ROUTE_WAIT_CHANGE);
+		assert_true(s->ctx->wait_holds);
+		route_answer_set(s->ctx, ROUTE_ANSWER_FAILED);
+		assert_int_equal(route_resume(s->ctx), ROUTE_ENDED);
+		if (i < 2)
+			assert_int_equal(stage_rc(s), -1);
+		else
+			assert_int_equal(stage_rc(s), -2);
+		s->nobody_waits = s->holds_changes = false;
+		assert_status(
+			send_registration(s, "c2", i + 1, "Contact: <sip:b@192.0.2.1>\n"), 200);
+		assert_int_equal(s->turns, 0);
+	}
+	stage_close(s);
+}
+
 /* Others are not held up, nor who asks only. */
 static void a_turn_is_one_users(void **state)
 {
@@ -966,6 +994,7 @@ int main(void)
 		T(what_the_database_does_not_take_is_a_503),
 		T(what_nobody_knows_of_is_a_503),
 		T(a_removal_goes_behind_what_is_late),
+		T(who_cannot_wait_gives_his_turn_back),
 		T(a_turn_is_one_users),
 		T(a_copy_is_dropped),
 		T(who_waits_too_long_is_told),
