@@ -52,7 +52,7 @@ def kill(rig):
     """kill -9: nothing is put in order."""
     lab = rig.lab
     lab.siplane.send_signal(signal.SIGKILL)
-    lab.siplane.wait(10)
+    lab.siplane.wait(60)
     lab.processes.remove(lab.siplane)
     lab.siplane = None
 

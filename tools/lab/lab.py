@@ -191,7 +191,7 @@ class Lab:
         path = self.dir / "siplane.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def stop_siplane(self, sig=signal.SIGTERM, timeout=20):
+    def stop_siplane(self, sig=signal.SIGTERM, timeout=60):
         """Ends siplane; returns (exit status, seconds it took)."""
         begun = time.monotonic()
         self.siplane.send_signal(sig)

@@ -684,7 +684,7 @@ static void a_copy_is_dropped(void **state)
 static void who_waits_too_long_is_told(void **state)
 {
 	struct stage *s = open_only("", SAVE);
-	struct stage_waiting one;
+	struct stage_waiting one, three;
 	const char *reply;
 
 	suspend(s, &one, "c1", 1, "Contact: " PHONE "\n");
@@ -697,11 +697,13 @@ static void who_waits_too_long_is_told(void **state)
 	stage_pass(s, REGISTRAR_TURN_NS / CLOCK_NS_PER_S);
 	assert_status(send_registration(s, "c2", 2, "Contact: <sip:b@192.0.2.1>\n"), 200);
 	/* The one that was given up takes nobody's turn away. */
-	suspend(s, &(struct stage_waiting){0}, "c3", 1, "Contact: <sip:c@192.0.2.1>\n");
+	suspend(s, &three, "c3", 1, "Contact: <sip:c@192.0.2.1>\n");
 	assert_status(stage_resume(s, &one), 200);
 	s->nobody_waits = true;
 	assert_null(send_registration(s, "c4", 1, "Contact: <sip:d@192.0.2.1>\n"));
 	assert_int_equal(s->ctx->wait_for, ROUTE_WAIT_TURN);
+	s->nobody_waits = false;
+	assert_status(stage_resume(s, &three), 200);
 	stage_close(s);
 }
 
