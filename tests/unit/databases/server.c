@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../folder.h"
 #include "server.h"
 
 #include <errno.h>
@@ -70,7 +71,7 @@ static bool tell(struct server *s, const char *what, const char *rest)
 static struct server *start_file(struct server *s)
 {
 	s->file = true;
-	snprintf(s->folder, sizeof(s->folder), "/tmp/siplane-db-XXXXXX");
+	snprintf(s->folder, sizeof(s->folder), "%s/siplane-db-XXXXXX", folder_of_databases());
 	if (mkdtemp(s->folder) == NULL)
 		die(s->folder, strerror(errno));
 	return s;

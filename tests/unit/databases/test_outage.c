@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../folder.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "db/db.h"
@@ -32,7 +33,7 @@ static struct db *db;
 static int used;
 static unsigned find, all, put, add;
 static char error[512];
-static char folder[32];
+static char folder[48];
 
 static bool is(const char *name)
 {
@@ -155,7 +156,7 @@ static void assert_state(bool connected, const char *with)
 
 static int begin(void **state)
 {
-	strcpy(folder, "/tmp/siplane-spool-XXXXXX");
+	snprintf(folder, sizeof(folder), "%s/siplane-spool-XXXXXX", folder_of_databases());
 	assert_non_null(mkdtemp(folder));
 	log_set_level(LOG_LEVEL_ERROR);
 	server = server_start(engine);

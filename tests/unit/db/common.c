@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../folder.h"
 #include "common.h"
 
 #include <dirent.h>
@@ -20,7 +21,7 @@ struct bench *bench_new(void)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
-	snprintf(b->folder, sizeof(b->folder), "/tmp/siplane-db-XXXXXX");
+	snprintf(b->folder, sizeof(b->folder), "%s/siplane-db-XXXXXX", folder_of_databases());
 	assert_non_null(mkdtemp(b->folder));
 	if (url != NULL)
 		snprintf(b->url, sizeof(b->url), "%s", url);
