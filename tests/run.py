@@ -120,8 +120,8 @@ def run_cmocka(directory, tally, wrap=(), only=None, env=None, label=""):
         except subprocess.TimeoutExpired:
             return t, -1, "", "took longer than 600 s", 600
 
-    # The longest wait for servers and the kernel's timers most of their time; under a tool they compute as well.
-    with ThreadPoolExecutor(JOBS + 1 if wrap else 2 * JOBS) as pool:
+    # One more than there are CPUs: some wait for servers and the kernel's timers most of their time.
+    with ThreadPoolExecutor(JOBS + 1) as pool:
         for t, status, out, err, seconds in pool.map(one, tests):
             passed, failures, skipped, why = read_tap(out)
             failed = len(failures)
@@ -188,8 +188,7 @@ def sanitize(args, tally):
     build("build-asan", targets=("app/siplane/siplane", "app/siplane-gen/siplane-gen", "app/siplanectl/siplanectl", *programs_of_tests(path)))
     run_cmocka(path, tally, env=SANITIZERS, label="asan ", only=lambda t: not runs_once(t))
     pytest_run(args, tally, "asan", {**SANITIZERS, "SIPLANE": str(path / "app/siplane/siplane"),
-                                     "SIPLANE_GEN": str(path / "app/siplane-gen/siplane-gen")},
-               marker="sanitize", workers=JOBS + 1)
+                                     "SIPLANE_GEN": str(path / "app/siplane-gen/siplane-gen")}, marker="sanitize")
 
 
 NO_EAL = ("base", "sip", "net", "resolve", "db", "route", "proxy", "access", "location", "dispatch", "txn", "registrar", "auth")
@@ -202,7 +201,7 @@ def valgrind(args, tally):
                only=lambda t: pathlib.Path(t["cmd"][0]).parent.name in NO_EAL and not runs_once(t) and not is_timed(t))
 
 
-def pytest_run(args, tally, name, env, marker=None, workers=2 * JOBS):
+def pytest_run(args, tally, name, env, marker=None):
     if os.geteuid() != 0:
         print(f"  {name}: skipped, network namespaces need root")
         tally.add(skipped=1)
@@ -213,8 +212,8 @@ def pytest_run(args, tally, name, env, marker=None, workers=2 * JOBS):
     if args.keep:
         options += ["--keep"]
     both = f"{marker} and " if marker else ""
-    # Most of them wait most of the time (four take two thirds of two CPUs), and each has namespaces of its own.
-    run_pytest("tests/e2e", name, tally, *options, "-m", f"{both}not alone", "-n", str(workers), "--dist", "loadfile", env=env)
+    # Most of them wait most of the time, and each has namespaces of its own.
+    run_pytest("tests/e2e", name, tally, *options, "-m", f"{both}not alone", "-n", str(JOBS + 1), "--dist", "loadfile", env=env)
     run_pytest("tests/e2e", f"{name}-alone", tally, *options, "-m", f"{both}alone", env=env)
 
 

@@ -141,7 +141,7 @@ def test_a_black_hole_delays_no_other_name(served):
     sent = flood.stop()
     stats = c.lab.stats()
     assert sent > 3000 and stats["dns_zone_full"] > 1000
-    assert worst < 1 and fresh < 1.5, (worst, fresh)  # a machine that is busy; 4 s is what silence takes
+    assert worst < 3 and fresh < 3, (worst, fresh)  # a machine that is busy; 4 s is what silence takes
     assert stats["dns_asking"] <= 32 and stats["dns_stale"] == 0
     # Nobody waits for ever: the last of them is told within the time that a name may take.
     end = time.monotonic() + 6
