@@ -12,6 +12,8 @@
  *   why        shows these to people
  *
  * One thread at a time. What goes wrong is said in `error`.
+ *
+ * Files: spool_file, spool_sql (its statements), spool_read, spool_text (for people).
  */
 #include "db/internal.h"
 
@@ -66,3 +68,7 @@ enum spool_result spool_file_read(struct spool_file *f, const struct database *d
 	size_t error_size);
 /* When it is empty: gives pages back to the disk. */
 void spool_file_shrink(struct spool_file *f);
+
+/* SQL, and its values, of each call, in out[size], which has room for a sentence at least: how many
+ * bytes. What has no room is said to be too long. Any thread. */
+size_t spool_text_write(const struct db *db, struct str calls, char *out, size_t size);
