@@ -19,6 +19,9 @@
 /* Somebody may have put back what had been refused. */
 #define COUNT_NS (10 * CLOCK_NS_PER_S)
 #define COMPLAINT_NS (60 * CLOCK_NS_PER_S)
+/* At the end: what a disk may take for a group, and for all that lanes hold. */
+#define SILENT_NS (2 * DB_TIMEOUT_MS * CLOCK_NS_PER_MS)
+#define STOP_NS (50 * CLOCK_NS_PER_S)
 
 /* What it has for a database. Under the lock, but for `rows`. */
 struct held {
@@ -332,14 +335,29 @@ const char *spool_name(const struct spool *s)
 	return spool_file_name(s->file);
 }
 
+static uint64_t rows_held(const struct spool *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned d = 0; d < DB_DATABASES_MAX; d++)
+		n += atomic_load_explicit(&s->held[d].rows, memory_order_relaxed);
+	return n;
+}
+
+/* A disk that is slow is waited for while it goes on. */
 bool spool_stop(struct spool *s)
 {
-	uint64_t until = clock_now_ns() + 2 * DB_TIMEOUT_MS * CLOCK_NS_PER_MS;
+	uint64_t now = clock_now_ns(), last = now + STOP_NS, before, held = rows_held(s);
 
 	atomic_store_explicit(&s->stop, true, memory_order_release);
 	wake(s);
-	if (thread_join(&s->thread, until))
-		return true;
+	do {
+		before = held;
+		if (thread_join(&s->thread, now + SILENT_NS))
+			return true;
+		held = rows_held(s);
+		now = clock_now_ns();
+	} while (held != before && now < last);
 	log_error("db: the spool %s: its disk does not answer", s->path);
 	return false;
 }

@@ -628,6 +628,7 @@ static struct {
 	sqlite3_io_methods log; /* as the real ones, but for this: */
 	int (*sync)(sqlite3_file *file, int flags);
 	_Atomic bool on, stands, goes_on;
+	_Atomic unsigned takes_ms; /* each time */
 } disk;
 
 static int slow_sync(sqlite3_file *file, int flags)
@@ -636,6 +637,7 @@ static int slow_sync(sqlite3_file *file, int flags)
 		disk.stands = true;
 	while (disk.on && !disk.goes_on)
 		usleep(50);
+	pause_ms(disk.takes_ms);
 	return disk.sync(file, flags);
 }
 
@@ -656,6 +658,7 @@ static int slow_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 static void disk_begins(void)
 {
 	disk.on = disk.stands = disk.goes_on = false;
+	disk.takes_ms = 0;
 	disk.real = sqlite3_vfs_find(NULL);
 	disk.shim = *disk.real;
 	disk.shim.zName = "slow";
@@ -667,6 +670,27 @@ static void disk_ends(void)
 {
 	assert_int_equal(sqlite3_vfs_unregister(&disk.shim), SQLITE_OK);
 	assert_ptr_equal(sqlite3_vfs_find(NULL), disk.real);
+}
+
+/* The end waits for a disk that is slow as long as that goes on. */
+static void a_slow_disk_is_waited_for(void **state)
+{
+	/* More groups than would be written in the time that a disk has to answer. */
+	enum { N = 4 * 4096 + 100, TAKES_MS = DB_TIMEOUT_MS * 3 / 4 };
+	struct bench *b = *state;
+	struct db_lane *lane;
+
+	db_destroy(b->db);
+	disk_begins();
+	bench_open(b);
+	lane = lane_of(b, 1 << 22, 16 * MIB);
+	disk.takes_ms = TAKES_MS;
+	give(b, lane, 0, N);
+	db_destroy(b->db);
+	b->db = NULL;
+	disk.takes_ms = 0;
+	disk_ends();
+	assert_int_equal(in_file(b, "SELECT COUNT(*) FROM change"), N);
 }
 
 /* A driver whose transactions stand at their beginning, and fail then. */
@@ -802,6 +826,7 @@ int main(void)
 		AWAY(killed_in_an_outage_it_loses_nothing),
 		AWAY(killed_on_the_way_back_it_loses_nothing),
 		AWAY(with_a_mark_nothing_is_made_twice),
+		AWAY(a_slow_disk_is_waited_for),
 		CASE(a_writer_that_comes_back_too_late),
 		CASE(a_lane_that_becomes_spooled_in_a_group_keeps_its_place),
 		CASE(a_lane_that_went_round_and_becomes_spooled_goes_on),
