@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../message.h"
+#include "../script.h"
 #include "common.h"
 
 #include <openssl/evp.h>
@@ -190,8 +192,6 @@ void stage_close(struct stage *s)
 
 bool stage_load(struct stage *s, const char *params, const char *body)
 {
-	struct route_report *report = route_report_create();
-	struct route_script *script;
 	char text[8192];
 	int n = snprintf(text, sizeof(text),
 		"loadmodule \"sl.so\"\nloadmodule \"auth.so\"\nloadmodule \"auth_db.so\"\n"
@@ -201,16 +201,8 @@ bool stage_load(struct stage *s, const char *params, const char *body)
 		params, body);
 
 	assert_true(n > 0 && n < (int)sizeof(text));
-	script = route_script_load_text("test.cfg", str_of(text, (size_t)n), &s->registry, report);
-	snprintf(s->said, sizeof(s->said), "%s", route_report_text(report));
-	route_report_destroy(report);
-	if (script == NULL)
-		return false;
-	route_script_publish(script);
-	if (s->script != NULL)
-		route_script_unref(s->script);
-	s->script = script;
-	return true;
+	return script_replace(
+		&s->script, str_of(text, (size_t)n), &s->registry, s->said, sizeof(s->said));
 }
 
 int stage_rc(const struct stage *s)
@@ -267,17 +259,10 @@ const char *stage_send_bytes(struct stage *s, const char *bytes, uint32_t len)
 
 const char *stage_send(struct stage *s, const char *text)
 {
-	char *crlf = malloc(2 * strlen(text) + 1);
-	const char *reply;
-	uint32_t len = 0;
+	uint32_t len;
+	char *crlf = message_wire(text, &len);
+	const char *reply = stage_send_bytes(s, crlf, len);
 
-	assert_non_null(crlf);
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '\n' && (p == text || p[-1] != '\r'))
-			crlf[len++] = '\r';
-		crlf[len++] = *p;
-	}
-	reply = stage_send_bytes(s, crlf, len);
 	free(crlf);
 	return reply;
 }
@@ -286,20 +271,13 @@ const char *line_at(const char *text, const char *name, unsigned n)
 {
 	static char ring[16][4096];
 	static unsigned at;
-	size_t len = strlen(name);
-	const char *p = text;
+	struct str value = message_value(text, name, n);
+	char *out = ring[at++ % 16];
 
-	while (p != NULL && (p = strstr(p, "\r\n")) != NULL) {
-		p += 2;
-		if (strncmp(p, name, len) == 0 && strncmp(p + len, ": ", 2) == 0 && n-- == 0) {
-			char *out = ring[at++ % 16];
-
-			p += len + 2;
-			snprintf(out, sizeof(ring[0]), "%.*s", (int)(strstr(p, "\r\n") - p), p);
-			return out;
-		}
-	}
-	return NULL;
+	if (value.s == NULL)
+		return NULL;
+	snprintf(out, sizeof(ring[0]), "%.*s", (int)value.len, value.s);
+	return out;
 }
 
 int status(const char *reply)

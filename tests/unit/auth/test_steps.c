@@ -3,6 +3,7 @@
  * That a user there is not costs as many steps as a wrong password, counted one by one: a child
  * runs under ptrace, step by step, between two traps. And that none of it wants memory.
  */
+#include "../message.h"
 #include "common.h"
 
 #include <malloc.h>
@@ -18,17 +19,7 @@
 
 static char *message(const struct client *c, uint32_t *len)
 {
-	const char *text = registration_of(c);
-	char *out = malloc(2 * strlen(text) + 1);
-
-	assert_non_null(out);
-	*len = 0;
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '\n')
-			out[(*len)++] = '\r';
-		out[(*len)++] = *p;
-	}
-	return out;
+	return message_wire(registration_of(c), len);
 }
 
 /* The script alone, over a message that was read before. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../message.h"
 #include "harness.h"
 
 struct net_endpoint endpoint(const char *addr, uint16_t port)
@@ -111,17 +112,10 @@ enum proxy_verdict receive_bytes(struct fixture *f, const void *bytes, uint32_t 
 enum proxy_verdict receive(
 	struct fixture *f, const char *text, const char *src, uint16_t src_port, unsigned listener)
 {
-	char *crlf = malloc(2 * strlen(text) + 1);
-	enum proxy_verdict verdict;
-	uint32_t len = 0;
+	uint32_t len;
+	char *crlf = message_wire(text, &len);
+	enum proxy_verdict verdict = receive_bytes(f, crlf, len, src, src_port, listener);
 
-	assert_non_null(crlf);
-	for (const char *p = text; *p != 0; p++) {
-		if (*p == '\n' && (p == text || p[-1] != '\r'))
-			crlf[len++] = '\r';
-		crlf[len++] = *p;
-	}
-	verdict = receive_bytes(f, crlf, len, src, src_port, listener);
 	free(crlf);
 	return verdict;
 }
@@ -264,21 +258,9 @@ static char *keep(const char *s, size_t len)
 
 const char *line_at(const char *text, const char *name, unsigned n)
 {
-	size_t len = strlen(name);
-	const char *p = text;
+	struct str value = message_value(text, name, n);
 
-	while ((p = strstr(p, "\r\n")) != NULL) {
-		p += 2;
-		if (strncmp(p, "\r\n", 2) == 0)
-			return NULL;
-		if (strncasecmp(p, name, len) == 0 && p[len] == ':' && n-- == 0) {
-			p += len + 1;
-			while (*p == ' ')
-				p++;
-			return keep(p, (size_t)(strstr(p, "\r\n") - p));
-		}
-	}
-	return NULL;
+	return value.s != NULL ? keep(value.s, value.len) : NULL;
 }
 
 const char *line(const char *text, const char *name)

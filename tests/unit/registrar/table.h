@@ -17,6 +17,8 @@ const char *table_rows(const char *columns);
 void table_change(const char *text);
 /* Until what is on its way has come. */
 void table_wait(struct stage *s, const char *columns, const char *wanted);
+/* Likewise, while a second passes each time, for what is done by the clock. */
+void table_pass(struct stage *s, const char *columns, const char *wanted);
 /* How many contacts a start reads. */
 uint64_t table_loads(struct stage *s);
 uint64_t table_counted(struct stage *s, enum registrar_counter counter);

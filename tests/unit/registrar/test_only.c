@@ -244,14 +244,7 @@ static void rows_that_have_ended_are_deleted(void **state)
 		send_registration(s, "c1", 1, "Contact: " PHONE ", <sip:b@192.0.2.1>\n"), 200);
 	table_change("UPDATE location SET expires='2020-01-01 00:00:00' WHERE contact LIKE "
 		     "'%alice%'");
-	for (unsigned i = 0; i < 30000 && strcmp(table_rows("contact"), "sip:b@192.0.2.1\n") != 0;
-		i++) {
-		stage_pass(s, 1);
-		registrar_tick(s->registrar, s->thread.now_ns);
-		db_poll(s->db, clock_now_ns());
-		usleep(2000);
-	}
-	assert_string_equal(table_rows("contact"), "sip:b@192.0.2.1\n");
+	table_pass(s, "contact", "sip:b@192.0.2.1\n");
 	stage_close(s);
 }
 

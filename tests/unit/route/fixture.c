@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../message.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -64,15 +65,8 @@ enum sip_error fixture_message_any(struct fixture *f, struct str text)
 
 void fixture_message(struct fixture *f, const char *text)
 {
-	char *wire = malloc(2 * strlen(text) + 1);
-	uint32_t n = 0;
-
-	assert_non_null(wire);
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '\n' && (p == text || p[-1] != '\r'))
-			wire[n++] = '\r';
-		wire[n++] = *p;
-	}
+	uint32_t n;
+	char *wire = message_wire(text, &n);
 	enum sip_error error = fixture_message_any(f, str_of(wire, n));
 
 	free(wire);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../message.h"
 #include "language.h"
 
 #include <stdio.h>
@@ -483,18 +484,10 @@ void language_free(struct language *l)
 
 void language_message(struct language *l, const char *text)
 {
-	uint32_t n = 0, len = 0;
+	uint32_t len;
 
-	for (const char *p = text; *p != '\0'; p++)
-		len += *p == '\n' ? 2 : 1;
 	free(l->buf);
-	l->buf = malloc(len);
-	assert_non_null(l->buf);
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p == '\n')
-			l->buf[n++] = '\r';
-		l->buf[n++] = *p;
-	}
+	l->buf = message_wire(text, &len);
 	assert_int_equal(sip_msg_index(&l->ctx->msg, l->buf, len), SIP_OK);
 	memset(&l->ctx->origin, 0, sizeof(l->ctx->origin));
 	net_addr_parse(STR("192.0.2.7"), &l->ctx->origin.src.addr);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "../message.h"
 #include "harness.h"
 
 #define CLOCK_START_NS (10000 * CLOCK_NS_PER_S)
@@ -418,26 +419,11 @@ static struct net_endpoint endpoint(const char *addr, uint16_t port)
 	return ep;
 }
 
-/* LF to CRLF; the caller frees. */
-static char *wire(const char *text, uint32_t *len)
-{
-	char *out = checked(malloc(2 * strlen(text) + 1));
-
-	*len = 0;
-	for (const char *p = text; *p != 0; p++) {
-		if (*p == '\n' && (p == text || p[-1] != '\r'))
-			out[(*len)++] = '\r';
-		out[(*len)++] = *p;
-	}
-	out[*len] = 0;
-	return out;
-}
-
 enum fate come_text(struct world *w, const char *text, const char *src, uint16_t port)
 {
 	struct net_endpoint from = endpoint(src, port);
 	uint32_t len;
-	char *bytes = wire(text, &len);
+	char *bytes = message_wire(text, &len);
 	enum fate fate;
 
 	trace(w, bytes, "   in");
@@ -454,7 +440,7 @@ enum fate come_forged(struct world *w, const char *text, const char *src, uint16
 {
 	struct net_endpoint from = endpoint(src, port);
 	uint32_t len;
-	char *bytes = wire(text, &len);
+	char *bytes = message_wire(text, &len);
 	enum fate fate = come(w, bytes, len, &from);
 
 	free(bytes);
