@@ -19,7 +19,7 @@
 /* Somebody may have put back what had been refused. */
 #define COUNT_NS (10 * CLOCK_NS_PER_S)
 #define COMPLAINT_NS (60 * CLOCK_NS_PER_S)
-/* At the end: what a disk may take for a group, and for all that lanes hold. */
+/* At the end: what a disk may take for a commit, and for all that lanes hold. */
 #define SILENT_NS (2 * DB_TIMEOUT_MS * CLOCK_NS_PER_MS)
 #define STOP_NS (50 * CLOCK_NS_PER_S)
 
@@ -40,7 +40,8 @@ struct spool {
 	struct thread thread;
 	sem_t work;
 	_Atomic bool stop;
-	pthread_mutex_t lock; /* of the file, and of who reads lanes that are spooled */
+	_Atomic uint64_t steps; /* of its thread: rows and groups; it goes on while they grow */
+	pthread_mutex_t lock;   /* of the file, and of who reads lanes that are spooled */
 	struct spool_file *file;
 	struct held held[DB_DATABASES_MAX];
 	_Atomic uint64_t refused_lost; /* what was refused and found no room aside */
@@ -104,6 +105,11 @@ struct moved {
 	enum spool_result result; /* why it was no more */
 };
 
+static void step(struct spool *s)
+{
+	atomic_fetch_add_explicit(&s->steps, 1, memory_order_relaxed);
+}
+
 static void put_lane(struct spool *s, struct moved *m, unsigned lane, unsigned database)
 {
 	const struct db_lane *l = s->db->lane[lane];
@@ -118,6 +124,7 @@ static void put_lane(struct spool *s, struct moved *m, unsigned lane, unsigned d
 			s->file, s->db->database[database], calls, s->error, sizeof(s->error));
 		if (m->result != SPOOL_DONE)
 			return;
+		step(s);
 		m->rows++;
 		m->of[database]++;
 		*at = next;
@@ -181,6 +188,7 @@ static unsigned move_group(struct spool *s, bool all, enum spool_result *result)
 		*result = SPOOL_FAILED;
 		return 0;
 	}
+	step(s);
 	for_lanes(s, &m, all, give_back);
 	count_moved(s, &m);
 	return m.rows;
@@ -335,29 +343,21 @@ const char *spool_name(const struct spool *s)
 	return spool_file_name(s->file);
 }
 
-static uint64_t rows_held(const struct spool *s)
-{
-	uint64_t n = 0;
-
-	for (unsigned d = 0; d < DB_DATABASES_MAX; d++)
-		n += atomic_load_explicit(&s->held[d].rows, memory_order_relaxed);
-	return n;
-}
-
 /* A disk that is slow is waited for while it goes on. */
 bool spool_stop(struct spool *s)
 {
-	uint64_t now = clock_now_ns(), last = now + STOP_NS, before, held = rows_held(s);
+	uint64_t now = clock_now_ns(), last = now + STOP_NS, before, steps;
 
 	atomic_store_explicit(&s->stop, true, memory_order_release);
 	wake(s);
+	steps = atomic_load_explicit(&s->steps, memory_order_relaxed);
 	do {
-		before = held;
+		before = steps;
 		if (thread_join(&s->thread, now + SILENT_NS))
 			return true;
-		held = rows_held(s);
+		steps = atomic_load_explicit(&s->steps, memory_order_relaxed);
 		now = clock_now_ns();
-	} while (held != before && now < last);
+	} while (steps != before && now < last);
 	log_error("db: the spool %s: its disk does not answer", s->path);
 	return false;
 }

@@ -32,9 +32,11 @@ def caller(lab, scenario, calls, rate, family=4, port=5080, user="alice", *args,
 
 
 def said(lab, p):
-    """What a sipp has to say about its failures."""
+    """What a sipp has to say about its failures, and what it counted."""
     err = lab.dir / f"{p.lab_name}.err"
-    return err.read_text(errors="replace")[:3000] if err.exists() else f"{p.lab_name}: exit status {p.returncode}, no errors written"
+    text = err.read_text(errors="replace")[:3000] if err.exists() else "no errors written"
+    counted = {k: v for k, v in lab.sipp_stats(p).items() if k.endswith(("(C)", "CurrentCall")) and v.isdigit() and v != "0"}
+    return f"{p.lab_name}: exit status {p.returncode}, {counted}: {text}"
 
 
 def count(lab, p, column):
