@@ -185,7 +185,7 @@ def test_a_reload_is_answered_when_it_is_done(labs):
         assert c.ask("cfg.reload")["generation"] >= 4
 
 
-GARBAGE = [b"\x00" * 100, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", os.urandom(5000), b"}" * 10, b"[" * 1000, b'"text"', b"\xff\xfe\x00",
+GARBAGE = [b"\x00" * 100, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"x" + os.urandom(5000), b"}" * 10, b"[" * 1000, b'"text"', b"\xff\xfe\x00",
            b"a" * 200000]
 
 

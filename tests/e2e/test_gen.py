@@ -16,7 +16,7 @@ import time
 import pytest
 
 from conftest import DISPATCH, MODULES
-from lab.lab import CORE4, EDGE4, inside, run
+from lab.lab import CORE4, EDGE4, inside, listens, run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GEN = os.environ.get("SIPLANE_GEN", str(ROOT / "build/app/siplane-gen/siplane-gen"))
@@ -353,7 +353,7 @@ def test_a_wire_of_its_own(nets, rate):
 def test_sipp_answers(nets):
     sipp = nets.popen(0, "sipp", "-sn", "uas", "-i", TWO, "-p", "5060", "-nostdin", "-m", "100", "-timeout", "60s",
                       stdout=subprocess.DEVNULL)
-    time.sleep(0.5)
+    listens(sipp, 5060)
     r = good(nets.gen("--address", ONE, "--target", TWO, "-r", "50", "-n", "100", "--set", "hold=50ms", *PATIENT, CONF / "invite.gen"), 100)
     assert r["sent_by"]["ACK"] == r["sent_by"]["BYE"] == 100
     assert sipp.wait(60) == 0

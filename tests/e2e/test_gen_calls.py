@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lab.lab import listens
 from test_gen import CONF, GEN, ONE, PATIENT, TWO, Nets, end, good
 
 CALLS = 40
@@ -77,7 +78,7 @@ def sipp(nets, *steps, calls=CALLS):
     path.write_text('<?xml version="1.0" encoding="UTF-8" ?>\n<scenario name="uas">\n' + "\n".join(steps) + "\n</scenario>\n")
     p = nets.popen(0, "sipp", "-sf", path, "-i", TWO, "-p", "5060", "-nostdin", "-m", str(calls), "-timeout", "40s", "-timeout_error",
                    "-trace_err", "-error_file", nets.dir / "sipp.err", stdout=subprocess.DEVNULL)
-    time.sleep(0.5)
+    listens(p, 5060)
     return p
 
 
@@ -230,7 +231,7 @@ def kamailio(nets, authenticate, first, fork=None):
     config.write_text(KAMAILIO.replace("AUTHENTICATE", "1" if authenticate else "0").replace("FIRST", first).replace("FORK", second))
     p = nets.popen(0, "kamailio", "-DD", "-E", "-f", config, "-l", f"udp:{TWO}:5060", "-Y", nets.dir, "-m", "64",
                    stdout=subprocess.DEVNULL, stderr=open(nets.dir / "kamailio.log", "w"))
-    time.sleep(2)
+    listens(p, 5060)
     assert p.poll() is None, (nets.dir / "kamailio.log").read_text()[-3000:]
     return p
 

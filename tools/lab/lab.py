@@ -33,6 +33,19 @@ class LabError(Exception):
     pass
 
 
+def listens(process, port, timeout=20):
+    """Waits until a process has opened a UDP port in its network namespace, or has left. What is sent to it earlier gets an ICMP error."""
+    ending, end = f":{port:04X}", time.monotonic() + timeout
+    while process.poll() is None and time.monotonic() < end:
+        tables = ""
+        for name in ("udp", "udp6"):
+            with contextlib.suppress(OSError):
+                tables += pathlib.Path(f"/proc/{process.pid}/net/{name}").read_text()
+        if any(len(words := line.split()) > 1 and words[1].endswith(ending) for line in tables.splitlines()):
+            return
+        time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def inside(namespace):
     """What is opened here belongs to the namespace, and stays there."""
@@ -261,7 +274,7 @@ class Lab:
         return p
 
     def sipp(self, who, scenario, *args, name=None, **kw):
-        """A sipp in a namespace; its files carry `name`. Output goes to NAME.out."""
+        """A sipp in a namespace, which has its port (-p); its files carry `name`. Output goes to NAME.out."""
         name = name or f"{who}-{pathlib.Path(scenario).stem}"
         out = open(self.dir / f"{name}.out", "wb")
         p = self.popen(who, "sipp", "-sf", scenario, "-nostdin", "-trace_err", "-error_file",
@@ -269,6 +282,8 @@ class Lab:
                        "-buff_size", "1048576",  # a peer that waits for its CPU loses nothing meanwhile
                        *args, stdout=out, stderr=subprocess.STDOUT, **kw)
         p.lab_name = name
+        if "-p" in args:
+            listens(p, int(args[args.index("-p") + 1]))
         return p
 
     def sipp_stats(self, p):

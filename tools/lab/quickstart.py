@@ -104,7 +104,6 @@ def place_calls(lab, args):
     core, edge = (CORE6, EDGE6) if args.ipv6 else (CORE4, EDGE4)
     backends = [lab.sipp(f"b{i + 1}", SIPP / "uas.xml", "-i", core.format(11 + i), "-p", "5060", "-mi", core.format(11 + i))
                 for i in range(lab.backends)]
-    time.sleep(0.3)
     timer = SetupTimes(lab)
     target, me = edge.format(1), edge.format(2)
     if args.ipv6:

@@ -78,7 +78,6 @@ def place_calls(lab, args, timer):
     if registered != args.users:
         raise LabError(f"{registered} of {args.users} users are registered\n{lab.log()[-2000:]}")
     phones = [lab.sipp(p.who, SIPP / "uas.xml", "-i", p.address, "-mi", p.address, "-p", ANSWERS, "-mp", 10000) for p in at]
-    time.sleep(0.3)
     timers = [timer(lab, p.who) for p in at]
     print(f"placing {args.calls} calls, {args.rate} a second ...", file=sys.stderr)
     wanted = pairs(at, args.calls)

@@ -32,7 +32,7 @@ static void in_line(void *arg, enum db_result result, const struct db_rows *rows
 
 static void done_in_order_and_committed_in_groups(void **state)
 {
-	enum { N = 4000 };
+	enum { N = 1000 };
 	struct bench *b = *state;
 	static struct line line;
 	static struct place place[N];
@@ -62,7 +62,7 @@ static void done_in_order_and_committed_in_groups(void **state)
 /* What is refused in the midst of a group takes no neighbour with it. */
 static void a_refused_change_goes_alone(void **state)
 {
-	enum { N = 1000 };
+	enum { N = 300 };
 	struct bench *b = *state;
 	static struct line line;
 	static struct place place[N];
@@ -170,7 +170,7 @@ static void what_is_not_found_is_inserted(void **state)
 /* Neighbours of a change of several calls that is undone stay, before and behind it. */
 static void what_is_undone_takes_no_neighbour(void **state)
 {
-	enum { N = 300 };
+	enum { N = 90 };
 	struct bench *b = *state;
 	static struct line line;
 	static struct place place[N];

@@ -677,7 +677,7 @@ static void a_slow_disk_is_waited_for(void **state)
 {
 	/* In all more than a disk has to answer; far less for a commit, which waits for it up to
 	 * three times. */
-	enum { N = 10 * 4096 + 100, TAKES_MS = DB_TIMEOUT_MS / 4, WAITED_MS = 2 * DB_TIMEOUT_MS };
+	enum { N = 6 * 4096 + 100, TAKES_MS = DB_TIMEOUT_MS / 4, WAITED_MS = 2 * DB_TIMEOUT_MS };
 	struct bench *b = *state;
 	struct db_lane *lane;
 	uint64_t begun;

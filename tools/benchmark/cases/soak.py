@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 
-from lab.lab import CORE4, EDGE4, Lab, LabError
+from lab.lab import CORE4, EDGE4, Lab, LabError, listens
 
 from ..context import ROOT, Failed, Skipped
 
@@ -80,6 +80,7 @@ class Soak:
     def load(self, seconds, name):
         """What became of the calls, and of the registrations."""
         reflector = self.start("b1", "--reflect", "--address", CORE4.format(11))
+        listens(reflector, 5060)
         calls = self.start("caller", "--address", EDGE4.format(2), "--target", EDGE4.format(1), "--users", USERS, "-r", CALLS_PER_SECOND,
                            "-s", seconds, "--late", LATE, ROOT / "conf/gen/invite.gen")
         phones = self.start("b2", "--address", CORE4.format(12), "--target", CORE4.format(1), "--domain", EDGE4.format(1), "--users", CHURN_USERS,
