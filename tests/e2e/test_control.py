@@ -33,9 +33,8 @@ def registrar(labs, **kw):
 
 def register(ua, user, *contacts, cseq=1, expires=3600):
     lines = [f"Contact: <{c}>;expires={expires}" for c in contacts]
-    ua.send(ua.request("REGISTER", "sip:example.com", to=f"<sip:{user}@example.com>", contact=False, call_id=f"c-{user}",
-                       cseq=cseq, headers=lines), EDGE)
-    answer = ua.receive()
+    answer = ua.asked(ua.request("REGISTER", "sip:example.com", to=f"<sip:{user}@example.com>", contact=False, call_id=f"c-{user}",
+                                 cseq=cseq, headers=lines), EDGE)
     assert answer.status == 200, answer
     return answer
 

@@ -723,7 +723,7 @@ def test_a_strangers_socket_is_not_believed(base):
 
 
 def test_what_takes_long_says_so(tmp_path):
-    server = Silent(tmp_path / "s", b'{"jsonrpc": "2.0", "result": {"uptime_s": 1}, "id": 1}\n', delay=3.6)
+    server = Silent(tmp_path / "s", b'{"jsonrpc": "2.0", "result": {"uptime_s": 1}, "id": 1}\n', delay=5)
     status, seen = on_terminal(["--socket", str(tmp_path / "s"), "uptime"], {}, [])
     assert status == 0 and "uptime: 2 s" in seen and "uptime: 3 s" in seen and "uptime: 1 s" not in seen
     # And it is gone from the terminal before the answer.

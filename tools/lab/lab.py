@@ -216,10 +216,10 @@ class Lab:
         self.siplane.send_signal(sig)
         in_kernel, status = 0, None
         while status is None:
-            try:
-                waits_for = pathlib.Path(f"/proc/{self.siplane.pid}/wchan").read_text()
-            except OSError:
-                waits_for = ""
+            waits_for = ""
+            for thread in pathlib.Path(f"/proc/{self.siplane.pid}/task").glob("*/wchan"):
+                with contextlib.suppress(OSError):
+                    waits_for += f" {thread.read_text()}"
             try:
                 status = self.siplane.wait(0.02)
             except subprocess.TimeoutExpired:
