@@ -106,6 +106,7 @@ def report_of(err):
     return lines[-SUMMARY_REASON:] if found is None else lines[found:]
 
 
+# One more than there are CPUs: some wait for servers and the kernel's timers most of their time.
 def run_cmocka(directory, tally, wrap=(), only=None, env=None, label="", jobs=JOBS + 1):
     tests = introspect(directory, "tests")
     # Those that take longest first (meson's `priority`), so that none of them is left over at the end.
@@ -120,7 +121,6 @@ def run_cmocka(directory, tally, wrap=(), only=None, env=None, label="", jobs=JO
         except subprocess.TimeoutExpired:
             return t, -1, "", "took longer than 600 s", 600
 
-    # One more than there are CPUs: some wait for servers and the kernel's timers most of their time.
     with ThreadPoolExecutor(jobs) as pool:
         for t, status, out, err, seconds in pool.map(one, tests):
             passed, failures, skipped, why = read_tap(out)

@@ -19,9 +19,10 @@
 /* Somebody may have put back what had been refused. */
 #define COUNT_NS (10 * CLOCK_NS_PER_S)
 #define COMPLAINT_NS (60 * CLOCK_NS_PER_S)
-/* At the end: what a disk may take for a commit, and for all that lanes hold. */
+/* At the end: what a disk may take for a commit; and all spools, behind the databases' time, for
+ * what lanes hold. */
 #define SILENT_NS (2 * DB_TIMEOUT_MS * CLOCK_NS_PER_MS)
-#define STOP_NS (50 * CLOCK_NS_PER_S)
+#define STOP_NS (40 * CLOCK_NS_PER_S)
 
 /* What it has for a database. Under the lock, but for `rows`. */
 struct held {
@@ -346,18 +347,16 @@ const char *spool_name(const struct spool *s)
 /* A disk that is slow is waited for while it goes on. */
 bool spool_stop(struct spool *s)
 {
-	uint64_t now = clock_now_ns(), last = now + STOP_NS, before, steps;
+	uint64_t now = clock_now_ns(), last = s->db->end_by + STOP_NS, before;
 
 	atomic_store_explicit(&s->stop, true, memory_order_release);
 	wake(s);
-	steps = atomic_load_explicit(&s->steps, memory_order_relaxed);
 	do {
-		before = steps;
+		before = atomic_load_explicit(&s->steps, memory_order_relaxed);
 		if (thread_join(&s->thread, now + SILENT_NS))
 			return true;
-		steps = atomic_load_explicit(&s->steps, memory_order_relaxed);
 		now = clock_now_ns();
-	} while (steps != before && now < last);
+	} while (atomic_load_explicit(&s->steps, memory_order_relaxed) != before && now < last);
 	log_error("db: the spool %s: its disk does not answer", s->path);
 	return false;
 }

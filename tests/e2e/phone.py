@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Phones by hand: they register, call and are called, one message at a time; and the proxy's script that serves them."""
 import select
-import socket
 import time
 
 from ua import PATIENCE_S, UA, Message
@@ -94,16 +93,8 @@ class Phone(UA):
         return text
 
     def register(self, *args, **kw):
-        """Registers and returns the answer. What is lost, on a machine that is too busy even for ARP, is sent again (RFC 3261 17.1.2)."""
-        text = self.registration(*args, **kw)
-        for _ in range(3):
-            self.to_proxy(text)
-            try:
-                return self.expect(None, self.timeout / 4)
-            except socket.timeout:
-                pass
-        self.to_proxy(text)
-        return self.expect(None)
+        """Registers and returns the answer."""
+        return self.asked(self.registration(*args, **kw), self.proxy, lambda timeout: self.expect(None, timeout))
 
     def registered(self, *args, **kw):
         """Registers, has to be let in, and returns the bindings that the 200 lists: {URI: parameters}."""

@@ -82,16 +82,17 @@ class UA:
         data, source = self.sock.recvfrom(70000)
         return Message(data, source)
 
-    def asked(self, request, to):
-        """What comes next. A request that is lost, on a machine that is too busy even for ARP, is sent again (RFC 3261 17.1.2)."""
+    def asked(self, request, to, hear=None):
+        """What comes next, as hear(timeout) or receive() has it. A request that is lost, on a machine that is too busy even for ARP, is sent again (RFC 3261 17.1.2)."""
+        hear = hear or self.receive
         for _ in range(3):
             self.send(request, to)
             try:
-                return self.receive(self.timeout / 4)
+                return hear(self.timeout / 4)
             except socket.timeout:
                 pass
         self.send(request, to)
-        return self.receive()
+        return hear(self.timeout)
 
     def receive_of(self, request):
         """The next message of a request's call: what is sent again of others, timers being what they are, is passed over."""

@@ -44,6 +44,8 @@ def listens(process, port, timeout=20):
         if any(len(words := line.split()) > 1 and words[1].endswith(ending) for line in tables.splitlines()):
             return
         time.sleep(0.01)
+    if process.poll() is None:
+        raise LabError(f"{process.args} has not opened port {port} in {timeout} s")
 
 
 @contextlib.contextmanager

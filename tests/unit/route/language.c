@@ -488,6 +488,9 @@ void language_message(struct language *l, const char *text)
 
 	free(l->buf);
 	l->buf = message_wire(text, &len);
+	/* Not a byte more: a sanitizer tells who reads behind it. */
+	l->buf = realloc(l->buf, len);
+	assert_non_null(l->buf);
 	assert_int_equal(sip_msg_index(&l->ctx->msg, l->buf, len), SIP_OK);
 	memset(&l->ctx->origin, 0, sizeof(l->ctx->origin));
 	net_addr_parse(STR("192.0.2.7"), &l->ctx->origin.src.addr);
